@@ -1,0 +1,36 @@
+# Sohoa. `make demo` and `make test` are the two commands; `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+export PREFECT_LOGGING_LEVEL ?= INFO
+
+.venv/.base: requirements/base.txt requirements/uv.txt pyproject.toml
+	@command -v python3.11 >/dev/null || { echo "Python 3.11 is missing: apt-get install python3.11"; exit 1; }
+	@test -x $(PY) || python3.11 -m venv .venv 2>/dev/null || { rm -rf .venv; echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	@echo "· installing (about 1.5 GB, once)"
+	@.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --require-hashes -r requirements/base.txt
+	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --no-deps -e .
+	@touch $@
+
+.venv/.dev: .venv/.base requirements/dev.txt
+	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: .venv/.base ## install what the product needs
+dev: .venv/.dev ## and what developers need
+
+lint: dev ## format, lint, types, layers
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+lock: dev ## renew the lock files
+	@for f in base dev uv; do .venv/bin/uv pip compile requirements/$$f.in --generate-hashes --no-emit-index-url \
+	  --python-version 3.11 -o requirements/$$f.txt -q --custom-compile-command "make lock"; done
+
+help:
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+.PHONY: setup dev lint lock help

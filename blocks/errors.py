@@ -1,0 +1,58 @@
+"""Errors that an officer can act on.
+
+Every refusal carries a stable code and ONE Vietnamese sentence that says what to do. Neither may contain personal
+data (WH04): messages name pages, components and counts, never people, numbers or text read from a paper.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Remedy(StrEnum):
+    """Who can help: decides whether the flow retries, asks for a rescan, or stops."""
+
+    RETRY = "RETRY"  # an outside service failed: back off and try again
+    RESCAN = "RESCAN"  # the officer supplies better scans of one component
+    OFFICER = "OFFICER"  # the officer decides or corrects what was declared
+    ADMINISTRATOR = "ADMINISTRATOR"  # configuration or machine
+
+
+class SohoaError(Exception):
+    """Base of all errors with a code, a rule of `requirements.md` and a sentence for the officer.
+
+    code: stable, upper case, e.g. ``PDF_ENCRYPTED``; rule: id of the rule of law, e.g. ``CA09`` (may be empty);
+    message: one Vietnamese sentence that says what to do; details: ids, counts and page numbers only.
+    """
+
+    code = "ERROR"
+    rule = ""
+    message = "Hệ thống gặp lỗi; vui lòng báo quản trị viên."
+    remedy = Remedy.ADMINISTRATOR
+
+    def __init__(self, message: str | None = None, /, **details: object) -> None:
+        self.details = details
+        self.text = message or self.message.format(**details)
+        super().__init__(f"[{self.code}] {self.text}")
+
+
+class InvalidTransition(SohoaError):
+    """A state change that the state machine of `requirements.md` does not know (ST01)."""
+
+    code, rule = "INVALID_TRANSITION", "ST01"
+    message = "Không thể chuyển từ trạng thái {source} sang {target}; hãy thực hiện đúng thứ tự các bước."
+    remedy = Remedy.OFFICER
+
+
+class ObjectConflict(SohoaError):
+    """Another content is already stored under a key that is written once (CA08)."""
+
+    code, rule = "OBJECT_CONFLICT", "CA08"
+    message = "Tệp đã được lưu với nội dung khác; hãy báo quản trị viên kiểm tra sự cố toàn vẹn dữ liệu."
+
+
+class IntegrityError(SohoaError):
+    """Stored bytes differ from their recorded SHA-256 (CA08)."""
+
+    code, rule = "INTEGRITY", "CA08"
+    message = "Nội dung tệp không khớp mã băm đã ghi; hãy báo quản trị viên và không sử dụng tệp này."

@@ -1,0 +1,69 @@
+"""What an OCR engine returns: lines with polygon, text, confidence and word boxes.
+
+Coordinates are pixels of the page image AS STORED in the PDF (not rotated, not deskewed), origin top left.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1
+
+
+@dataclass(frozen=True)
+class Word:
+    text: str  # NFC, no spaces
+    box: Box
+
+
+@dataclass(frozen=True)
+class Line:
+    text: str  # NFC
+    confidence: float  # 0..1
+    polygon: tuple[tuple[float, float], ...]  # 4 corners, clockwise from top left of the text
+    words: tuple[Word, ...] = ()
+
+    @property
+    def box(self) -> Box:
+        xs, ys = [p[0] for p in self.polygon], [p[1] for p in self.polygon]
+        return min(xs), min(ys), max(xs), max(ys)
+
+
+@dataclass(frozen=True)
+class PageText:
+    """One page as read. lines are in reading order; rotation in degrees (0/90/180/270), skew in degrees."""
+
+    width: int
+    height: int
+    dpi: int
+    lines: tuple[Line, ...]
+    rotation: int = 0
+    skew: float = 0.0
+    engine: str = ""  # name and version of detector and recogniser, recorded with every field
+    readable: bool = True  # False: goes to manual entry (EX02), never to invented text
+    reason: str = ""  # why it isn't readable: BLANK, HANDWRITING, LOW_DPI …
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.text for line in self.lines)
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> PageText:
+        raw = json.loads(data)
+        lines = tuple(
+            Line(
+                text=item["text"],
+                confidence=item["confidence"],
+                polygon=tuple((p[0], p[1]) for p in item["polygon"]),
+                words=tuple(
+                    Word(w["text"], (w["box"][0], w["box"][1], w["box"][2], w["box"][3])) for w in item["words"]
+                ),
+            )
+            for item in raw.pop("lines")
+        )
+        return cls(lines=lines, **raw)

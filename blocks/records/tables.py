@@ -1,0 +1,283 @@
+"""Tables of the records database. Personal data live here and nowhere else.
+
+Migrations are Alembic's (`blocks/records/migrations`); rows that must not change are guarded by triggers there.
+All times are timezone-aware UTC; the Viet Nam day (UTC+7) is computed where the law asks for it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import JSON, Column, DateTime, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from blocks.records.states import (
+    DocumentState,
+    DossierState,
+    FieldSource,
+    Form,
+    OwnerKind,
+    SignatureRole,
+)
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _time(**kw: Any) -> Any:
+    return Field(sa_column=Column(DateTime(timezone=True), **kw))
+
+
+class Dossier(SQLModel, table=True):
+    """Hồ sơ TTHC."""
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    submission: str = Field(unique=True, max_length=64)  # id of what was handed in: one submission, one dossier
+    code: str | None = Field(default=None, unique=True, max_length=64)  # P01, issued at reception
+    unit_id: str = Field(index=True, max_length=35)
+    procedure_code: str = Field(max_length=32)
+    procedure_valid_from: date | None = None  # which dated entry of the catalogue applied (P10/11)
+    state: DossierState = Field(default=DossierState.NHAP, index=True)
+    owner_kind: OwnerKind = OwnerKind.PERSON
+    owner_id: str | None = None  # số định danh cá nhân / mã định danh điện tử của tổ chức
+    owner_name: str = ""
+    owner_birth_date: date | None = None
+    owner_founding_year: int | None = None
+    digital_account: str = "UNCHECKED"  # EXISTS | NONE | UNCHECKED (B2)
+    originals_declared: int = 0  # CA04
+    captured_by: str = ""  # officer id of the TNHS officer
+    transitional: bool = False  # Điều 15
+    flow_run_id: UUID | None = None
+    return_reason: str | None = None  # written reasons (B4c)
+    public_department: str = "Bộ phận Tiếp nhận và Trả kết quả"
+    received_at: datetime | None = _time(nullable=True)
+    due_date: date | None = None
+    result_at: datetime | None = _time(nullable=True)
+    created_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class Document(SQLModel, table=True):
+    """Thành phần hồ sơ, giấy tờ: one component, one file (CA10)."""
+
+    __table_args__ = (UniqueConstraint("dossier_id", "ordinal"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    dossier_id: UUID = Field(foreign_key="dossier.id", index=True)
+    ordinal: int  # 1-based position in the dossier
+    type_code: str = Field(max_length=64)  # EXa
+    form: Form = Form.ORIGINAL
+    state: DocumentState = Field(default=DocumentState.KHAI_BAO, index=True)
+    declared_pages: int
+    note_pages: list[int] = Field(default_factory=list, sa_column=Column(Json, nullable=False))  # 1-based (CA07)
+    is_prior_result: bool = False  # SC01
+    requested_by_owner: bool = False  # SC04, request recorded
+    show_only: bool = False  # SC12
+    secret: bool = False  # SC13
+    fragile: bool = False  # B3d
+    important: bool = False  # B3e
+    shared_as_data: str | None = None  # SC10: source of the shared data
+    scope_rule: str | None = None  # which rule decided (SC01 …)
+    in_scope: bool | None = None
+    attempt: int = 1  # capture attempt, +1 with each rescan
+    page_count: int | None = None
+    file_key: str | None = None  # current PDF: built, then officer-signed, then agency-signed
+    file_sha256: str | None = None
+    record_key: str | None = None  # locked object
+    record_version: str | None = None
+    manifest_key: str | None = None
+    manifest_sha256: str | None = None
+    retain_until: datetime | None = _time(nullable=True)
+    retention_class: str | None = None
+    code: str | None = Field(default=None, index=True)  # CO01–CO06, the whole code
+    code_owner: str | None = None  # its parts; codes are never split
+    code_procedure: str | None = None
+    code_type: str | None = None
+    code_number: str | None = None
+    owner_id_source: str | None = None  # OCR | LOOKUP (EXb)
+    legally_valid: bool = False  # LU03
+
+
+class Scan(SQLModel, table=True):
+    """One file as it came from the scanner; kept for ever, whatever was wrong with it."""
+
+    __table_args__ = (UniqueConstraint("document_id", "attempt", "ordinal"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    document_id: UUID = Field(foreign_key="document.id", index=True)
+    attempt: int = 1
+    ordinal: int  # 1-based, order of input
+    object_key: str
+    sha256: str = Field(max_length=64)
+    size: int
+    media_type: str = ""
+    refused_code: str | None = None  # code of the SohoaError
+
+
+class Page(SQLModel, table=True):
+    """One page of the built PDF. With a sticky note: the with-note image comes first, then the clean one (CA07)."""
+
+    __table_args__ = (UniqueConstraint("document_id", "attempt", "number"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    document_id: UUID = Field(foreign_key="document.id", index=True)
+    scan_id: UUID = Field(foreign_key="scan.id")
+    attempt: int = 1
+    number: int  # 1-based in the PDF
+    paper_page: int  # 1-based page of the paper
+    with_note: bool = False
+    width: int  # pixels
+    height: int
+    dpi: int
+    image_sha256: str = Field(max_length=64)
+    quality: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    text_key: str | None = None  # object with the PageText
+    readable: bool | None = None
+    engine: str | None = None
+
+
+class FieldValue(SQLModel, table=True):
+    """Trường dữ liệu đặc tả (Điều 9.2)."""
+
+    __table_args__ = (UniqueConstraint("document_id", "name"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    document_id: UUID = Field(foreign_key="document.id", index=True)
+    name: str = Field(max_length=64)  # see tasks/extraction/fields.py
+    printed: str | None = None  # as printed
+    value: str | None = None  # normalised
+    confidence: float = 0.0
+    page: int | None = None  # 1-based in the PDF
+    box: list[float] | None = Field(default=None, sa_column=Column(Json))
+    rule: str = ""  # which rule found it
+    source: FieldSource = FieldSource.OCR
+    engine: str = ""
+    extracted_value: str | None = None  # what extraction had found, kept when an officer corrects
+    correction_reason: str | None = None
+    attested_absent: bool = False  # không có trên giấy tờ
+    confirmed_by: str | None = None
+    confirmed_at: datetime | None = _time(nullable=True)
+    extracted_at: datetime = Field(
+        default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False)
+    )  # EXl
+
+
+class Decision(SQLModel, table=True):
+    """What a person decided at a pause. Asked once: a retry of the flow finds it here."""
+
+    __table_args__ = (UniqueConstraint("dossier_id", "stage"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    dossier_id: UUID = Field(foreign_key="dossier.id", index=True)
+    stage: str = Field(max_length=64)  # verification-1, signoff-1, rescan-1 …
+    decision: str = Field(max_length=32)
+    reason: str | None = None
+    officer: str = ""
+    role: str = ""
+    payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    decided_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class Signature(SQLModel, table=True):
+    """One digital signature that stands in a stored file; at most one of a role on a document."""
+
+    __table_args__ = (UniqueConstraint("document_id", "role", "attempt"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    document_id: UUID = Field(foreign_key="document.id", index=True)
+    role: SignatureRole
+    attempt: int = 1
+    level: str = ""  # PAdES-B-T …
+    signer: str = ""  # subject of the certificate
+    serial: str = ""
+    test: bool = True  # made with test keys: never claimed legal
+    signed_at: datetime = _time(nullable=False)
+    object_key: str
+    sha256: str = Field(max_length=64)  # of the file after this signature
+    valid: bool = False
+    verdict: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+
+
+class Custody(SQLModel, table=True):
+    """Sổ giao nhận: where the paper is (LU04)."""
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    dossier_id: UUID = Field(foreign_key="dossier.id", index=True)
+    place: str  # COUNTER | BUSINESS_UNIT | ARCHIVE
+    handed_by: str = ""
+    received_by: str = ""
+    at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class RepositoryEntry(SQLModel, table=True):
+    """Kho quản lý dữ liệu điện tử của tổ chức, cá nhân (LU02)."""
+
+    __table_args__ = (UniqueConstraint("document_id"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    owner_id: str = Field(index=True)
+    document_id: UUID = Field(foreign_key="document.id")
+    shown_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class Outbox(SQLModel, table=True):
+    """Messages for others (national portal, owner's account); written with the effect, delivered later."""
+
+    __table_args__ = (UniqueConstraint("topic", "dedup_key"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    topic: str
+    dedup_key: str
+    payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    created_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+    delivered_at: datetime | None = _time(nullable=True)
+    tries: int = 0
+
+
+class Incident(SQLModel, table=True):
+    """Sự cố: integrity, secrecy, refused access."""
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    dossier_id: UUID | None = Field(default=None, foreign_key="dossier.id", index=True)
+    document_id: UUID | None = Field(default=None, foreign_key="document.id")
+    code: str
+    rule: str = ""
+    details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+    closed_at: datetime | None = _time(nullable=True)
+
+
+class AuditEntry(SQLModel, table=True):
+    """Nhật ký: append-only, chained by hash; one row a step, in the same transaction as its effect (P14)."""
+
+    __table_args__ = (Index("ix_auditentry_dossier_seq", "dossier_id", "seq"),)
+    seq: int | None = Field(default=None, primary_key=True)
+    dossier_id: UUID | None = Field(default=None)
+    document_id: UUID | None = Field(default=None)
+    actor: str  # officer id, or "system"
+    action: str  # e.g. transition, capture, sign, decide, refuse, view
+    rule: str = ""  # article or rule id
+    source_state: str | None = None
+    target_state: str | None = None
+    details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))  # no personal data
+    at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+    previous_hash: str = ""
+    hash: str = ""
+
+
+class DossierSequence(SQLModel, table=True):
+    """Counter of dossier codes, one row a unit and Viet Nam day (P01)."""
+
+    unit_id: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    last: int = 0
+
+
+class CatalogueEntry(SQLModel, table=True):
+    """The dated catalogue as it was loaded (P10/11): what applied at a date can be looked up for ever."""
+
+    __table_args__ = (UniqueConstraint("kind", "code", "valid_from"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    kind: str  # procedure | document_type | result | retention
+    code: str
+    valid_from: date
+    valid_to: date | None = None
+    source: str = ""
+    body: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))

@@ -1,0 +1,1 @@
+"""Infra: brings up machines; imports nothing of the product but the blocks' settings."""
