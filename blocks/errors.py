@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import BaseModel
+
 
 class Remedy(StrEnum):
     """Who can help: decides whether the flow retries, asks for a rescan, or stops."""
@@ -16,6 +18,18 @@ class Remedy(StrEnum):
     RESCAN = "RESCAN"  # the officer supplies better scans of one component
     OFFICER = "OFFICER"  # the officer decides or corrects what was declared
     ADMINISTRATOR = "ADMINISTRATOR"  # configuration or machine
+
+
+class Problem(BaseModel):
+    """One thing wrong with what was handed in, as the officer reads it. No personal data."""
+
+    code: str
+    rule: str = ""
+    text: str  # one Vietnamese sentence that says what to do
+    remedy: Remedy = Remedy.OFFICER
+    component: int | None = None  # ordinal of the component in the dossier, 1-based
+    file: int | None = None  # ordinal of the file in the component, 1-based
+    page: int | None = None  # page of the paper, 1-based
 
 
 class SohoaError(Exception):
@@ -34,6 +48,18 @@ class SohoaError(Exception):
         self.details = details
         self.text = message or self.message.format(**details)
         super().__init__(f"[{self.code}] {self.text}")
+
+    def problem(self, *, component: int | None = None, file: int | None = None, page: int | None = None) -> Problem:
+        """The same as data, for reports and pauses."""
+        return Problem(
+            code=self.code,
+            rule=self.rule,
+            text=self.text,
+            remedy=self.remedy,
+            component=component,
+            file=file,
+            page=page,
+        )
 
 
 class InvalidTransition(SohoaError):

@@ -74,6 +74,7 @@ class Document(SQLModel, table=True):
     state: DocumentState = Field(default=DocumentState.KHAI_BAO, index=True)
     declared_pages: int
     note_pages: list[int] = Field(default_factory=list, sa_column=Column(Json, nullable=False))  # 1-based (CA07)
+    scan_dpi: int = 300  # resolution of the scanner profile: gives the true page size (CA09)
     is_prior_result: bool = False  # SC01
     requested_by_owner: bool = False  # SC04, request recorded
     show_only: bool = False  # SC12

@@ -1,0 +1,48 @@
+"""The shell round the verbs of the law: how a plain function becomes a Prefect task.
+
+Results are kept for the flow run (INPUTS + RUN_ID): when a suspended run resumes, finished steps come back from the
+store. Outside services are retried with back-off and jitter; bad input never is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import INPUTS, RUN_ID
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import exponential_backoff
+
+from blocks.errors import Remedy, SohoaError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Only what may heal by itself: outside services and the machine, not what an officer must mend."""
+    try:
+        state.result()
+    except SohoaError as error:
+        return error.remedy is Remedy.RETRY
+    except (ValueError, TypeError, KeyError, AssertionError):
+        return False
+    except Exception:
+        return True
+    return False
+
+
+def step(name: str, *, rule: str = "", retries: int = 3) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """A task of the dossier flow. Its inputs are ids and numbers only; `rule` names the article it executes."""
+    return task(
+        name=name,
+        tags=[rule] if rule else None,
+        persist_result=True,
+        cache_policy=INPUTS + RUN_ID,
+        retries=retries,
+        retry_delay_seconds=exponential_backoff(backoff_factor=2),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=worth_retrying,
+        log_prints=False,
+    )
