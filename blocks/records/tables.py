@@ -41,6 +41,7 @@ class Dossier(SQLModel, table=True):
     submission: str = Field(unique=True, max_length=64)  # id of what was handed in: one submission, one dossier
     code: str | None = Field(default=None, unique=True, max_length=64)  # P01, issued at reception
     unit_id: str = Field(index=True, max_length=35)
+    revision: int = 1  # of the declaration: +1 with each supplement before acceptance (B3a)
     procedure_code: str = Field(max_length=32)
     procedure_valid_from: date | None = None  # which dated entry of the catalogue applied (P10/11)
     state: DossierState = Field(default=DossierState.NHAP, index=True)
@@ -111,6 +112,7 @@ class Scan(SQLModel, table=True):
     document_id: UUID = Field(foreign_key="document.id", index=True)
     attempt: int = 1
     ordinal: int  # 1-based, order of input
+    sequence: int = 0  # the scanner's own number, from the file name (CA06); 0 = it gave none
     object_key: str
     sha256: str = Field(max_length=64)
     size: int

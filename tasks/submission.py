@@ -1,0 +1,432 @@
+"""What was handed in at the counter: the folder with ``dossier.yaml`` becomes rows and stored originals (Điều 13.1).
+
+A submission is a folder: the manifest that the counter officer declared and the files as the scanner wrote them.
+It enters through the INBOX bucket under an id that is not personal; every original is kept in INTAKE for ever,
+whatever is wrong with it. One submission id gives one dossier, however often it is handed in (CO06).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+from uuid import UUID
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from sqlmodel import Session, select
+
+from blocks.errors import Remedy, SohoaError
+from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.states import DocumentState, DossierState, Form, OwnerKind
+from blocks.records.tables import Document, Dossier, Scan
+from tasks.shell import step
+
+MANIFEST = "dossier.yaml"
+SUBMISSION_ID = r"^[0-9a-z][0-9a-z-]{7,63}$"
+MANIFEST_LIMIT = 1_000_000  # bytes
+SUPPLEMENTABLE = {DossierState.NHAP, DossierState.KIEM_TRA, DossierState.BO_SUNG_TRUOC}
+
+
+class ManifestInvalid(SohoaError):
+    """dossier.yaml is missing, isn't YAML, or a declaration in it is not of the form that the README gives."""
+
+    code, rule = "MANIFEST_INVALID", "B3a"
+    message = "Tờ khai hồ sơ dossier.yaml không hợp lệ (mục: {where}); vui lòng sửa lại theo mẫu rồi nộp lại."
+    remedy = Remedy.OFFICER
+
+
+class NameNotNormalised(SohoaError):
+    """A name or a file name is in decomposed Unicode (NFD): two spellings of one name would not match."""
+
+    code, rule = "NAME_NFD", "WH04"
+    message = "Mục {where} dùng bảng mã tiếng Việt tổ hợp (NFD); vui lòng nhập lại bằng bảng mã dựng sẵn (NFC)."
+    remedy = Remedy.OFFICER
+
+
+class SubmissionUnknown(SohoaError):
+    """Nothing was handed in under this id."""
+
+    code, rule = "SUBMISSION_UNKNOWN", "B1"
+    message = "Không tìm thấy lần nộp {submission} trong hộp nhận; vui lòng nộp hồ sơ trước khi xử lý."
+    remedy = Remedy.OFFICER
+
+
+class Owner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: OwnerKind
+    id: Annotated[str, Field(pattern=r"^[0-9A-Z.]{1,35}$")] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    birth_date: date | None = None
+    founding_year: Annotated[int, Field(ge=1800, le=2200)] | None = None
+
+
+class Flags(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    fragile: bool = False
+    important: bool = False
+    show_only: bool = False
+    secret: bool = False
+    prior_result: bool = False
+    requested: bool = False
+    shared_as_data: str | None = None
+
+
+class Component(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    type: Annotated[str, Field(min_length=1, max_length=64)]
+    form: Form = Form.ORIGINAL
+    pages: Annotated[int, Field(ge=1, le=2000)]
+    note_pages: list[Annotated[int, Field(ge=1)]] = []
+    dpi: Annotated[int, Field(ge=50, le=2400)] = 300
+    flags: Flags = Flags()
+    files: list[str] = []
+
+    @model_validator(mode="after")
+    def _paths_stay_inside(self) -> Component:
+        for name in self.files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
+                raise ValueError("đường dẫn tệp phải nằm trong thư mục hồ sơ")
+        if any(page > self.pages for page in self.note_pages):
+            raise ValueError("trang có giấy ghi chú lớn hơn số trang")
+        return self
+
+
+class Manifest(BaseModel):
+    """dossier.yaml, version 1."""
+
+    model_config = ConfigDict(extra="forbid")
+    version: Annotated[int, Field(ge=1, le=1)]
+    unit: Annotated[str, Field(pattern=r"^[0-9A-Za-z.-]{1,35}$")]
+    procedure: Annotated[str, Field(min_length=1, max_length=32)]
+    captured_by: Annotated[str, Field(pattern=r"^[0-9a-z._-]{1,64}$")]
+    originals: Annotated[int, Field(ge=0, le=10_000)]
+    owner: Owner
+    transitional: bool = False
+    components: Annotated[list[Component], Field(min_length=1, max_length=500)]
+
+
+class Registered(BaseModel):
+    """What the flow knows of a dossier: ids only."""
+
+    dossier_id: UUID
+    documents: list[UUID]
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """The declaration, or ManifestInvalid / NameNotNormalised naming the place (never the value) that is wrong."""
+    if len(data) > MANIFEST_LIMIT:
+        raise ManifestInvalid(where="dung lượng")
+    try:
+        raw = yaml.safe_load(data.decode("utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ManifestInvalid(where="cú pháp YAML/UTF-8") from error
+    _refuse_decomposed(raw, "dossier.yaml")
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        # Places only: pydantic's messages repeat the values, which may be personal data.
+        where = ", ".join(".".join(map(str, item["loc"])) or "nội dung" for item in error.errors()[:5])
+        raise ManifestInvalid(where=where) from None
+
+
+def _refuse_decomposed(value: Any, where: str) -> None:
+    if isinstance(value, str):
+        if not unicodedata.is_normalized("NFC", value):
+            raise NameNotNormalised(where=where)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_decomposed(key, where)
+            _refuse_decomposed(item, f"{where}.{key}" if where != "dossier.yaml" else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value, 1):
+            _refuse_decomposed(item, f"{where}[{index}]")
+
+
+def inbox_key(submission: str, revision: int, name: str) -> str:
+    """Where a file of a submission lies in INBOX; revision 1 is the first hand-in, later ones supplements."""
+    return f"{submission}/r{revision}/{name}"
+
+
+def stored_name(component: int, ordinal: int, original: str) -> str:
+    """A name without personal data that keeps what matters of the scanner's: order, sequence number and type."""
+    path = PurePosixPath(original)
+    numbers = re.findall(r"\d+", path.stem)
+    suffix = path.suffix.lower() if re.fullmatch(r"\.[A-Za-z0-9]{1,5}", path.suffix) else ""
+    return f"c{component}/{ordinal:04d}-{int(numbers[-1][-9:]) if numbers else ordinal}{suffix}"
+
+
+def sequence_of(stored: str) -> int:
+    """The scanner's sequence number in a name made by `stored_name` (or in any file name that ends in a number)."""
+    numbers = re.findall(r"\d+", PurePosixPath(stored).stem)
+    return int(numbers[-1]) if numbers else 0
+
+
+def submission_id(folder: Path) -> str:
+    """Id of a folder's content: the same papers handed in twice are one submission."""
+    digest = hashlib.sha256((folder / MANIFEST).read_bytes())
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
+        if "rescan" in path.relative_to(folder).parts or path.suffix in {".json", ".txt"}:
+            continue
+        digest.update(path.relative_to(folder).as_posix().encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:32]
+
+
+def hand_in(objects: ObjectStore, folder: Path, *, submission: str | None = None, revision: int = 1) -> str:
+    """Put a folder into INBOX and return its submission id. Raises ManifestInvalid before anything is stored.
+
+    A declared file that is missing is not an error here: the dossier is registered and waits for that scan.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ManifestInvalid(where="thiếu tệp dossier.yaml")
+    manifest = parse_manifest(path.read_bytes())
+    for name in (n for c in manifest.components for n in c.files):
+        _refuse_decomposed(name, "files")
+    submission = submission or submission_id(folder)
+    renamed = manifest.model_copy(deep=True)
+    for number, component in enumerate(renamed.components, 1):
+        names = []
+        for ordinal, name in enumerate(component.files, 1):
+            stored = stored_name(number, ordinal, name)
+            names.append(stored)
+            if (folder / name).is_file():
+                objects.put_once(
+                    Bucket.INBOX,
+                    inbox_key(submission, revision, stored),
+                    folder / name,
+                    content_type="application/octet-stream",
+                )
+        component.files = names
+    body = yaml.safe_dump(renamed.model_dump(mode="json"), allow_unicode=True, sort_keys=False).encode()
+    # The manifest goes last: what has a manifest is complete.
+    objects.put_once(Bucket.INBOX, inbox_key(submission, revision, MANIFEST), body, content_type="application/yaml")
+    return submission
+
+
+def register_submission(
+    records: RecordsDatabase, objects: ObjectStore, submission: str, revision: int = 1
+) -> Registered:
+    """Rows and stored originals of a submission; a later revision replaces the declaration while that is open."""
+    if not re.fullmatch(SUBMISSION_ID, submission):
+        raise SubmissionUnknown(submission=submission[:64])
+    key = inbox_key(submission, revision, MANIFEST)
+    if objects.head(Bucket.INBOX, key) is None:
+        raise SubmissionUnknown(submission=submission)
+    manifest = parse_manifest(objects.get(Bucket.INBOX, key))
+    with records.session() as session:
+        dossier = session.exec(select(Dossier).where(Dossier.submission == submission).with_for_update()).first()
+        if dossier is None:
+            dossier = _new_dossier(session, submission, manifest)
+        elif revision > 1 and dossier.state in SUPPLEMENTABLE and dossier.revision < revision:
+            _replace_declaration(session, dossier, manifest, revision)
+        dossier_id = dossier.id
+        documents = [(d.id, d.ordinal, d.attempt) for d in _documents(session, dossier_id)]
+    for document_id, ordinal, attempt in documents:
+        names = manifest.components[ordinal - 1].files
+        keys = [inbox_key(submission, revision, name) for name in names]
+        keep_originals(records, objects, dossier_id, document_id, attempt, keys)
+    return Registered(dossier_id=dossier_id, documents=[document_id for document_id, _, _ in documents])
+
+
+def keep_originals(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    dossier_id: UUID,
+    document_id: UUID,
+    attempt: int,
+    keys: list[str],
+) -> None:
+    """Copy files from INBOX to INTAKE under their hash and note each as a Scan; idempotent.
+
+    A file that isn't there leaves a Scan without object and with code FILE_MISSING: capture asks for it.
+    """
+    for ordinal, key in enumerate(keys, 1):
+        known = objects.head(Bucket.INBOX, key)
+        scan = Scan(
+            document_id=document_id,
+            attempt=attempt,
+            ordinal=ordinal,
+            sequence=sequence_of(key),
+            object_key="",
+            sha256="",
+            size=0,
+            refused_code="FILE_MISSING",
+        )
+        if known is not None:
+            data = objects.get(Bucket.INBOX, key)
+            sha256 = hashlib.sha256(data).hexdigest()
+            suffix = PurePosixPath(key).suffix or ".bin"
+            target = document_key(dossier_id, document_id, attempt, f"{ordinal:04d}-{sha256[:16]}{suffix}")
+            objects.put_once(Bucket.INTAKE, target, data, content_type="application/octet-stream")
+            scan.object_key, scan.sha256, scan.size, scan.refused_code = target, sha256, len(data), None
+        with records.session() as session:
+            exists = session.exec(
+                select(Scan).where(Scan.document_id == document_id, Scan.attempt == attempt, Scan.ordinal == ordinal)
+            ).first()
+            if exists is None:
+                session.add(scan)
+
+
+def take_rescan(
+    records: RecordsDatabase, objects: ObjectStore, submission: str, document_id: UUID, attempt: int
+) -> int:
+    """Register the new scans of one component as capture attempt `attempt`; the earlier ones stay. Idempotent.
+
+    Returns the number of files. New files lie in INBOX under ``<submission>/rescan/<ordinal>/<attempt>/``.
+    """
+    with records.session() as session:
+        document = session.exec(select(Document).where(Document.id == document_id).with_for_update()).one()
+        dossier_id, ordinal = document.dossier_id, document.ordinal
+        keys = sorted(objects.list(Bucket.INBOX, rescan_prefix(submission, ordinal, attempt)))
+        if not keys:
+            raise RescanMissing(component=ordinal)
+        if document.attempt < attempt:
+            document.attempt = attempt
+            document.page_count = document.file_key = document.file_sha256 = None
+            session.add(document)
+            audit(
+                session,
+                actor="system",
+                action="rescan",
+                dossier_id=dossier_id,
+                document_id=document_id,
+                rule="CA05",
+                details={"attempt": attempt, "files": len(keys)},
+            )
+    keep_originals(records, objects, dossier_id, document_id, attempt, keys)
+    return len(keys)
+
+
+class RescanMissing(SohoaError):
+    """The officer said that a component was scanned again, but no new file has arrived."""
+
+    code, rule = "RESCAN_MISSING", "CA05"
+    message = "Chưa nhận được bản quét lại của thành phần số {component}; vui lòng quét lại rồi xác nhận."
+    remedy = Remedy.RESCAN
+
+
+def rescan_prefix(submission: str, ordinal: int, attempt: int) -> str:
+    return f"{submission}/rescan/{ordinal}/{attempt}/"
+
+
+def hand_in_rescan(objects: ObjectStore, submission: str, ordinal: int, attempt: int, files: list[Path]) -> None:
+    """Put new scans of one component into INBOX, in the given order."""
+    for position, path in enumerate(files, 1):
+        name = PurePosixPath(stored_name(ordinal, position, path.name)).name
+        objects.put_once(
+            Bucket.INBOX,
+            rescan_prefix(submission, ordinal, attempt) + name,
+            path,
+            content_type="application/octet-stream",
+        )
+
+
+def _documents(session: Session, dossier_id: UUID) -> list[Document]:
+    return list(session.exec(select(Document).where(Document.dossier_id == dossier_id).order_by(Document.ordinal)))  # type: ignore[arg-type]
+
+
+def _declare(dossier: Dossier, manifest: Manifest) -> None:
+    dossier.unit_id = manifest.unit
+    dossier.procedure_code = manifest.procedure
+    dossier.owner_kind = manifest.owner.kind
+    dossier.owner_id = manifest.owner.id
+    dossier.owner_name = manifest.owner.name
+    dossier.owner_birth_date = manifest.owner.birth_date
+    dossier.owner_founding_year = manifest.owner.founding_year
+    dossier.originals_declared = manifest.originals
+    dossier.captured_by = manifest.captured_by
+    dossier.transitional = manifest.transitional
+
+
+def _component_row(dossier_id: UUID, ordinal: int, component: Component) -> Document:
+    flags = component.flags
+    return Document(
+        dossier_id=dossier_id,
+        ordinal=ordinal,
+        type_code=component.type,
+        form=component.form,
+        declared_pages=component.pages,
+        note_pages=sorted(set(component.note_pages)),
+        scan_dpi=component.dpi,
+        is_prior_result=flags.prior_result,
+        requested_by_owner=flags.requested,
+        show_only=flags.show_only,
+        secret=flags.secret,
+        fragile=flags.fragile,
+        important=flags.important,
+        shared_as_data=flags.shared_as_data,
+    )
+
+
+def _new_dossier(session: Session, submission: str, manifest: Manifest) -> Dossier:
+    dossier = Dossier(submission=submission, unit_id=manifest.unit, procedure_code=manifest.procedure)
+    _declare(dossier, manifest)
+    session.add(dossier)
+    session.flush()
+    for ordinal, component in enumerate(manifest.components, 1):
+        session.add(_component_row(dossier.id, ordinal, component))
+    audit(
+        session,
+        actor=manifest.captured_by,
+        action="register",
+        dossier_id=dossier.id,
+        rule="B1",
+        details={"components": len(manifest.components), "originals": manifest.originals},
+        target_state=DossierState.NHAP,
+    )
+    session.flush()
+    return dossier
+
+
+def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest, revision: int) -> None:
+    """A supplement before acceptance: the declaration is replaced, the scans of the earlier one stay in INTAKE.
+
+    It may correct and add components, not drop them: what was handed in stays accounted for (CA04).
+    """
+    if len(manifest.components) < len(_documents(session, dossier.id)):
+        raise ManifestInvalid(where="components: không được bớt thành phần đã khai")
+    _declare(dossier, manifest)
+    dossier.revision = revision
+    rows = {document.ordinal: document for document in _documents(session, dossier.id)}
+    for ordinal, component in enumerate(manifest.components, 1):
+        row = rows.get(ordinal)
+        fresh = _component_row(dossier.id, ordinal, component)
+        if row is None:
+            session.add(fresh)
+            continue
+        for name in Document.model_fields:
+            if name not in {"id", "dossier_id", "ordinal", "state", "attempt"}:
+                setattr(row, name, getattr(fresh, name))
+        row.attempt = revision
+        session.add(row)
+    session.add(dossier)
+    audit(
+        session,
+        actor=manifest.captured_by,
+        action="supplement",
+        dossier_id=dossier.id,
+        rule="B3a",
+        details={"revision": revision, "components": len(manifest.components)},
+    )
+    session.flush()
+
+
+@step("Đăng ký hồ sơ", rule="B1")
+def register(submission: str, revision: int = 1) -> Registered:
+    """Điều 13.1: what was handed in becomes a dossier."""
+    return register_submission(RecordsDatabase.get(), ObjectStore.get(), submission, revision)
+
+
+@step("Nhận bản quét lại", rule="CA05", retries=0)
+def receive_rescan(submission: str, document_id: UUID, attempt: int) -> int:
+    """New scans of one component."""
+    return take_rescan(RecordsDatabase.get(), ObjectStore.get(), submission, document_id, attempt)
