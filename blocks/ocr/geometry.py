@@ -1,0 +1,130 @@
+"""Straightening a page before it is read, and finding the way back to the stored image.
+
+All images are (H, W, 3) uint8 RGB or (H, W) uint8 grey.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Points = NDArray[np.float64]  # (N, 2), x and y
+
+SKEW_MAX, SKEW_MIN = 15.0, 0.3  # degrees searched; smaller ones are left alone
+RED_SHARE = 0.0008  # of the page's pixels: from here on a stamp or a red heading stands on it
+
+
+@dataclass(frozen=True)
+class Upright:
+    """A page made upright. `back` takes points of `image` to the stored image."""
+
+    image: Image
+    rotation: int  # degrees clockwise by which the stored image had to be turned: 0, 90, 180, 270
+    skew: float  # degrees counter-clockwise by which it was straightened after that
+    _back: NDArray[np.float64]  # 2x3
+
+    def back(self, points: Points) -> Points:
+        return np.asarray(points @ self._back[:, :2].T + self._back[:, 2], dtype=np.float64)
+
+
+def _thumbnail(gray: Image, side: int) -> Image:
+    scale = side / max(gray.shape)
+    size = (max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale)))
+    return np.asarray(255 - cv2.resize(gray, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _sharpness(ink: Image, angle: float) -> float:
+    h, w = ink.shape
+    turned = cv2.warpAffine(ink, cv2.getRotationMatrix2D((w / 2, h / 2), angle, 1.0), (w, h))
+    rows = turned.sum(1, dtype=np.int64).astype(np.float64)
+    return float(((rows[1:] - rows[:-1]) ** 2).sum())
+
+
+def estimate_skew(gray: Image) -> float:
+    """Degrees counter-clockwise that level the rows of text: where the ink of neighbouring rows differs most."""
+    fine = _thumbnail(gray, 800)
+    if fine.mean() < 0.003 * 255:
+        return 0.0
+    coarse = _thumbnail(gray, 400)
+    wide = np.arange(-SKEW_MAX, SKEW_MAX + 0.01, 1.5)
+    start = float(max(wide, key=lambda a: _sharpness(coarse, a)))
+    near = np.arange(start - 1.5, start + 1.51, 0.5)
+    best = float(max(near, key=lambda a: _sharpness(fine, a)))
+    last = np.arange(best - 0.4, best + 0.41, 0.1)
+    return round(float(max(last, key=lambda a: _sharpness(fine, a))), 2)
+
+
+def upright(image: Image, rotation: int, skew: float | None = None) -> Upright:
+    """Turn by `rotation` degrees clockwise, then straighten (skew None: estimate it)."""
+    h, w = image.shape[:2]
+    turned = np.ascontiguousarray(np.rot90(image, -(rotation // 90)))
+    quarter = {
+        0: ((1, 0, 0), (0, 1, 0)),
+        90: ((0, 1, 0), (-1, 0, h)),
+        180: ((-1, 0, w), (0, -1, h)),
+        270: ((0, -1, w), (1, 0, 0)),
+    }
+    back = np.array(quarter[rotation], dtype=np.float64)
+    angle = estimate_skew(grey(turned)) if skew is None else skew
+    if abs(angle) < SKEW_MIN:
+        return Upright(turned, rotation, 0.0, back)
+    th, tw = turned.shape[:2]
+    matrix = cv2.getRotationMatrix2D((tw / 2, th / 2), angle, 1.0)
+    level = cv2.warpAffine(turned, matrix, (tw, th), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    inverse = np.asarray(cv2.invertAffineTransform(matrix), dtype=np.float64)
+    whole = np.hstack([back[:, :2] @ inverse[:, :2], (back[:, :2] @ inverse[:, 2] + back[:, 2])[:, None]])
+    return Upright(np.asarray(level, dtype=np.uint8), rotation, angle, whole)
+
+
+def grey(image: Image) -> Image:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def red_ink(image: Image) -> NDArray[np.float32]:
+    """How red each pixel is, 0..255: red above both green and blue."""
+    r, g, b = (image[..., i].astype(np.int16) for i in range(3))
+    return np.clip(r - np.maximum(g, b), 0, 255).astype(np.float32)
+
+
+def has_red(image: Image) -> bool:
+    """Whether a red stamp, seal or heading stands on the page."""
+    return float((red_ink(image[::2, ::2]) > 60).mean()) > RED_SHARE
+
+
+def without_red(image: Image) -> Image:
+    """The red channel as grey on three channels: red ink becomes paper, black text below it stays."""
+    return np.repeat(image[..., :1], 3, axis=2)
+
+
+def only_red(image: Image) -> Image:
+    """Red ink as black on white, three channels."""
+    ink = cv2.GaussianBlur(red_ink(image), (0, 0), 0.8)
+    dark = 255 - np.clip(ink * 1.6, 0, 255)
+    return np.repeat(dark.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def ink_share(gray: Image) -> float:
+    """Share of pixels clearly darker than the paper; a blank page has almost none."""
+    small = gray[::2, ::2]
+    paper = float(np.median(small))
+    return float((small < paper - 60).mean())
+
+
+def crop(gray: Image, polygon: Points) -> Image:
+    """The quadrilateral (4, 2), clockwise from top left, as an upright rectangle."""
+    x0, y0 = np.floor(polygon.min(0)).astype(int)
+    x1, y1 = np.ceil(polygon.max(0)).astype(int)
+    tilt = max(abs(polygon[0, 1] - polygon[1, 1]), abs(polygon[3, 1] - polygon[2, 1]))
+    if tilt <= 2:
+        h, w = gray.shape[:2]
+        return gray[max(0, y0) : min(h, max(y1, y0 + 1)), max(0, x0) : min(w, max(x1, x0 + 1))]
+    width = max(1, int(max(np.linalg.norm(polygon[0] - polygon[1]), np.linalg.norm(polygon[3] - polygon[2]))))
+    height = max(1, int(max(np.linalg.norm(polygon[0] - polygon[3]), np.linalg.norm(polygon[1] - polygon[2]))))
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(polygon.astype(np.float32), target)
+    flat = cv2.warpPerspective(gray, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(flat, dtype=np.uint8)

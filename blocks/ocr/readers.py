@@ -1,0 +1,195 @@
+"""From an upright page image to raw lines: the two ways of reading.
+
+`PipelineReader` is the unmodified PaddleOCR pipeline, used with any PP-OCR-style recogniser folder (`inference.onnx`
+and `inference.yml`) whose dictionary holds the Vietnamese letters. `ModuleReader` is PaddleOCR's text detection with
+trueocr's recogniser, until such a folder is there.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from blocks.ocr import geometry
+from blocks.ocr.trueocr import LineReader
+
+DETECTION_SIDE = 1536  # without this limit and its type the pipeline detects at full resolution
+UNCLIP = 1.6  # the model's own 1.4 cuts the marks above and below Vietnamese letters
+
+
+@dataclass(frozen=True)
+class RawLine:
+    """A line in pixels of the image that was read; positions: centre of each character along it, 0..1, or empty."""
+
+    text: str
+    confidence: float
+    polygon: geometry.Points  # (4, 2) clockwise from top left
+    positions: tuple[float, ...] = ()
+
+
+class PageReader(Protocol):
+    def read(self, image: geometry.Image) -> list[RawLine]: ...
+
+
+def _engine_options(threads: int) -> dict[str, Any]:
+    os.environ.setdefault("PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK", "True")  # nothing is fetched at run time
+    return {
+        "engine": "onnxruntime",
+        "device": "cpu",
+        "engine_config": {"intra_op_num_threads": threads, "enable_cpu_mem_arena": False},
+    }
+
+
+def model_name(folder: Path) -> str:
+    """`Global.model_name` of a PP-OCR-style model folder."""
+    config = yaml.safe_load((folder / "inference.yml").read_text(encoding="utf-8"))
+    return str(config["Global"]["model_name"])
+
+
+class ModuleReader:
+    """PaddleOCR's text detection, trueocr's recognition."""
+
+    def __init__(self, detector: Path, recogniser: Path, threads: int) -> None:
+        from paddleocr import TextDetection
+
+        self._detect = TextDetection(
+            model_name=model_name(detector),
+            model_dir=str(detector),
+            limit_side_len=DETECTION_SIDE,
+            limit_type="max",
+            unclip_ratio=UNCLIP,
+            **_engine_options(threads),
+        )
+        self._lines = LineReader(recogniser, threads)
+
+    def read(self, image: geometry.Image) -> list[RawLine]:
+        found = self._detect.predict(np.ascontiguousarray(image[..., ::-1]), batch_size=1)
+        polygons = [np.asarray(p, dtype=np.float64) for r in found for p in r["dt_polys"]]
+        gray = geometry.grey(image)
+        crops = [geometry.crop(gray, polygon) for polygon in polygons]
+        kept = [i for i, crop in enumerate(crops) if min(crop.shape) >= 4]
+        texts = self._lines.read([crops[i] for i in kept])
+        return [
+            RawLine(line.text, line.confidence, polygons[i], line.positions)
+            for i, line in zip(kept, texts, strict=True)
+            if line.text.strip()
+        ]
+
+
+class PipelineReader:
+    """The unmodified PaddleOCR pipeline."""
+
+    def __init__(self, detector: Path, recogniser: Path, threads: int) -> None:
+        from paddleocr import PaddleOCR
+
+        self._pipeline = PaddleOCR(
+            text_detection_model_name=model_name(detector),
+            text_detection_model_dir=str(detector),
+            text_recognition_model_name=model_name(recogniser),
+            text_recognition_model_dir=str(recogniser),
+            text_recognition_batch_size=6,
+            use_doc_orientation_classify=False,
+            use_doc_unwarping=False,
+            use_textline_orientation=False,
+            text_det_limit_side_len=DETECTION_SIDE,
+            text_det_limit_type="max",
+            text_det_unclip_ratio=UNCLIP,
+            return_word_box=True,
+            **_engine_options(threads),
+        )
+
+    def read(self, image: geometry.Image) -> list[RawLine]:
+        lines = []
+        for page in self._pipeline.predict(np.ascontiguousarray(image[..., ::-1])):
+            parts = zip(
+                page["rec_texts"],
+                page["rec_scores"],
+                page["rec_polys"],
+                page["text_word"],
+                page["text_word_region"],
+                strict=True,
+            )
+            for text, score, polygon, groups, regions in parts:
+                if text.strip():
+                    corners = np.asarray(polygon, dtype=np.float64)
+                    positions = _positions(text, groups, regions, corners)
+                    lines.append(RawLine(text, float(score), corners, positions))
+        return lines
+
+
+def _positions(text: str, groups: list[str], regions: list[Any], polygon: NDArray[np.float64]) -> tuple[float, ...]:
+    """Centre of each character along the line, 0..1.
+
+    The pipeline groups characters by script (an accented letter is a "symbol" to it), so its groups are no words; but
+    together they are the text, each with the columns where it was decoded.
+    """
+    x0, x1 = float(polygon[:, 0].min()), float(polygon[:, 0].max())
+    if "".join(groups) != text or len(groups) != len(regions) or x1 <= x0:
+        return ()
+    at: list[float] = []
+    for group, region in zip(groups, regions, strict=True):
+        left, right = float(region[0][0]), float(region[1][0])
+        at += [(left + (i + 0.5) * (right - left) / len(group) - x0) / (x1 - x0) for i in range(len(group))]
+    return tuple(min(1.0, max(0.0, p)) for p in at)
+
+
+@dataclass(frozen=True)
+class WordSpan:
+    text: str
+    start: float  # 0..1 along the line
+    end: float
+
+
+def words(line: RawLine) -> list[WordSpan]:
+    """The words of a line with where they start and end; without decoded positions, by the letters' usual widths."""
+    text = line.text
+    at = line.positions if len(line.positions) == len(text) else _usual_positions(text)
+    edges = [0.0, *((a + b) / 2 for a, b in zip(at, at[1:], strict=False)), 1.0]
+    spans: list[WordSpan] = []
+    start = 0
+    for i in range(len(text) + 1):
+        if i == len(text) or text[i].isspace():
+            if i > start:
+                word = unicodedata.normalize("NFC", text[start:i])
+                spans.append(WordSpan(word, max(0.0, edges[start]), min(1.0, edges[i])))
+            start = i + 1
+    return spans
+
+
+def _usual_positions(text: str) -> tuple[float, ...]:
+    widths = np.array([_width(c) for c in text])
+    ends = widths.cumsum()
+    return tuple(float(p) for p in (ends - widths / 2) / ends[-1])
+
+
+def _width(character: str) -> float:
+    base = unicodedata.normalize("NFD", character)[0]
+    if base in " .,:;'il|!()/tfjrI1":
+        return 0.5
+    if base in "mwMW@%—":
+        return 1.5
+    return 1.25 if base.isupper() else 1.0
+
+
+class Models:
+    """The files of one configuration: which folders, which reader, how they call themselves."""
+
+    def __init__(self, detector: Path, recogniser: Path, threads: int) -> None:
+        self.detector, self.recogniser, self.threads = detector, recogniser, threads
+
+    @property
+    def pp_ocr_style(self) -> bool:
+        return (self.recogniser / "inference.yml").exists()
+
+    @cached_property
+    def reader(self) -> PageReader:
+        kind = PipelineReader if self.pp_ocr_style else ModuleReader
+        return kind(self.detector, self.recogniser, self.threads)
