@@ -16,14 +16,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import yaml
+from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.records.audit import audit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlmodel import Session, select
 
 from blocks.errors import Remedy, SohoaError
-from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
-from blocks.records.audit import audit
-from blocks.records.states import DocumentState, DossierState, Form, OwnerKind
+from blocks.records.states import DossierState, Form, OwnerKind
 from blocks.records.tables import Document, Dossier, Scan
 from tasks.shell import step
 

@@ -1,0 +1,120 @@
+"""Prefect from the outside: the ways in and the officers' answers through its REST API, the same calls as its UI.
+
+Parameters are ids only. `submission` is the idempotency key: handing in twice gives the same flow run.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from blocks.errors import Remedy, SohoaError
+from blocks.settings import load_stack_env
+
+COUNTER = "dossier/counter"
+
+
+class PrefectUnavailable(SohoaError):
+    """Prefect's API doesn't answer."""
+
+    code = "PREFECT_UNAVAILABLE"
+    message = "Chưa kết nối được máy chủ điều phối; vui lòng chạy `make up` rồi thử lại."
+    remedy = Remedy.RETRY
+
+
+class ResumeRefused(SohoaError):
+    """The answer wasn't taken: another officer was faster, or the form isn't complete."""
+
+    code = "RESUME_REFUSED"
+    message = "Quyết định không được ghi nhận ({status}): {why}"
+    remedy = Remedy.OFFICER
+
+
+class RunRefused(SohoaError):
+    """A flow run wasn't created: parameters that the deployment doesn't know."""
+
+    code = "RUN_REFUSED"
+    message = "Yêu cầu xử lý không được chấp nhận (HTTP {status}); vui lòng chỉ gửi tham số submission."
+    remedy = Remedy.OFFICER
+
+
+class Orchestrator:
+    """A thin client of Prefect's REST API; raises SohoaError subclasses."""
+
+    def __init__(self, url: str | None = None, auth: str | None = None) -> None:
+        load_stack_env()
+        self.url = (url or os.environ["PREFECT_API_URL"]).rstrip("/")
+        secret = auth or os.environ.get("PREFECT_API_AUTH_STRING", "")
+        headers = {"Authorization": "Basic " + base64.b64encode(secret.encode()).decode()} if secret else {}
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=60)
+
+    def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        try:
+            return self.http.request(method, path, json=body)
+        except httpx.TransportError as error:
+            raise PrefectUnavailable() from error
+
+    def start(self, submission: str, *, deployment: str = COUNTER, tags: list[str] | None = None) -> dict[str, Any]:
+        """Create the flow run of a submission, or find it: the submission's id is the idempotency key."""
+        found = self.call("GET", f"/deployments/name/{deployment}")
+        if found.status_code != 200:
+            raise PrefectUnavailable()
+        answer = self.call(
+            "POST",
+            f"/deployments/{found.json()['id']}/create_flow_run",
+            {"parameters": {"submission": submission}, "idempotency_key": submission, "tags": tags or []},
+        )
+        if answer.status_code not in (200, 201):
+            raise RunRefused(status=answer.status_code)
+        run: dict[str, Any] = answer.json()
+        return run
+
+    def run(self, flow_run_id: UUID | str) -> dict[str, Any]:
+        answer = self.call("GET", f"/flow_runs/{flow_run_id}")
+        answer.raise_for_status()
+        run: dict[str, Any] = answer.json()
+        return run
+
+    def paused(self) -> list[dict[str, Any]]:
+        """All suspended dossier runs, oldest first."""
+        runs: list[dict[str, Any]] = []
+        while True:
+            answer = self.call(
+                "POST",
+                "/flow_runs/filter",
+                {
+                    "flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}},
+                    "sort": "START_TIME_ASC",
+                    "limit": 200,
+                    "offset": len(runs),
+                },
+            )
+            answer.raise_for_status()
+            page = answer.json()
+            runs += page
+            if len(page) < 200:
+                return runs
+
+    def resume(self, flow_run_id: UUID | str, run_input: dict[str, Any]) -> None:
+        """Give the officer's answer. Raises ResumeRefused with Prefect's status (REJECT, ABORT) and reason."""
+        answer = self.call("POST", f"/flow_runs/{flow_run_id}/resume", {"run_input": run_input})
+        if answer.status_code not in (200, 201):
+            raise ResumeRefused(status=str(answer.status_code), why="biểu mẫu không hợp lệ")
+        body = answer.json()
+        if body.get("status") != "ACCEPT":
+            # Prefect's reason repeats what was typed: only its kind is shown.
+            why = {
+                "ABORT": "hồ sơ không còn chờ quyết định này; vui lòng mở lại trang",
+                "REJECT": "biểu mẫu thiếu hoặc sai mục bắt buộc",
+            }.get(body.get("status"), "không rõ")
+            raise ResumeRefused(status=str(body.get("status")), why=why)
+
+
+def pause_key(run: dict[str, Any]) -> str:
+    """The stage and number at which a run waits, e.g. ``verification-1``; empty when it doesn't wait."""
+    details = (run.get("state") or {}).get("state_details") or {}
+    return str(details.get("pause_key") or "")

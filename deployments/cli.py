@@ -1,0 +1,188 @@
+"""The `sohoa` command: hand in, look up, review, decide, verify. Everything an officer sees is Vietnamese.
+
+Exit status: 0 done, 2 refused with a code and a sentence (bad input), 3 an outside part doesn't answer.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlmodel import select
+
+from blocks.catalog import Catalog
+from blocks.errors import Remedy, SohoaError
+from blocks.objects import ObjectStore
+from blocks.orchestrator import Orchestrator, pause_key
+from blocks.records import RecordsDatabase
+from blocks.records.queries import documents, fields
+from blocks.records.tables import Dossier, Scan
+from blocks.settings import load_stack_env
+from blocks.trust import Trust
+from tasks.receipts import receipt_pdf
+from tasks.signing.verify import verify_pdf
+from tasks.status import status_of
+from tasks.submission import hand_in, hand_in_rescan
+from tasks.verification import label
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sohoa – số hóa hồ sơ thủ tục hành chính BHXH.")
+console = Console()
+
+
+class DossierUnknown(SohoaError):
+    """No dossier under this code or submission id."""
+
+    code, rule = "DOSSIER_UNKNOWN", "P03"
+    message = "Không tìm thấy hồ sơ; vui lòng kiểm tra lại mã hồ sơ."
+    remedy = Remedy.OFFICER
+
+
+def find(code: str) -> Dossier:
+    """A dossier by its code, or by its submission id while it has no code. Raises DossierUnknown."""
+    with RecordsDatabase().session() as session:
+        row = session.exec(select(Dossier).where((Dossier.code == code) | (Dossier.submission == code))).first()
+        if row is None:
+            raise DossierUnknown()
+        session.expunge(row)
+        return row
+
+
+@app.command()
+def submit(
+    folder: Annotated[Path, typer.Argument(help="Thư mục hồ sơ có tệp dossier.yaml", exists=True, file_okay=False)],
+) -> None:
+    """Nộp một thư mục hồ sơ và bắt đầu xử lý; nộp lại cùng nội dung không tạo hồ sơ mới."""
+    submission = hand_in(ObjectStore(), folder)
+    run = Orchestrator().start(submission, tags=["cli"])
+    console.print(f"Đã nhận lần nộp [bold]{submission}[/], lượt xử lý {run['id']}")
+
+
+@app.command()
+def status(code: Annotated[str, typer.Argument(help="Mã hồ sơ")]) -> None:
+    """Tra cứu tình trạng giải quyết (không hiển thị dữ liệu cá nhân)."""
+    view = status_of(RecordsDatabase(), code)
+    for name, value in view.items():
+        console.print(f"{name}: [bold]{value if value is not None else '–'}[/]")
+
+
+@app.command()
+def waiting() -> None:
+    """Các hồ sơ đang chờ viên chức quyết định."""
+    table = Table("Hồ sơ", "Chờ bước", "Từ lúc", "Lượt xử lý")
+    for run in Orchestrator().paused():
+        table.add_row(run["name"], pause_key(run), run["state"]["timestamp"][:19], run["id"])
+    console.print(table)
+
+
+@app.command()
+def review(code: Annotated[str, typer.Argument(help="Mã hồ sơ")]) -> None:
+    """Xem dữ liệu bóc tách để đối chiếu với bản giấy (có dữ liệu cá nhân: chỉ dành cho viên chức giải quyết)."""
+    dossier = find(code)
+    with RecordsDatabase().session() as session:
+        for document in documents(session, dossier.id):
+            table = Table("Trường", "Mã trường", "Giá trị", "Tin cậy", "Trang", "Nguồn")
+            table.title = f"{document.ordinal}. {document.type_code} · {document.state.value}"
+            rows = sorted(fields(session, document.id), key=lambda row: (row.confidence, row.name))
+            for row in rows:
+                shown = row.value or ("(không có trên giấy tờ)" if row.attested_absent else "")
+                confidence = f"{row.confidence:.2f}"
+                table.add_row(label(row.name), row.name, shown, confidence, str(row.page or ""), row.source.value)
+            console.print(table)
+
+
+@app.command()
+def decide(
+    code: Annotated[str, typer.Argument(help="Mã hồ sơ")],
+    answer: Annotated[Path, typer.Argument(help="Tệp JSON có biểu mẫu quyết định, hoặc - để đọc từ bàn phím")],
+) -> None:
+    """Ghi quyết định của viên chức cho bước đang chờ (cùng một API với giao diện Prefect)."""
+    dossier = find(code)
+    if dossier.flow_run_id is None:
+        raise DossierUnknown()
+    text = sys.stdin.read() if str(answer) == "-" else answer.read_text(encoding="utf-8")
+    Orchestrator().resume(dossier.flow_run_id, json.loads(text))
+    console.print("Đã ghi nhận quyết định.")
+
+
+@app.command()
+def rescan(
+    code: Annotated[str, typer.Argument(help="Mã hồ sơ hoặc mã lần nộp")],
+    component: Annotated[int, typer.Argument(help="Thành phần số")],
+    files: Annotated[list[Path], typer.Argument(help="Các tệp quét lại, theo thứ tự", exists=True, dir_okay=False)],
+) -> None:
+    """Nộp bản quét lại của một thành phần; sau đó xác nhận DA_QUET_LAI tại bước đang chờ."""
+    dossier = find(code)
+    with RecordsDatabase().session() as session:
+        document = next((d for d in documents(session, dossier.id) if d.ordinal == component), None)
+        if document is None:
+            raise DossierUnknown()
+        attempt = document.attempt + 1
+    hand_in_rescan(ObjectStore(), dossier.submission, component, attempt, files)
+    console.print(f"Đã nhận {len(files)} tệp quét lại của thành phần {component}.")
+
+
+@app.command()
+def supplement(
+    code: Annotated[str, typer.Argument(help="Mã lần nộp (hoặc mã hồ sơ)")],
+    folder: Annotated[Path, typer.Argument(help="Thư mục hồ sơ đã bổ sung", exists=True, file_okay=False)],
+) -> None:
+    """Bổ sung hồ sơ trước khi tiếp nhận; sau đó xác nhận DA_BO_SUNG tại bước đang chờ."""
+    dossier = find(code)
+    hand_in(ObjectStore(), folder, submission=dossier.submission, revision=dossier.revision + 1)
+    console.print("Đã nhận hồ sơ bổ sung.")
+
+
+@app.command()
+def receipt(
+    code: Annotated[str, typer.Argument(help="Mã hồ sơ")],
+    output: Annotated[Path, typer.Argument(help="Tệp PDF để ghi phiếu")],
+) -> None:
+    """Xuất Phiếu tiếp nhận hồ sơ và hẹn trả kết quả."""
+    output.write_bytes(receipt_pdf(RecordsDatabase(), Catalog(), find(code).id))
+    console.print(f"Đã ghi {output}")
+
+
+@app.command()
+def originals(code: Annotated[str, typer.Argument(help="Mã hồ sơ")]) -> None:
+    """Danh sách tệp gốc đã lưu và mã băm SHA-256 của từng tệp."""
+    dossier = find(code)
+    table = Table("Thành phần", "Lần quét", "Tệp", "SHA-256", "Byte", "Lỗi")
+    with RecordsDatabase().session() as session:
+        for document in documents(session, dossier.id):
+            for scan in session.exec(select(Scan).where(Scan.document_id == document.id)):
+                table.add_row(
+                    str(document.ordinal),
+                    str(scan.attempt),
+                    str(scan.ordinal),
+                    scan.sha256,
+                    str(scan.size),
+                    scan.refused_code or "",
+                )
+    console.print(table)
+
+
+@app.command()
+def verify(path: Annotated[Path, typer.Argument(help="Tệp PDF cần kiểm tra", exists=True, dir_okay=False)]) -> None:
+    """Kiểm tra mọi chữ ký số trong một tệp PDF."""
+    verdict = verify_pdf(path, Trust())
+    console.print_json(verdict.model_dump_json())
+    if not verdict.valid:
+        raise typer.Exit(2)
+
+
+def main() -> None:
+    load_stack_env()
+    try:
+        app(standalone_mode=True)
+    except SohoaError as error:
+        Console(stderr=True).print(f"[red]{error.code}[/]: {error.text}")
+        sys.exit(3 if error.remedy is Remedy.RETRY else 2)
+
+
+if __name__ == "__main__":
+    main()

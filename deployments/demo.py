@@ -1,0 +1,194 @@
+"""`make demo`: hands the samples in, plays the officers, and shows what became of every dossier.
+
+Exit status 0 only if every dossier reached the state that its truth expects. A second run finds the same
+submissions and adds nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sqlmodel import select
+
+from blocks.errors import SohoaError
+from blocks.objects import Bucket, ObjectStore
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
+from blocks.records.states import SignatureRole
+from blocks.records.tables import Document, Dossier, Page, Signature
+from blocks.settings import load_stack_env
+from blocks.trust import Trust
+from deployments.officers import Officers, Sample
+from tasks.signing.verify import verify_pdf
+from tasks.status import status_of
+
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+console = Console()
+
+
+@dataclass
+class Outcome:
+    """One row of the closing table."""
+
+    name: str
+    state: str
+    expected: str
+    code: str
+    pages: int
+    seconds: float
+    signatures: str
+
+    @property
+    def right(self) -> bool:
+        return self.state == self.expected
+
+
+def play(officers: Officers, samples: list[Sample], *, timeout: float) -> dict[str, str]:
+    """Drive all samples to their end. Returns the state type of each flow run by its id."""
+    states = {sample.run_id: "" for sample in samples if sample.run_id}
+    deadline = time.monotonic() + timeout
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("hồ sơ", total=len(states))
+        while time.monotonic() < deadline:
+            answers = []
+            for sample in samples:
+                if not sample.run_id or states[sample.run_id] in ENDED:
+                    continue
+                run = officers.prefect.run(sample.run_id)
+                states[sample.run_id] = run["state_type"]
+                if run["state_type"] == "PAUSED" and (stage := officers.answer(sample, run)):
+                    answers.append(f"{sample.name}: {stage}")
+            ended = sum(state in ENDED for state in states.values())
+            running = sum(state in {"RUNNING", "PENDING"} for state in states.values())
+            progress.update(bar, completed=ended, description=f"hồ sơ ({running} đang chạy)")
+            for line in answers:
+                progress.console.print(f"  viên chức trả lời · {line}", style="dim")
+            if ended == len(states):
+                break
+            time.sleep(0.5)
+    return states
+
+
+def outcome(sample: Sample, officers: Officers, states: dict[str, str]) -> Outcome:
+    """What became of one sample, read from the records and from the stored files themselves."""
+    expected = str(sample.truth["expected_state"])
+    if sample.refused:
+        return Outcome(sample.name, "REFUSED", expected, sample.refused, 0, 0.0, "–")
+    run = officers.prefect.run(sample.run_id)
+    dossier = officers.dossier(sample)
+    if dossier is None:
+        return Outcome(sample.name, f"LƯỢT {states[sample.run_id]}", expected, "", 0, 0.0, "–")
+    state = (
+        dossier.state.value
+        if states[sample.run_id] == "COMPLETED"
+        else f"{dossier.state.value}/{states[sample.run_id]}"
+    )
+    with officers.records.session() as session:
+        pages = len(
+            session.exec(
+                select(Page.id)
+                .join(Document, Document.id == Page.document_id)
+                .where(  # type: ignore[arg-type]
+                    Document.dossier_id == dossier.id, Page.attempt == Document.attempt
+                )
+            ).all()
+        )
+    return Outcome(
+        sample.name,
+        state,
+        expected,
+        dossier.code or "",
+        pages,
+        float(run.get("total_run_time") or 0),
+        signature_verdicts(officers, dossier),
+    )
+
+
+def signature_verdicts(officers: Officers, dossier: Dossier) -> str:
+    """Verify the stored files anew: officer (cá nhân) and agency (cơ quan) signatures that are valid, of all."""
+    trust, good, total = Trust(), {role: 0 for role in SignatureRole}, 0
+    with officers.records.session() as session:
+        rows = session.exec(
+            select(Signature, Document)
+            .join(Document, Document.id == Signature.document_id)  # type: ignore[arg-type]
+            .where(Document.dossier_id == dossier.id, Signature.attempt == Document.attempt)
+        ).all()
+        files = {d.id: (d.record_key, d.file_key, d.file_sha256) for _, d in rows}
+        for signature, _ in rows:
+            if signature.role is SignatureRole.MANIFEST and signature.valid:
+                good[SignatureRole.MANIFEST] += 1
+    for record_key, file_key, sha256 in files.values():
+        total += 1
+        if record_key:
+            data = officers.objects.get(Bucket.RECORDS, record_key)
+        elif file_key:
+            data = officers.objects.get(Bucket.WORKING, file_key, sha256=sha256)
+        else:
+            continue
+        for item in verify_pdf(data, trust).signatures:
+            if item.valid:
+                good[item.role] += 1
+    if not total:
+        return "–"
+    return f"cá nhân {good[SignatureRole.OFFICER]}/{total} · cơ quan {good[SignatureRole.AGENCY]}/{total}"
+
+
+def closing_table(outcomes: list[Outcome]) -> Table:
+    table = Table("Bộ mẫu", "Trạng thái", "Mã hồ sơ", "Trang", "Giây", "Chữ ký hợp lệ", "", title="Sohoa · kết quả")
+    for row in outcomes:
+        mark = "[green]✓[/]" if row.right else f"[red]✗ mong đợi {row.expected}[/]"
+        table.add_row(row.name, row.state, row.code, str(row.pages), f"{row.seconds:.1f}", row.signatures, mark)
+    return table
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("samples", type=Path, help="folder made by `python -m tests.samples`")
+    parser.add_argument("--set", default="demo", choices=["demo", "defects", "all"])
+    parser.add_argument("--timeout", type=float, default=480.0, help="seconds")
+    arguments = parser.parse_args()
+    load_stack_env()
+    officers = Officers(RecordsDatabase(), ObjectStore(), Orchestrator())
+    samples = [Sample(folder) for folder in sorted(arguments.samples.iterdir()) if (folder / "truth.json").is_file()]
+    samples = [s for s in samples if arguments.set in ("all", s.truth.get("set", "demo"))]
+    if not samples:
+        console.print(f"[red]Không có bộ mẫu trong {arguments.samples}.[/]")
+        return 2
+    console.print(f"Nộp {len(samples)} bộ hồ sơ mẫu …")
+    for sample in samples:
+        try:
+            officers.hand_in(sample)
+        except SohoaError as error:
+            sample.refused = error.code
+    states = play(officers, samples, timeout=arguments.timeout)
+    outcomes = [outcome(sample, officers, states) for sample in samples]
+    console.print(closing_table(outcomes))
+    right = sum(row.right for row in outcomes)
+    console.print(f"{right}/{len(outcomes)} hồ sơ đạt đúng trạng thái mong đợi.")
+    example = next((row.code for row in outcomes if row.code), None)
+    if example:
+        view = status_of(officers.records, example)
+        console.print(f"`sohoa status {example}`: {next(iter(view.values()))} … ", style="dim")
+    console.print(
+        f"Giao diện Prefect: [bold]{os.environ['PREFECT_API_URL'].removesuffix('/api')}[/]  (mật khẩu: make password)"
+    )
+    return 0 if right == len(outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

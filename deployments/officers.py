@@ -1,0 +1,170 @@
+"""Plays the officers of the sample dossiers: reads what an officer would see, answers through the REST resume.
+
+Used by the demo and by the journeys. The truth beside each sample stands for the paper on the desk: the player
+compares each extracted field with it, as the resolving officer would.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import select
+
+from blocks.objects import ObjectStore
+from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
+from blocks.records import RecordsDatabase
+from blocks.records.queries import documents, fields
+from blocks.records.states import DocumentState, DossierState
+from blocks.records.tables import Document, Dossier
+from tasks.submission import hand_in, hand_in_rescan
+from tasks.verification import SETTABLE
+
+COUNTER, RESOLVING, LEADER = "tnhs.01", "gq.01", "leader.01"
+
+
+@dataclass
+class Sample:
+    """One sample folder with its truth."""
+
+    folder: Path
+    answered: set[str] = field(default_factory=set)
+    run_id: str = ""
+    submission: str = ""
+    refused: str = ""  # code, when it was refused at the door
+
+    @cached_property
+    def truth(self) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads((self.folder / "truth.json").read_text(encoding="utf-8"))
+        return data
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def rescans(self, ordinal: int) -> list[Path]:
+        folder = self.folder / "rescan" / str(ordinal)
+        return sorted(p for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+
+
+class Officers:
+    """Counter officer, resolving officer and leader, each with an own id."""
+
+    def __init__(self, records: RecordsDatabase, objects: ObjectStore, prefect: Orchestrator) -> None:
+        self.records, self.objects, self.prefect = records, objects, prefect
+
+    def hand_in(self, sample: Sample) -> None:
+        """At the counter: hand the folder in and start its flow run (twice gives the same run)."""
+        sample.submission = hand_in(self.objects, sample.folder)
+        sample.run_id = self.prefect.start(sample.submission, tags=["demo"])["id"]
+
+    def answer(self, sample: Sample, run: dict[str, Any]) -> str | None:
+        """Answer the pause at which this run waits, once. Returns the stage, or None when there was nothing to do."""
+        key = pause_key(run)
+        if not key or key in sample.answered:
+            return None
+        stage = key.rpartition("-")[0]
+        form = getattr(self, f"_{stage}")(sample)
+        try:
+            self.prefect.resume(sample.run_id, form)
+        except ResumeRefused as refusal:
+            # Suspended, but its form is not saved yet: Prefect does the two one after the other.
+            if refusal.details.get("status") == "REJECT":
+                return None
+            raise
+        sample.answered.add(key)
+        return stage
+
+    def dossier(self, sample: Sample) -> Dossier | None:
+        with self.records.session() as session:
+            row = session.exec(select(Dossier).where(Dossier.submission == sample.submission)).first()
+            if row is not None:
+                session.expunge(row)
+            return row
+
+    def documents(self, dossier: Dossier) -> list[Document]:
+        with self.records.session() as session:
+            rows = documents(session, dossier.id)
+            for row in rows:
+                session.expunge(row)
+            return rows
+
+    def _supplement(self, sample: Sample) -> dict[str, Any]:
+        return {
+            "officer": COUNTER,
+            "decision": "TU_CHOI",
+            "reason": "Hồ sơ không bảo đảm thành phần theo quy định của thủ tục hành chính.",
+        }
+
+    def _rescan(self, sample: Sample) -> dict[str, Any]:
+        dossier = self.dossier(sample)
+        assert dossier is not None
+        supplied = 0
+        for document in self.documents(dossier):
+            files = sample.rescans(document.ordinal)
+            if document.state is DocumentState.CHUP_LAI and files:
+                hand_in_rescan(self.objects, dossier.submission, document.ordinal, document.attempt + 1, files)
+                supplied += 1
+        if supplied:
+            return {"officer": COUNTER, "decision": "DA_QUET_LAI"}
+        return {
+            "officer": COUNTER,
+            "decision": "TRA_LAI",
+            "reason": "Người nộp không cung cấp được bản giấy đạt yêu cầu để sao chụp.",
+        }
+
+    def _leader(self, sample: Sample) -> dict[str, Any]:
+        return {"officer": LEADER, "decision": "SO_HOA", "reason": "Giấy tờ vẫn có thể sao chụp an toàn."}
+
+    def _verification(self, sample: Sample) -> dict[str, Any]:
+        if sample.truth.get("defect") == "REFUSE_VERIFICATION":
+            return {
+                "officer": RESOLVING,
+                "decision": "TRA_LAI",
+                "reason": "Nội dung giấy tờ chưa đủ điều kiện giải quyết theo quy định.",
+            }
+        dossier = self.dossier(sample)
+        assert dossier is not None
+        form: dict[str, Any] = {
+            "officer": RESOLVING,
+            "decision": "DUYET",
+            "flagged_checked": True,
+            "corrections": [],
+            "absent": [],
+        }
+        truths = {item["ordinal"]: item for item in sample.truth["documents"]}
+        with self.records.session() as session:
+            for document in documents(session, dossier.id, states=[DocumentState.CHO_XAC_NHAN]):
+                found = {row.name: row.value for row in fields(session, document.id)}
+                paper = truths.get(document.ordinal, {}).get("fields", {})
+                for name in sorted(SETTABLE | set(paper) | set(found)):
+                    on_paper = paper.get(name)
+                    if on_paper and on_paper != found.get(name) and (name in SETTABLE or name.startswith("special.")):
+                        form["corrections"].append(
+                            {"component": document.ordinal, "field": name, "value": str(on_paper)}
+                        )
+                    elif not on_paper and name in SETTABLE:
+                        form["absent"].append({"component": document.ordinal, "field": name})
+        return form
+
+    def _signoff(self, sample: Sample) -> dict[str, Any]:
+        if sample.truth.get("defect") == "REFUSE_SIGNOFF":
+            return {
+                "officer": LEADER,
+                "decision": "TRA_LAI",
+                "reason": "Chưa đủ căn cứ để giải quyết; trả lại hồ sơ theo quy định.",
+            }
+        return {"officer": LEADER, "decision": "KY"}
+
+
+def finished(state: DossierState) -> bool:
+    return state in {
+        DossierState.LUU_TRU,
+        DossierState.TRA_LAI,
+        DossierState.TU_CHOI_TIEP_NHAN,
+        DossierState.RUT,
+        DossierState.DA_TRA,
+    }

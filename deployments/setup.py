@@ -1,0 +1,83 @@
+"""What `make up` registers in Prefect: blocks, work pool and queues, deployments. Safe to run again.
+
+Blocks hold references only (names of environment variables, folders), never a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+from blocks.objects import ObjectStore
+from blocks.ocr.engine import OcrEngine
+from blocks.portal import Portal
+from blocks.trust import Trust
+from prefect.blocks.core import Block
+
+from blocks.catalog import Catalog
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
+from blocks.settings import ROOT, load_stack_env
+
+BLOCKS: tuple[type[Block], ...] = (RecordsDatabase, ObjectStore, OcrEngine, Catalog, Portal, Trust)
+POOL = "sohoa"
+QUEUES = {"counter": 1, "background": 10}
+CLOSED_TO_UNKNOWN = ("dossier/counter", "dossier/integrators", "inbox/operations")
+
+
+def register_blocks() -> None:
+    """Block types, and one document of each under the name that the tasks load."""
+    for block in BLOCKS:
+        block().save("sohoa", overwrite=True)
+
+
+def register_pool(prefect: Orchestrator, kind: str, limit: int) -> None:
+    """The work pool with its queues; people at the desk come before the backlog."""
+    body: dict[str, Any] = {"name": POOL, "type": kind, "concurrency_limit": limit}
+    made = prefect.call("POST", "/work_pools/", body)
+    if made.status_code == 409:
+        prefect.call("PATCH", f"/work_pools/{POOL}", {"concurrency_limit": limit}).raise_for_status()
+    else:
+        made.raise_for_status()
+    for name, priority in QUEUES.items():
+        answer = prefect.call("POST", f"/work_pools/{POOL}/queues", {"name": name, "priority": priority})
+        if answer.status_code not in (201, 409):
+            answer.raise_for_status()
+
+
+def apply_deployments(prefect: Orchestrator) -> None:
+    """prefect.yaml as it stands; then close the parameter schemas: Prefect accepts unknown parameters otherwise."""
+    environment = {**os.environ, "SOHOA_ROOT": str(ROOT)}
+    subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    for name in CLOSED_TO_UNKNOWN:
+        deployment = prefect.call("GET", f"/deployments/name/{name}").json()
+        schema = {**deployment["parameter_openapi_schema"], "additionalProperties": False}
+        prefect.call(
+            "PATCH", f"/deployments/{deployment['id']}", {"parameter_openapi_schema": schema}
+        ).raise_for_status()
+
+
+def main() -> None:
+    load_stack_env()
+    prefect = Orchestrator()
+    ObjectStore().ensure_buckets()
+    Catalog().load_into(RecordsDatabase())
+    register_blocks()
+    register_pool(
+        prefect,
+        os.environ.get("SOHOA_WORKER_TYPE", "process"),
+        int(os.environ.get("SOHOA_WORKER_LIMIT", os.cpu_count() or 2)),
+    )
+    apply_deployments(prefect)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""Pauses: where an officer decides, and how the decision is kept (Điều 8.2, 9.3, 13.3, 13.4).
+
+A flow suspends until the officer resumes it with the form of the stage. Decisions live in the records database
+under (dossier, stage-number): a retry or a replay of the flow finds them there and asks nobody twice. What fails a
+check that JSON Schema can't express is kept as HOI_LAI and asked again under the next number, with the reasons.
+Forms carry no personal data outwards; what an officer typed in is moved to the records and removed from Prefect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from blocks.records.audit import audit
+from blocks.records.queries import decision, record_decision
+from prefect import get_client
+from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectNotFound
+from prefect.flow_runs import suspend_flow_run
+from prefect.input.run_input import RunInput, keyset_from_base_key
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from blocks.errors import Problem
+from blocks.records import RecordsDatabase
+
+TIMEOUT_SECONDS = 45 * 24 * 3600  # then the run fails: silence is never an approval
+ASK_AGAIN = "HOI_LAI"
+OFFICER_ID = r"^[0-9a-z._-]{1,64}$"
+
+OfficerId = Annotated[str, Field(title="Mã viên chức", description="Ví dụ: gq.01", pattern=OFFICER_ID)]
+Reason = Annotated[
+    str | None,
+    Field(title="Lý do (bắt buộc khi trả lại hoặc từ chối)", description="Nêu rõ bằng văn bản", max_length=4000),
+]
+
+
+class SupplementDecision(StrEnum):
+    DA_BO_SUNG = "DA_BO_SUNG"
+    TU_CHOI = "TU_CHOI"
+
+
+class RescanDecision(StrEnum):
+    DA_QUET_LAI = "DA_QUET_LAI"
+    TRA_LAI = "TRA_LAI"
+
+
+class LeaderDecision(StrEnum):
+    KHONG_SO_HOA = "KHONG_SO_HOA"
+    SO_HOA = "SO_HOA"
+
+
+class VerificationDecision(StrEnum):
+    DUYET = "DUYET"
+    QUET_LAI = "QUET_LAI"
+    TRA_LAI = "TRA_LAI"
+
+
+class SignOffDecision(StrEnum):
+    KY = "KY"
+    TRA_LAI = "TRA_LAI"
+
+
+class CorrectionReason(StrEnum):
+    NHAN_DANG_SAI = "NHAN_DANG_SAI"
+    CHU_MO = "CHU_MO"
+    CHU_VIET_TAY = "CHU_VIET_TAY"
+    BO_SOT = "BO_SOT"
+    KHAC = "KHAC"
+
+
+class Correction(BaseModel):
+    """One field typed by the officer against the paper (EX02)."""
+
+    model_config = ConfigDict(extra="forbid")
+    component: int = Field(title="Thành phần số", ge=1)
+    field: str = Field(title="Trường dữ liệu", description="Ví dụ: number_symbol", max_length=64)
+    value: str = Field(title="Giá trị đúng trên giấy tờ", min_length=1, max_length=2000)
+    reason: CorrectionReason = Field(CorrectionReason.NHAN_DANG_SAI, title="Lý do sửa")
+
+
+class Absence(BaseModel):
+    """The officer attests that the paper does not carry this field (never guessed)."""
+
+    model_config = ConfigDict(extra="forbid")
+    component: int = Field(title="Thành phần số", ge=1)
+    field: str = Field(title="Trường dữ liệu không có trên giấy tờ", max_length=64)
+
+
+class Supplement(RunInput):
+    """Bổ sung hồ sơ trước khi tiếp nhận (B3a)."""
+
+    officer: OfficerId
+    decision: SupplementDecision = Field(title="Quyết định")
+    reason: Reason = None
+
+
+class Rescan(RunInput):
+    """Quét lại thành phần không đạt (Điều 8.2)."""
+
+    officer: OfficerId
+    decision: RescanDecision = Field(title="Quyết định")
+    reason: Reason = None
+
+
+class LeaderOpinion(RunInput):
+    """Ý kiến lãnh đạo về giấy tờ quan trọng, dễ hỏng (Điều 13.3b)."""
+
+    officer: OfficerId
+    decision: LeaderDecision = Field(title="Ý kiến của lãnh đạo")
+    reason: Reason = None
+
+
+class Verification(RunInput):
+    """Viên chức giải quyết TTHC xác nhận dữ liệu bóc tách (Điều 9.3)."""
+
+    officer: OfficerId
+    decision: VerificationDecision = Field(title="Quyết định")
+    flagged_checked: bool = Field(False, title="Đã đối chiếu với bản giấy mọi trường có độ tin cậy thấp")
+    corrections: list[Correction] = Field([], title="Sửa, nhập dữ liệu", max_length=2000)
+    absent: list[Absence] = Field([], title="Trường không có trên giấy tờ", max_length=2000)
+    rescan: list[int] = Field([], title="Thành phần cần quét lại (số thứ tự)", max_length=500)
+    reason: Reason = None
+
+
+class SignOff(RunInput):
+    """Lãnh đạo cho ký số cơ quan (Điều 9.4)."""
+
+    officer: OfficerId
+    decision: SignOffDecision = Field(title="Quyết định")
+    reason: Reason = None
+
+
+Answer = TypeVar("Answer", Supplement, Rescan, LeaderOpinion, Verification, SignOff)
+Check = Callable[[UUID, Any], list[str]]
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Answer]):
+    """One kind of pause: its key, its form, and the checks that go beyond the form (Vietnamese sentences)."""
+
+    name: str
+    model: type[Answer]
+    check: Check
+    rule: str
+
+
+@dataclass(frozen=True)
+class Answered(Generic[Answer]):
+    number: int  # of the pause within its stage
+    answer: Answer
+
+
+def needs_reason(answer: Any) -> list[str]:
+    """Returning or refusing needs written reasons (B4c)."""
+    if answer.decision.value in {"TRA_LAI", "TU_CHOI"} and not (answer.reason or "").strip():
+        return ["Vui lòng nêu rõ lý do bằng văn bản khi trả lại hoặc từ chối hồ sơ."]
+    return []
+
+
+def ask(stage: Stage[Answer], dossier_id: UUID, description: str, *, after: int = 0) -> Answered[Answer]:
+    """The officer's answer at this stage: from the records if it was given, else suspend the flow and wait.
+
+    `after`: number of the last pause of this stage that has been dealt with (0: none). `description`: Markdown,
+    Vietnamese, without personal data. Raises prefect's Pause signal when it suspends; the flow then runs again from
+    its first line once an officer has resumed it.
+    """
+    records = RecordsDatabase.get()
+    number, problems = after + 1, ""
+    while True:
+        key = f"{stage.name}-{number}"
+        with records.session() as session:
+            stored = decision(session, dossier_id, key)
+            kept = (stored.decision, dict(stored.payload)) if stored else None
+        if kept is None:
+            kept = _suspend_and_record(stage, dossier_id, key, problems + description, records)
+        if kept[0] != ASK_AGAIN:
+            return Answered(number, stage.model.model_validate(kept[1]))
+        problems = "\n".join(["**Chưa thực hiện được:**", *(f"- {text}" for text in kept[1]["problems"]), "", ""])
+        number += 1
+
+
+def _suspend_and_record(
+    stage: Stage[Answer], dossier_id: UUID, key: str, description: str, records: RecordsDatabase
+) -> tuple[str, dict[str, Any]]:
+    form = stage.model.with_initial_data(description=description)
+    try:
+        answer = suspend_flow_run(wait_for_input=form, timeout=TIMEOUT_SECONDS, key=key)
+        payload = answer.model_dump(mode="json")
+        faults = needs_reason(answer) + stage.check(dossier_id, answer)
+        verdict, officer, reason = answer.decision.value, answer.officer, answer.reason
+    except ValidationError as error:
+        # Passed the JSON Schema at the API but not the model: ask again rather than fail the run.
+        places = sorted({".".join(map(str, item["loc"])) for item in error.errors()})
+        faults, payload, verdict, officer, reason = [f"Mục chưa hợp lệ: {', '.join(places)}."], {}, "", "", None
+    if faults:
+        verdict, payload = ASK_AGAIN, {"problems": faults}
+    with records.session() as session:
+        stored = record_decision(
+            session,
+            dossier_id=dossier_id,
+            stage=key,
+            decision=verdict,
+            reason=reason,
+            officer=officer,
+            role=stage.name,
+            payload=payload,
+        )
+        kept = (stored.decision, dict(stored.payload))
+        audit(
+            session,
+            actor=officer or "unknown",
+            action="decide",
+            dossier_id=dossier_id,
+            rule=stage.rule,
+            details={"stage": key, "decision": verdict},
+        )
+    _forget_input(key)
+    return kept
+
+
+def _forget_input(key: str) -> None:
+    """Remove what the officer typed from Prefect's database: it may be personal data and is kept in the records."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    response = keyset_from_base_key(f"suspended-{key}")["response"]
+    with get_client(sync_client=True) as client:
+        try:
+            client._client.delete(f"/flow_runs/{context.flow_run.id}/input/{response}").raise_for_status()
+        except ObjectNotFound:
+            return
+
+
+def as_markdown(problems: list[Problem]) -> str:
+    """Problems as a list that the officer reads at the pause."""
+    lines = []
+    for item in problems:
+        place = [f"thành phần {item.component}"] if item.component else []
+        place += [f"tệp {item.file}"] if item.file else []
+        place += [f"trang {item.page}"] if item.page else []
+        where = f" ({', '.join(place)})" if place else ""
+        rule = f" · {item.rule}" if item.rule else ""
+        lines.append(f"- {item.text}{where} `{item.code}`{rule}")
+    return "\n".join(lines)
