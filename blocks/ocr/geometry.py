@@ -51,11 +51,11 @@ def estimate_skew(gray: Image) -> float:
         return 0.0
     coarse = _thumbnail(gray, 400)
     wide = np.arange(-SKEW_MAX, SKEW_MAX + 0.01, 1.5)
-    start = float(max(wide, key=lambda a: _sharpness(coarse, a)))
+    start = max(map(float, wide), key=lambda a: _sharpness(coarse, a))
     near = np.arange(start - 1.5, start + 1.51, 0.5)
-    best = float(max(near, key=lambda a: _sharpness(fine, a)))
+    best = max(map(float, near), key=lambda a: _sharpness(fine, a))
     last = np.arange(best - 0.4, best + 0.41, 0.1)
-    return round(float(max(last, key=lambda a: _sharpness(fine, a))), 2)
+    return round(max(map(float, last), key=lambda a: _sharpness(fine, a)), 2)
 
 
 def upright(image: Image, rotation: int, skew: float | None = None) -> Upright:
@@ -87,7 +87,7 @@ def grey(image: Image) -> Image:
 def red_ink(image: Image) -> NDArray[np.float32]:
     """How red each pixel is, 0..255: red above both green and blue."""
     r, g, b = (image[..., i].astype(np.int16) for i in range(3))
-    return np.clip(r - np.maximum(g, b), 0, 255).astype(np.float32)
+    return np.asarray(np.clip(r - np.maximum(g, b), 0, 255), dtype=np.float32)
 
 
 def has_red(image: Image) -> bool:

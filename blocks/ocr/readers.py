@@ -11,6 +11,7 @@ import os
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -152,7 +153,7 @@ def words(line: RawLine) -> list[WordSpan]:
     """The words of a line with where they start and end; without decoded positions, by the letters' usual widths."""
     text = line.text
     at = line.positions if len(line.positions) == len(text) else _usual_positions(text)
-    edges = [0.0, *((a + b) / 2 for a, b in zip(at, at[1:], strict=False)), 1.0]
+    edges = [0.0, *((a + b) / 2 for a, b in pairwise(at)), 1.0]
     spans: list[WordSpan] = []
     start = 0
     for i in range(len(text) + 1):

@@ -52,7 +52,7 @@ def ink_map(gray: Image, *, pad_x: float, pad_y: float, max_width: int) -> Ink:
     """The crop of one line (H, W) as (96, w) float32, 0 paper, 1 ink; light text on dark ground is inverted."""
     low, middle, high = np.percentile(gray, (2, 50, 98))
     dark = bool(high - middle > 2 * (middle - low) + 8)
-    h, w = gray.shape
+    h = gray.shape[0]
     tall = (WINDOW * (1 + 2 * pad_y) - 1) / 2
     dx, dy = math.ceil(pad_x * h), math.ceil(tall * h)
     padded = cv2.copyMakeBorder(gray, dy, dy, dx, dx, cv2.BORDER_CONSTANT, value=(0 if dark else 255,))

@@ -23,6 +23,7 @@ class Line:
     confidence: float  # 0..1
     polygon: tuple[tuple[float, float], ...]  # 4 corners, clockwise from top left of the text
     words: tuple[Word, ...] = ()
+    red: bool = False  # printed or stamped in red ink (headings of certificates, seals, secrecy stamps)
 
     @property
     def box(self) -> Box:
@@ -63,6 +64,7 @@ class PageText:
                 words=tuple(
                     Word(w["text"], (w["box"][0], w["box"][1], w["box"][2], w["box"][3])) for w in item["words"]
                 ),
+                red=item.get("red", False),
             )
             for item in raw.pop("lines")
         )

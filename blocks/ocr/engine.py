@@ -1,0 +1,239 @@
+"""The OCR engine as a block: one long-lived reader a process, page images in, `PageText` out."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from prefect.blocks.core import Block
+from pydantic import Field
+
+from blocks.errors import Remedy, SohoaError
+from blocks.ocr import geometry
+from blocks.ocr.order import reading_order
+from blocks.ocr.readers import Models, PageReader, RawLine, words
+from blocks.ocr.trueocr import Orientation
+from blocks.ocr.types import Line, PageText, Word
+
+MODELS = Path(__file__).with_name("models")
+BLANK, HANDWRITING, LOW_DPI = "BLANK", "HANDWRITING", "LOW_DPI"
+
+
+class OcrModelMissing(SohoaError):
+    """A configured model folder isn't there."""
+
+    code, rule = "OCR_MODEL_MISSING", "EX01"
+    message = "Không tìm thấy mô hình nhận dạng chữ; vui lòng báo quản trị viên kiểm tra cài đặt."
+    remedy = Remedy.ADMINISTRATOR
+
+
+class OcrEngine(Block):
+    """Đọc chữ tiếng Việt trên ảnh trang giấy (Điều 9.1)."""
+
+    _block_type_name = "Sohoa OCR engine"
+    _block_type_slug = "sohoa-ocr-engine"
+
+    detector: str = Field(default="PP-OCRv6_tiny_det", description="Folder under blocks/ocr/models, or a path")
+    recogniser: str = Field(
+        default="", description="Folder under blocks/ocr/models, or a path. Empty: newest sohoa-rec*, else trueocr"
+    )
+    orientation: str = Field(default="trueocr-vi-r01", description="Folder with orient.onnx; empty: not tried")
+    threads: int = Field(default=2, ge=1, description="onnxruntime threads of this process")
+    min_dpi: int = Field(default=100, description="Below: manual entry (EX02)")
+    min_confidence: float = Field(default=0.6, description="Mean of the page below: manual entry (EX02)")
+
+    @classmethod
+    def get(cls) -> Self:
+        """The block document "sohoa", loaded once a process."""
+        found = _block(cls)
+        assert isinstance(found, cls)
+        return found
+
+    @property
+    def name(self) -> str:
+        """Names and content hashes of the models and versions of the engine; recorded with every field."""
+        return _loaded(*self._key()).name
+
+    def read(self, image: np.ndarray, dpi: int) -> PageText:
+        """Read one page.
+
+        image: (H, W, 3) RGB uint8 as stored in the PDF; dpi: its true resolution. Coordinates of the result are
+        pixels of that image. A page that can't be read has `readable` False and a reason, and no invented text.
+        """
+        started = time.perf_counter()
+        loaded = _loaded(*self._key())
+        height, width = image.shape[:2]
+        if dpi < self.min_dpi:
+            return PageText(width, height, dpi, (), engine=loaded.name, readable=False, reason=LOW_DPI)
+        with loaded.lock:
+            page, lines = self._best_turn(loaded, image)
+            red = _red_lines(loaded, page, lines)
+        ordered = _in_order(page, lines, red)
+        readable, reason = self._verdict(image, lines)
+        return PageText(
+            width,
+            height,
+            dpi,
+            tuple(ordered),
+            rotation=page.rotation,
+            skew=page.skew,
+            engine=loaded.name,
+            readable=readable,
+            reason=reason,
+            seconds=round(time.perf_counter() - started, 3),
+        )
+
+    def _key(self) -> tuple[str, str, str, int]:
+        return self.detector, self.recogniser, self.orientation, self.threads
+
+    def _best_turn(self, loaded: _Loaded, image: np.ndarray) -> tuple[geometry.Upright, list[RawLine]]:
+        """Upright page and its lines; when the text comes out badly, the other quarter turns are tried."""
+        skew = geometry.estimate_skew(geometry.grey(image))
+        page = geometry.upright(image, 0, skew)
+        turn = loaded.orientation(geometry.grey(page.image)) * 90 if loaded.orientation else 0
+        if turn:
+            page = geometry.upright(image, turn)
+        lines = _read(loaded.reader, page)
+        if lines and confidence(lines) < self.min_confidence + 0.1:
+            for other in (180, 90, 270, 0):
+                if other != page.rotation:
+                    candidate = geometry.upright(image, other)
+                    again = _read(loaded.reader, candidate)
+                    if confidence(again) > confidence(lines) + 0.1:
+                        page, lines = candidate, again
+        return page, lines
+
+    def _verdict(self, image: np.ndarray, lines: list[RawLine]) -> tuple[bool, str]:
+        letters = sum(len(line.text) for line in lines)
+        if letters < 3:
+            ink = geometry.ink_share(geometry.grey(image))
+            return False, BLANK if ink < 0.004 else HANDWRITING
+        if confidence(lines) < self.min_confidence:
+            return False, HANDWRITING
+        return True, ""
+
+
+@dataclass
+class _Loaded:
+    """What stays in memory for one configuration."""
+
+    name: str
+    reader: PageReader
+    orientation: Orientation | None
+    lock: threading.Lock
+
+
+@lru_cache
+def _block(cls: type[Block]) -> Block:
+    found = cls.load("sohoa", _sync=True)  # type: ignore[call-arg]
+    assert isinstance(found, Block)
+    return found
+
+
+def _folder(name: str) -> Path:
+    path = Path(name) if "/" in name else MODELS / name
+    if not path.is_dir():
+        raise OcrModelMissing(folder=path.name)
+    return path
+
+
+def default_recogniser() -> Path:
+    """The newest own model that is complete, else trueocr's."""
+    own = [f for f in sorted(MODELS.glob("sohoa-rec*")) if (f / "inference.onnx").exists()]
+    own = [f for f in own if (f / "inference.yml").exists()]
+    return own[-1] if own else MODELS / "trueocr-vi-r01"
+
+
+def _stamp(folder: Path, file: str) -> str:
+    digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+    return f"{folder.name}@{digest[:8]}"
+
+
+@lru_cache
+def _loaded(detector: str, recogniser: str, orientation: str, threads: int) -> _Loaded:
+    """Load the models: 5–10 s, once a process and configuration."""
+    det = _folder(detector)
+    rec = _folder(recogniser) if recogniser else default_recogniser()
+    models = Models(det, rec, threads)
+    weights = "inference.onnx" if models.pp_ocr_style else "rec.onnx"
+    parts = [_stamp(det, "inference.onnx"), _stamp(rec, weights)]
+    parts += [f"paddleocr {version('paddleocr')}", f"onnxruntime {version('onnxruntime')}"]
+    turn = Orientation(_folder(orientation), threads) if orientation else None
+    return _Loaded(" + ".join(parts), models.reader, turn, threading.Lock())
+
+
+def confidence(lines: list[RawLine]) -> float:
+    """Mean of the lines, weighted by their length; 0 without lines."""
+    letters = sum(len(line.text) for line in lines)
+    return sum(line.confidence * len(line.text) for line in lines) / letters if letters else 0.0
+
+
+def _read(reader: PageReader, page: geometry.Upright) -> list[RawLine]:
+    image = geometry.without_red(page.image) if geometry.has_red(page.image) else page.image
+    return [line for line in reader.read(image) if line.text.strip() and not _specks(line)]
+
+
+def _specks(line: RawLine) -> bool:
+    """Dots and dashes of fill-in lines and dirt: no letter or digit, and little confidence."""
+    return line.confidence < 0.5 and not any(c.isalnum() for c in line.text)
+
+
+def _red_lines(loaded: _Loaded, page: geometry.Upright, lines: list[RawLine]) -> list[RawLine]:
+    """What is written in red: headings of certificates, seals, secrecy stamps (SC13)."""
+    if not geometry.has_red(page.image):
+        return []
+    mask = geometry.red_ink(page.image) > 60
+    ys, xs = np.flatnonzero(mask.sum(1) > 1), np.flatnonzero(mask.sum(0) > 1)
+    if not len(ys) or not len(xs):
+        return []
+    y0, x0 = max(0, int(ys[0]) - 20), max(0, int(xs[0]) - 20)
+    part = geometry.only_red(page.image[y0 : int(ys[-1]) + 20, x0 : int(xs[-1]) + 20])
+    found = [
+        RawLine(line.text, line.confidence, line.polygon + np.array([x0, y0]), line.positions)
+        for line in loaded.reader.read(part)
+        if line.confidence >= 0.8 and sum(c.isalpha() for c in line.text) >= 2
+    ]
+    return [line for line in found if not any(_same_place(line, other) for other in lines)]
+
+
+def _same_place(a: RawLine, b: RawLine) -> bool:
+    low = np.maximum(a.polygon.min(0), b.polygon.min(0))
+    high = np.minimum(a.polygon.max(0), b.polygon.max(0))
+    shared = float(np.prod(np.clip(high - low, 0, None)))
+    return shared > 0.5 * float(np.prod(np.ptp(a.polygon, axis=0)))
+
+
+def _in_order(page: geometry.Upright, lines: list[RawLine], red: list[RawLine]) -> list[Line]:
+    everything = [(line, False) for line in lines] + [(line, True) for line in red]
+    boxes = [(*line.polygon.min(0), *line.polygon.max(0)) for line, _ in everything]
+    height, width = page.image.shape[:2]
+    order = reading_order(boxes, [line.text for line, _ in everything], width, height)
+    return [_line(page, *everything[i]) for i in order]
+
+
+def _line(page: geometry.Upright, raw: RawLine, red: bool) -> Line:
+    """A line in pixels of the stored image, with its words."""
+    corners = page.back(raw.polygon)
+    parts = words(raw)
+    return Line(
+        text=" ".join(part.text for part in parts),
+        confidence=round(min(1.0, raw.confidence), 4),
+        polygon=tuple((round(float(x), 1), round(float(y), 1)) for x, y in corners),
+        words=tuple(Word(p.text, _span_box(corners, p.start, p.end)) for p in parts),
+        red=red,
+    )
+
+
+def _span_box(corners: geometry.Points, start: float, end: float) -> tuple[float, float, float, float]:
+    a, b, c, d = corners
+    quad = np.array([a + (b - a) * start, a + (b - a) * end, d + (c - d) * end, d + (c - d) * start])
+    x0, y0 = quad.min(0)
+    x1, y1 = quad.max(0)
+    return round(float(x0), 1), round(float(y0), 1), round(float(x1), 1), round(float(y1), 1)
