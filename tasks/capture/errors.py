@@ -1,0 +1,173 @@
+"""What can be wrong with a scanned file or page (Điều 8; "Bad input" of issue 2): one class a code.
+
+Each message is one Vietnamese sentence that says what to do and carries no personal data. Where it stands in the
+dossier (component, file, page) travels beside it in `Problem`.
+"""
+
+from __future__ import annotations
+
+from blocks.errors import Remedy, SohoaError
+
+
+class ScanError(SohoaError):
+    """Base of everything that a new scan heals."""
+
+    code, rule = "SCAN", "CA05"
+    message = "Bản quét không dùng được; vui lòng quét lại."
+    remedy = Remedy.RESCAN
+
+
+class FileMissing(ScanError):
+    code, rule = "FILE_MISSING", "CA06"
+    message = "Chưa nhận được tệp quét đã khai báo; vui lòng gửi lại tệp này."
+
+
+class FileEmpty(ScanError):
+    code, rule = "FILE_EMPTY", "CA05"
+    message = "Tệp quét rỗng (0 byte); vui lòng quét và gửi lại."
+
+
+class FileTooLarge(ScanError):
+    code, rule = "FILE_TOO_LARGE", "CA09"
+    message = "Tệp vượt quá dung lượng cho phép ({limit_mb} MB); vui lòng quét lại ở 200–300 dpi hoặc tách tệp."
+
+
+class FileType(ScanError):
+    code, rule = "FILE_TYPE", "CA09"
+    message = "Loại tệp không được chấp nhận; vui lòng quét lại thành JPEG, TIFF, PNG hoặc PDF."
+
+
+class FileTruncated(ScanError):
+    code, rule = "FILE_TRUNCATED", "CA05"
+    message = "Ảnh quét bị hỏng hoặc bị cắt cụt dữ liệu; vui lòng quét và gửi lại tệp này."
+
+
+class ImageBomb(ScanError):
+    code, rule = "IMAGE_BOMB", "CA09"
+    message = "Ảnh có kích thước hoặc số trang bất thường nên không được mở; vui lòng quét lại trang ở 200–600 dpi."
+
+
+class PdfEncrypted(ScanError):
+    code, rule = "PDF_ENCRYPTED", "CA09"
+    message = "Tệp PDF đặt mật khẩu hoặc bị khóa quyền; vui lòng bỏ bảo vệ hoặc quét lại."
+
+
+class PdfZeroPages(ScanError):
+    code, rule = "PDF_ZERO_PAGES", "CA06"
+    message = "Tệp PDF không có trang nào; vui lòng quét lại."
+
+
+class PdfActiveContent(ScanError):
+    code, rule = "PDF_ACTIVE_CONTENT", "CA09"
+    message = "Tệp PDF chứa mã lệnh hoặc biểu mẫu động; vui lòng quét lại bản giấy thành PDF thường."
+
+
+class PdfAttachments(ScanError):
+    code, rule = "PDF_ATTACHMENTS", "CA10"
+    message = "Tệp PDF có tệp đính kèm bên trong; vui lòng tách tệp đính kèm hoặc quét lại bản giấy."
+
+
+class PdfSigned(ScanError):
+    code, rule = "PDF_SIGNED", "CA01"
+    message = (
+        "Tệp PDF đã có chữ ký số nên không thể sao chụp lại; vui lòng quét bản giấy hoặc nộp bản điện tử qua kênh "
+        "tái sử dụng dữ liệu."
+    )
+
+
+class PdfVersion(ScanError):
+    code, rule = "PDF_VERSION", "CA09"
+    message = "Phiên bản PDF thấp hơn 1.4; vui lòng đặt máy quét xuất PDF từ 1.4 trở lên rồi quét lại."
+
+
+class PdfDamaged(ScanError):
+    code, rule = "PDF_DAMAGED", "CA05"
+    message = "Tệp PDF bị hỏng cấu trúc; vui lòng quét và gửi lại."
+
+
+class PdfNotScan(FileType):
+    """A born-digital or layered page: not a capture of paper (Điều 8.1), so nothing proves whole and true copying."""
+
+    rule = "CA01"
+    message = (
+        "Trang trong tệp PDF không phải một ảnh quét nguyên trang; vui lòng quét bản giấy, mỗi trang một ảnh màu, "
+        "không dùng chế độ nén nhiều lớp."
+    )
+
+
+class DpiLow(ScanError):
+    code, rule = "DPI_LOW", "CA09"
+    message = "Độ phân giải {dpi} dpi thấp hơn 200 dpi; vui lòng quét lại ở 200 dpi trở lên."
+
+
+class DpiMetadata(ScanError):
+    code, rule = "DPI_METADATA", "CA09"
+    message = (
+        "Độ phân giải ghi trong tệp hoặc khổ giấy không khớp cấu hình máy quét ({dpi} dpi); vui lòng kiểm tra cấu hình "
+        "rồi quét lại."
+    )
+
+
+class NotColour(ScanError):
+    code, rule = "NOT_COLOUR", "CA09"
+    message = "Ảnh không phải ảnh màu RGB; vui lòng quét lại ở chế độ màu."
+
+
+class PageBlank(ScanError):
+    code, rule = "PAGE_BLANK", "CA05"
+    message = "Trang quét trắng; vui lòng kiểm tra mặt giấy rồi quét lại trang này."
+
+
+class PageCropped(ScanError):
+    code, rule = "PAGE_CROPPED", "CA05"
+    message = "Trang quét bị cắt mất mép hoặc nội dung; vui lòng đặt giấy ngay ngắn và quét lại trọn trang."
+
+
+class PageSkewed(ScanError):
+    code, rule = "PAGE_SKEWED", "CA05"
+    message = "Trang quét bị nghiêng {degrees} độ; vui lòng đặt giấy ngay ngắn và quét lại."
+
+
+class PageBlurred(ScanError):
+    code, rule = "PAGE_BLURRED", "CA05"
+    message = "Trang quét bị mờ, nhòe; vui lòng lau kính máy quét và quét lại trang này."
+
+
+class PagesMissing(ScanError):
+    code, rule = "PAGES_MISSING", "CA06"
+    message = "Thiếu trang: cần {expected} ảnh nhưng chỉ có {found}; vui lòng quét đủ các trang."
+
+
+class PagesExtra(ScanError):
+    code, rule = "PAGES_EXTRA", "CA06"
+    message = "Thừa trang: cần {expected} ảnh nhưng có {found}; vui lòng bỏ ảnh thừa hoặc khai lại số trang."
+
+
+class PagesSwapped(ScanError):
+    code, rule = "PAGES_SWAPPED", "CA06"
+    message = "Thứ tự trang không đúng; vui lòng sắp xếp và quét lại theo đúng thứ tự."
+
+
+class PagesDuplicate(ScanError):
+    code, rule = "PAGES_DUPLICATE", "CA06"
+    message = "Trang này trùng với trang {other}; vui lòng bỏ bản trùng và quét trang còn thiếu nếu có."
+
+
+class NotePair(ScanError):
+    code, rule = "NOTE_PAIR", "CA07"
+    message = (
+        "Trang có giấy ghi chú phải có hai ảnh của cùng trang: có ghi chú trước, đã bỏ ghi chú sau; vui lòng quét lại "
+        "cả hai."
+    )
+
+
+class ComponentFiles(ScanError):
+    code, rule = "COMPONENT_FILES", "CA10"
+    message = "Tệp này đã dùng cho thành phần số {other}; mỗi thành phần phải có bản quét riêng, vui lòng quét lại."
+
+
+class BuildFailed(SohoaError):
+    """The PDF/A could not be written or didn't hold the images as they came: a fault of the software."""
+
+    code, rule = "PDFA_BUILD", "CA09"
+    message = "Không tạo được PDF/A đúng chuẩn từ bản quét; vui lòng báo quản trị viên."

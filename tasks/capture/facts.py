@@ -1,0 +1,43 @@
+"""What is known of one file from the scanner, and the limits that a file must keep."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+MM = 25.4  # millimetres an inch
+MIN_DPI = 200  # CA09
+DPI_TOLERANCE = 0.05  # metadata may differ from the scanner profile by this share
+
+MAX_FILE_BYTES = 400_000_000  # 200 pages of A4 in colour at 300 dpi are about 350 MB
+MAX_PAGES = 500  # pages of one file
+MAX_PIXELS = 80_000_000  # one page: A3 at 600 dpi is 70 million
+MIN_SIDE_MM, MAX_SIDE_MM = 45.0, 450.0  # from a card to A3
+
+
+class PageFacts(BaseModel):
+    """One image of one page, as it will stand in the archival PDF.
+
+    width, height: pixels as stored (not rotated); mode: Pillow's; dpi: what the metadata say, or pixels by page size
+    inside a PDF, None when nothing is said; orientation: EXIF 1..8; path: the image as a file of its own (JPEG bytes
+    untouched, everything else a lossless PNG); sha256: of the bytes of that file.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    number: int
+    width: int
+    height: int
+    mode: str
+    dpi: tuple[float, float] | None = None
+    orientation: int = 1
+    media_type: str = "image/jpeg"
+    path: str | None = None
+    sha256: str = ""
+
+
+class FileFacts(BaseModel):
+    """One accepted file: media type, size in bytes and its pages in order."""
+
+    model_config = ConfigDict(frozen=True)
+    media_type: str
+    size: int
+    pages: tuple[PageFacts, ...]

@@ -1,0 +1,267 @@
+"""Checks of one scanned file (Điều 8.2; "Bad input: check in this order" of signing.md).
+
+Order: size → magic bytes → pixel and page limits (images inside PDFs too) → encryption → signatures, XFA, JavaScript,
+attachments → full decode → colour and dpi. The number of pages is a matter of the whole component (`tasks.capture`).
+The first failing check raises its `ScanError`. Files come from outside: `tasks.capture.guard` runs this in a process
+of its own with limits of time and memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import zlib
+from pathlib import Path
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from tasks.capture import errors
+from tasks.capture.facts import (
+    DPI_TOLERANCE,
+    MAX_FILE_BYTES,
+    MAX_PAGES,
+    MAX_PIXELS,
+    MAX_SIDE_MM,
+    MIN_DPI,
+    MIN_SIDE_MM,
+    MM,
+    FileFacts,
+    PageFacts,
+)
+from tasks.capture.pdf_input import PdfImagePage, pdf_pages
+
+MAGIC = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"II*\0": "image/tiff",
+    b"MM\0*": "image/tiff",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"%PDF-": "application/pdf",
+}
+FORMATS = {"image/jpeg": "JPEG", "image/tiff": "TIFF", "image/png": "PNG"}
+USUAL_DPI = (100, 150, 200, 240, 300, 400, 600)
+PAPERS_MM = ((210.0, 297.0), (148.0, 210.0), (297.0, 420.0), (105.0, 148.0), (216.0, 279.0), (216.0, 356.0))
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, KeyError, TypeError, IndexError)
+
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def inspect_file(source: Path | bytes, scan_dpi: int, out_dir: Path | None = None) -> FileFacts:
+    """Facts of one file, or the `ScanError` of the first check that fails.
+
+    source: file or its bytes; scan_dpi: resolution of the scanner profile, which is the truth about the page size;
+    out_dir: where each page's image is written as a file of its own (``0001.jpg`` …); None: facts only.
+    """
+    size = _check_size(source)
+    media_type = _media_type(source)
+    if media_type == "application/pdf":
+        pages = [_pdf_page(page, scan_dpi, out_dir) for page in pdf_pages(source)]
+    elif media_type == "image/tiff":
+        pages = _tiff(source, scan_dpi, out_dir)
+    else:
+        pages = [_single(source, media_type, scan_dpi, out_dir)]
+    return FileFacts(media_type=media_type, size=size, pages=tuple(pages))
+
+
+def _check_size(source: Path | bytes) -> int:
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    if size == 0:
+        raise errors.FileEmpty()
+    if size > MAX_FILE_BYTES:
+        raise errors.FileTooLarge(limit_mb=MAX_FILE_BYTES // 1_000_000)
+    return size
+
+
+def _media_type(source: Path | bytes) -> str:
+    if isinstance(source, bytes):
+        head = source[:8]
+    else:
+        with source.open("rb") as file:
+            head = file.read(8)
+    for magic, media_type in MAGIC.items():
+        if head.startswith(magic):
+            return media_type
+    raise errors.FileType()
+
+
+def _open(source: Path | bytes, media_type: str) -> Image.Image:
+    """The image with its header read, within the limits of pixels."""
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS * 2  # our own limit comes first and has its own sentence
+    try:
+        stream = io.BytesIO(source) if isinstance(source, bytes) else source
+        image = Image.open(stream, formats=[FORMATS[media_type]])
+    except Image.DecompressionBombError as error:
+        raise errors.ImageBomb() from error
+    except UnidentifiedImageError as error:
+        raise errors.FileTruncated() from error
+    except DECODE_ERRORS as error:
+        raise errors.FileTruncated() from error
+    _limit_pixels(image.width, image.height)
+    return image
+
+
+def _limit_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise errors.ImageBomb()
+    if min(width, height) < 1:
+        raise errors.FileTruncated()
+
+
+def _single(source: Path | bytes, media_type: str, scan_dpi: int, out_dir: Path | None) -> PageFacts:
+    image = _open(source, media_type)
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    dpi = metadata_dpi(image)
+    return _page(image, data, media_type, 1, dpi, scan_dpi, out_dir)
+
+
+def _page(
+    image: Image.Image,
+    data: bytes,
+    media_type: str,
+    number: int,
+    dpi: tuple[float, float] | None,
+    scan_dpi: int,
+    out_dir: Path | None,
+) -> PageFacts:
+    """Decode wholly, then colour and dpi, then keep the image as a file of its own."""
+    size, mode, orientation = image.size, image.mode, _orientation(image)
+    keep = media_type == "image/jpeg" or (media_type == "image/png" and mode == "RGB" and _plain_png(image))
+    if media_type == "image/jpeg":
+        # An eighth of the size still reads every byte of the stream, in a third of the time.
+        image.draft(mode if mode in {"L", "RGB"} else None, (image.width // 8, image.height // 8))
+    try:
+        image.load()
+    except Image.DecompressionBombError as error:
+        raise errors.ImageBomb() from error
+    except DECODE_ERRORS as error:
+        raise errors.FileTruncated() from error
+    _check_colour(image, mode)
+    check_dpi(size[0], size[1], dpi, scan_dpi)
+    if not keep:
+        data, media_type = (_as_png(image), "image/png") if out_dir is not None else (b"", "image/png")
+    path = None
+    if out_dir is not None:
+        path = out_dir / f"{number:04d}.{'jpg' if media_type == 'image/jpeg' else 'png'}"
+        path.write_bytes(data)
+    return PageFacts(
+        number=number,
+        width=size[0],
+        height=size[1],
+        mode=mode,
+        dpi=dpi,
+        orientation=orientation,
+        media_type=media_type,
+        path=str(path) if path else None,
+        sha256=hashlib.sha256(data).hexdigest() if data else "",
+    )
+
+
+def _plain_png(image: Image.Image) -> bool:
+    return not image.info.get("interlace") and "transparency" not in image.info
+
+
+def _as_png(image: Image.Image) -> bytes:
+    """Lossless, the same bytes for the same pixels, no metadata."""
+    plain = image.convert("RGB") if image.mode != "RGB" else image
+    clean = Image.frombytes("RGB", plain.size, plain.tobytes())
+    buffer = io.BytesIO()
+    clean.save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def _tiff(source: Path | bytes, scan_dpi: int, out_dir: Path | None) -> list[PageFacts]:
+    image = _open(source, "image/tiff")
+    try:
+        frames = int(getattr(image, "n_frames", 1))
+    except DECODE_ERRORS as error:
+        raise errors.FileTruncated() from error
+    if frames > MAX_PAGES:
+        raise errors.ImageBomb()
+    pages = []
+    for index in range(frames):
+        try:
+            image.seek(index)
+        except DECODE_ERRORS as error:
+            raise errors.FileTruncated() from error
+        _limit_pixels(image.width, image.height)
+        pages.append(_page(image, b"", "image/tiff", index + 1, metadata_dpi(image), scan_dpi, out_dir))
+    return pages
+
+
+def _pdf_page(page: PdfImagePage, scan_dpi: int, out_dir: Path | None) -> PageFacts:
+    """One image of a PDF. A JPEG stream is copied; the rest becomes a lossless PNG."""
+    if page.jpeg is not None:
+        image = _open(page.jpeg, "image/jpeg")
+        return _rotated(_page(image, page.jpeg, "image/jpeg", page.number, page.dpi, scan_dpi, out_dir), page)
+    image = page.decode()
+    _limit_pixels(image.width, image.height)
+    return _rotated(_page(image, b"", "image/pdf", page.number, page.dpi, scan_dpi, out_dir), page)
+
+
+def _rotated(facts: PageFacts, page: PdfImagePage) -> PageFacts:
+    """The page's own /Rotate stands; an EXIF tag inside a PDF's image has no meaning there."""
+    return facts.model_copy(update={"orientation": {0: 1, 90: 6, 180: 3, 270: 8}[page.rotate]})
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except DECODE_ERRORS:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def metadata_dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Resolution that the file claims, in dots an inch; None when it claims none.
+
+    Pillow invents 72 dpi for a JPEG whose EXIF gives none: that is no claim.
+    """
+    value = image.info.get("dpi")
+    if value is None:
+        return None
+    try:
+        x, y = float(value[0]), float(value[1])
+        if image.format == "JPEG" and (x, y) == (72.0, 72.0) and not image.info.get("jfif_unit"):
+            return (x, y) if image.getexif().get(282) else None
+    except DECODE_ERRORS:
+        return (0.0, 0.0)
+    return x, y
+
+
+def _check_colour(image: Image.Image, mode: str) -> None:
+    """Colour of three channels (CA09): line art, greyscale and print colours are refused."""
+    if mode == "RGB":
+        return
+    if mode == "P" and "transparency" not in image.info:
+        red, green, blue = image.convert("RGB").split()
+        if red.tobytes() != green.tobytes() or green.tobytes() != blue.tobytes():
+            return
+    if mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
+        return
+    raise errors.NotColour()
+
+
+def check_dpi(width: int, height: int, dpi: tuple[float, float] | None, scan_dpi: int) -> None:
+    """The scanner profile is the truth about resolution; what contradicts it is refused (CA09)."""
+    if scan_dpi < MIN_DPI:
+        raise errors.DpiLow(dpi=scan_dpi)
+    if dpi is not None and any(abs(value - scan_dpi) > DPI_TOLERANCE * scan_dpi for value in dpi):
+        raise errors.DpiMetadata(dpi=scan_dpi)
+    short, long = (side / scan_dpi * MM for side in sorted((width, height)))
+    if short < MIN_SIDE_MM or long > MAX_SIDE_MM:
+        raise errors.DpiMetadata(dpi=scan_dpi)
+    if dpi is None and not _is_paper(short, long) and _another_dpi_fits(width, height):
+        raise errors.DpiMetadata(dpi=scan_dpi)
+
+
+def _is_paper(short: float, long: float, tolerance: float = 0.03) -> bool:
+    return any(abs(short - a) <= tolerance * a and abs(long - b) <= tolerance * b for a, b in PAPERS_MM)
+
+
+def _another_dpi_fits(width: int, height: int) -> bool:
+    """Exactly A4 at another usual resolution: the profile was declared wrongly."""
+    for dpi in USUAL_DPI:
+        short, long = (side / dpi * MM for side in sorted((width, height)))
+        if abs(short - 210) <= 2 and abs(long - 297) <= 2:
+            return True
+    return False
