@@ -1,0 +1,10 @@
+"""The records database: who handed in what, in which state it is, what was read, decided, signed and stored."""
+
+from blocks.records.database import (
+    RecordsDatabase,
+    RecordsNotConfigured,
+    RecordsNotRegistered,
+    RecordsUnavailable,
+)
+
+__all__ = ["RecordsDatabase", "RecordsNotConfigured", "RecordsNotRegistered", "RecordsUnavailable"]

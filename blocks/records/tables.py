@@ -7,10 +7,11 @@ All times are timezone-aware UTC; the Viet Nam day (UTC+7) is computed where the
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, Column, DateTime, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Enum, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -30,6 +31,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def _enum(kind: type[StrEnum]) -> Any:
+    """VARCHAR holding the value: a new state needs no ALTER TYPE, and unknown values are refused on both ways."""
+    return Enum(kind, native_enum=False, length=32, values_callable=lambda k: [item.value for item in k])
+
+
 def _time(**kw: Any) -> Any:
     return Field(sa_column=Column(DateTime(timezone=True), **kw))
 
@@ -44,8 +50,8 @@ class Dossier(SQLModel, table=True):
     revision: int = 1  # of the declaration: +1 with each supplement before acceptance (B3a)
     procedure_code: str = Field(max_length=32)
     procedure_valid_from: date | None = None  # which dated entry of the catalogue applied (P10/11)
-    state: DossierState = Field(default=DossierState.NHAP, index=True)
-    owner_kind: OwnerKind = OwnerKind.PERSON
+    state: DossierState = Field(default=DossierState.NHAP, index=True, sa_type=_enum(DossierState))
+    owner_kind: OwnerKind = Field(default=OwnerKind.PERSON, sa_type=_enum(OwnerKind))
     owner_id: str | None = None  # số định danh cá nhân / mã định danh điện tử của tổ chức
     owner_name: str = ""
     owner_birth_date: date | None = None
@@ -71,8 +77,8 @@ class Document(SQLModel, table=True):
     dossier_id: UUID = Field(foreign_key="dossier.id", index=True)
     ordinal: int  # 1-based position in the dossier
     type_code: str = Field(max_length=64)  # EXa
-    form: Form = Form.ORIGINAL
-    state: DocumentState = Field(default=DocumentState.KHAI_BAO, index=True)
+    form: Form = Field(default=Form.ORIGINAL, sa_type=_enum(Form))
+    state: DocumentState = Field(default=DocumentState.KHAI_BAO, index=True, sa_type=_enum(DocumentState))
     declared_pages: int
     note_pages: list[int] = Field(default_factory=list, sa_column=Column(Json, nullable=False))  # 1-based (CA07)
     scan_dpi: int = 300  # resolution of the scanner profile: gives the true page size (CA09)
@@ -115,7 +121,7 @@ class Scan(SQLModel, table=True):
     sequence: int = 0  # the scanner's own number, from the file name (CA06); 0 = it gave none
     object_key: str
     sha256: str = Field(max_length=64)
-    size: int
+    size: int = Field(sa_type=BigInteger)  # bytes
     media_type: str = ""
     refused_code: str | None = None  # code of the SohoaError
 
@@ -154,7 +160,7 @@ class FieldValue(SQLModel, table=True):
     page: int | None = None  # 1-based in the PDF
     box: list[float] | None = Field(default=None, sa_column=Column(Json))
     rule: str = ""  # which rule found it
-    source: FieldSource = FieldSource.OCR
+    source: FieldSource = Field(default=FieldSource.OCR, sa_type=_enum(FieldSource))
     engine: str = ""
     extracted_value: str | None = None  # what extraction had found, kept when an officer corrects
     correction_reason: str | None = None
@@ -187,7 +193,7 @@ class Signature(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("document_id", "role", "attempt"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     document_id: UUID = Field(foreign_key="document.id", index=True)
-    role: SignatureRole
+    role: SignatureRole = Field(sa_type=_enum(SignatureRole))
     attempt: int = 1
     level: str = ""  # PAdES-B-T …
     signer: str = ""  # subject of the certificate
@@ -251,7 +257,9 @@ class AuditEntry(SQLModel, table=True):
     """Nhật ký: append-only, chained by hash; one row a step, in the same transaction as its effect (P14)."""
 
     __table_args__ = (Index("ix_auditentry_dossier_seq", "dossier_id", "seq"),)
-    seq: int | None = Field(default=None, primary_key=True)
+    seq: int | None = Field(
+        default=None, primary_key=True, sa_type=BigInteger
+    )  # set at commit (blocks/records/audit.py)
     dossier_id: UUID | None = Field(default=None)
     document_id: UUID | None = Field(default=None)
     actor: str  # officer id, or "system"

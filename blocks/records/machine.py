@@ -1,0 +1,277 @@
+"""The one place where a dossier or a document changes its state (ST01; requirements.md, "States").
+
+A move locks the row, checks the way, sets the state and notes one audit entry, all in the caller's transaction.
+Of two moves at the same time the second sees the first's result: it is told False (already there) or refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import UOWTransaction
+from sqlmodel import Session, col, select
+
+from blocks.errors import InvalidTransition, Remedy, SohoaError
+from blocks.records.audit import audit
+from blocks.records.states import DocumentState as T
+from blocks.records.states import DossierState as H
+from blocks.records.tables import Document, Dossier, now
+
+# Open: the case is not decided yet. From there it may always be returned (B4c) or withdrawn.
+DOSSIER_OPEN = frozenset(H) - {H.TU_CHOI_TIEP_NHAN, H.CO_KET_QUA, H.DA_TRA, H.LUU_TRU, H.TRA_LAI, H.RUT}
+DOSSIER_FAILED = frozenset({H.TU_CHOI_TIEP_NHAN, H.TRA_LAI, H.RUT})
+
+_DOSSIER_WAY: dict[H, set[H]] = {
+    H.NHAP: {H.KIEM_TRA},
+    H.KIEM_TRA: {H.BO_SUNG_TRUOC, H.TU_CHOI_TIEP_NHAN, H.DA_TIEP_NHAN},
+    H.BO_SUNG_TRUOC: {H.KIEM_TRA, H.TU_CHOI_TIEP_NHAN},
+    H.DA_TIEP_NHAN: {H.SO_HOA},
+    H.SO_HOA: {H.CHO_LANH_DAO_SO_HOA, H.DA_CHUYEN},
+    H.CHO_LANH_DAO_SO_HOA: {H.SO_HOA},
+    H.DA_CHUYEN: {H.THAM_DINH},
+    H.THAM_DINH: {H.CHO_Y_KIEN, H.BO_SUNG, H.TRINH_KY},
+    H.CHO_Y_KIEN: {H.THAM_DINH},
+    H.BO_SUNG: {H.THAM_DINH},
+    H.TRINH_KY: {H.KY_CO_QUAN},
+    H.KY_CO_QUAN: {H.CO_KET_QUA},
+    H.CO_KET_QUA: {H.DA_TRA},
+    H.DA_TRA: {H.LUU_TRU},
+}
+DOSSIER_MOVES: dict[H, frozenset[H]] = {
+    state: frozenset(_DOSSIER_WAY.get(state, set()) | ({H.TRA_LAI, H.RUT} if state in DOSSIER_OPEN else set()))
+    for state in H
+}
+
+DOCUMENT_SIGNED = frozenset({T.DA_KY_CO_QUAN, T.DA_LUU, T.HIEN_THI_KHO, T.DA_LUU_CHUA_DINH_DANH})
+# Open: neither left out of the digitisation, nor signed by the agency, nor stored.
+DOCUMENT_OPEN = (
+    frozenset(T)
+    - DOCUMENT_SIGNED
+    - {T.NGOAI_PHAM_VI, T.TAI_SU_DUNG, T.KHONG_SO_HOA, T.CACH_LY_MAT, T.DA_LUU_KHONG_GIA_TRI}
+)
+
+_DOCUMENT_WAY: dict[T, set[T]] = {
+    T.KHAI_BAO: {T.PHAN_LOAI},
+    T.PHAN_LOAI: {T.NGOAI_PHAM_VI, T.TAI_SU_DUNG, T.DE_HONG, T.XIN_Y_KIEN, T.CHO_SAO_CHUP},
+    T.DE_HONG: {T.CHO_SAO_CHUP, T.XIN_Y_KIEN},  # B3d: the certified copy is captured
+    T.XIN_Y_KIEN: {T.KHONG_SO_HOA, T.DE_HONG, T.CHO_SAO_CHUP},  # B3e: the leader decides
+    T.CHO_SAO_CHUP: {T.DA_SAO_CHUP},
+    T.DA_SAO_CHUP: {T.DAT_KIEM_TRA, T.CHUP_LAI},
+    T.CHUP_LAI: {T.DA_SAO_CHUP},
+    T.DAT_KIEM_TRA: {T.DA_KY_CA_NHAN, T.CHUP_LAI},
+    T.DA_KY_CA_NHAN: {T.OCR, T.NHAP_TAY},
+    T.OCR: {T.CHO_XAC_NHAN, T.NHAP_TAY},  # EX02: what turns out unreadable is typed
+    T.NHAP_TAY: {T.CHO_XAC_NHAN},
+    T.CHO_XAC_NHAN: {T.DA_BOC_TACH, T.CHUP_LAI},  # the officer may ask for a rescan: the way restarts at capture
+    T.DA_BOC_TACH: {T.DA_CAP_MA},
+    T.DA_CAP_MA: {T.CHO_KET_QUA},
+    T.CHO_KET_QUA: {T.DA_KY_CO_QUAN},
+    T.DA_KY_CO_QUAN: {T.DA_LUU},
+    T.DA_LUU: {T.HIEN_THI_KHO, T.DA_LUU_CHUA_DINH_DANH},
+    T.DA_LUU_CHUA_DINH_DANH: {T.HIEN_THI_KHO},  # LU02: a late id makes it appear
+}
+DOCUMENT_MOVES: dict[T, frozenset[T]] = {
+    state: frozenset(
+        _DOCUMENT_WAY.get(state, set())
+        | ({T.DA_LUU_KHONG_GIA_TRI} if state in DOCUMENT_OPEN else set())
+        # SC13: a secret stamp may be seen at any step, and is looked for again after OCR.
+        | ({T.CACH_LY_MAT} if state in DOCUMENT_OPEN - {T.KHAI_BAO} else set())
+    )
+    for state in T
+}
+
+
+class PublicStatus(StrEnum):
+    """What anyone may read with the code of a dossier: these five and nothing else (P03, QĐ 352 Điều 12)."""
+
+    RECEIVED = "Bảo hiểm xã hội đã tiếp nhận hồ sơ"
+    IN_PROGRESS = "Bảo hiểm xã hội đang xử lý hồ sơ"
+    RESULT_READY = "Bảo hiểm xã hội đã xử lý xong hồ sơ và đã có kết quả"
+    RETURNED = "Bảo hiểm xã hội đã trả kết quả"
+    REFUSED = "Bảo hiểm xã hội đã từ chối hồ sơ"
+
+
+# Not public: NHAP, KIEM_TRA, BO_SUNG_TRUOC (not received yet, no code) and RUT (none of the five would be true).
+PUBLIC_STATUS: dict[H, PublicStatus] = {
+    **dict.fromkeys((H.DA_TIEP_NHAN, H.SO_HOA, H.CHO_LANH_DAO_SO_HOA), PublicStatus.RECEIVED),
+    **dict.fromkeys(
+        (H.DA_CHUYEN, H.THAM_DINH, H.CHO_Y_KIEN, H.BO_SUNG, H.TRINH_KY, H.KY_CO_QUAN), PublicStatus.IN_PROGRESS
+    ),
+    H.CO_KET_QUA: PublicStatus.RESULT_READY,
+    **dict.fromkeys((H.DA_TRA, H.LUU_TRU), PublicStatus.RETURNED),
+    **dict.fromkeys((H.TU_CHOI_TIEP_NHAN, H.TRA_LAI), PublicStatus.REFUSED),
+}
+
+
+class ReasonMissing(SohoaError):
+    """A dossier is returned without written reasons (B4c)."""
+
+    code, rule = "REASON_MISSING", "B4c"
+    message = "Vui lòng nêu rõ lý do bằng văn bản khi trả lại hồ sơ."
+    remedy = Remedy.OFFICER
+
+
+class FailedCaseNotSigned(SohoaError):
+    """A document of a returned, refused or withdrawn dossier would be signed by the agency (EX17)."""
+
+    code, rule = "FAILED_CASE_NOT_SIGNED", "EX17"
+    message = "Hồ sơ đang ở trạng thái {state} nên không được ký số cơ quan; vui lòng lưu thành phần không có giá trị."
+    remedy = Remedy.OFFICER
+
+
+class SignedCaseNotReturned(SohoaError):
+    """A dossier would be returned or withdrawn although the agency has signed some of its documents (EX17)."""
+
+    code, rule = "SIGNED_CASE_NOT_RETURNED", "EX17"
+    message = "Hồ sơ đã có thành phần được ký số cơ quan nên không thể trả lại hoặc rút; vui lòng hoàn tất hồ sơ."
+    remedy = Remedy.OFFICER
+
+
+class StateChangedElsewhere(RuntimeError):
+    """A programmer's error: `.state` was assigned outside this module; use move_dossier or move_document."""
+
+
+def public_status(state: H) -> PublicStatus | None:
+    """The status that may be shown for a dossier in `state`; None: nothing may be shown."""
+    return PUBLIC_STATUS.get(state)
+
+
+def move_dossier(
+    session: Session,
+    dossier: Dossier,
+    target: H,
+    *,
+    actor: str,
+    rule: str = "",
+    reason: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> bool:
+    """Move a dossier to `target`. True: moved; False: it was there already (no audit entry).
+
+    reason: written reasons; needed for TRA_LAI and kept in `dossier.return_reason` for every failed case, in the
+    audit trail only as SHA-256. The first move to DA_TIEP_NHAN sets `received_at`, to CO_KET_QUA `result_at`.
+    Raises InvalidTransition, ReasonMissing, SignedCaseNotReturned.
+    """
+    row = _locked(session, Dossier, dossier)
+    source = row.state
+    if source is target:
+        return False
+    if target not in DOSSIER_MOVES[source]:
+        raise InvalidTransition(source=source.value, target=target.value)
+    extra: dict[str, Any] = dict(details or {})
+    if target in DOSSIER_FAILED:
+        if target is H.TRA_LAI and not (reason or "").strip():
+            raise ReasonMissing()
+        if _has_signed(session, row):
+            raise SignedCaseNotReturned()
+        row.return_reason = reason or row.return_reason
+        if reason:
+            extra["reason_sha256"] = hashlib.sha256(reason.encode()).hexdigest()
+    if target is H.DA_TIEP_NHAN and row.received_at is None:
+        row.received_at = now()
+    if target is H.CO_KET_QUA and row.result_at is None:
+        row.result_at = now()
+    _note(session, row.id, None, source, target, actor, rule, extra)
+    _set_state(session, row, target)
+    if row is not dossier:  # the caller's copy is from another session: keep it true
+        for name in ("state", "return_reason", "received_at", "result_at"):
+            setattr(dossier, name, getattr(row, name))
+    return True
+
+
+def move_document(
+    session: Session,
+    document: Document,
+    target: T,
+    *,
+    actor: str,
+    rule: str = "",
+    details: Mapping[str, Any] | None = None,
+) -> bool:
+    """Move a document to `target`. True: moved; False: it was there already (no audit entry).
+
+    Raises InvalidTransition; FailedCaseNotSigned for DA_KY_CO_QUAN when its dossier was returned, refused, withdrawn.
+    """
+    if target is T.DA_KY_CO_QUAN:
+        # The dossier is locked first, so that it can't be returned while this signature is recorded.
+        found = session.exec(
+            select(Dossier.state).where(Dossier.id == document.dossier_id).with_for_update(key_share=True)
+        ).one()
+        if found in DOSSIER_FAILED:
+            raise FailedCaseNotSigned(state=H(found).value)
+    row = _locked(session, Document, document)
+    source = row.state
+    if source is target:
+        return False
+    if target not in DOCUMENT_MOVES[source]:
+        raise InvalidTransition(source=source.value, target=target.value)
+    _note(session, row.dossier_id, row.id, source, target, actor, rule, details)
+    _set_state(session, row, target)
+    if row is not document:
+        document.state = target
+    return True
+
+
+Row = TypeVar("Row", Dossier, Document)
+_MOVING = "sohoa.moving"
+
+
+def _locked(session: Session, table: type[Row], row: Row) -> Row:
+    """The row as the database has it now, locked until the end of the transaction.
+
+    FOR NO KEY UPDATE: exclusive among moves, but rows that only refer to this one can still be added.
+    """
+    query = select(table).where(table.id == row.id).with_for_update(key_share=True)
+    return session.exec(query.execution_options(populate_existing=True)).one()
+
+
+def _has_signed(session: Session, dossier: Dossier) -> bool:
+    query = select(Document.id).where(
+        Document.dossier_id == dossier.id, col(Document.state).in_(sorted(DOCUMENT_SIGNED))
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
+def _set_state(session: Session, row: Dossier | Document, target: StrEnum) -> None:
+    session.info.setdefault(_MOVING, set()).add((row.id, target))
+    row.state = target  # type: ignore[assignment]
+    session.add(row)
+    session.flush()
+    session.info[_MOVING].discard((row.id, target))
+
+
+def _note(
+    session: Session,
+    dossier_id: Any,
+    document_id: Any,
+    source: StrEnum,
+    target: StrEnum,
+    actor: str,
+    rule: str,
+    details: Mapping[str, Any] | None,
+) -> None:
+    audit(
+        session,
+        actor=actor,
+        action="transition",
+        dossier_id=dossier_id,
+        document_id=document_id,
+        rule=rule,
+        details=details,
+        source_state=source.value,
+        target_state=target.value,
+    )
+
+
+@event.listens_for(Session, "before_flush")
+def _only_here(session: Session, _context: UOWTransaction, _instances: Any) -> None:
+    """Refuse a state that was assigned past the state machine."""
+    for row in session.dirty:
+        if isinstance(row, Dossier | Document) and inspect(row).attrs.state.history.has_changes():
+            moving: set[Any] = session.info.get(_MOVING, set())
+            if (row.id, row.state) not in moving:
+                raise StateChangedElsewhere(f"{type(row).__name__} {row.id}: use blocks.records.machine")

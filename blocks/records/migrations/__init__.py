@@ -1,0 +1,1 @@
+"""Schema of the records database, step by step."""

@@ -1,0 +1,116 @@
+"""Small questions that many ask of the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, select
+
+from blocks.errors import Remedy, SohoaError
+from blocks.records.states import DocumentState
+from blocks.records.tables import Decision, Document, Dossier, FieldValue, now
+
+
+class DossierUnknown(SohoaError):
+    """No dossier has this id or code."""
+
+    code, rule = "DOSSIER_UNKNOWN", "P03"
+    message = "Không tìm thấy hồ sơ; vui lòng kiểm tra lại mã hồ sơ."
+    remedy = Remedy.OFFICER
+
+
+class DocumentUnknown(SohoaError):
+    """No document has this id."""
+
+    code = "DOCUMENT_UNKNOWN"
+    message = "Không tìm thấy thành phần hồ sơ; vui lòng kiểm tra lại mã thành phần."
+    remedy = Remedy.OFFICER
+
+
+def get_dossier(session: Session, dossier_id: UUID) -> Dossier:
+    """The dossier, or DossierUnknown."""
+    dossier = session.get(Dossier, dossier_id)
+    if dossier is None:
+        raise DossierUnknown()
+    return dossier
+
+
+def find_dossier(session: Session, code: str) -> Dossier:
+    """The dossier with this code (P01), or DossierUnknown."""
+    dossier = session.exec(select(Dossier).where(Dossier.code == code)).first()
+    if dossier is None:
+        raise DossierUnknown()
+    return dossier
+
+
+def get_document(session: Session, document_id: UUID) -> Document:
+    """The document, or DocumentUnknown."""
+    document = session.get(Document, document_id)
+    if document is None:
+        raise DocumentUnknown()
+    return document
+
+
+def documents(session: Session, dossier_id: UUID, states: Iterable[DocumentState] | None = None) -> list[Document]:
+    """The documents of a dossier in the order of the declaration; only those in `states`, when given."""
+    query = select(Document).where(Document.dossier_id == dossier_id)
+    if states is not None:
+        query = query.where(col(Document.state).in_(list(states)))
+    return list(session.exec(query.order_by(col(Document.ordinal))))
+
+
+def fields(session: Session, document_id: UUID) -> list[FieldValue]:
+    """The field values of a document, by name."""
+    query = select(FieldValue).where(FieldValue.document_id == document_id)
+    return list(session.exec(query.order_by(col(FieldValue.name))))
+
+
+def decision(session: Session, dossier_id: UUID, stage: str) -> Decision | None:
+    """What was decided at exactly this stage, e.g. ``verification-1``; None: not yet."""
+    query = select(Decision).where(Decision.dossier_id == dossier_id, Decision.stage == stage)
+    return session.exec(query).first()
+
+
+def latest_decision(session: Session, dossier_id: UUID, stage: str) -> Decision | None:
+    """The newest decision of a kind of stage: ``verification`` finds the highest of verification-1, -2, …"""
+    query = select(Decision).where(Decision.dossier_id == dossier_id, col(Decision.stage).startswith(f"{stage}-"))
+    numbered = [
+        (int(row.stage.removeprefix(f"{stage}-")), row)
+        for row in session.exec(query)
+        if row.stage.removeprefix(f"{stage}-").isdecimal()
+    ]
+    return max(numbered, key=lambda item: item[0])[1] if numbered else None
+
+
+def record_decision(
+    session: Session,
+    dossier_id: UUID,
+    stage: str,
+    *,
+    decision: str,
+    officer: str,
+    role: str = "",
+    reason: str | None = None,
+    payload: Mapping[str, Any] | None = None,
+) -> Decision:
+    """Keep what an officer decided and return what is kept: the first decision of a stage wins, for ever.
+
+    A second one at the same time waits for the first to commit, then gets the first's row. Writes no audit entry.
+    """
+    row = {
+        "id": uuid4(),
+        "dossier_id": dossier_id,
+        "stage": stage,
+        "decision": decision,
+        "reason": reason,
+        "officer": officer,
+        "role": role,
+        "payload": dict(payload or {}),
+        "decided_at": now(),
+    }
+    session.execute(insert(Decision).values(**row).on_conflict_do_nothing(index_elements=["dossier_id", "stage"]))
+    query = select(Decision).where(Decision.dossier_id == dossier_id, Decision.stage == stage)
+    return session.exec(query).one()
