@@ -1,0 +1,245 @@
+"""Quality of one page image (CA05, Điều 8.2b): blank, cropped, skewed, blurred. Lengths are millimetres of paper.
+
+Everything is measured on brightness at 200 dpi, against the local background, so that grey paper, shadows and
+coloured forms don't count as ink. What can't be measured (too little text) is None and never refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+
+from tasks.capture import errors
+from tasks.capture.facts import MM
+
+Grey = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.uint8]
+
+BLANK_INK_MM2 = 6.0  # a short word printed at 12 points is about 12 mm²
+WORK_DPI = 200  # every page is measured at this resolution: thresholds then mean the same for all scanners
+BORDER_MM = 4.0  # shadows, holes and staples lie here: no ink is counted
+MAX_SKEW_DEGREES = 3.0
+SKEW_RANGE, SKEW_TRUST = 12.0, 1.6  # degrees searched; how much the best angle must stand out
+MAX_EDGE_MM = 0.70  # width of a letter's edge
+HAZE = 0.88  # brightness by background under which strongly blurred text stays …
+MAX_HAZE_SHARE = 0.06  # … over this share of a page that shows no ink,
+MAX_HAZE_BY_INK = 8.0  # or this many times the ink, where no letter has an edge (sharp pages: 2–3)
+MIN_EDGES = 400  # edge pixels a direction, below which blur is unknown
+MIN_CUT_LETTERS = 5  # letters cut by one border
+MIN_CUT_RULES = 3  # table lines that run out over one border
+A4_MM = (210.0, 297.0)
+
+
+class PageQuality(BaseModel):
+    """What was measured on one page; kept with the page so that a threshold can be judged later.
+
+    ink_mm2: ink inside the border; haze: share of the page that is darker than paper without being ink; skew: degrees, positive clockwise, None unknown; edge_mm: width of letter edges,
+    None unknown; cut_letters, cut_rules: letters and table lines at the worst border; cut_paper: A4 with a part
+    missing; width_mm, height_mm: size of the paper by the scanner profile.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    width_mm: float
+    height_mm: float
+    ink_mm2: float
+    haze: float = 0.0
+    skew: float | None = None
+    edge_mm: float | None = None
+    cut_letters: int = 0
+    cut_rules: int = 0
+    cut_paper: bool = False
+
+    def problems(self) -> list[errors.ScanError]:
+        """The faults of this page, worst first; a blank page has no other."""
+        if self.ink_mm2 < BLANK_INK_MM2:
+            return [errors.PageBlurred() if self.haze > MAX_HAZE_SHARE else errors.PageBlank()]
+        found: list[errors.ScanError] = []
+        hazy = self.haze * self.width_mm * self.height_mm > MAX_HAZE_BY_INK * self.ink_mm2
+        if self.edge_mm is None and self.haze > MAX_HAZE_SHARE and hazy:
+            return [errors.PageBlurred()]
+        if self.cut_paper or self.cut_letters >= MIN_CUT_LETTERS or self.cut_rules >= MIN_CUT_RULES:
+            found.append(errors.PageCropped())
+        if self.skew is not None and abs(self.skew) > MAX_SKEW_DEGREES:
+            found.append(errors.PageSkewed(degrees=round(abs(self.skew), 1)))
+        if self.edge_mm is not None and self.edge_mm > MAX_EDGE_MM:
+            found.append(errors.PageBlurred())
+        return found
+
+
+def load_grey(path: Path, dpi: int) -> tuple[Grey, float]:
+    """Brightness of a vetted page image at about 200 dpi, and that resolution."""
+    with Image.open(path) as image:
+        size = image.size
+        if image.format == "JPEG":
+            factor = dpi / WORK_DPI
+            image.draft("L", (int(size[0] / factor), int(size[1] / factor)))
+        grey = np.asarray(image.convert("L"))
+    scale = WORK_DPI * size[0] / dpi / grey.shape[1]
+    if scale < 0.9:
+        grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return grey, dpi * grey.shape[1] / size[0]
+
+
+def measure_page(grey: Grey, dpi: float) -> PageQuality:
+    """All measures of one page. grey: brightness (0 black); dpi: of that array."""
+    height, width = grey.shape
+    width_mm, height_mm = width / dpi * MM, height / dpi * MM
+    ink, flat = ink_mask(grey, dpi)
+    area = _ink_area(ink, dpi)
+    letters, rules = _cut_marks(ink, dpi)
+    facts: dict[str, Any] = {"width_mm": round(width_mm, 1), "height_mm": round(height_mm, 1)}
+    return PageQuality(
+        **facts,
+        ink_mm2=round(area, 1),
+        haze=_haze(flat, dpi),
+        skew=_skew(ink, dpi) if area >= BLANK_INK_MM2 else None,
+        edge_mm=_edge_width(flat, ink, dpi) if area >= BLANK_INK_MM2 else None,
+        cut_letters=letters,
+        cut_rules=rules,
+        cut_paper=cut_paper(width_mm, height_mm),
+    )
+
+
+def ink_mask(grey: Grey, dpi: float) -> tuple[Mask, npt.NDArray[np.float32]]:
+    """Ink (1) of a page, and brightness by local background (1.0 = paper).
+
+    The background is the brightest value within 3 mm, smoothed: letters vanish in it, shadows and tinted forms stay.
+    """
+    scale = 50 / dpi  # the background is smooth: 50 dpi hold it
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    bright = cv2.dilate(small, np.ones((13, 13), np.uint8))
+    bright = cv2.erode(bright, np.ones((7, 7), np.uint8))
+    back = cv2.resize(cv2.blur(bright, (9, 9)), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    flat = grey.astype(np.float32) / np.maximum(back, 32).astype(np.float32)
+    return (cv2.GaussianBlur(flat, (3, 3), 0) < 0.68).astype(np.uint8), flat
+
+
+def _ink_area(ink: Mask, dpi: float) -> float:
+    """mm² of ink inside the border, specks below 0.35 mm left out."""
+    edge = int(BORDER_MM / MM * dpi)
+    inner = ink[edge:-edge, edge:-edge]
+    if inner.size == 0:
+        return 0.0
+    _, _, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
+    boxes = stats[1:]
+    least = 0.35 / MM * dpi
+    real = boxes[np.maximum(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]) >= least]
+    return float(real[:, cv2.CC_STAT_AREA].sum()) * (MM / dpi) ** 2
+
+
+def _haze(flat: npt.NDArray[np.float32], dpi: float) -> float:
+    edge = int(BORDER_MM / MM * dpi)
+    inner = cv2.blur(flat, (5, 5))[edge:-edge, edge:-edge]
+    return round(float((inner < HAZE).mean()), 4) if inner.size else 0.0
+
+
+def _skew(ink: Mask, dpi: float) -> float | None:
+    """Angle of the text lines in degrees by the sharpness of the row profile, both along and across the page."""
+    scale = 100 / dpi
+    small = cv2.resize(ink * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    ys, xs = np.nonzero(small > 96)
+    if len(xs) < 300:
+        return None
+    if len(xs) > 60_000:
+        step = len(xs) // 60_000 + 1
+        xs, ys = xs[::step], ys[::step]
+    along, across = _best_angle(xs, ys), _best_angle(ys, xs)
+    if along is None or across is None:
+        return None
+    angle, trust = along if along[1] >= across[1] else (-across[0], across[1])
+    return round(angle, 2) if trust >= SKEW_TRUST else None
+
+
+def _best_angle(xs: npt.NDArray[Any], ys: npt.NDArray[Any]) -> tuple[float, float] | None:
+    """(angle, how much its profile stands out above the middling one)."""
+    x, y = xs.astype(np.float64) - xs.mean(), ys.astype(np.float64)
+
+    def sharpness(angle: float) -> float:
+        rows = (y - x * np.tan(np.radians(angle))).round().astype(np.int64)
+        counts = np.bincount(rows - rows.min()).astype(np.float64)
+        return float(((counts[1:] - counts[:-1]) ** 2).sum())
+
+    coarse = np.arange(-SKEW_RANGE, SKEW_RANGE + 0.01, 0.4)
+    scores = np.array([sharpness(a) for a in coarse])
+    best = float(coarse[int(scores.argmax())])
+    fine = np.arange(best - 0.4, best + 0.41, 0.1)
+    sharp = [sharpness(a) for a in fine]
+    middling = float(np.median(scores))
+    if middling <= 0:
+        return None
+    return float(fine[int(np.argmax(sharp))]), float(max(sharp)) / middling
+
+
+def _edge_width(flat: npt.NDArray[np.float32], ink: Mask, dpi: float) -> float | None:
+    """Width of letter edges in mm (full contrast by steepest slope), the worse of both directions.
+
+    Only edges beside ink with a contrast of at least a third of the page's count: noise, stains and faint marks have
+    no say, and a page with few letters is judged by those.
+    """
+    smooth = cv2.GaussianBlur(flat, (3, 3), 0)  # the grain of the scanner is no edge
+    reach = 2 * round(0.55 / MM * dpi) + 1
+    kernel = np.ones((reach, reach), np.uint8)
+    coarse = np.clip(smooth * 200, 0, 255).astype(np.uint8)  # morphology is ten times faster on bytes
+    contrast = (cv2.dilate(coarse, kernel) - cv2.erode(coarse, kernel)).astype(np.float32) / 200
+    beside = cv2.dilate(ink, np.ones((3, 3), np.uint8)) > 0
+    if not beside.any():
+        return None
+    floor = max(0.2, float(np.percentile(contrast[beside], 90)) * 0.5)
+    widths = []
+    for dx, dy in ((1, 0), (0, 1)):
+        slope = np.abs(cv2.Sobel(smooth, cv2.CV_32F, dx, dy, ksize=3)) / 8
+        other = np.abs(cv2.Sobel(smooth, cv2.CV_32F, dy, dx, ksize=3)) / 8
+        line = np.ones((1, 5) if dx else (5, 1), np.uint8)
+        crest = (slope >= cv2.dilate(slope, line) - 1e-9) & (slope > 2 * other)
+        chosen = crest & beside & (contrast >= floor) & (slope > 0.01)
+        if int(chosen.sum()) < MIN_EDGES:
+            continue
+        widths.append(float(np.median(contrast[chosen] / slope[chosen])))
+    return round(max(widths) / dpi * MM, 3) if widths else None
+
+
+def _cut_marks(ink: Mask, dpi: float) -> tuple[int, int]:
+    """(letters, table lines) cut by the worst border of the image."""
+    letters = rules = 0
+    for side in (ink, ink[::-1], ink.T, ink.T[::-1]):
+        found = _cut_at_top(np.ascontiguousarray(side), dpi)
+        letters, rules = max(letters, found[0]), max(rules, found[1])
+    return letters, rules
+
+
+def _cut_at_top(ink: Mask, dpi: float) -> tuple[int, int]:
+    """Letters and lines that touch the first rows of the mask.
+
+    A letter is 0.25–8 mm along the border and reaches 0.6–8 mm inward; a table line is under 1.2 mm thick and over 8 mm
+    long. What is longer along the border is a shadow or the scanner's lid.
+    """
+    mm = dpi / MM
+    strip = ink[: round(12 * mm)]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(strip, connectivity=8)
+    touching = np.unique(labels[: max(1, round(0.25 * mm))])
+    letters = rules = 0
+    for label in touching[touching > 0]:
+        _, _, along, inward, area = (float(v) for v in stats[label])
+        if inward >= 8 * mm and area / inward <= 1.2 * mm:
+            rules += 1
+        elif 0.25 * mm <= along <= 8 * mm and 0.6 * mm <= inward < 8 * mm:
+            letters += 1
+    return letters, rules
+
+
+def cut_paper(width_mm: float, height_mm: float) -> bool:
+    """One side is A4's and the other falls short of it, yet is longer than A5's: a part of the sheet is missing.
+
+    No usual paper is 210 × 153–291 mm or 297 × 153–204 mm; an odd sheet is scanned in the frame of A4.
+    """
+    for side, other in ((width_mm, height_mm), (height_mm, width_mm)):
+        for full, partner in (A4_MM, A4_MM[::-1]):
+            if abs(side - full) <= 3 and 153 < other < partner - 6:
+                return True
+    return False
