@@ -14,8 +14,6 @@ from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from blocks.records.audit import audit
-from blocks.records.queries import decision, record_decision
 from prefect import get_client
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
@@ -25,6 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blocks.errors import Problem
 from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.queries import decision, record_decision
 
 TIMEOUT_SECONDS = 45 * 24 * 3600  # then the run fails: silence is never an approval
 ASK_AGAIN = "HOI_LAI"
@@ -50,6 +50,11 @@ class RescanDecision(StrEnum):
 class LeaderDecision(StrEnum):
     KHONG_SO_HOA = "KHONG_SO_HOA"
     SO_HOA = "SO_HOA"
+
+
+class ScopeDecision(StrEnum):
+    TIEP_TUC = "TIEP_TUC"
+    TRA_LAI = "TRA_LAI"
 
 
 class VerificationDecision(StrEnum):
@@ -113,6 +118,16 @@ class LeaderOpinion(RunInput):
     reason: Reason = None
 
 
+class ScopeOpinion(RunInput):
+    """Việc còn phải quyết định trước khi sao chụp (Điều 4, 5, 13.3b)."""
+
+    officer: OfficerId
+    decision: ScopeDecision = Field(title="Quyết định")
+    digitise: list[int] = Field([], title="Thành phần chưa có danh mục mà viên chức quyết định số hóa", max_length=500)
+    certified: list[int] = Field([], title="Thành phần dễ hỏng đã sao y bản giấy", max_length=500)
+    reason: Reason = None
+
+
 class Verification(RunInput):
     """Viên chức giải quyết TTHC xác nhận dữ liệu bóc tách (Điều 9.3)."""
 
@@ -133,7 +148,7 @@ class SignOff(RunInput):
     reason: Reason = None
 
 
-Answer = TypeVar("Answer", Supplement, Rescan, LeaderOpinion, Verification, SignOff)
+Answer = TypeVar("Answer", Supplement, Rescan, LeaderOpinion, ScopeOpinion, Verification, SignOff)
 Check = Callable[[UUID, Any], list[str]]
 
 

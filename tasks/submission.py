@@ -222,6 +222,10 @@ def register_submission(
     if objects.head(Bucket.INBOX, key) is None:
         raise SubmissionUnknown(submission=submission)
     manifest = parse_manifest(objects.get(Bucket.INBOX, key))
+    for number, component in enumerate(manifest.components, 1):
+        if any(PurePosixPath(name).parts[0] != f"c{number}" for name in component.files):
+            # Each component in its own folder: what must be deleted (SC13) is then known by its place.
+            raise ManifestInvalid(where=f"components.{number}.files: tệp phải nằm trong thư mục c{number}/")
     with records.session() as session:
         dossier = session.exec(select(Dossier).where(Dossier.submission == submission).with_for_update()).first()
         if dossier is None:

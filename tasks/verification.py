@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from blocks.catalog import Catalog
+from blocks.catalog.staff import Role
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
@@ -18,11 +19,12 @@ from blocks.records.queries import decision, documents, get_dossier
 from blocks.records.queries import fields as field_rows
 from blocks.records.states import DocumentState, FieldSource, OwnerKind
 from blocks.records.tables import Document, Dossier, FieldValue, now
-from tasks.approvals import Absence, Correction, Verification, VerificationDecision
+from tasks.approvals import Absence, Correction, Stage, Verification, VerificationDecision
 from tasks.extraction.fields import LABELS, REQUIRED
 from tasks.extraction.normalise import normalise_field
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.shell import step
+from tasks.stages import not_assigned
 
 SETTABLE = frozenset(LABELS) - {"type_code", "extracted_at"}
 SUBSTITUTES = {
@@ -46,7 +48,7 @@ def check_verification(dossier_id: UUID, answer: Verification) -> list[str]:
     with RecordsDatabase.get().session() as session:
         dossier = get_dossier(session, dossier_id)
         waiting = {document.ordinal: document for document in awaiting(session, dossier_id)}
-        faults = []
+        faults = not_assigned(dossier, answer.officer, Role.RESOLVE)
         if answer.officer == dossier.captured_by:
             faults.append("Người xác nhận dữ liệu phải là viên chức giải quyết TTHC, không phải người đã sao chụp.")
         places = {item.component for item in (*answer.corrections, *answer.absent)} | set(answer.rescan)
@@ -195,6 +197,9 @@ def describe_verification(records: RecordsDatabase, catalog: Catalog, dossier_id
                 f"{', '.join(low) or '–'} | {', '.join(empty) or '–'} |"
             )
         return "\n".join(lines)
+
+
+VERIFICATION = Stage("verification", Verification, check_verification, "WH03")
 
 
 @step("Ghi nhận dữ liệu đã xác nhận", rule="WH03")

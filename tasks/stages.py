@@ -1,0 +1,172 @@
+"""The pauses of a dossier: who may decide at each, what is checked beyond the form, and what the officer reads.
+
+Descriptions name counts, components and rules, never people or what stands on a paper (WH04). A refused answer is
+asked again with its reasons; a person who is not assigned is refused and audited (WH01/02).
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import Role, load_staff
+from blocks.errors import Problem
+from blocks.objects import Bucket, ObjectStore
+from blocks.records import RecordsDatabase
+from blocks.records.codes import vietnam_day
+from blocks.records.incidents import raise_incident
+from blocks.records.queries import documents, get_dossier
+from blocks.records.states import DocumentState
+from blocks.records.tables import Dossier
+from tasks.approvals import (
+    LeaderOpinion,
+    Rescan,
+    RescanDecision,
+    ScopeDecision,
+    ScopeOpinion,
+    SignOff,
+    Stage,
+    Supplement,
+    SupplementDecision,
+    as_markdown,
+)
+from tasks.submission import inbox_key, rescan_prefix
+
+
+def not_assigned(dossier: Dossier, officer: str, *roles: Role) -> list[str]:
+    """A sentence when the officer holds none of the roles in the dossier's unit today; the refusal is an incident."""
+    staff, day = load_staff(), vietnam_day()
+    if any(staff.may(officer, dossier.unit_id, role, day) for role in roles):
+        return []
+    with RecordsDatabase.get().session() as session:
+        raise_incident(
+            session,
+            code="OFFICER_NOT_ASSIGNED",
+            dossier_id=dossier.id,
+            rule="WH01",
+            details={"roles": [role.value for role in roles], "actor": officer},
+            actor=officer,
+        )
+    return ["Viên chức này chưa được phân công việc này tại đơn vị; vui lòng để người được phân công quyết định."]
+
+
+def _dossier(dossier_id: UUID) -> Dossier:
+    with RecordsDatabase.get().session() as session:
+        dossier = get_dossier(session, dossier_id)
+        session.expunge(dossier)
+        return dossier
+
+
+def _ordinals(dossier_id: UUID, state: DocumentState) -> dict[int, int]:
+    """Ordinal → capture attempt of the documents in a state."""
+    with RecordsDatabase.get().session() as session:
+        return {d.ordinal: d.attempt for d in documents(session, dossier_id, states=[state])}
+
+
+def check_supplement(dossier_id: UUID, answer: Supplement) -> list[str]:
+    dossier = _dossier(dossier_id)
+    faults = not_assigned(dossier, answer.officer, Role.RECEIVE)
+    if answer.decision is SupplementDecision.DA_BO_SUNG:
+        key = inbox_key(dossier.submission, dossier.revision + 1, "dossier.yaml")
+        if ObjectStore.get().head(Bucket.INBOX, key) is None:
+            faults.append("Chưa nhận được hồ sơ bổ sung; vui lòng nộp bổ sung (sohoa supplement) rồi xác nhận lại.")
+    return faults
+
+
+def check_leader(dossier_id: UUID, answer: LeaderOpinion) -> list[str]:
+    faults = not_assigned(_dossier(dossier_id), answer.officer, Role.LEAD)
+    if not (answer.reason or "").strip():
+        faults.append("Vui lòng ghi ý kiến của lãnh đạo bằng văn bản.")
+    return faults
+
+
+def check_scope(dossier_id: UUID, answer: ScopeOpinion) -> list[str]:
+    faults = not_assigned(_dossier(dossier_id), answer.officer, Role.RECEIVE)
+    if answer.decision is ScopeDecision.TIEP_TUC:
+        fragile = set(_ordinals(dossier_id, DocumentState.DE_HONG)) - set(answer.certified)
+        faults += [f"Thành phần {n} dễ hỏng: vui lòng sao y bản giấy trước khi quét." for n in sorted(fragile)]
+    unknown = set(answer.digitise) - set(_ordinals(dossier_id, DocumentState.PHAN_LOAI))
+    faults += [f"Thành phần {n} không chờ quyết định số hóa." for n in sorted(unknown)]
+    return faults
+
+
+def check_rescan(dossier_id: UUID, answer: Rescan) -> list[str]:
+    dossier = _dossier(dossier_id)
+    faults = not_assigned(dossier, answer.officer, Role.RECEIVE)
+    if answer.decision is RescanDecision.DA_QUET_LAI:
+        objects = ObjectStore.get()
+        for ordinal, attempt in _ordinals(dossier_id, DocumentState.CHUP_LAI).items():
+            prefix = rescan_prefix(dossier.submission, ordinal, attempt + 1)
+            if next(iter(objects.list(Bucket.INBOX, prefix)), None) is None:
+                faults.append(f"Chưa nhận được bản quét lại của thành phần {ordinal} (sohoa rescan).")
+    return faults
+
+
+def check_signoff(dossier_id: UUID, answer: SignOff) -> list[str]:
+    return not_assigned(_dossier(dossier_id), answer.officer, Role.LEAD)
+
+
+SUPPLEMENT = Stage("supplement", Supplement, check_supplement, "B3a")
+LEADER = Stage("leader", LeaderOpinion, check_leader, "B3e")
+SCOPE = Stage("scope", ScopeOpinion, check_scope, "SC03")
+RESCAN = Stage("rescan", Rescan, check_rescan, "CA05")
+SIGNOFF = Stage("signoff", SignOff, check_signoff, "EX17")
+
+
+def describe_supplement(problems: list[Problem]) -> str:
+    return (
+        "### Hồ sơ chưa đủ điều kiện tiếp nhận\n"
+        f"{as_markdown(problems)}\n\n"
+        "Bổ sung bằng `sohoa supplement <mã lần nộp> <thư mục>` rồi chọn **DA_BO_SUNG**, "
+        "hoặc chọn **TU_CHOI** và nêu lý do bằng văn bản."
+    )
+
+
+def describe_leader(ordinals: list[int]) -> str:
+    numbers = ", ".join(map(str, ordinals))
+    return (
+        "### Xin ý kiến lãnh đạo (Điều 13.3b)\n"
+        f"Thành phần {numbers}: giấy tờ quan trọng, dễ hỏng, có thể gặp rủi ro khi số hóa. "
+        "Chọn **KHONG_SO_HOA** hoặc **SO_HOA** và ghi ý kiến."
+    )
+
+
+def describe_scope(problems: list[Problem], fragile: list[int]) -> str:
+    lines = ["### Việc cần quyết định trước khi sao chụp", as_markdown(problems)]
+    if fragile:
+        numbers = ", ".join(map(str, fragile))
+        lines.append(
+            f"- Thành phần {numbers} dễ hỏng: sao y bản giấy trước, quét bản sao y, rồi ghi số vào “đã sao y”."
+        )
+    lines.append("\nChọn **TIEP_TUC** hoặc **TRA_LAI** (nêu lý do).")
+    return "\n".join(lines)
+
+
+def describe_rescan(problems: list[Problem]) -> str:
+    return (
+        "### Cần quét lại\n"
+        f"{as_markdown(problems)}\n\n"
+        "Quét lại bằng `sohoa rescan <mã hồ sơ> <thành phần> <tệp …>` rồi chọn **DA_QUET_LAI**, "
+        "hoặc chọn **TRA_LAI** và nêu lý do bằng văn bản. Bản quét trước vẫn được lưu giữ."
+    )
+
+
+def describe_signoff(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID) -> str:
+    """Counts and codes of types for the leader; codes of results are not shown: they carry the owner's id."""
+    with records.session() as session:
+        dossier = get_dossier(session, dossier_id)
+        rows = documents(session, dossier_id, states=[DocumentState.CHO_KET_QUA])
+        on = vietnam_day(dossier.received_at)
+        lines = [
+            f"### Trình ký số cơ quan · hồ sơ {dossier.code}",
+            f"Thủ tục {dossier.procedure_code}: {catalog.procedure(dossier.procedure_code, on).name}.",
+            f"Hạn trả kết quả: {dossier.due_date:%d/%m/%Y}." if dossier.due_date else "",
+            "",
+            "| Số | Loại giấy tờ | Trang |",
+            "|---|---|---|",
+            *(f"| {d.ordinal} | {catalog.document_type(d.type_code, on).name} | {d.page_count or 0} |" for d in rows),
+            "",
+            "Chọn **KY** để ký số cơ quan từng thành phần và dữ liệu đặc tả (Điều 9.4), "
+            "hoặc **TRA_LAI** và nêu lý do bằng văn bản.",
+        ]
+        return "\n".join(lines)
