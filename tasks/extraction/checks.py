@@ -1,0 +1,63 @@
+"""Identifiers checked against the other fields: they confirm each other, or an officer must look."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasks.extraction.fields import Extracted
+
+AGREE, DOUBT = 0.4, 0.6  # the doubt left when two fields agree; the confidence left when they don't
+
+
+def century_and_sex(person_id: str) -> tuple[int, str]:
+    """First year of the century and sex that digit 4 of a personal id tells (0/1: 1900s male/female, 2/3: 2000s …)."""
+    digit = int(person_id[3])
+    return 1900 + 100 * (digit // 2), "Nam" if digit % 2 == 0 else "Nữ"
+
+
+def id_fits_birth(person_id: str, birth: str) -> bool:
+    """Whether digits 4–6 of the id tell the year of birth."""
+    century, _ = century_and_sex(person_id)
+    return str(century + int(person_id[4:6])) == birth[:4]
+
+
+def cross_check(fields: dict[str, Extracted]) -> dict[str, Extracted]:
+    """Raise or lower confidences by what the fields say about each other. Values are never changed."""
+    result = dict(fields)
+    owner = _value(result, "owner_id")
+    if owner and len(owner) == 12:
+        birth, sex = _value(result, "birth_date"), _value(result, "special.sex")
+        if birth:
+            _weigh(result, ("owner_id", "birth_date"), id_fits_birth(owner, birth), "id-birth")
+        if sex:
+            _weigh(result, ("owner_id", "special.sex"), century_and_sex(owner)[1] == sex, "id-sex")
+    card, number = _value(result, "special.health_card"), _value(result, "special.bhxh_number")
+    if card and number and len(number) == 10:
+        _weigh(result, ("special.health_card", "special.bhxh_number"), card.endswith(number), "card-bhxh")
+    for first, last in (("special.leave_from", "special.leave_to"), ("special.admitted_on", "special.discharged_on")):
+        start, end = _value(result, first), _value(result, last)
+        if start and end and start > end:
+            _weigh(result, (first, last), False, "order")
+    days = _value(result, "special.leave_days")
+    start, end = _value(result, "special.leave_from"), _value(result, "special.leave_to")
+    if days and start and end:
+        _weigh(result, ("special.leave_days", "special.leave_from", "special.leave_to"), _span(start, end) == int(days), "days")
+    return result
+
+
+def _span(start: str, end: str) -> int:
+    from datetime import date
+
+    return (date.fromisoformat(end) - date.fromisoformat(start)).days + 1
+
+
+def _value(fields: dict[str, Extracted], name: str) -> str | None:
+    item = fields.get(name)
+    return item.value if item else None
+
+
+def _weigh(fields: dict[str, Extracted], names: tuple[str, ...], agree: bool, rule: str) -> None:
+    for name in names:
+        item = fields[name]
+        sure = 1 - (1 - item.confidence) * AGREE if agree else item.confidence * DOUBT
+        fields[name] = replace(item, confidence=round(sure, 4), rule=f"{item.rule};{'+' if agree else '!'}{rule}")

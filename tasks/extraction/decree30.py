@@ -1,0 +1,261 @@
+"""Finders for the layout of administrative papers (Nghị định 30/2020/NĐ-CP, phụ lục I).
+
+Each takes the pages of one paper and gives what it found, or nothing. None guesses: a number without digits or a
+date with a blank is missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from statistics import median
+
+from rapidfuzz import fuzz
+
+from tasks.extraction.dates import find_dates
+from tasks.extraction.found import Found, from_spans, whole
+from tasks.extraction.labels import squeeze
+from tasks.extraction.layout import BODY, LEFT, RIGHT, Page, Row, fold
+from tasks.extraction.normalise import number_symbol
+from tasks.extraction.words import AGENCY_HEADS, NOT_ISSUER, SIGNING_FORMS
+
+_NUMBER = re.compile(r"^\W{0,2}S[O06]\s*[:.;,]?\s*(?P<v>.*)$")
+_SUBJECT = re.compile(r"^\W{0,2}V\s?/\s?V\b[\s:.]*")
+_BODY_START = re.compile(r"^(CAN CU|KINH GUI|THUC HIEN|DIEU \d|XET |THEO )")
+
+
+def _ratio(a: str, b: str) -> float:
+    return fuzz.ratio(squeeze(a)[0], squeeze(b)[0]) / 100
+
+
+def number_row(page: Page) -> tuple[Row, int] | None:
+    """The row `Số: …` of the head and where its value begins; rows of the left column first."""
+    for row in (*page.column(LEFT), *_upper_body(page)):
+        match = _NUMBER.match(row.folded)
+        if match and not row.red:
+            return row, match.start("v")
+    return None
+
+
+def _upper_body(page: Page) -> list[Row]:
+    return [row for row in page.column(BODY) if row.box[1] < 0.3 * page.height] if not page.head_end else []
+
+
+def find_number(pages: Sequence[Page]) -> list[Found]:
+    """Số, ký hiệu: under the issuing agency."""
+    for page in pages[:1]:
+        at = number_row(page)
+        if at:
+            row, start = at
+            end = _before_place(row, start)
+            if number_symbol(row.text[start:end]):
+                return [from_spans([(row, start, end)], "decree30.number", 0.98)]
+    return []
+
+
+def _before_place(row: Row, start: int) -> int:
+    """Where the number ends when the place and date were read into the same row."""
+    match = re.search(r"\s+(?=[^\s/]+(\s[^\s/]+){0,4},\s*NGAY\b)|\s+(?=NGAY\b)", row.folded[start:])
+    return start + match.start() if match else len(row.text)
+
+
+def find_issuer(pages: Sequence[Page]) -> list[Found]:
+    """Cơ quan ban hành: the last agency of the head's left column, not its parent above it."""
+    if not pages:
+        return []
+    page = pages[0]
+    rows = [row for row in page.column(LEFT) if not row.red and _is_head_text(row)]
+    number = number_row(page)
+    if number and number[0].column == LEFT:
+        rows = [row for row in rows if row.box[1] < number[0].box[1] - 0.3 * row.height]
+    groups: list[list[Row]] = []
+    for row in rows:
+        if groups and row.box[1] - groups[-1][-1].box[3] > 2.0 * row.height:
+            break  # the agency's lines stand close together; what comes later is a stamp or the abstract
+        if _agency(row) or not groups:
+            groups.append([row])
+        else:
+            groups[-1].append(row)
+    groups = [group for group in groups if _agency(group[0])]
+    return [whole(groups[-1], "decree30.issuer", 0.97)] if groups else []
+
+
+def _agency(row: Row) -> bool:
+    """Whether the row begins with a word that names of agencies begin with."""
+    text = re.sub(r"^\W+", "", row.folded)
+    squeezed = squeeze(row.text)[0]
+    for head in AGENCY_HEADS:
+        folded = fold(head)
+        if re.match(re.escape(folded) + r"(?![A-Z])", text) or (
+            len(folded) >= 6 and squeezed.startswith(squeeze(head)[0])
+        ):
+            return True
+    return False
+
+
+def _is_head_text(row: Row) -> bool:
+    """Names of agencies are in upper case; signature stamps, dirt and rules are not."""
+    letters = [c for c in row.text if c.isalpha()]
+    upper = sum(c.isupper() for c in letters)
+    return len(letters) >= 2 and upper >= 0.7 * len(letters) and not any(w in row.folded for w in NOT_ISSUER)
+
+
+def find_place_date(pages: Sequence[Page], where: str = "head") -> list[Found]:
+    """The date that follows the place, `Hà Nội, ngày …`: in the head, or above the signature (where: last)."""
+    rows = [row for page in pages for row in page.rows if not row.red]
+    if where == "head":
+        rows = [row for page in pages[:1] for row in (*page.column(RIGHT), *page.column(LEFT), *_upper_body(page))]
+    found = []
+    for row in rows:
+        for date in find_dates(row.text):
+            words = re.match(r"NG", fold(date.printed)) is not None
+            lead = row.text[: date.start].rstrip()
+            placed = words and (lead.endswith((",", ".", ";")) or not lead) and len(lead) < 40
+            if placed:
+                found.append(from_spans([(row, date.start, date.end)], f"decree30.place_date.{where}", 0.98))
+    return found[-1:] if where == "last" else found[:1]
+
+
+def title_row(pages: Sequence[Page], titles: Sequence[str]) -> tuple[list[Row], str, float] | None:
+    """Rows of the type's name, which of `titles` it is, and how alike they are (0..1)."""
+    best: tuple[list[Row], str, float] | None = None
+    for page in pages[:1]:
+        rows = [r for r in page.rows if r.column == BODY or r.red or not page.head_end]
+        rows = [r for r in rows if r.box[1] < 0.55 * page.height]
+        for i, row in enumerate(rows):
+            for part in (rows[i : i + n] for n in (1, 2, 3) if i + n <= len(rows)):
+                if part[-1].box[1] - row.box[3] > 4 * row.height:
+                    continue
+                text = " ".join(r.text for r in part)
+                letters = [c for c in text if c.isalpha()]
+                if len(letters) < 3 or sum(c.isupper() for c in letters) < 0.75 * len(letters):
+                    continue
+                for title in titles:
+                    alike = _ratio(text, title)
+                    if alike >= 0.82 and (best is None or alike > best[2] + 0.005):
+                        best = (list(part), title, alike)
+    return best
+
+
+def find_title(pages: Sequence[Page], titles: Sequence[str]) -> list[Found]:
+    """Tên giấy tờ, in the spelling of the list of types when it is on it."""
+    at = title_row(pages, titles)
+    if at:
+        rows, title, alike = at
+        found = whole(rows, "decree30.title", min(1.0, 0.5 + alike / 2))
+        # Agreement with the list is evidence of its own: a misread letter doesn't matter.
+        sure = max(found.reading, 0.97 * alike)
+        return [Found(found.printed, sure, found.page, found.box, found.rule, found.score, found.y, title)]
+    return []  # a letter (công văn) prints no name of its type
+
+
+def _subject_rows(page: Page) -> list[Row]:
+    """`V/v …` under the number of a letter, with the rows that go on."""
+    rows = [row for row in page.rows if row.column in (LEFT, BODY) and row.box[1] < 0.45 * page.height]
+    for i, row in enumerate(rows):
+        if _SUBJECT.match(row.folded):
+            taken = [row]
+            for nxt in rows[i + 1 :]:
+                far = nxt.box[1] - taken[-1].box[3] > 1.2 * row.height
+                if far or nxt.column != row.column or _BODY_START.match(nxt.folded):
+                    break
+                taken.append(nxt)
+            return taken
+    return []
+
+
+def find_abstract(pages: Sequence[Page], titles: Sequence[str]) -> list[Found]:
+    """Trích yếu: centred under the type's name, or `V/v …` of a letter."""
+    if not pages:
+        return []
+    at = title_row(pages, titles)
+    if at is None:
+        rows = _subject_rows(pages[0])
+        if not rows:
+            return []
+        return [whole(rows, "decree30.subject", 0.97)]
+    page, title = pages[0], at[0][-1]
+    taken = _centred_below(page, title)
+    return [whole(taken, "decree30.abstract", 0.96)] if taken else []
+
+
+def _centred_below(page: Page, title: Row) -> list[Row]:
+    body = [row for row in page.rows if row.column == BODY and row.box[1] > title.box[1] + 0.5 * title.height]
+    body = [row for row in body if not row.red and any(c.isalnum() for c in row.text)]
+    wide = sorted(row.box[0] for row in body if row.box[2] - row.box[0] > 0.5 * page.width)
+    margin = wide[len(wide) // 4] if wide else 0.12 * page.width
+    right = max((row.box[2] for row in body), default=page.width)
+    centre = (title.box[0] + title.box[2]) / 2
+    taken: list[Row] = []
+    previous = title
+    for row in body:
+        gap = row.box[1] - previous.box[3]
+        off = abs((row.box[0] + row.box[2]) / 2 - centre)
+        pitch = median(r.height for r in (previous, row))
+        full = row.box[0] < margin + 0.01 * page.width and row.box[2] > right - 0.02 * page.width
+        too_far = gap > (1.6 if taken else 2.2) * pitch
+        if too_far or off > 0.025 * page.width or _BODY_START.match(row.folded) or _heading(row) or full and taken:
+            break
+        taken.append(row)
+        previous = row
+    return taken
+
+
+def _heading(row: Row) -> bool:
+    """`TỔNG GIÁM ĐỐC …`, `QUYẾT ĐỊNH:` and the like stand in upper case after the abstract."""
+    letters = [c for c in row.text if c.isalpha()]
+    return len(letters) > 3 and sum(c.isupper() for c in letters) > 0.9 * len(letters)
+
+
+def signature_block(pages: Sequence[Page]) -> tuple[list[Row], Row | None]:
+    """Rows of the signer's office (`KT. GIÁM ĐỐC`, `PHÓ GIÁM ĐỐC`) and the row of the name below."""
+    for page in reversed(pages):
+        rows = [r for r in page.rows if r.column == BODY and r.box[0] > 0.4 * page.width and not r.red]
+        offices = [r for r in rows if any(squeeze(r.text)[0].startswith(squeeze(f)[0]) for f in SIGNING_FORMS)]
+        offices = [r for r in offices if _heading(r)]
+        if offices:
+            last = offices[-1]
+            first = next(r for r in offices if last.box[1] - r.box[1] < 6 * last.height)
+            block = [r for r in offices if first.box[1] <= r.box[1] <= last.box[1]]
+            name = [r for r in rows if r.box[1] > last.box[3] and _person(r.text)]
+            return block, name[0] if name else None
+    return [], None
+
+
+def _person(text: str) -> bool:
+    words = text.split()
+    return 2 <= len(words) <= 7 and all(w[0].isupper() for w in words) and not any(c.isdigit() for c in text)
+
+
+def find_signer(pages: Sequence[Page]) -> list[Found]:
+    _, name = signature_block(pages)
+    return [whole([name], "decree30.signer", 0.93)] if name else []
+
+
+def find_recipients(pages: Sequence[Page]) -> list[Found]:
+    """Nơi nhận: the rows below it that begin with a dash."""
+    for page in reversed(pages):
+        rows = [r for r in page.rows if r.box[0] < 0.5 * page.width]
+        for i, row in enumerate(rows):
+            if _ratio(row.text, "Nơi nhận") >= 0.8:
+                taken = []
+                for nxt in rows[i + 1 :]:
+                    if not re.match(r"^[-–+•.]|^(NHU|LUU|BAN|CAC|VAN)", nxt.folded):
+                        break
+                    taken.append(nxt)
+                return [whole(taken, "decree30.recipients", 0.9)] if taken else []
+    return []
+
+
+def find_serial(pages: Sequence[Page]) -> list[Found]:
+    """How many people a list names: its last serial number (STT), counted from 1 without a gap."""
+    expected, last = 1, None
+    for page in pages:
+        for row in page.rows:
+            if re.match(rf"^{expected}(?=[\s.)])", row.text):
+                last = row
+                expected += 1
+    if last is None:
+        return []
+    digits = len(str(expected - 1))
+    return [from_spans([(last, 0, digits)], "table.serial", 0.9)]

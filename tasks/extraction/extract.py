@@ -1,0 +1,95 @@
+"""From the read pages of one paper to its fields (Điều 9.2). Pure: no database, no objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from blocks.ocr.types import PageText
+from blocks.records.states import FieldSource, OwnerKind
+from tasks.extraction.checks import cross_check
+from tasks.extraction.classify import Likeness, classify
+from tasks.extraction.fields import Extracted
+from tasks.extraction.found import Found
+from tasks.extraction.layout import Page, read_page
+from tasks.extraction.normalise import KINDS, name, text
+from tasks.extraction.profiles import FieldSpec, Profile, profile_of
+from tasks.extraction.rules import Paper
+
+UNLIKE = 0.25  # by so much another type must look likelier before the declared one is doubted
+
+
+@dataclass(frozen=True)
+class Extraction:
+    fields: dict[str, Extracted]
+    likely: tuple[Likeness, ...]  # types by likeness, the likeliest first
+    declared_score: float
+
+    @property
+    def type_doubted(self) -> bool:
+        """Another type is clearly likelier than the declared one: the officer should look."""
+        return bool(self.likely) and self.likely[0].score - self.declared_score > UNLIKE
+
+
+def extract(pages: Sequence[tuple[int, PageText]], type_code: str) -> Extraction:
+    """Fields of a paper of the declared type.
+
+    pages: number in the PDF (1-based) and text of each page that is to be extracted. A field that isn't found has
+    the value None; nothing is guessed.
+    """
+    read = [read_page(number, page) for number, page in pages if page.readable]
+    profile = profile_of(type_code)
+    likely = tuple(classify(read)) if read else ()
+    paper = Paper(read, profile)
+    fields = {spec.name: _field(paper, spec, profile) for spec in profile.fields}
+    fields = cross_check(fields)
+    score = next((item.score for item in likely if item.type_code == profile.type), 0.0)
+    return Extraction(fields, likely, score)
+
+
+def empty(type_code: str) -> dict[str, Extracted]:
+    """All fields of the profile without values, for manual entry (EX02)."""
+    return {
+        spec.name: Extracted(spec.name, None, rule="EX02", source=FieldSource.MANUAL)
+        for spec in profile_of(type_code).fields
+    }
+
+
+def substitutes(owner: OwnerKind) -> tuple[str, str]:
+    """What stands in for the owner's id where the paper has none (EXb)."""
+    return ("full_name", "birth_date") if owner is OwnerKind.PERSON else ("organisation_name", "founding_year")
+
+
+def _field(paper: Paper, spec: FieldSpec, profile: Profile) -> Extracted:
+    """The first rule that finds a value of the field's form wins; a value found again elsewhere is surer."""
+    for rule in spec.rules:
+        kind = KINDS[rule.kind or spec.kind]
+        found = [(f, f.canonical or kind(f.printed)) for f in paper.candidates(rule)]
+        good = [(f, value) for f, value in found if value]
+        if good:
+            chosen, value = good[-1] if rule.where == "last" else good[0]
+            return _extracted(spec.name, chosen, value, [v for _, v in good], paper.pages)
+    return Extracted(spec.name, None, engine=_engine(paper.pages))
+
+
+def _extracted(field: str, found: Found, value: str, seen: list[str | None], pages: Sequence[Page]) -> Extracted:
+    confidence = found.confidence
+    same = sum(v == value for v in seen)
+    if same > 1:
+        confidence = 1 - (1 - confidence) * 0.5
+    elif len(set(seen)) > 1:
+        confidence *= 0.93  # the same label has other values elsewhere on the paper
+    return Extracted(
+        field,
+        value,
+        printed=text(found.printed) or name(found.printed) or value,
+        confidence=round(min(confidence, 0.999), 4),
+        page=found.page,
+        box=found.box,
+        rule=found.rule,
+        engine=_engine(pages),
+    )
+
+
+def _engine(pages: Sequence[Page]) -> str:
+    return pages[0].engine if pages else ""

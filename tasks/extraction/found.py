@@ -1,0 +1,48 @@
+"""A value as a rule found it, before cross-checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from blocks.ocr.types import Box
+from tasks.extraction.layout import Row, union
+
+
+@dataclass(frozen=True)
+class Found:
+    """printed: as on the paper; score: how sure the rule is (0..1) before the confidence of the reading."""
+
+    printed: str
+    reading: float  # lowest confidence of the lines it was read from
+    page: int
+    box: Box | None
+    rule: str
+    score: float = 1.0
+    y: float = 0.0  # on the upright page
+    canonical: str | None = None  # where the paper's text is one of a known list
+
+    @property
+    def confidence(self) -> float:
+        return self.reading * self.score
+
+
+def from_spans(spans: Sequence[tuple[Row, int, int]], rule: str, score: float = 1.0) -> Found:
+    """spans: parts of rows, in reading order, joined by a space."""
+    texts = [row.text[start:end].strip() for row, start, end in spans]
+    evidence = [row.evidence(start, end) for row, start, end in spans]
+    boxes = [box for box, _ in evidence if box is not None]
+    first = spans[0][0]
+    return Found(
+        printed=" ".join(text for text in texts if text),
+        reading=min((c for _, c in evidence), default=0.0),
+        page=first.page,
+        box=union(boxes),
+        rule=rule,
+        score=score,
+        y=first.box[1],
+    )
+
+
+def whole(rows: Sequence[Row], rule: str, score: float = 1.0) -> Found:
+    return from_spans([(row, 0, len(row.text)) for row in rows], rule, score)

@@ -1,0 +1,128 @@
+"""A page as rows of text that remember where each word stands.
+
+Rows are those of the upright page. In the two-column head of a paper left and right column have rows of their own.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from blocks.ocr.geometry import to_upright
+from blocks.ocr.order import head_columns, rows
+from blocks.ocr.types import Box, Line, PageText
+
+LEFT, RIGHT, BODY = "left", "right", "body"  # column of a row: head left, head right, below the head
+
+
+def fold(text: str) -> str:
+    """Upper case without marks, of the same length: what OCR gets right most often."""
+    return "".join(_fold(c) for c in text)
+
+
+def _fold(character: str) -> str:
+    upper = character.upper().replace("Đ", "D").replace("Ð", "D")
+    base = unicodedata.normalize("NFD", upper)[:1]
+    return base or character
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One word of a row: where it stands in the row's text and on the stored image."""
+
+    start: int
+    end: int
+    box: Box  # stored image
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Row:
+    page: int  # 1-based in the PDF
+    text: str  # words with one space between
+    pieces: tuple[Piece, ...]
+    box: Box  # upright page
+    column: str
+    red: bool = False
+
+    @cached_property
+    def folded(self) -> str:
+        return fold(self.text)
+
+    @property
+    def height(self) -> float:
+        return self.box[3] - self.box[1]
+
+    def evidence(self, start: int, end: int) -> tuple[Box | None, float]:
+        """Box on the stored image and confidence of a part of the text."""
+        part = [p for p in self.pieces if p.start < end and p.end > start]
+        return union([p.box for p in part]), min((p.confidence for p in part), default=0.0)
+
+
+@dataclass(frozen=True)
+class Page:
+    number: int
+    width: float  # of the upright page, pixels
+    height: float
+    rows: tuple[Row, ...]
+    head_end: float  # y where the two-column head ends; 0 without one
+    engine: str
+
+    def column(self, name: str) -> list[Row]:
+        return [row for row in self.rows if row.column == name]
+
+
+def union(boxes: Sequence[Box]) -> Box | None:
+    if not boxes:
+        return None
+    xs0, ys0, xs1, ys1 = zip(*boxes, strict=True)
+    return min(xs0), min(ys0), max(xs1), max(ys1)
+
+
+def read_page(number: int, text: PageText) -> Page:
+    """number: 1-based in the PDF."""
+    turned = text.rotation in (90, 270)
+    width, height = (text.height, text.width) if turned else (text.width, text.height)
+    lines = [line for line in text.lines if line.text.strip()]
+    boxes = [_upright(line, text) for line in lines]
+    head = head_columns(boxes, [line.text for line in lines], height)
+    result: list[Row] = []
+    for name in (LEFT, RIGHT, BODY):
+        chosen = [i for i, box in enumerate(boxes) if _column(box, head) == name]
+        for group in rows([boxes[i] for i in chosen]):
+            members = [chosen[k] for k in group]
+            result.append(_row(number, name, [lines[i] for i in members], [boxes[i] for i in members]))
+    order = {LEFT: 0, RIGHT: 1, BODY: 2}
+    result.sort(key=lambda row: (order[row.column], row.box[1]))
+    return Page(number, width, height, tuple(result), head[1] if head else 0.0, text.engine)
+
+
+def _column(box: Box, head: tuple[float, float] | None) -> str:
+    if head is None or (box[1] + box[3]) / 2 >= head[1]:
+        return BODY
+    return LEFT if (box[0] + box[2]) / 2 < head[0] else RIGHT
+
+
+def _upright(line: Line, page: PageText) -> Box:
+    corners = np.array(line.polygon, dtype=np.float64)
+    if page.rotation or page.skew:
+        corners = to_upright(corners, page.width, page.height, page.rotation, page.skew)
+    (x0, y0), (x1, y1) = corners.min(0), corners.max(0)
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def _row(number: int, column: str, lines: list[Line], boxes: list[Box]) -> Row:
+    text, pieces = "", []
+    for line in lines:
+        words = [(word.text, word.box) for word in line.words] or [(line.text, line.box)]
+        for word, box in words:
+            text += " " if text else ""
+            pieces.append(Piece(len(text), len(text) + len(word), box, line.confidence))
+            text += word
+    whole = union(boxes)
+    assert whole is not None
+    return Row(number, text, tuple(pieces), whole, column, all(line.red for line in lines))

@@ -1,0 +1,171 @@
+"""Normal forms of printed values (requirements.md, "Formats"). None: not of that form, so the field stays empty."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+from tasks.extraction.dates import normalise_date
+
+_DASHES = str.maketrans({"–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "Ð": "Đ", "\u00a0": " "})
+_FILL = re.compile(r"\.{2,}|…+|_{2,}|·{2,}")
+
+
+def tidy(text: str) -> str:
+    """NFC, one space between words, plain dashes, fill-in dots removed, no punctuation at the ends."""
+    clean = _FILL.sub(" ", unicodedata.normalize("NFC", text).translate(_DASHES))
+    return " ".join(clean.split()).strip(" .,:;|")
+
+
+def text(value: str) -> str | None:
+    clean = tidy(value)
+    return clean if any(c.isalnum() for c in clean) else None
+
+
+def name(value: str) -> str | None:
+    """A person's name, upper and lower case as printed. With digits or of one letter it is none."""
+    clean = tidy(value).strip("-'\"()*/ ")
+    letters = sum(c.isalpha() for c in clean)
+    if letters < 2 or any(c.isdigit() for c in clean) or letters + clean.count(" ") < len(clean) - 2:
+        return None
+    return clean
+
+
+def number_symbol(value: str) -> str | None:
+    """Số, ký hiệu: `Số: 352 /QĐ-BHXH` is 352/QĐ-BHXH; with the number left blank (`Số: /KH-BHXH`) it is missing."""
+    clean = tidy(re.sub(r"^\s*S[ốôoồổ]\s*(?=[:.\d/…])[:.\s]*", "", unicodedata.normalize("NFC", value), flags=re.I))
+    clean = re.sub(r"\s*([/\-.])\s*", r"\1", clean)
+    clean = re.sub(r"(?<=\d)\s+(?=\d)", "", clean).strip(" .,:;-")
+    if not re.match(r"[A-ZĐ]{0,4}[.\-]?\d", clean) or " " in clean or len(clean) > 60:
+        return None
+    return clean if re.fullmatch(r"[\w/.\-&,]+", clean) and not clean.endswith("/") else None
+
+
+def digits(value: str) -> str:
+    """Only the digits; the letters that OCR puts for 0 and 1 between digits are read as such."""
+    joined = re.sub(r"(?<=\d)[OoQ](?=\d)", "0", re.sub(r"[\s.\-]", "", value))
+    joined = re.sub(r"(?<=\d)[lI|](?=\d)", "1", joined)
+    return joined
+
+
+def _digits_of(*lengths: int) -> Callable[[str], str | None]:
+    def check(value: str) -> str | None:
+        joined = digits(tidy(value))
+        return joined if joined.isascii() and joined.isdigit() and len(joined) in lengths else None
+
+    return check
+
+
+person_id = _digits_of(12)
+identity_paper = _digits_of(9, 12)  # chứng minh nhân dân or căn cước
+bhxh_number = _digits_of(10)
+
+
+def health_card(value: str) -> str | None:
+    """Số thẻ BHYT: two letters, a digit 1–5, two digits, ten digits; since 2021 also the ten digits alone."""
+    joined = re.sub(r"[\s.\-]", "", tidy(value)).upper()
+    joined = joined[:2] + joined[2:].replace("O", "0").replace("I", "1")
+    return joined if re.fullmatch(r"[A-Z]{2}[1-5]\d{12}|\d{10}", joined) else None
+
+
+def bhxh_or_card(value: str) -> str | None:
+    """`Mã số BHXH/Số thẻ BHYT`: either."""
+    return bhxh_number(value) or health_card(value)
+
+
+def code(value: str) -> str | None:
+    """A code without spaces: mã đơn vị."""
+    first = tidy(value).split(" ")[0] if tidy(value) else ""
+    return first if re.fullmatch(r"[0-9A-Z][0-9A-Z.\-]{2,34}", first) else None
+
+
+def phone(value: str) -> str | None:
+    joined = digits(tidy(value))
+    return joined if re.fullmatch(r"0\d{8,10}", joined) else None
+
+
+def months(value: str) -> str | None:
+    """`12 năm 03 tháng` in months."""
+    found = re.search(r"(\d{1,2})\s*n[ăaâ]m(?:\s*(\d{1,2})\s*th[áaà]ng)?", value, re.I)
+    return str(int(found[1]) * 12 + int(found[2] or 0)) if found else None
+
+
+def owner_id(value: str) -> str | None:
+    """12 digits of a person; of an organisation its tax code or electronic identifier (QĐ 20/2020)."""
+    joined = tidy(value).replace(" ", "")
+    identifier = joined if re.fullmatch(r"[0-9A-Z.]{3,35}", joined) and "." in joined else None
+    return person_id(value) or tax_code(value) or identifier
+
+
+def tax_code(value: str) -> str | None:
+    joined = re.sub(r"\s", "", tidy(value))
+    return joined if re.fullmatch(r"\d{10}(-\d{3})?", joined) else None
+
+
+def year(value: str) -> str | None:
+    found = re.findall(r"(?<!\d)(?:1[89]|20)\d{2}(?!\d)", value)
+    return found[0] if len(found) == 1 else None
+
+
+def birth(value: str) -> str | None:
+    """A whole date, or only the year where the paper prints no more."""
+    return normalise_date(value) or year(tidy(value))
+
+
+def money(value: str) -> str | None:
+    found = re.search(r"\d[\d.\s]*(?:,\d+)?", tidy(value))
+    joined = re.sub(r"[.\s]", "", found[0]) if found else ""
+    return joined or None
+
+
+def count(value: str) -> str | None:
+    found = re.search(r"\d{1,4}", tidy(value))
+    return str(int(found[0])) if found else None
+
+
+def sex(value: str) -> str | None:
+    clean = tidy(value).casefold()
+    if clean in {"nam", "nữ", "nu", "nử"}:
+        return "Nam" if clean == "nam" else "Nữ"
+    return None
+
+
+KINDS: dict[str, Callable[[str], str | None]] = {
+    "text": text,
+    "name": name,
+    "date": normalise_date,
+    "birth": birth,
+    "year": year,
+    "number_symbol": number_symbol,
+    "person_id": person_id,
+    "identity_paper": identity_paper,
+    "bhxh_number": bhxh_number,
+    "health_card": health_card,
+    "bhxh_or_card": bhxh_or_card,
+    "owner_id": owner_id,
+    "tax_code": tax_code,
+    "code": code,
+    "phone": phone,
+    "months": months,
+    "money": money,
+    "count": count,
+    "sex": sex,
+}
+COMMON = {
+    "owner_id": "owner_id",
+    "full_name": "name",
+    "birth_date": "birth",
+    "founding_year": "year",
+    "number_symbol": "number_symbol",
+    "issue_date": "date",
+    "valid_until": "date",
+}
+
+
+def normalise_field(field: str, value: str) -> str | None:
+    """Normal form of what was printed or typed for a field (names of `fields.py`); None when it isn't of that form."""
+    from tasks.extraction.profiles import special_kinds
+
+    kind = COMMON.get(field) or special_kinds().get(field, "text")
+    return KINDS[kind](value)

@@ -1,0 +1,137 @@
+"""Profiles: what a type of paper looks like and which rule finds which field, as data.
+
+Each YAML file in `forms/` is one type; a new one needs no code. Rules of a field are tried in order, the best found
+value wins (see `extract.py`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from blocks.records.states import OwnerKind
+from tasks.extraction.fields import LABELS
+from tasks.extraction.normalise import COMMON, KINDS
+from tasks.extraction.words import TYPES
+
+FORMS = Path(__file__).with_name("forms")
+GENERAL = "LOCAL:VAN-BAN-HANH-CHINH"
+Finder = Literal["issuer", "number", "place_date", "title", "abstract", "signer", "recipients", "serial"]
+
+
+class Rule(BaseModel):
+    """One way to find a field: by its printed label, by a finder of the page's layout, or by a pattern."""
+
+    model_config = ConfigDict(extra="forbid")
+    label: list[str] = []  # printed labels; a label that ends with ":" counts only with its colon
+    find: Finder | None = None
+    pattern: str | None = None  # alone: searched in every row; with a label: in what stands after it. Group v is taken
+    kind: str | None = None  # normal form, if other than the field's
+    lines: int = 1  # of a value that may go on in the rows below
+    below: bool = False  # the value may stand in the row below its label
+    where: Literal["any", "head", "body", "last"] = "any"  # last: the last match counts (signature blocks)
+    after: list[str] = []  # only below a row with one of these labels
+    before: list[str] = []  # only above such a row
+    quality: float = 0.98
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Rule:
+        if not (self.label or self.find or self.pattern):
+            raise ValueError("a rule needs label, find or pattern")
+        return self
+
+
+class FieldSpec(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    vi: str = ""  # label for officers; fields of Điều 9.2 have theirs in fields.py
+    kind: str = ""
+    rules: list[Rule]
+
+    @model_validator(mode="after")
+    def _known(self) -> FieldSpec:
+        self.kind = self.kind or COMMON.get(self.name, "text")
+        if self.name not in LABELS and not (self.name.startswith("special.") and self.vi):
+            raise ValueError(f"{self.name}: not a field of Điều 9.2, nor special.<name> with a Vietnamese label")
+        for kind in (self.kind, *(rule.kind for rule in self.rules if rule.kind)):
+            if kind not in KINDS:
+                raise ValueError(f"{self.name}: unknown kind {kind}")
+        return self
+
+
+class Profile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    type: str
+    name: str
+    source: str  # where the layout is published
+    owner: OwnerKind = OwnerKind.PERSON
+    title: list[str]  # as printed, any of them
+    phrases: list[str] = []  # tell this type from others
+    stops: list[str] = []  # further labels: a value ends before them
+    fields: list[FieldSpec]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label of the form: a value ends where the next one begins."""
+        found = [
+            text for spec in self.fields for rule in spec.rules for text in (*rule.label, *rule.after, *rule.before)
+        ]
+        return tuple(dict.fromkeys([*found, *self.stops]))
+
+
+@lru_cache
+def _sets() -> dict[str, list[str]]:
+    """Label sets that many forms share (`_labels.yaml`)."""
+    loaded: dict[str, list[str]] = yaml.safe_load((FORMS / "_labels.yaml").read_text("utf-8"))
+    return {**loaded, "types": list(TYPES)}
+
+
+def _expand(value: object) -> object:
+    """Replace "@name" in lists of labels by the set of that name. Raises KeyError for an unknown one."""
+    if isinstance(value, dict):
+        return {key: _expand(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [
+            text
+            for item in value
+            for text in (_sets()[item[1:]] if isinstance(item, str) and item.startswith("@") else [_expand(item)])
+        ]
+    return value
+
+
+def _load(path: Path) -> Profile:
+    return Profile.model_validate(_expand(yaml.safe_load(path.read_text("utf-8"))))
+
+
+@lru_cache
+def profiles() -> dict[str, Profile]:
+    """All profiles by type code."""
+    loaded = [_load(path) for path in sorted(FORMS.glob("[!_]*.yaml"))]
+    by_type = {profile.type: profile for profile in loaded}
+    assert len(by_type) == len(loaded), "two profiles of one type"
+    return by_type
+
+
+def profile_of(type_code: str) -> Profile:
+    """The profile of the declared type; without one, that of administrative papers in general."""
+    return profiles().get(type_code) or profiles()[GENERAL]
+
+
+@lru_cache
+def special_kinds() -> dict[str, str]:
+    """Kind of each special field."""
+    return {s.name: s.kind for p in profiles().values() for s in p.fields if s.name not in LABELS}
+
+
+@lru_cache
+def _special_labels() -> dict[str, str]:
+    return {s.name: s.vi for p in profiles().values() for s in p.fields if s.vi}
+
+
+def field_label(name: str) -> str:
+    """The Vietnamese label that officers see."""
+    return LABELS[name][1] if name in LABELS else _special_labels().get(name, name)
