@@ -1,0 +1,76 @@
+"""Who is assigned to do what (Điều 6.1), from a file that the office keeps.
+
+``SOHOA_STAFF_FILE`` names it. Without one a test environment uses the list that is shipped for tests and the demo; a
+production office has nobody assigned, so that every reception is refused (WH01) instead of being open to all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from blocks.catalog.models import CatalogueInvalid
+
+TEST_STAFF = Path(__file__).parent / "data" / "staff-test.yaml"
+
+
+class Role(StrEnum):
+    RECEIVE = "RECEIVE"  # viên chức TNHS
+    RESOLVE = "RESOLVE"  # viên chức giải quyết TTHC
+    LEAD = "LEAD"  # lãnh đạo
+    SEAL = "SEAL"  # văn thư: ký số cơ quan
+
+
+class Assignment(BaseModel):
+    """One person's assignment: officer id (never a name), units, roles, days (both included)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    units: frozenset[str]
+    roles: frozenset[Role]
+    valid_from: date
+    valid_to: date | None = None
+
+    def holds(self, unit: str, role: Role, on: date) -> bool:
+        in_time = self.valid_from <= on and (self.valid_to is None or on <= self.valid_to)
+        return in_time and unit in self.units and role in self.roles
+
+
+class Delegation(Assignment):
+    """Staff of a postal enterprise or others (Điều 6.1b): only by a document, only until a day."""
+
+    delegated_by: str = Field(min_length=1)
+    document: str = Field(min_length=1)
+    valid_to: date
+
+
+class Staff(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    staff: tuple[Assignment, ...] = ()
+    delegations: tuple[Delegation, ...] = ()
+
+    def may(self, officer: str, unit: str, role: Role, on: date) -> bool:
+        """Whether the officer is assigned, or validly delegated, for this role in this unit on this day (WH01/02)."""
+        everyone: Iterable[Assignment] = (*self.staff, *self.delegations)
+        return any(person.id == officer and person.holds(unit, role, on) for person in everyone)
+
+
+def load_staff(path: Path | None = None) -> Staff:
+    """The assignments in force. Raises CatalogueInvalid when the named file can't be read."""
+    named = path or (Path(os.environ["SOHOA_STAFF_FILE"]) if os.environ.get("SOHOA_STAFF_FILE") else None)
+    if named is None:
+        if os.environ.get("SOHOA_ENVIRONMENT", "test") != "test":
+            return Staff()
+        named = TEST_STAFF
+    try:
+        return Staff.model_validate(yaml.safe_load(named.read_text(encoding="utf-8")))
+    except (OSError, ValidationError, yaml.YAMLError) as error:
+        raise CatalogueInvalid(entry="SOHOA_STAFF_FILE") from error
