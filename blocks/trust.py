@@ -1,0 +1,277 @@
+"""Whom we believe and who tells the time: anchors, revocation, time-stamps (RFC 3161), always hard-fail.
+
+pyHanko is asynchronous; Sohoa's verbs are not. One event loop in a thread of its own serves the whole process, so that
+connections to OCSP and time-stamp services are kept; `run` hands it a coroutine and waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import aiohttp
+from asn1crypto import cms, tsp, x509
+from prefect.blocks.core import Block
+from pyhanko.keys import load_certs_from_pemder
+from pyhanko.sign.timestamps import HTTPTimeStamper, TimeStamper
+from pyhanko.sign.timestamps.common_utils import TimestampRequestError
+from pyhanko.sign.validation.policy_decl import (
+    PdfSignatureValidationSpec,
+    RevocationInfoGatheringSpec,
+    SignatureValidationSpec,
+)
+from pyhanko_certvalidator import CertificateValidator, ValidationContext, errors
+from pyhanko_certvalidator.context import CertValidationPolicySpec
+from pyhanko_certvalidator.fetchers.aiohttp_fetchers import AIOHttpFetcherBackend
+from pyhanko_certvalidator.fetchers.api import FetcherBackend, Fetchers
+from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
+from pyhanko_certvalidator.registry import SimpleTrustManager
+
+from blocks.errors import Remedy, SohoaError
+from blocks.settings import settings
+
+T = TypeVar("T")
+TOLERANCE = timedelta(seconds=30)  # clocks of this machine and of the services; a slow answer is not a false one
+CLOCK_SKEW = timedelta(seconds=60)  # more than this between time-stamp and local clock: one of them is wrong
+REVOCATION_CACHE = 30.0  # seconds that an answer about revocation is used again
+TRIES = 3
+
+
+class CertificateRefused(SohoaError):
+    """Base: a certificate that must not sign. Nothing is signed and nothing stored."""
+
+    code, rule = "CERTIFICATE_REFUSED", "CA01"
+    message = "Chứng thư số không được chấp nhận; vui lòng liên hệ quản trị viên."
+
+
+class CertificateExpired(CertificateRefused):
+    code = "CERTIFICATE_EXPIRED"
+    message = "Chứng thư số đã hết hạn; vui lòng gia hạn chứng thư trước khi ký."
+
+
+class CertificateNotYetValid(CertificateRefused):
+    code = "CERTIFICATE_NOT_YET_VALID"
+    message = "Chứng thư số chưa đến ngày có hiệu lực; vui lòng ký bằng chứng thư đang có hiệu lực."
+
+
+class CertificateRevoked(CertificateRefused):
+    code = "CERTIFICATE_REVOKED"
+    message = "Chứng thư số đã bị thu hồi; vui lòng liên hệ quản trị viên để được cấp chứng thư mới."
+
+
+class CertificateUsage(CertificateRefused):
+    code = "CERTIFICATE_USAGE"
+    message = "Chứng thư số không được cấp để ký văn bản; vui lòng dùng chứng thư ký số."
+
+
+class CertificateIssuer(CertificateRefused):
+    code = "CERTIFICATE_ISSUER"
+    message = "Chứng thư số không do tổ chức chứng thực được tin cậy cấp; vui lòng liên hệ quản trị viên."
+
+
+class RevocationUnavailable(SohoaError):
+    """OCSP and CRL don't answer: hard-fail, later again."""
+
+    code, rule, remedy = "REVOCATION_UNAVAILABLE", "CA01", Remedy.RETRY
+    message = "Chưa kiểm tra được tình trạng thu hồi của chứng thư số; hệ thống sẽ tự thử lại, vui lòng chờ."
+
+
+class TimestampUnavailable(SohoaError):
+    """The time-stamp service refuses the connection or hangs: heals by itself."""
+
+    code, rule, remedy = "TIMESTAMP_UNAVAILABLE", "CA02", Remedy.RETRY
+    message = "Dịch vụ cấp dấu thời gian tạm thời không phản hồi; hệ thống sẽ tự thử lại, vui lòng chờ."
+
+
+class TimestampRefused(SohoaError):
+    """The address answers, but not as a time-stamp service (404, HTML, a wrong token): asking again can't help."""
+
+    code, rule = "TIMESTAMP_REFUSED", "CA02"
+    message = "Dịch vụ cấp dấu thời gian trả lời không hợp lệ; vui lòng báo quản trị viên kiểm tra địa chỉ dịch vụ."
+
+
+class TimestampClock(SohoaError):
+    """Time-stamp and local clock differ by more than a minute."""
+
+    code, rule = "TIMESTAMP_CLOCK", "CA02"
+    message = "Đồng hồ máy chủ lệch so với dấu thời gian; vui lòng báo quản trị viên chỉnh lại giờ hệ thống."
+
+
+# -- one event loop a process -------------------------------------------------------------------------------------
+
+
+@cache
+def _loop(pid: int) -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="sohoa-signing", daemon=True).start()
+    return loop
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` on the process's signing loop and wait for it. From synchronous code only."""
+    return asyncio.run_coroutine_threadsafe(work, _loop(os.getpid())).result()
+
+
+@cache
+def _session(pid: int) -> aiohttp.ClientSession:
+    """Created on the loop, at first use there; lives as long as the process."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=16))
+
+
+@lru_cache
+def certificates(folder: Path) -> tuple[x509.Certificate, ...]:
+    """All certificates (PEM or DER) in a folder, in the order of their names; read once a process."""
+    files = sorted(str(path) for path in folder.iterdir() if path.suffix in {".pem", ".crt", ".cer", ".der"})
+    return tuple(load_certs_from_pemder(files))  # type: ignore[no-untyped-call]
+
+
+def is_test(certificate: x509.Certificate) -> bool:
+    """Made by a test authority: its names say TEST. Such a signature is never claimed to be legal."""
+    return any("TEST" in name.human_friendly.upper() for name in (certificate.subject, certificate.issuer))
+
+
+class Trust(Block):
+    """Anchors, intermediates and the time-stamp service. Folders by path, nothing secret.
+
+    Without `folder` and `tsa_url` those of the settings are used (SOHOA_PKI_DIR, SOHOA_TSA_URL).
+    """
+
+    _block_type_name = "Sohoa trust"
+    _block_type_slug = "sohoa-trust"
+
+    folder: Path | None = None  # with anchors/ and intermediates/
+    tsa_url: str | None = None
+    timeout: float = 5.0  # seconds, each request
+
+    @classmethod
+    def get(cls) -> Self:
+        """The block document "sohoa", loaded once a process."""
+        found: Self = _registered(cls, os.getpid())
+        return found
+
+    @property
+    def anchors(self) -> tuple[x509.Certificate, ...]:
+        return certificates((self.folder or settings().pki_dir) / "anchors")
+
+    @property
+    def intermediates(self) -> tuple[x509.Certificate, ...]:
+        return certificates((self.folder or settings().pki_dir) / "intermediates")
+
+    def context(self) -> ValidationContext:
+        """A context for certificates as of now: every certificate needs an answer about revocation. On the loop."""
+        return ValidationContext(
+            trust_roots=list(self.anchors),
+            other_certs=list(self.intermediates),
+            allow_fetching=True,
+            fetchers=self._fetchers(),
+            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
+            time_tolerance=TOLERANCE,
+        )
+
+    def specification(self) -> PdfSignatureValidationSpec:
+        """The same policy for validation after ETSI EN 319 102-1 with the material inside the file. On the loop."""
+        policy = CertValidationPolicySpec(
+            trust_manager=SimpleTrustManager.build(trust_roots=list(self.anchors)),
+            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
+            time_tolerance=TOLERANCE,
+        )
+        gathering = RevocationInfoGatheringSpec(fetcher_backend=_SharedFetchers(self._fetchers()))
+        return PdfSignatureValidationSpec(SignatureValidationSpec(policy, gathering))
+
+    def _fetchers(self) -> Fetchers:
+        return _fetchers(os.getpid(), self.timeout, int(time.monotonic() / REVOCATION_CACHE))
+
+    def timestamper(self) -> TimeStamper:
+        """The RFC 3161 client, one a process: it knows the size of the service's answers. On the loop."""
+        return _timestamper(os.getpid(), self.tsa_url or settings().tsa_url, self.timeout)
+
+    async def check(self, certificate: x509.Certificate) -> None:
+        """Refuse a certificate that must not sign now: CertificateRefused (which one says why), RevocationUnavailable.
+
+        Checked: path to an anchor, dates, revocation (hard-fail), key usage `non_repudiation` as for signatures of
+        persons and agencies.
+        """
+        validator = CertificateValidator(
+            certificate, intermediate_certs=list(self.intermediates), validation_context=self.context()
+        )
+        try:
+            await validator.async_validate_usage({"non_repudiation"})  # type: ignore[no-untyped-call]
+        except errors.RevokedError as error:
+            raise CertificateRevoked() from error
+        except errors.ExpiredError as error:
+            raise CertificateExpired() from error
+        except errors.NotYetValidError as error:
+            raise CertificateNotYetValid() from error
+        except errors.InsufficientRevinfoError as error:
+            raise RevocationUnavailable() from error
+        except errors.InvalidCertificateError as error:
+            raise CertificateUsage() from error
+        except errors.PathBuildingError as error:
+            raise CertificateIssuer() from error
+        except errors.PathValidationError as error:
+            raise CertificateRefused() from error
+
+
+@cache
+def _registered(kind: type[Trust], pid: int) -> Any:
+    return kind.load("sohoa")
+
+
+@lru_cache(maxsize=4)
+def _fetchers(pid: int, timeout: float, _period: int) -> Fetchers:
+    """Fetchers remember answers; a new period starts afresh."""
+    return AIOHttpFetcherBackend(_session(pid), per_request_timeout=int(timeout) or 1).get_fetchers()
+
+
+class _SharedFetchers(FetcherBackend):
+    """Hands out fetchers that others use too."""
+
+    def __init__(self, fetchers: Fetchers) -> None:
+        self._shared = fetchers
+
+    def get_fetchers(self) -> Fetchers:
+        return self._shared
+
+    async def close(self) -> None:
+        """Nothing: the session lives as long as the process."""
+
+
+@cache
+def _timestamper(pid: int, url: str, timeout: float) -> TimeStamper:
+    return PatientTimeStamper(url, timeout=timeout, session=_session(pid))
+
+
+class PatientTimeStamper(HTTPTimeStamper):
+    """Asks again when the service refuses the connection or hangs, never when it answers nonsense."""
+
+    async def async_request_tsa_response(self, req: tsp.TimeStampReq) -> tsp.TimeStampResp:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return await super().async_request_tsa_response(req)
+            except TimestampRequestError as error:
+                cause = error.__cause__
+                if isinstance(cause, aiohttp.ClientResponseError) and cause.status not in {502, 503, 504}:
+                    raise TimestampRefused() from error
+                if isinstance(cause, aiohttp.InvalidURL):
+                    raise TimestampRefused() from error
+                if attempt == TRIES:
+                    raise TimestampUnavailable() from error
+                await asyncio.sleep(0.25 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
+        try:
+            token = await super().async_timestamp(message_digest, md_algorithm)
+            told: datetime = token["content"]["encap_content_info"]["content"].parsed["gen_time"].native
+        except (TimestampRequestError, ValueError, TypeError, KeyError) as error:
+            raise TimestampRefused() from error
+        if abs(told - datetime.now(UTC)) > CLOCK_SKEW:
+            raise TimestampClock()
+        return token
