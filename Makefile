@@ -20,6 +20,13 @@ export PREFECT_LOGGING_LEVEL ?= INFO
 setup: .venv/.base ## install what the product needs
 dev: .venv/.dev ## and what developers need
 
+up: setup ## start the stack (PostgreSQL, SeaweedFS, PKI, Prefect, worker) in the background
+	@$(PY) -m infra.local up
+down: ## stop it; nothing stays running
+	@test ! -x $(PY) || $(PY) -m infra.local down
+status: ## prove each part of it now
+	@$(PY) -m infra.local status
+
 lint: dev ## format, lint, types, layers
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -33,4 +40,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev lint lock help
+.PHONY: setup dev up down status lint lock help

@@ -56,14 +56,23 @@ class Postgres:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.account = os_account()
         self.place = self._place()
         self.data, self.log = self.place / "data", self.place / "postgres.log"
+        self.account = os_account(self.data)
 
     # -- what others need ---------------------------------------------------------------------------------------
     @property
     def password(self) -> str:
-        return (self.place / "password").read_text()
+        """Made at the first call and kept in a file (0600)."""
+        secret = self.place / "password"
+        if not secret.exists():
+            half = self.place / "password.new"
+            half.unlink(missing_ok=True)
+            half.touch(0o600)
+            half.write_text(secrets.token_urlsafe(24))
+            half.replace(secret)
+            self._own(secret, 0o600)
+        return secret.read_text()
 
     def url(self, database: str, driver: str = "psycopg") -> str:
         """SQLAlchemy address of a database; `driver` is psycopg or asyncpg."""
@@ -172,11 +181,8 @@ class Postgres:
 
     def _initialise(self) -> None:
         self._own(self.place, 0o700)
+        assert self.password
         secret = self.place / "password"
-        if not secret.exists():
-            secret.touch(0o600)
-            secret.write_text(secrets.token_urlsafe(24))
-            self._own(secret, 0o600)
         if (self.data / "PG_VERSION").exists():
             return
         half = self.place / "data.init"
@@ -210,10 +216,15 @@ class Postgres:
                 file.write("include 'sohoa.conf'\n")
 
 
-def os_account() -> Account | None:
-    """The user that PostgreSQL runs as when we are root (it refuses root); None when we aren't."""
+def os_account(data: Path) -> Account | None:
+    """The user that PostgreSQL runs as when we are root (it refuses root); None when we aren't.
+
+    Data that exists keeps its owner, whatever users the machine has got since.
+    """
     if os.geteuid() != 0:
         return None
+    if data.exists():
+        return Account(data.stat().st_uid, data.stat().st_gid)
     wanted = os.environ.get("SOHOA_POSTGRES_OS_USER")
     for name in [wanted] if wanted else ["sohoa", "postgres", "nobody"]:
         try:

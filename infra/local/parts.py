@@ -1,0 +1,206 @@
+"""The parts of the stack: how each starts, proves that it works, and stops. Order: `NEEDS`.
+
+infra knows nothing of the product: records and deployments are run as commands (`python -m …`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from blocks.settings import ROOT
+from infra.local.pki import ensure_pki
+from infra.local.plan import Plan
+from infra.local.process import StackError, explain, spawn, stop, wait_ready
+
+POOL = "sohoa"
+NEEDS: dict[str, tuple[str, ...]] = {
+    "postgres": (),
+    "seaweed": (),
+    "pki": (),
+    "migrate": ("postgres",),
+    "prefect": ("postgres",),
+    "setup": ("migrate", "prefect", "seaweed", "pki"),
+    "worker": ("setup",),
+}
+TITLES = {
+    "postgres": "PostgreSQL",
+    "seaweed": "SeaweedFS",
+    "pki": "TEST PKI and time-stamps",
+    "migrate": "records: migrations",
+    "prefect": "Prefect server",
+    "setup": "blocks and deployments",
+    "worker": "worker",
+}
+ONE_SHOT = ("migrate", "setup")
+STOP_ORDER = ("worker", "prefect", "pki", "seaweed", "postgres")
+
+
+@dataclass
+class Part:
+    """One part. `start` returns when it is proven; `process` is None for a command that runs once."""
+
+    name: str
+    begin: Callable[[], subprocess.Popen[bytes] | None]
+    canary: Callable[[], None]
+    end: Callable[[subprocess.Popen[bytes] | None], None] = stop
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = self.begin()
+
+    def stop(self) -> None:
+        self.end(self.process)
+        self.process = None
+
+
+class Parts:
+    """Makes the parts of a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.postgres, self.seaweed = plan.postgres(), plan.seaweed()
+        self.worker_name = "sohoa-worker"
+
+    def all(self) -> dict[str, Part]:
+        parts = [
+            Part("postgres", self._begin_postgres, self.postgres.canary, lambda _: self.postgres.stop()),
+            Part("seaweed", self._begin_seaweed, self.seaweed.canary, lambda _: self.seaweed.stop()),
+            Part("pki", self._begin_pki, self.pki_canary),
+            Part("migrate", lambda: self._once("migrate", "blocks.records", "migrate"), lambda: None),
+            Part("prefect", self._begin_prefect, self.prefect_canary),
+            Part("setup", self._begin_setup, lambda: None),
+            Part("worker", self._begin_worker, self.worker_canary, lambda p: stop(p, signal.SIGTERM, 30)),
+        ]
+        return {part.name: part for part in parts}
+
+    # -- beginnings ---------------------------------------------------------------------------------------------
+    def _begin_postgres(self) -> subprocess.Popen[bytes] | None:
+        self.postgres.start()
+        return self.postgres.process
+
+    def _begin_seaweed(self) -> subprocess.Popen[bytes] | None:
+        self.seaweed.start()
+        return self.seaweed.process
+
+    def _begin_pki(self) -> subprocess.Popen[bytes]:
+        port = self.plan.ports["SOHOA_PORT_PKI"]
+        folder = self.plan.home / "pki"
+        ensure_pki(folder, f"http://127.0.0.1:{port}")
+        return self._python("pki", self.pki_canary, 60, "infra.local.pki", "serve", "--dir", folder, "--port", port)
+
+    def _begin_prefect(self) -> subprocess.Popen[bytes]:
+        extra = {
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": self.postgres.url("prefect", "asyncpg"),
+            "PREFECT_SERVER_API_HOST": "127.0.0.1",
+            "PREFECT_SERVER_API_PORT": str(self.plan.ports["SOHOA_PORT_PREFECT"]),
+            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(self.plan.home / "prefect" / "ui"),
+        }
+        command = ("prefect", "server", "start", "--host", "127.0.0.1")
+        port = self.plan.ports["SOHOA_PORT_PREFECT"]
+        return self._python("prefect", self.prefect_canary, 120, *command, "--port", port, extra=extra)
+
+    def _begin_setup(self) -> None:
+        self._once("setup", os.environ.get("SOHOA_SETUP_MODULE", "deployments.setup"))
+
+    def _begin_worker(self) -> subprocess.Popen[bytes]:
+        kind = self._api("GET", f"/work_pools/{POOL}")["type"]
+        limit = os.environ.get("SOHOA_WORKER_LIMIT", str(os.cpu_count() or 2))
+        command = ("prefect", "worker", "start", "--pool", POOL, "--type", kind, "--limit", limit)
+        began = datetime.now(UTC)
+        probe = lambda: self.worker_canary(began)  # noqa: E731
+        return self._python("worker", probe, 180, *command, "--name", self.worker_name)
+
+    def _python(
+        self,
+        name: str,
+        probe: Callable[[], None],
+        timeout: float,
+        *command: object,
+        extra: dict[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Start `python -m …` and wait for its canary."""
+        log = self.log(name)
+        process = spawn(
+            [sys.executable, "-m", *map(str, command)],
+            log=log,
+            cwd=ROOT,
+            env=self.plan.environment() | (extra or {}),
+        )
+        try:
+            wait_ready(TITLES[name], probe, process, log, timeout)
+        except BaseException:
+            stop(process, signal.SIGTERM, 5)
+            raise
+        return process
+
+    def _once(self, name: str, *command: str) -> None:
+        """Run a command that ends by itself. Raises StackError when it fails."""
+        log = self.log(name)
+        process = spawn([sys.executable, "-m", *command], log=log, cwd=ROOT, env=self.plan.environment())
+        try:
+            status = process.wait(300)
+        except subprocess.TimeoutExpired:
+            stop(process, signal.SIGTERM, 5)
+            raise StackError(f"{TITLES[name]}: no end after 300 s: {explain(log)}") from None
+        if status:
+            raise StackError(f"{TITLES[name]} failed (exit {status}): {explain(log)}")
+
+    def log(self, name: str) -> Path:
+        """The part's log; a big one is put aside first."""
+        path = self.plan.logs / f"{name}.log"
+        if path.exists() and path.stat().st_size > 50 << 20:
+            path.replace(path.with_suffix(".log.1"))
+        return path
+
+    # -- canaries -----------------------------------------------------------------------------------------------
+    def pki_canary(self) -> None:
+        """A time-stamp token is really made."""
+        from asn1crypto import tsp
+
+        variables = self.plan.variables()
+        imprint = {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": os.urandom(32)}
+        request = tsp.TimeStampReq({"version": 1, "message_imprint": imprint, "cert_req": True})
+        headers = {"Content-Type": "application/timestamp-query"}
+        answer = httpx.post(variables["SOHOA_TSA_URL"], content=request.dump(), headers=headers, timeout=5)
+        status = tsp.TimeStampResp.load(answer.raise_for_status().content)["status"]["status"].native
+        if status != "granted":
+            raise StackError(f"the time-stamp service answers {status}")
+
+    def prefect_canary(self) -> None:
+        """The API answers, lets nobody in without the secret, and reads from its database."""
+        base = f"{self.plan.prefect_url}/api"
+        httpx.get(f"{base}/health", auth=self._auth(), timeout=5).raise_for_status()
+        self._api("POST", "/work_pools/filter", {"limit": 1})
+        if httpx.post(f"{base}/flows/count", json={}, timeout=5).status_code != 401:
+            raise StackError("Prefect's API is open to everyone; check PREFECT_SERVER_API_AUTH_STRING")
+
+    def worker_canary(self, since: datetime | None = None) -> None:
+        """Its heartbeat is ONLINE (and newer than `since`)."""
+        workers = self._api("POST", f"/work_pools/{POOL}/workers/filter", {})
+        for worker in workers:
+            beat = datetime.fromisoformat(worker["last_heartbeat_time"])
+            if worker["name"] == self.worker_name and worker["status"] == "ONLINE" and (since is None or beat >= since):
+                return
+        raise StackError("no worker is online")
+
+    def _auth(self) -> tuple[str, str]:
+        user, _, password = self.plan.variables()["PREFECT_SERVER_API_AUTH_STRING"].partition(":")
+        return user, password
+
+    def _api(self, method: str, path: str, body: Any = None) -> Any:
+        url = f"{self.plan.prefect_url}/api{path}"
+        answer = httpx.request(method, url, json=body, auth=self._auth(), timeout=10)
+        if answer.status_code == 404:
+            raise StackError(f"Prefect knows no {path}; the step `{TITLES['setup']}` has not made it")
+        return json.loads(answer.raise_for_status().content)

@@ -1,0 +1,174 @@
+"""What the stack of one installation looks like: folders, ports, secrets, environment. Written to ``stack.env``."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from blocks.settings import ROOT, home
+from infra.local.pki import tsa_url
+from infra.local.postgres import Postgres
+from infra.local.process import MARK, StackError, need_port
+from infra.local.seaweed import COUNT, Seaweed
+
+BASE = 24200
+PREFECT_PORT = 4200
+# Own settings of the stack that stack.env remembers.
+PORT_NAMES = ("SOHOA_PORT_BASE", "SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI", "SOHOA_PORT_PREFECT")
+
+
+@dataclass
+class Plan:
+    """Everything that the parts need to know; the same after every start."""
+
+    home: Path
+    ports: dict[str, int]  # by the names of PORT_NAMES
+    known: dict[str, str]  # stack.env as it was
+
+    @property
+    def run(self) -> Path:
+        return self.home / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "log"
+
+    @property
+    def env_file(self) -> Path:
+        return self.home / "stack.env"
+
+    @property
+    def prefect_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['SOHOA_PORT_PREFECT']}"
+
+    def postgres(self) -> Postgres:
+        return Postgres(
+            self.home / "postgres",
+            self.ports["SOHOA_PORT_POSTGRES"],
+            databases=("sohoa", "prefect"),
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", MARK: str(self.home)},
+        )
+
+    def seaweed(self) -> Seaweed:
+        first = self.ports["SOHOA_PORT_BASE"] + 10
+        ports = tuple(range(first, first + COUNT))
+        return Seaweed(self.home / "seaweed", ports, env={**os.environ, MARK: str(self.home)})
+
+    def variables(self) -> dict[str, str]:
+        """The content of stack.env, in its order."""
+        postgres, seaweed = self.postgres(), self.seaweed()
+        pki_url = f"http://127.0.0.1:{self.ports['SOHOA_PORT_PKI']}"
+        auth = self.known.get("PREFECT_SERVER_API_AUTH_STRING") or f"sohoa:{secrets.token_urlsafe(24)}"
+        fresh = {
+            "SOHOA_DATABASE_URL": postgres.url("sohoa"),
+            "SOHOA_S3_ENDPOINT": seaweed.endpoint,
+            "SOHOA_S3_ACCESS_KEY": seaweed.access_key,
+            "SOHOA_S3_SECRET_KEY": seaweed.secret_key,
+            "SOHOA_PKI_DIR": str(self.home / "pki"),
+            "SOHOA_PKI_URL": pki_url,
+            "SOHOA_TSA_URL": tsa_url(pki_url),
+            "PREFECT_API_URL": f"{self.prefect_url}/api",
+            "PREFECT_API_AUTH_STRING": auth,
+            "PREFECT_SERVER_API_AUTH_STRING": auth,
+            "PREFECT_HOME": str(self.home / "prefect"),
+            "PREFECT_LOCAL_STORAGE_PATH": str(self.home / "prefect" / "storage"),
+            **{name: str(port) for name, port in self.ports.items()},
+        }
+        # What an administrator may have changed in the file stays.
+        chosen = {
+            "SOHOA_ENVIRONMENT": "test",
+            "SOHOA_INBOX_DIR": str(self.home / "inbox"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "GX_ANALYTICS_ENABLED": "false",
+            "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",
+        }
+        return {**chosen, **self.known, **fresh}
+
+    def write(self) -> None:
+        """Make the folders and stack.env (0600); secrets are made at the first start and kept."""
+        for folder in (self.run, self.logs, self.home / "prefect" / "storage", self.home / "inbox"):
+            folder.mkdir(parents=True, exist_ok=True)
+        lines = ["# Secrets of this installation, made by `make up`. Keep this file private."]
+        lines += [f"{name}={value}" for name, value in self.variables().items()]
+        half = self.env_file.with_suffix(".new")
+        half.unlink(missing_ok=True)
+        half.touch(0o600)
+        half.write_text("\n".join(lines) + "\n")
+        half.replace(self.env_file)
+        self.known = read_env(self.env_file)
+
+    def environment(self) -> dict[str, str]:
+        """What every part gets: our own variables win over the shell's, the mark tells whose process it is."""
+        shell = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("PREFECT_") or name.startswith("PREFECT_LOGGING_")
+        }
+        return {
+            **shell,
+            **read_env(self.env_file),
+            "SOHOA_HOME": str(self.home),
+            MARK: str(self.home),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": str(ROOT),
+            "NO_COLOR": "1",
+        }
+
+    def check_ports(self) -> None:
+        """Raises StackError naming the part, the port and the variable."""
+        need_port("PostgreSQL", self.ports["SOHOA_PORT_POSTGRES"], "SOHOA_PORT_POSTGRES")
+        need_port("Prefect", self.ports["SOHOA_PORT_PREFECT"], "SOHOA_PORT_PREFECT")
+        need_port("PKI server", self.ports["SOHOA_PORT_PKI"], "SOHOA_PORT_PKI")
+        for port in self.seaweed().ports:
+            need_port("SeaweedFS", port, "SOHOA_PORT_BASE")
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """KEY=VALUE lines of a file; empty when there is none."""
+    if not path.exists():
+        return {}
+    pairs = (line.partition("=") for line in path.read_text().splitlines() if not line.startswith("#"))
+    return {name.strip(): value for name, sep, value in pairs if sep}
+
+
+def load_plan() -> Plan:
+    """The plan of SOHOA_HOME. Ports: environment, else stack.env, else the defaults. Raises StackError."""
+    folder = home().resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StackError(f"{folder} can't be made ({error.strerror}); set SOHOA_HOME to a folder of yours") from error
+    known = read_env(folder / "stack.env")
+
+    def port(name: str, default: int) -> int:
+        text = os.environ.get(name) or known.get(name) or str(default)
+        if not text.isdigit() or not 0 < int(text) < 65500:
+            raise StackError(f"{name}={text} is no port; set it to a number between 1024 and 65000")
+        return int(text)
+
+    base = port("SOHOA_PORT_BASE", BASE)
+    if str(base) != known.get("SOHOA_PORT_BASE"):  # a new base moves the ports that were counted from the old one
+        for name in ("SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI"):
+            known.pop(name, None)
+    ports = {
+        "SOHOA_PORT_BASE": base,
+        "SOHOA_PORT_POSTGRES": port("SOHOA_PORT_POSTGRES", base),
+        "SOHOA_PORT_PKI": port("SOHOA_PORT_PKI", base + 1),
+        "SOHOA_PORT_PREFECT": port("SOHOA_PORT_PREFECT", PREFECT_PORT),
+    }
+    return Plan(folder, ports, known)
+
+
+def choose_prefect_port(plan: Plan) -> str | None:
+    """At the first start: another port than 4200 when that is taken. Returns the line to show, or None."""
+    if "SOHOA_PORT_PREFECT" in plan.known or os.environ.get("SOHOA_PORT_PREFECT"):
+        return None
+    try:
+        need_port("Prefect", PREFECT_PORT, "SOHOA_PORT_PREFECT")
+    except StackError:
+        plan.ports["SOHOA_PORT_PREFECT"] = plan.ports["SOHOA_PORT_BASE"] + 2
+        return f"port {PREFECT_PORT} is in use: Prefect gets port {plan.ports['SOHOA_PORT_PREFECT']}"
+    return None

@@ -1,0 +1,159 @@
+"""The process that keeps the stack: starts the parts in order, restarts what dies, stops all in reverse order.
+
+It runs in its own session (`python -m infra.local supervise`, started by `up`). When it is killed the parts go on; the
+next `up` ends them and starts anew, so nothing has to be adopted.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+
+from infra.local.board import Board, take_lock
+from infra.local.parts import NEEDS, ONE_SHOT, STOP_ORDER, TITLES, Part, Parts
+from infra.local.plan import Plan
+from infra.local.process import StackError, end_all, marked
+
+BACK_OFF = (0.5, 1, 2, 5, 10, 30)  # seconds before the n-th restart in a row
+CALM = 60.0  # seconds of life after which a part counts as healthy again
+
+
+def end_strays(plan: Plan) -> int:
+    """End everything of this stack but ourselves and the command that called; servers last. Returns how many."""
+    count = end_all(lambda: list(marked(plan.home)), signal.SIGTERM, 15)
+    return count + plan.seaweed().end_strays() + plan.postgres().end_strays()
+
+
+class Supervisor:
+    """One life of the stack."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.board = Board(plan.run / "stack.json")
+        self.parts = Parts(plan).all()
+        self.ending = threading.Event()
+        self.restarts: dict[str, int] = {}
+        self.began: dict[str, float] = {}
+
+    def run(self) -> int:
+        """Until SIGTERM or SIGINT. Exit status 0 after a stop, 1 after a failed start."""
+        lock = take_lock(self.plan.run / "supervisor.lock")
+        if lock is None:
+            return 0  # another one keeps this stack
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.ending.set())
+        try:
+            return self._live()
+        finally:
+            lock.close()
+
+    def _live(self) -> int:
+        for name in NEEDS:
+            self.board.part(name, "waiting")
+        self.board.tell("starting")
+        try:
+            self._start_all()
+        except StackError as error:
+            self._say(str(error))
+            self._stop_all()
+            self.board.tell("failed", str(error))
+            return 1
+        if not self.ending.is_set():
+            self.board.tell("ready")
+            self._say("ready")
+            self._watch()
+        self.board.tell("stopping")
+        self._stop_all()
+        self.board.tell("stopped")
+        return 0
+
+    # -- starting -----------------------------------------------------------------------------------------------
+    def _start_all(self) -> None:
+        """Start each part as soon as those it needs are proven. Raises the first StackError."""
+        done: set[str] = set()
+        running: dict[Future[None], str] = {}
+        with ThreadPoolExecutor(len(NEEDS)) as pool:
+            while len(done) < len(NEEDS) and not self.ending.is_set():
+                for name, needs in NEEDS.items():
+                    if name not in done and name not in running.values() and done.issuperset(needs):
+                        running[pool.submit(self._start, self.parts[name])] = name
+                finished, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    name = running.pop(future)
+                    future.result()
+                    done.add(name)
+
+    def _start(self, part: Part) -> None:
+        count = self.restarts.get(part.name, 0)
+        self.board.part(part.name, "starting", restarts=count)
+        self._say(f"{part.name}: starting")
+        try:
+            part.start()
+        except StackError as error:
+            self.board.part(part.name, "failed", message=str(error), restarts=count)
+            raise
+        except Exception as error:  # a bug or the machine: name the part, keep the traceback's kind
+            self.board.part(part.name, "failed", message=type(error).__name__, restarts=count)
+            raise StackError(f"{TITLES[part.name]}: {type(error).__name__}: {error}") from error
+        self.began[part.name] = time.monotonic()
+        pid = part.process.pid if part.process else None
+        self.board.part(part.name, "done" if part.name in ONE_SHOT else "ready", pid=pid, restarts=count)
+        self._say(f"{part.name}: ready")
+
+    # -- keeping ------------------------------------------------------------------------------------------------
+    def _watch(self) -> None:
+        """Restart what died. A part that keeps dying is tried for ever, ever more slowly; `status` shows why."""
+        due: dict[str, float] = {}
+        while not self.ending.wait(0.25):
+            for name in NEEDS:
+                part = self.parts[name]
+                if part.process is not None and part.process.poll() is not None:
+                    self._say(f"{name}: ended with {part.process.returncode}")
+                    if time.monotonic() - self.began.get(name, 0) > CALM:
+                        self.restarts[name] = 0
+                    part.process = None
+                    due[name] = self._later(name, "it ended")
+                elif name in due and time.monotonic() >= due[name] and not due.keys() & set(NEEDS[name]):
+                    del due[name]
+                    try:
+                        self._start(part)
+                    except StackError as error:
+                        self._say(str(error))
+                        due[name] = self._later(name, str(error))
+
+    def _later(self, name: str, why: str) -> float:
+        count = self.restarts[name] = self.restarts.get(name, 0) + 1
+        self.board.part(name, "restarting", message=why, restarts=count)
+        return time.monotonic() + BACK_OFF[min(count, len(BACK_OFF)) - 1]
+
+    # -- stopping -----------------------------------------------------------------------------------------------
+    def _stop_all(self) -> None:
+        for name in STOP_ORDER:
+            self._say(f"{name}: stopping")
+            self.parts[name].stop()
+            if name == "worker":  # flow runs that outlived it
+                servers = {p.process.pid for p in self.parts.values() if p.process}
+                end_all(lambda keep=servers: self._others(keep), signal.SIGTERM, 10)  # type: ignore[misc]
+            self.board.part(name, "stopped")
+        end_strays(self.plan)
+
+    def _others(self, servers: set[int]) -> list[int]:
+        """Marked processes that are neither a server nor a child of one."""
+        return [pid for pid in marked(self.plan.home) if not servers & {pid, session_of(pid)}]
+
+    def _say(self, text: str) -> None:
+        print(datetime.now(UTC).isoformat(timespec="seconds"), text, file=sys.stderr, flush=True)
+
+
+def session_of(pid: int) -> int:
+    """Id of the process's session: its server's pid, since every part leads its own session. 0 when it is gone."""
+    import os
+
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0

@@ -1,0 +1,40 @@
+"""Tiny flows for the tests of the stack and its worker."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from prefect import flow, suspend_flow_run, task
+from prefect.cache_policies import INPUTS, RUN_ID
+from prefect.input import RunInput
+
+
+class Answer(RunInput):
+    """What the officer types."""
+
+    decision: str
+
+
+@task(persist_result=True, cache_policy=INPUTS + RUN_ID)
+def mark(folder: str, name: str) -> int:
+    """Leaves a file per execution: tells how often it really ran, and in which process."""
+    with open(os.path.join(folder, name), "a") as file:
+        file.write(f"{os.getpid()}\n")
+    return os.getpid()
+
+
+@flow(name="small", persist_result=False)
+def small(folder: str = "", seconds: float = 0, ask: bool = False, die: int = 0) -> str:
+    """Marks, sleeps, asks, marks; `die`: the signal it kills itself with."""
+    if folder:
+        mark(folder, "first")
+    if die:
+        os.kill(os.getpid(), die)
+    time.sleep(seconds)
+    decision = ""
+    if ask:
+        decision = suspend_flow_run(wait_for_input=Answer, timeout=3600, key="verification-1").decision
+    if folder:
+        mark(folder, "last")
+    return decision
