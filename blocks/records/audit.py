@@ -67,7 +67,7 @@ def audit(
     """
     if not ACTOR.fullmatch(actor):
         raise PersonalDataInAudit("actor must be an officer id or 'system' (no spaces), not a name")
-    plain = {str(key): _plain(value) for key, value in (details or {}).items()}
+    plain: dict[str, Any] = _plain(details or {})
     _refuse_personal(session, plain, dossier_id, document_id)
     entry = AuditEntry(
         actor=actor,
@@ -151,13 +151,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, str):
+        value.encode()  # raises for lone surrogates, which PostgreSQL can't hold
         if "\0" in value:
             raise ValueError("audit details can't hold a NUL character")
         return str(value)
     if isinstance(value, int | float):
         return int(value) if value == int(value) else float(value)  # int(nan), int(inf) raise
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         items = [_plain(item) for item in value]
         return sorted(items) if isinstance(value, set | frozenset) else items
@@ -236,12 +237,12 @@ def _forget(session: Session, previous: SessionTransaction) -> None:
         session.info[_NOTED] = [item for item in noted if not _within(item[0], previous)]
 
 
-@event.listens_for(Session, "after_transaction_end")
-def _hand_up(session: Session, transaction: SessionTransaction) -> None:
+@event.listens_for(Session, "after_commit")
+def _hand_up(session: Session) -> None:
     """What was noted in a released savepoint belongs to the transaction round it."""
-    noted = session.info.get(_NOTED)
-    if noted and transaction.parent is not None:
-        session.info[_NOTED] = [(transaction.parent if t is transaction else t, entry) for t, entry in noted]
+    noted, savepoint = session.info.get(_NOTED), session.get_nested_transaction()
+    if noted and savepoint is not None:
+        session.info[_NOTED] = [(savepoint.parent if t is savepoint else t, entry) for t, entry in noted]
 
 
 def _within(transaction: SessionTransaction | None, outer: SessionTransaction) -> bool:

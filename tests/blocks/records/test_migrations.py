@@ -1,0 +1,85 @@
+"""Models and migrations agree; the way up and down is walked on a real server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from secrets import token_hex
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+from sqlmodel import SQLModel
+
+from blocks.records import RecordsDatabase
+from blocks.records.__main__ import main
+from blocks.records.migrate import VERSION_TABLE, configuration, downgrade, upgrade
+from infra.local.postgres import Postgres
+from tests.blocks.records.race import race
+
+OBJECTS = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE nspname = 'public'"
+
+
+@pytest.fixture
+def empty(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordsDatabase]:
+    """A database without any table."""
+    name = f"e_{token_hex(6)}"
+    monkeypatch.setenv("SOHOA_TEST_EMPTY", postgres.create_database(name))
+    database = RecordsDatabase(url_env="SOHOA_TEST_EMPTY")
+    yield database
+    database.engine.dispose()
+    postgres.drop_database(name)
+
+
+def test_models_and_migrations_agree(records: RecordsDatabase) -> None:
+    options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+    with records.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_one_head_and_every_step_up_and_down(empty: RecordsDatabase) -> None:
+    steps = list(ScriptDirectory.from_config(configuration()).walk_revisions())[::-1]
+    assert steps[0].down_revision is None
+    for step in steps:
+        upgrade(empty.engine, step.revision)
+        downgrade(empty.engine, str(step.down_revision or "base"))
+        upgrade(empty.engine, step.revision)
+    assert set(SQLModel.metadata.tables) <= set(inspect(empty.engine).get_table_names())
+    downgrade(empty.engine, "base")
+    assert inspect(empty.engine).get_table_names() == [VERSION_TABLE]
+    with empty.session() as session:
+        assert session.execute(text(OBJECTS)).scalar() == 0
+
+
+def test_migrating_twice_and_at_the_same_time_is_once(empty: RecordsDatabase) -> None:
+    assert race(*[partial(empty.migrate)] * 4) == [None] * 4
+    empty.migrate()
+    with empty.session() as session:
+        assert len(session.execute(text(f"SELECT * FROM {VERSION_TABLE}")).all()) == 1
+
+
+def test_a_failed_migration_leaves_nothing_half(empty: RecordsDatabase) -> None:
+    with empty.session() as session:
+        session.execute(text("CREATE TABLE scan (x int)"))  # in the way of the first step
+    with pytest.raises(Exception, match="DuplicateTable"):
+        empty.migrate()
+    assert inspect(empty.engine).get_table_names() == ["scan"]
+
+
+def test_command_line(empty: RecordsDatabase) -> None:
+    command = [sys.executable, "-m", "blocks.records", "migrate", "--url-env", "SOHOA_TEST_EMPTY"]
+    subprocess.run(command, check=True, timeout=120)
+    assert VERSION_TABLE in inspect(empty.engine).get_table_names()
+
+
+def test_command_line_without_configuration(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["records", "migrate", "--url-env", "SOHOA_TEST_NOT_SET"])
+    assert main() == 1
+    assert "SOHOA_TEST_NOT_SET" in capsys.readouterr().err

@@ -1,0 +1,97 @@
+"""Small questions, decisions, incidents."""
+
+from __future__ import annotations
+
+from functools import partial
+from uuid import UUID, uuid4
+
+import pytest
+from sqlmodel import select
+
+from blocks.records import RecordsDatabase
+from blocks.records.incidents import close_incident, raise_incident
+from blocks.records.queries import (
+    DocumentUnknown,
+    DossierUnknown,
+    decision,
+    documents,
+    fields,
+    find_dossier,
+    get_document,
+    get_dossier,
+    latest_decision,
+    record_decision,
+)
+from blocks.records.states import DocumentState
+from blocks.records.tables import AuditEntry, FieldValue, Incident
+from tests.blocks.records.conftest import new_document, new_dossier
+from tests.blocks.records.race import race
+
+
+def test_unknown_ids_have_a_clear_answer(db: RecordsDatabase) -> None:
+    with db.session() as session:
+        with pytest.raises(DossierUnknown):
+            get_dossier(session, uuid4())
+        with pytest.raises(DossierUnknown):
+            find_dossier(session, "BHXH-TEST-000101-0001")
+        with pytest.raises(DocumentUnknown):
+            get_document(session, uuid4())
+
+
+def test_documents_and_fields_in_order(db: RecordsDatabase) -> None:
+    dossier_id = new_dossier(db)
+    third = new_document(db, dossier_id, DocumentState.OCR, 3)
+    first = new_document(db, dossier_id, DocumentState.OCR, 1)
+    second = new_document(db, dossier_id, DocumentState.CHO_XAC_NHAN, 2)
+    with db.session() as session:
+        assert [d.id for d in documents(session, dossier_id)] == [first, second, third]
+        assert [d.id for d in documents(session, dossier_id, {DocumentState.OCR})] == [first, third]
+        assert documents(session, dossier_id, []) == []
+        session.add_all([FieldValue(document_id=first, name=name) for name in ("number_symbol", "abstract")])
+        assert [f.name for f in fields(session, first)] == ["abstract", "number_symbol"]
+
+
+def decide(db: RecordsDatabase, dossier_id: UUID, officer: str) -> str:
+    with db.session() as session:
+        stored = record_decision(
+            session, dossier_id, "verification-1", decision="DUYET", officer=officer, payload={"by": officer}
+        )
+        return f"{stored.officer} {stored.payload['by']}"
+
+
+def test_of_racing_decisions_the_first_wins(db: RecordsDatabase) -> None:
+    for _ in range(5):
+        dossier_id = new_dossier(db)
+        results = race(*[partial(decide, db, dossier_id, f"gq.0{n}") for n in range(6)])
+        assert len({str(result) for result in results}) == 1
+        with db.session() as session:
+            stored = decision(session, dossier_id, "verification-1")
+            assert stored is not None and str(results[0]) == f"{stored.officer} {stored.officer}"
+
+
+def test_latest_decision_counts_numbers(db: RecordsDatabase) -> None:
+    dossier_id = new_dossier(db)
+    with db.session() as session:
+        assert latest_decision(session, dossier_id, "verification") is None
+        assert decision(session, dossier_id, "verification-1") is None
+        for stage in ("verification-2", "verification-10", "verification-9", "verification-x", "signoff-11"):
+            record_decision(session, dossier_id, stage, decision="DUYET", officer="gq.01")
+    with db.session() as session:
+        latest = latest_decision(session, dossier_id, "verification")
+        assert latest is not None and latest.stage == "verification-10"
+
+
+def test_CA08_an_incident_is_open_once(db: RecordsDatabase) -> None:
+    dossier_id = new_dossier(db)
+    with db.session() as session:
+        first = raise_incident(session, code="INTEGRITY", dossier_id=dossier_id, rule="CA08", details={"page": 1})
+        assert raise_incident(session, code="INTEGRITY", dossier_id=dossier_id).id == first.id
+        assert raise_incident(session, code="SECRET", dossier_id=dossier_id).id != first.id
+    with db.session() as session:
+        assert close_incident(session, first, actor="ld.01") is True
+        assert close_incident(session, first, actor="ld.01") is False
+        assert raise_incident(session, code="INTEGRITY", dossier_id=dossier_id).id != first.id
+    with db.session() as session:
+        assert len(session.exec(select(Incident).where(Incident.dossier_id == dossier_id)).all()) == 3
+        actions = [e.action for e in session.exec(select(AuditEntry).where(AuditEntry.dossier_id == dossier_id))]
+        assert sorted(actions) == ["incident"] * 3 + ["incident-closed"]
