@@ -1,0 +1,145 @@
+"""The two signatures on a PDF file (PAdES): the officer's certification first, the agency's approval second.
+
+Both fields exist before the first signature; the officer's is B-LT, so that it can still be verified when only the
+agency's archive time-stamp (B-LTA) proves its existence. Files are changed in place: give a copy, verify, then use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.sign import signers
+from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter, append_signature_field, enumerate_sig_fields
+from pyhanko.sign.general import SigningError
+from pyhanko.sign.signers.pdf_signer import PdfSignatureMetadata
+from pyhanko_certvalidator.errors import InsufficientRevinfoError
+
+from blocks.signer import Signer
+from blocks.trust import RevocationUnavailable, Trust
+from tasks.signing.appearance import AGENCY_SIZE, Lines, LinesStyle, agency_text, fit, officer_text, place
+from tasks.signing.errors import AlreadySigned, AppearanceDoesNotFit, FieldMissing, SignatureInvalid, Unsignable
+from tasks.signing.geometry import first_page
+
+OFFICER_FIELD = "NguoiSaoChup"
+AGENCY_FIELD = "CoQuanSaoY"
+
+
+@dataclass(frozen=True)
+class Signed:
+    """visible: whether the signature has an appearance (False on pages too small for 10 pt text)."""
+
+    visible: bool
+
+
+async def sign_as_officer(
+    path: Path, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust, *, long_term: bool = True
+) -> Signed:
+    """Certify the file in place, top left of page 1, and prepare the agency's field top right (CA01–CA03).
+
+    agency: whose name the second field must hold. long_term: B-LT, else B-T.
+    Raises CertificateRefused, KeyMismatch, CharacterMissing, AlreadySigned, Unsignable before the file is changed;
+    TimestampUnavailable, TimestampRefused, RevocationUnavailable.
+    """
+    await trust.check(signer.certificate)
+    officer = officer_text(signer.name, captured_at, test=signer.test)
+    # the time of the second signature isn't known yet; digits have all the same width
+    seal = agency_text(agency.name, captured_at, test=agency.test)
+    with _opened(path) as writer:
+        if any(True for _ in enumerate_sig_fields(writer)):
+            raise AlreadySigned()
+        placement = place(first_page(writer), officer, seal)
+        for field, label, box in (
+            (OFFICER_FIELD, "Người sao chụp", placement.officer),
+            (AGENCY_FIELD, "Cơ quan sao y", placement.agency),
+        ):
+            append_signature_field(writer, SigFieldSpec(field, box=box, readable_field_name=label))  # type: ignore[arg-type]
+        metadata = PdfSignatureMetadata(
+            field_name=OFFICER_FIELD,
+            md_algorithm="sha256",
+            subfilter=SigSeedSubFilter.PADES,
+            certify=True,
+            docmdp_permissions=MDPPerm.FILL_FORMS,
+            name=signer.name,
+            reason="Sao chụp từ bản giấy",
+            validation_context=trust.context(),
+            embed_validation_info=long_term,
+        )
+        await _sign(writer, metadata, signer, trust, placement.officer_lines, placement.page.rotation, border=0.5)
+        return Signed(visible=placement.officer is not None)
+
+
+async def sign_as_agency(
+    path: Path, signer: Signer, signed_at: datetime, trust: Trust, *, long_term: bool = True
+) -> Signed:
+    """Fill the agency's field in place: "SAO Y", name and time (EX17; Decree 30/2020). long_term: B-LTA, else B-T.
+
+    Raises like sign_as_officer, and FieldMissing, AppearanceDoesNotFit.
+    """
+    await trust.check(signer.certificate)
+    text = agency_text(signer.name, signed_at, test=signer.test)
+    with _opened(path) as writer:
+        empty = {name: reference for name, value, reference in enumerate_sig_fields(writer) if value is None}
+        if AGENCY_FIELD not in empty:
+            raise FieldMissing()
+        page = first_page(writer)
+        box = [float(value) for value in empty[AGENCY_FIELD].get_object().get("/Rect", [0, 0, 0, 0])]
+        width, height = page.seen_size((box[0], box[1], box[2], box[3]))
+        lines = _lines_for(text, width, height) if width and height else None
+        metadata = PdfSignatureMetadata(
+            field_name=AGENCY_FIELD,
+            md_algorithm="sha256",
+            subfilter=SigSeedSubFilter.PADES,
+            name=signer.name,
+            reason="Sao y từ văn bản giấy sang văn bản điện tử",
+            validation_context=trust.context(),
+            embed_validation_info=long_term,
+            use_pades_lta=long_term,
+            timestamp_field_name="DauThoiGianLuuTru",
+        )
+        await _sign(writer, metadata, signer, trust, lines, page.rotation, border=0)
+        return Signed(visible=lines is not None)
+
+
+def _lines_for(text: list[str], width: float, height: float) -> Lines:
+    """Text in a box that exists. Slack: rounding to 1/1000 of the field's rectangle."""
+    lines = fit(text, AGENCY_SIZE, width + 0.01)
+    if lines is None or lines.height > height + 0.01:
+        raise AppearanceDoesNotFit()
+    return Lines(lines.lines, lines.size, width, height)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IncrementalPdfFileWriter]:
+    with path.open("r+b") as stream:
+        try:
+            yield IncrementalPdfFileWriter(stream)
+        except InsufficientRevinfoError as error:
+            raise RevocationUnavailable() from error
+        except SigningError as error:
+            if isinstance(error.__cause__, InsufficientRevinfoError):
+                raise RevocationUnavailable() from error
+            raise SignatureInvalid() from error
+        except (PdfError, ValueError, KeyError, RecursionError) as error:
+            raise Unsignable() from error
+
+
+async def _sign(
+    writer: IncrementalPdfFileWriter,
+    metadata: PdfSignatureMetadata,
+    signer: Signer,
+    trust: Trust,
+    lines: Lines | None,
+    rotation: int,
+    border: float,
+) -> None:
+    style = LinesStyle(border_width=border, text=lines, rotation=rotation)  # type: ignore[arg-type]
+    tool = signers.PdfSigner(
+        metadata, signer=await signer.open(), timestamper=trust.timestamper(), stamp_style=style if lines else None
+    )
+    await tool.async_sign_pdf(writer, in_place=True)

@@ -1,0 +1,333 @@
+"""The three signatures of a document as steps of its way: officer, agency, manifest (Điều 8.1, 9.4).
+
+A file is signed as a copy, verified, and only then stored under a key that is written once: whoever stored first has
+signed. A step that finds a stored file from an interrupted run verifies and adopts it, so there are never two
+signatures and never none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import Session, col, select
+
+from blocks.errors import InvalidTransition, ObjectConflict
+from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.machine import move_document
+from blocks.records.states import DocumentState, DossierState, SignatureRole
+from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue, Signature
+from blocks.signer import Signer, agency_signer, signer_for
+from blocks.trust import Trust, run
+from tasks.signing import manifest as manifests
+from tasks.signing.errors import AgencyNotAllowed, ForeignFile, NotCaptured, SignatureInvalid
+from tasks.signing.pdf import sign_as_agency, sign_as_officer
+from tasks.signing.verdict import SignatureVerdict, Verdict, verify_manifest, verify_pdf
+
+PDF_TYPE, JSON_TYPE, CMS_TYPE = "application/pdf", "application/json", "application/pkcs7-signature"
+
+
+class SignatureReport(BaseModel):
+    """One signature, without personal data. already: an earlier run had made it. sha256: of the signed file."""
+
+    document_id: UUID
+    role: SignatureRole
+    attempt: int
+    object_key: str
+    sha256: str
+    level: str  # PAdES-B-LT, PAdES-B-LTA, CAdES-B-T
+    signed_at: datetime
+    test: bool
+    valid: bool
+    already: bool = False
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a step needs to know, read in one transaction."""
+
+    dossier: Dossier
+    document: Document
+    done: Signature | None
+    captured_at: datetime | None = None
+
+
+def sign_capture(
+    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, *, trust: Trust | None = None
+) -> SignatureReport:
+    """Sign the captured copy with the personal certificate of the officer who captured it (CA01–CA03, CA10).
+
+    DAT_KIEM_TRA → DA_KY_CA_NHAN; stores officer.pdf. Raises InvalidTransition, NotCaptured, SignerUnknown,
+    CertificateRefused, TimestampUnavailable (retry), SignatureInvalid, ForeignFile and the errors of the stores.
+    """
+    trust = trust or Trust()
+    work = _read(records, document_id, SignatureRole.OFFICER)
+    if work.done:
+        return _again(objects, work.done, trust)
+    _expect(work.document, DocumentState.DAT_KIEM_TRA, DocumentState.DA_KY_CA_NHAN)
+    captured_at = work.captured_at
+    if captured_at is None:
+        raise NotCaptured()
+    signer, agency = signer_for(work.dossier.captured_by), agency_signer()
+
+    def sign(path: Path) -> None:
+        run(sign_as_officer(path, signer, agency, captured_at, trust))
+
+    verdict, key = _signed_copy(objects, work.document, "officer.pdf", SignatureRole.OFFICER, signer, trust, sign)
+    return _record(
+        records, work, SignatureRole.OFFICER, key, verdict, actor=work.dossier.captured_by, rule="CA01",
+        target=DocumentState.DA_KY_CA_NHAN,
+    )  # fmt: skip
+
+
+def sign_agency(
+    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, *, trust: Trust | None = None
+) -> SignatureReport:
+    """Sign the copy with the agency's certificate, once the case has succeeded (EX17; Decree 30/2020, article 25).
+
+    CHO_KET_QUA → DA_KY_CO_QUAN; stores agency.pdf. Raises AgencyNotAllowed unless the dossier is in KY_CO_QUAN, and
+    the errors of sign_capture.
+    """
+    trust = trust or Trust()
+    work = _read(records, document_id, SignatureRole.AGENCY)
+    if work.done:
+        return _again(objects, work.done, trust)
+    _succeeded(work.dossier)
+    _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
+    signer = agency_signer()
+
+    def sign(path: Path) -> None:
+        run(sign_as_agency(path, signer, datetime.now(UTC), trust))
+
+    verdict, key = _signed_copy(objects, work.document, "agency.pdf", SignatureRole.AGENCY, signer, trust, sign)
+    return _record(
+        records, work, SignatureRole.AGENCY, key, verdict, actor="system", rule="EX17",
+        target=DocumentState.DA_KY_CO_QUAN,
+    )  # fmt: skip
+
+
+def sign_manifest(
+    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, *, trust: Trust | None = None
+) -> SignatureReport:
+    """Sign the extracted data with the agency's certificate: manifest.json and manifest.p7s (EX17).
+
+    After sign_agency (state DA_KY_CO_QUAN, which stays). Raises FieldsUnconfirmed and the errors of sign_agency.
+    """
+    trust = trust or Trust()
+    work = _read(records, document_id, SignatureRole.MANIFEST)
+    if work.done:
+        return _again(objects, work.done, trust)
+    _succeeded(work.dossier)
+    _expect(work.document, DocumentState.DA_KY_CO_QUAN, DocumentState.DA_KY_CO_QUAN)
+    signer = agency_signer()
+    with records.session() as session:
+        rows = session.exec(select(FieldValue).where(FieldValue.document_id == document_id)).all()
+    data = manifests.build(work.dossier, work.document, rows, test=signer.test)
+    json_key, key = _key(work.document, "manifest.json"), _key(work.document, "manifest.p7s")
+    objects.put_once(Bucket.WORKING, json_key, data, content_type=JSON_TYPE)
+    stored = objects.head(Bucket.WORKING, key)
+    token = (
+        objects.get(Bucket.WORKING, key, sha256=stored.sha256)
+        if stored
+        else run(manifests.sign_detached(data, signer, trust))
+    )
+    verdict = verify_manifest(data, token, trust, pdf_sha256=work.document.file_sha256)
+    _insist(verdict, SignatureRole.MANIFEST, signer)
+    try:
+        objects.put_once(Bucket.WORKING, key, token, content_type=CMS_TYPE)
+    except ObjectConflict:  # another run was faster: what it stored is the signature
+        token = objects.get(Bucket.WORKING, key)
+        verdict = verify_manifest(data, token, trust, pdf_sha256=work.document.file_sha256)
+        _insist(verdict, SignatureRole.MANIFEST, signer)
+    return _record(records, work, SignatureRole.MANIFEST, key, verdict, actor="system", rule="EX17",
+                   token_sha256=hashlib.sha256(token).hexdigest())  # fmt: skip
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+
+
+def _read(records: RecordsDatabase, document_id: UUID, role: SignatureRole) -> _Work:
+    with records.session() as session:
+        document = session.exec(select(Document).where(Document.id == document_id)).one()
+        dossier = session.exec(select(Dossier).where(Dossier.id == document.dossier_id)).one()
+        captured = session.exec(
+            select(AuditEntry.at)
+            .where(
+                AuditEntry.document_id == document_id,
+                AuditEntry.action == "transition",
+                AuditEntry.target_state == DocumentState.DA_SAO_CHUP.value,
+            )
+            .order_by(col(AuditEntry.seq).desc())
+            .limit(1)
+        ).first()
+        return _Work(dossier, document, _row(session, document, role), captured)
+
+
+def _row(session: Session, document: Document, role: SignatureRole) -> Signature | None:
+    query = select(Signature).where(
+        Signature.document_id == document.id, Signature.role == role, Signature.attempt == document.attempt
+    )
+    return session.exec(query).first()
+
+
+def _expect(document: Document, state: DocumentState, target: DocumentState) -> None:
+    if document.state is not state:
+        raise InvalidTransition(source=document.state.value, target=target.value)
+
+
+def _succeeded(dossier: Dossier) -> None:
+    if dossier.state is not DossierState.KY_CO_QUAN:
+        raise AgencyNotAllowed(state=dossier.state.value)
+
+
+def _key(document: Document, name: str) -> str:
+    return document_key(document.dossier_id, document.id, document.attempt, name)
+
+
+# -- signing ------------------------------------------------------------------------------------------------------
+
+
+def _signed_copy(
+    objects: ObjectStore,
+    document: Document,
+    name: str,
+    role: SignatureRole,
+    signer: Signer,
+    trust: Trust,
+    sign: Callable[[Path], None],
+) -> tuple[Verdict, str]:
+    """Sign a copy of the document's file, verify, store; or adopt what an earlier run stored under that key."""
+    if document.file_key is None or document.file_sha256 is None:
+        raise ForeignFile()
+    key = _key(document, name)
+    with tempfile.TemporaryDirectory(prefix="sohoa-sign-") as folder:
+        path = Path(folder) / name
+        objects.download(Bucket.WORKING, document.file_key, path, sha256=document.file_sha256)
+        size = path.stat().st_size
+        if objects.head(Bucket.WORKING, key) is None:
+            sign(path)
+            verdict = verify_pdf(path, trust)
+            _insist(verdict, role, signer)
+            try:
+                objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)
+                return verdict, key
+            except ObjectConflict:
+                pass  # another run was faster: what it stored is the signed file
+        objects.download(Bucket.WORKING, key, path)
+        if _prefix_sha256(path, size) != document.file_sha256:
+            raise ForeignFile()
+        verdict = verify_pdf(path, trust)
+        _insist(verdict, role, signer)
+        return verdict, key
+
+
+def _insist(verdict: Verdict, role: SignatureRole, signer: Signer) -> SignatureVerdict:
+    """Every signature is valid and the one of `role` was made with the certificate of `signer`."""
+    found = verdict.of(role.value)
+    if not verdict.valid or found is None or found.serial != f"{signer.certificate.serial_number:x}":
+        raise SignatureInvalid()
+    return found
+
+
+def _prefix_sha256(path: Path, length: int) -> str:
+    running = hashlib.sha256()
+    with path.open("rb") as stream:
+        while length > 0 and (piece := stream.read(min(length, 1 << 20))):
+            running.update(piece)
+            length -= len(piece)
+    return running.hexdigest()
+
+
+# -- recording ----------------------------------------------------------------------------------------------------
+
+
+def _record(
+    records: RecordsDatabase,
+    work: _Work,
+    role: SignatureRole,
+    key: str,
+    verdict: Verdict,
+    *,
+    actor: str,
+    rule: str,
+    target: DocumentState | None = None,
+    token_sha256: str | None = None,
+) -> SignatureReport:
+    """Row, state and audit entry in one transaction; when another run was faster, its row is the answer."""
+    found = verdict.of(role.value)
+    assert found is not None and found.signed_at is not None
+    sha256 = token_sha256 or verdict.sha256
+    details = {
+        "role": role.value,
+        "attempt": work.document.attempt,
+        "sha256": sha256,
+        "revision_sha256": found.revision_sha256 or verdict.sha256,
+        "level": found.level,
+        "test": found.test,
+    }
+    with records.session() as session:
+        document = session.exec(select(Document).where(Document.id == work.document.id).with_for_update()).one()
+        if row := _row(session, document, role):
+            return _report(row, already=True)
+        row = Signature(
+            document_id=document.id,
+            role=role,
+            attempt=document.attempt,
+            level=f"{'CAdES' if role is SignatureRole.MANIFEST else 'PAdES'}-{found.level}",
+            signer=found.signer,
+            serial=found.serial,
+            test=found.test,
+            signed_at=found.signed_at,
+            object_key=key,
+            sha256=sha256,
+            valid=True,
+            verdict=verdict.model_dump(mode="json"),
+        )
+        session.add(row)
+        if target is None:
+            document.manifest_key, document.manifest_sha256 = _key(document, "manifest.json"), verdict.sha256
+            audit(session, actor=actor, action="sign", dossier_id=document.dossier_id, document_id=document.id,
+                  rule=rule, details=details)  # fmt: skip
+        else:
+            move_document(session, document, target, actor=actor, rule=rule, details=details)
+            document.file_key, document.file_sha256 = key, sha256
+        session.add(document)
+        return _report(row)
+
+
+def _again(objects: ObjectStore, row: Signature, trust: Trust) -> SignatureReport:
+    """A rerun: the stored file still has the recorded hash (IntegrityError) and still verifies (SignatureInvalid)."""
+    with tempfile.TemporaryDirectory(prefix="sohoa-sign-") as folder:
+        path = Path(folder) / "signed"
+        objects.download(Bucket.WORKING, row.object_key, path, sha256=row.sha256)
+        if row.role is SignatureRole.MANIFEST:
+            data = objects.get(Bucket.WORKING, row.object_key.removesuffix("p7s") + "json")
+            verdict = verify_manifest(data, path, trust)
+        else:
+            verdict = verify_pdf(path, trust)
+    if not verdict.valid:
+        raise SignatureInvalid()
+    return _report(row, already=True)
+
+
+def _report(row: Signature, *, already: bool = False) -> SignatureReport:
+    return SignatureReport(
+        document_id=row.document_id,
+        role=row.role,
+        attempt=row.attempt,
+        object_key=row.object_key,
+        sha256=row.sha256,
+        level=row.level,
+        signed_at=row.signed_at,
+        test=row.test,
+        valid=row.valid,
+        already=already,
+    )

@@ -1,0 +1,289 @@
+"""Is a signature valid? A verdict for machines, and one Vietnamese sentence for each signature.
+
+Validation follows ETSI EN 319 102-1 (pyHanko's `ades`): the material inside the file counts, revocation is hard-fail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from asn1crypto import cms, x509
+from pydantic import BaseModel
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.ades.report import AdESFailure, AdESIndeterminate, AdESPassed
+from pyhanko.sign.diff_analysis import ModificationLevel
+from pyhanko.sign.validation import ades
+from pyhanko.sign.validation.dss import DocumentSecurityStore
+from pyhanko.sign.validation.errors import NoDSSFoundError
+from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
+from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
+
+from blocks.trust import Trust, is_test, run
+from tasks.signing.appearance import vietnam_time
+from tasks.signing.manifest import named_pdf
+from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD
+
+_ROLES = {OFFICER_FIELD: "OFFICER", AGENCY_FIELD: "AGENCY"}
+_TITLES = {
+    "OFFICER": "Chữ ký số cá nhân",
+    "AGENCY": "Chữ ký số cơ quan",
+    "MANIFEST": "Chữ ký số trên dữ liệu đặc tả",
+    "OTHER": "Chữ ký số",
+}
+_REASONS = {
+    "CHANGED": "nội dung đã bị thay đổi sau khi ký",
+    "UNCOVERED": "chữ ký không bao trùm toàn bộ nội dung đã ký",
+    "PDF_DIFFERS": "tệp PDF kèm theo không phải là tệp đã được ký",
+    AdESFailure.HASH_FAILURE.name: "nội dung đã bị thay đổi sau khi ký",
+    AdESFailure.SIG_CRYPTO_FAILURE.name: "chữ ký không khớp với chứng thư số",
+    AdESFailure.REVOKED.name: "chứng thư số đã bị thu hồi",
+    AdESIndeterminate.REVOKED_NO_POE.name: "chứng thư số đã bị thu hồi",
+    AdESIndeterminate.EXPIRED.name: "chứng thư số đã hết hạn khi ký",
+    AdESIndeterminate.OUT_OF_BOUNDS_NO_POE.name: "chứng thư số không có hiệu lực khi ký",
+    AdESIndeterminate.NO_CERTIFICATE_CHAIN_FOUND.name: "chứng thư số không do tổ chức được tin cậy cấp",
+    AdESIndeterminate.TRY_LATER.name: "chưa kiểm tra được tình trạng thu hồi của chứng thư số",
+}
+
+
+class SignatureVerdict(BaseModel):
+    """One signature. revision: 1-based revision of the file that it signed; modification: what came after it."""
+
+    field: str
+    role: str  # OFFICER | AGENCY | MANIFEST | OTHER
+    valid: bool
+    code: str  # OK, or why not (ETSI sub-indication, CHANGED, UNCOVERED, PDF_DIFFERS)
+    sentence: str
+    intact: bool  # the signed bytes are as they were
+    trusted: bool
+    signer: str  # common name
+    serial: str  # of the certificate, hexadecimal
+    issuer: str
+    test: bool  # made by a test authority: no legal value
+    level: str  # B-B, B-T, B-LT, B-LTA
+    signed_at: datetime | None = None  # proven by the time-stamp
+    certification: bool = False
+    revision: int | None = None
+    revisions: int | None = None
+    revision_sha256: str | None = None
+    modification: str = "NONE"  # NONE, LTA_UPDATES, FORM_FILLING, ANNOTATIONS, OTHER
+
+
+class Verdict(BaseModel):
+    """valid: there is at least one signature, and every one is valid. code: OK, NOT_SIGNED, PDF_DAMAGED, INVALID."""
+
+    kind: str  # PDF | MANIFEST
+    valid: bool
+    code: str
+    sentence: str
+    sha256: str
+    size: int
+    signatures: list[SignatureVerdict] = []
+
+    def of(self, role: str) -> SignatureVerdict | None:
+        """The signature of a role, or None."""
+        return next((item for item in self.signatures if item.role == role), None)
+
+
+def verify_pdf(source: Path | bytes, trust: Trust) -> Verdict:
+    """Every signature of a PDF (document time-stamps count for the level). A damaged file gives a verdict, no error."""
+    with _stream(source) as stream:
+        return run(verify_stream(stream, trust))
+
+
+async def verify_stream(stream: IO[bytes], trust: Trust) -> Verdict:
+    """The same on the signing loop."""
+    digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    size = stream.seek(0, io.SEEK_END)
+    try:
+        reader = PdfFileReader(stream)
+        signatures = [await _one(item, reader, stream, trust) for item in reader.embedded_regular_signatures]
+    except Exception as error:  # whatever a hostile file makes a parser raise is a verdict about the file
+        if isinstance(error, OSError | MemoryError):
+            raise
+        return _verdict("PDF", "PDF_DAMAGED", "Không đọc được tệp PDF hoặc chữ ký trong tệp.", digest, size, [])
+    if not signatures:
+        return _verdict("PDF", "NOT_SIGNED", "Tệp chưa có chữ ký số.", digest, size, [])
+    return _summary("PDF", digest, size, signatures)
+
+
+def verify_manifest(
+    manifest: Path | bytes, signature: Path | bytes, trust: Trust, *, pdf_sha256: str | None = None
+) -> Verdict:
+    """A detached CAdES signature over the exact bytes of a manifest; `pdf_sha256`: the PDF that it must name."""
+    data, token = (item.read_bytes() if isinstance(item, Path) else item for item in (manifest, signature))
+    digest, size = hashlib.sha256(data).hexdigest(), len(data)
+    try:
+        content = cms.ContentInfo.load(token, strict=True)["content"]
+        verdict = run(_detached(data, content, trust))
+    except Exception as error:
+        if isinstance(error, OSError | MemoryError):
+            raise
+        return _verdict("MANIFEST", "CMS_DAMAGED", "Không đọc được chữ ký trên dữ liệu đặc tả.", digest, size, [])
+    if verdict.valid and pdf_sha256 is not None and named_pdf(data) != pdf_sha256:
+        verdict.valid, verdict.code = False, "PDF_DIFFERS"
+        verdict.sentence = _sentence(verdict)
+    return _summary("MANIFEST", digest, size, [verdict])
+
+
+async def _one(item: EmbeddedPdfSignature, reader: PdfFileReader, stream: IO[bytes], trust: Trust) -> SignatureVerdict:
+    result = await _validated(item, reader, trust)
+    status, code = result.api_status, _code(result.ades_subindic)
+    change = status.modification_level if status else None
+    if code == "OK" and status is not None:
+        if status.docmdp_ok is False or change is None or change.value > ModificationLevel.FORM_FILLING.value:
+            code = "CHANGED"
+        elif status.coverage.value < SignatureCoverageLevel.ENTIRE_REVISION.value:
+            code = "UNCOVERED"
+    stamp = status.timestamp_validity if status else None
+    verdict = SignatureVerdict(
+        field=item.field_name,
+        role=_ROLES.get(item.field_name, "OTHER"),
+        valid=code == "OK",
+        code=code,
+        sentence="",
+        intact=bool(status and status.intact),
+        trusted=bool(status and status.trusted),
+        **_who(item.signer_cert),
+        level=_level(item, reader, stamped=stamp is not None),
+        signed_at=stamp.timestamp if stamp else None,
+        certification=item.docmdp_level is not None,
+        revision=item.signed_revision + 1,
+        revisions=reader.xrefs.total_revisions,
+        revision_sha256=_prefix_sha256(stream, int(item.byte_range[2]) + int(item.byte_range[3])),
+        modification=change.name if change is not None else "OTHER",
+    )
+    verdict.sentence = _sentence(verdict)
+    return verdict
+
+
+async def _validated(item: EmbeddedPdfSignature, reader: PdfFileReader, trust: Trust) -> Any:
+    """With an archive time-stamp the file proves itself; before it, what the services say now counts."""
+    specification = trust.specification()
+    if reader.embedded_timestamp_signatures:
+        return await ades.ades_lta_validation(item, specification)
+    item.compute_integrity_info(diff_policy=specification.diff_policy)  # type: ignore[no-untyped-call]
+    return await ades.ades_with_time_validation(
+        item.signed_data,
+        specification.signature_validation_spec,
+        raw_digest=item.compute_digest(),
+        status_cls=PdfSignatureStatus,
+        extra_status_kwargs=item.summarise_integrity_info(),
+    )
+
+
+async def _detached(data: bytes, content: cms.SignedData, trust: Trust) -> SignatureVerdict:
+    algorithm = content["signer_infos"][0]["digest_algorithm"]["algorithm"].native
+    result = await ades.ades_with_time_validation(
+        content, trust.specification().signature_validation_spec, raw_digest=hashlib.new(algorithm, data).digest()
+    )
+    status, code = result.api_status, _code(result.ades_subindic)
+    stamp = status.timestamp_validity if status else None
+    certificate = status.signing_cert if status else None
+    verdict = SignatureVerdict(
+        field="manifest.p7s",
+        role="MANIFEST",
+        valid=code == "OK",
+        code=code,
+        sentence="",
+        intact=bool(status and status.intact),
+        trusted=bool(status and status.trusted),
+        **_who(certificate),
+        level="B-T" if stamp else "B-B",
+        signed_at=stamp.timestamp if stamp else None,
+    )
+    verdict.sentence = _sentence(verdict)
+    return verdict
+
+
+def _code(indication: Any) -> str:
+    return "OK" if indication is AdESPassed.OK else str(indication.name)
+
+
+def _who(certificate: x509.Certificate | None) -> dict[str, Any]:
+    if certificate is None:
+        return {"signer": "", "serial": "", "issuer": "", "test": True}
+    return {
+        "signer": str(certificate.subject.native.get("common_name", "")),
+        "serial": f"{certificate.serial_number:x}",
+        "issuer": str(certificate.issuer.native.get("common_name", "")),
+        "test": is_test(certificate),
+    }
+
+
+def _level(item: EmbeddedPdfSignature, reader: PdfFileReader, *, stamped: bool) -> str:
+    if not stamped:
+        return "B-B"
+    if not _has_revocation(reader, item.signer_cert):
+        return "B-T"
+    later = any(other.signed_revision > item.signed_revision for other in reader.embedded_timestamp_signatures)
+    return "B-LTA" if later else "B-LT"
+
+
+def _has_revocation(reader: PdfFileReader, certificate: x509.Certificate) -> bool:
+    """Whether the file itself says that this certificate was not revoked (DSS)."""
+    try:
+        store = DocumentSecurityStore.read_dss(reader)
+    except NoDSSFoundError:
+        return False
+    from asn1crypto import crl, ocsp
+
+    for reference in store.ocsps:
+        response = ocsp.OCSPResponse.load(reference.get_object().data).response_data
+        if any(
+            entry["cert_id"]["serial_number"].native == certificate.serial_number for entry in response["responses"]
+        ):
+            return True
+    return any(
+        crl.CertificateList.load(reference.get_object().data).issuer == certificate.issuer for reference in store.crls
+    )
+
+
+def _sentence(verdict: SignatureVerdict) -> str:
+    title = f"{_TITLES[verdict.role]} của {verdict.signer}" if verdict.signer else _TITLES[verdict.role]
+    if not verdict.valid:
+        reason = _REASONS.get(verdict.code, f"mã lỗi {verdict.code}")
+        return f"{title} KHÔNG hợp lệ: {reason}; vui lòng không sử dụng tệp này và báo quản trị viên."
+    when = f", ký lúc {vietnam_time(verdict.signed_at)} theo dấu thời gian" if verdict.signed_at else ""
+    mark = "; đây là chữ ký THỬ NGHIỆM (TEST), không có giá trị pháp lý" if verdict.test else ""
+    return f"{title} hợp lệ{when}, nội dung nguyên vẹn{mark}."
+
+
+def _summary(kind: str, digest: str, size: int, signatures: list[SignatureVerdict]) -> Verdict:
+    if all(item.valid for item in signatures):
+        text = f"Tất cả {len(signatures)} chữ ký số hợp lệ."
+        return _verdict(kind, "OK", text, digest, size, signatures)
+    wrong = sum(not item.valid for item in signatures)
+    text = f"Có {wrong} trong {len(signatures)} chữ ký số không hợp lệ; vui lòng không sử dụng tệp này."
+    return _verdict(kind, "INVALID", text, digest, size, signatures)
+
+
+def _verdict(
+    kind: str, code: str, sentence: str, digest: str, size: int, signatures: list[SignatureVerdict]
+) -> Verdict:
+    return Verdict(
+        kind=kind, valid=code == "OK", code=code, sentence=sentence, sha256=digest, size=size, signatures=signatures
+    )
+
+
+@contextmanager
+def _stream(source: Path | bytes) -> Iterator[IO[bytes]]:
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+    else:
+        with source.open("rb") as stream:
+            yield stream
+
+
+def _prefix_sha256(stream: IO[bytes], length: int) -> str:
+    running = hashlib.sha256()
+    stream.seek(0)
+    while length > 0 and (piece := stream.read(min(length, 1 << 20))):
+        running.update(piece)
+        length -= len(piece)
+    return running.hexdigest()
