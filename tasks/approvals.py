@@ -175,11 +175,13 @@ def needs_reason(answer: Any) -> list[str]:
     return []
 
 
-def ask(stage: Stage[Answer], dossier_id: UUID, description: str, *, after: int = 0) -> Answered[Answer]:
+def ask(
+    stage: Stage[Answer], dossier_id: UUID, describe: str | Callable[[UUID], str], *, after: int = 0
+) -> Answered[Answer]:
     """The officer's answer at this stage: from the records if it was given, else suspend the flow and wait.
 
-    `after`: number of the last pause of this stage that has been dealt with (0: none). `description`: Markdown,
-    Vietnamese, without personal data. Raises prefect's Pause signal when it suspends; the flow then runs again from
+    `after`: number of the last pause of this stage that has been dealt with (0: none). `describe`: what the officer
+    reads, Markdown, Vietnamese, without personal data; a function of the dossier is called only when it is shown. Raises prefect's Pause signal when it suspends; the flow then runs again from
     its first line once an officer has resumed it.
     """
     records = RecordsDatabase.get()
@@ -190,6 +192,7 @@ def ask(stage: Stage[Answer], dossier_id: UUID, description: str, *, after: int 
             stored = decision(session, dossier_id, key)
             kept = (stored.decision, dict(stored.payload)) if stored else None
         if kept is None:
+            description = describe if isinstance(describe, str) else describe(dossier_id)
             kept = _suspend_and_record(stage, dossier_id, key, problems + description, records)
         if kept[0] != ASK_AGAIN:
             return Answered(number, stage.model.model_validate(kept[1]))

@@ -145,15 +145,16 @@ def describe_scope(problems: list[Problem], fragile: list[int]) -> str:
 def describe_rescan(problems: list[Problem]) -> str:
     return (
         "### Cần quét lại\n"
-        f"{as_markdown(problems)}\n\n"
+        f"{as_markdown(problems) or '- Viên chức giải quyết đề nghị quét lại.'}\n\n"
         "Quét lại bằng `sohoa rescan <mã hồ sơ> <thành phần> <tệp …>` rồi chọn **DA_QUET_LAI**, "
         "hoặc chọn **TRA_LAI** và nêu lý do bằng văn bản. Bản quét trước vẫn được lưu giữ."
     )
 
 
-def describe_signoff(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID) -> str:
+def describe_signoff(dossier_id: UUID) -> str:
     """Counts and codes of types for the leader; codes of results are not shown: they carry the owner's id."""
-    with records.session() as session:
+    catalog = Catalog.get()
+    with RecordsDatabase.get().session() as session:
         dossier = get_dossier(session, dossier_id)
         rows = documents(session, dossier_id, states=[DocumentState.CHO_KET_QUA])
         on = vietnam_day(dossier.received_at)

@@ -16,13 +16,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import yaml
-from blocks.objects import Bucket, ObjectStore, document_key
-from blocks.records.audit import audit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlmodel import Session, select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
 from blocks.records.states import DossierState, Form, OwnerKind
 from blocks.records.tables import Document, Dossier, Scan
 from tasks.shell import step
@@ -117,6 +117,7 @@ class Registered(BaseModel):
 
     dossier_id: UUID
     documents: list[UUID]
+    counter_officer: str  # officer id of the TNHS officer who declared it
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -232,13 +233,15 @@ def register_submission(
             dossier = _new_dossier(session, submission, manifest)
         elif revision > 1 and dossier.state in SUPPLEMENTABLE and dossier.revision < revision:
             _replace_declaration(session, dossier, manifest, revision)
-        dossier_id = dossier.id
+        dossier_id, officer = dossier.id, dossier.captured_by
         documents = [(d.id, d.ordinal, d.attempt) for d in _documents(session, dossier_id)]
     for document_id, ordinal, attempt in documents:
         names = manifest.components[ordinal - 1].files
         keys = [inbox_key(submission, revision, name) for name in names]
         keep_originals(records, objects, dossier_id, document_id, attempt, keys)
-    return Registered(dossier_id=dossier_id, documents=[document_id for document_id, _, _ in documents])
+    return Registered(
+        dossier_id=dossier_id, documents=[document_id for document_id, _, _ in documents], counter_officer=officer
+    )
 
 
 def keep_originals(

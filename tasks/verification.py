@@ -91,7 +91,7 @@ def _open_points(
     ]
     if flagged and not answer.flagged_checked:
         faults.append(
-            f"Thành phần {ordinal}: còn {len(flagged)} trường có độ tin cậy thấp chưa xác nhận đã đối chiếu với bản giấy."
+            f"Thành phần {ordinal}: còn {len(flagged)} trường có độ tin cậy thấp chưa xác nhận đã đối chiếu bản giấy."
         )
     return faults
 
@@ -173,9 +173,10 @@ def _attest_absent(session: Session, document: Document, rows: dict[str, FieldVa
     session.add(row)
 
 
-def describe_verification(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID) -> str:
+def describe_verification(dossier_id: UUID) -> str:
     """What the officer reads at the pause: counts and names of fields, never their values (WH04)."""
-    with records.session() as session:
+    catalog = Catalog.get()
+    with RecordsDatabase.get().session() as session:
         dossier = get_dossier(session, dossier_id)
         lines = [
             f"### Xác nhận dữ liệu bóc tách · hồ sơ {dossier.code}",

@@ -1,0 +1,237 @@
+"""Một hồ sơ TTHC, từ tiếp nhận đến lưu trữ, theo Điều 13 Quyết định 1333/QĐ-BHXH.
+
+The flow tells who does what in which order; each verb is a task, each task an article. Between them travel ids.
+Where an officer decides, the run suspends and runs again from its first line once it is resumed: finished tasks
+come back from the result store, decisions from the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from prefect import flow
+from tasks.ocr import read_pages
+from tasks.reuse import find_shared_data
+from tasks.storage import close_case, return_case, store_record
+
+from blocks.errors import Problem
+from blocks.records.states import DossierState
+from tasks.approvals import (
+    LeaderDecision,
+    RescanDecision,
+    ScopeDecision,
+    SignOffDecision,
+    Stage,
+    SupplementDecision,
+    VerificationDecision,
+    ask,
+)
+from tasks.capture import capture
+from tasks.coding import assign_code
+from tasks.completeness import check_completeness
+from tasks.extraction import check_order, extract_fields
+from tasks.fragile import certify_copy, settle_leader_opinion, settle_unlisted
+from tasks.progress import advance, announce, send_back
+from tasks.quarantine import isolate
+from tasks.reception import check_account, receive, refuse
+from tasks.scope import decide_scope
+from tasks.signing import sign_by_agency, sign_captured
+from tasks.stages import (
+    LEADER,
+    RESCAN,
+    SCOPE,
+    SIGNOFF,
+    SUPPLEMENT,
+    describe_leader,
+    describe_rescan,
+    describe_scope,
+    describe_signoff,
+    describe_supplement,
+)
+from tasks.submission import receive_rescan, register
+from tasks.verification import VERIFICATION, confirm_fields, describe_verification
+
+
+@dataclass
+class Case:
+    """What the flow carries of a dossier: ids, capture attempts, and how often each stage has asked."""
+
+    id: UUID
+    submission: str
+    counter_officer: str
+    attempts: dict[UUID, int] = field(default_factory=dict)  # of the papers to digitise
+    asked: dict[str, int] = field(default_factory=dict)
+
+
+class CaseEnded(Exception):
+    """The case was refused, or returned with written reasons."""
+
+    def __init__(self, state: DossierState) -> None:
+        self.state = state
+
+
+@flow(name="dossier", persist_result=True, log_prints=False)
+def dossier(submission: str) -> str:
+    """Tiếp nhận, số hóa, giải quyết và lưu trữ một hồ sơ. Returns the state in which the dossier ended."""
+    try:
+        case = reception(submission)  # Bước 1, 2, 3a
+        scope(case)  # Bước 3b: Điều 4, 5
+        digitise(case, list(case.attempts))  # Bước 3b: Điều 8, 9.1
+        advance(case.id, DossierState.DA_CHUYEN, "LU04")  # Điều 11.4
+        verification(case)  # Bước 4a: Điều 9.3
+        coding(case)  # Điều 10
+        signing(case)  # Bước 4b: Điều 9.4
+        archive(case)  # Bước 4c, 5: Điều 11, 12
+    except CaseEnded as ended:
+        return ended.state.value
+    return DossierState.LUU_TRU.value
+
+
+def reception(submission: str) -> Case:
+    """Bước 1, 2, 3a: tiếp nhận, kiểm tra tài khoản số và thành phần hồ sơ; thiếu thì bổ sung hoặc từ chối."""
+    registered = register(submission)
+    case = Case(registered.dossier_id, submission, registered.counter_officer)
+    revision = 1
+    while True:
+        announce(case.id)
+        report = receive(case.id, case.counter_officer, revision)
+        if report.accepted:
+            break
+        answer = pause(case, SUPPLEMENT, describe_supplement(report.problems))
+        if answer.decision is SupplementDecision.TU_CHOI:
+            refuse(case.id, answer.officer, last(case, SUPPLEMENT))
+            raise CaseEnded(DossierState.TU_CHOI_TIEP_NHAN)
+        revision += 1
+        register(submission, revision)
+    announce(case.id, report.code)
+    check_account(case.id)
+    find_shared_data(case.id)
+    return case
+
+
+def scope(case: Case) -> None:
+    """Điều 4, 5, 13.3b: giấy tờ nào số hóa; giấy tờ quan trọng, dễ hỏng xin ý kiến lãnh đạo."""
+    advance(case.id, DossierState.SO_HOA, "B3c")
+    report = decide_scope(case.id)
+    fragile, undecided = list(report.fragile), list(report.undecided)
+    if report.to_ask:
+        advance(case.id, DossierState.CHO_LANH_DAO_SO_HOA, "B3e")
+        opinion = pause(case, LEADER, describe_leader(report.ordinals(report.to_ask)))
+        digitised = opinion.decision is LeaderDecision.SO_HOA
+        for document in report.to_ask:
+            settle_leader_opinion(document, digitised, opinion.officer)
+        fragile += report.to_ask if digitised else []
+        advance(case.id, DossierState.SO_HOA, "B3e", after=DossierState.CHO_LANH_DAO_SO_HOA)
+    captured = list(report.to_capture)
+    if fragile or undecided or report.problems:
+        answer = pause(case, SCOPE, describe_scope(report.problems, report.ordinals(fragile)))
+        if answer.decision is ScopeDecision.TRA_LAI:
+            give_back(case, SCOPE, answer.officer)
+        for document in fragile:
+            certify_copy(document, answer.officer)
+        chosen = [d for d in undecided if report.ordinals([d])[0] in answer.digitise]
+        for document in undecided:
+            settle_unlisted(document, document in chosen, answer.officer)
+        captured += [*fragile, *chosen]
+    case.attempts = dict.fromkeys(captured, 1)
+
+
+def digitise(case: Case, open_papers: list[UUID]) -> None:
+    """Điều 8, 9.1: sao chụp, kiểm tra, ký cá nhân, đọc, bóc tách; thành phần không đạt thì quét lại."""
+    while open_papers:
+        reports = [capture(document, case.attempts[document]) for document in open_papers]
+        checked = check_completeness(case.id, sum(case.attempts.values()))
+        failed = [d for d, r in zip(open_papers, reports, strict=True) if not r.ok]
+        problems = [problem for report in reports for problem in report.problems]
+        if not failed and not checked.ok:
+            problems, failed = checked.problems, open_papers
+        for document in open_papers:
+            if document not in failed and (misplaced := read(case, document)):
+                failed.append(document)
+                problems += misplaced
+        if failed:
+            rescan(case, failed, problems)
+        open_papers = failed
+
+
+def read(case: Case, document: UUID) -> list[Problem]:
+    """Điều 8.1, 9.1: ký cá nhân trước, rồi đọc và bóc tách; giấy tờ mật bị cách ly. Returns wrong page orders."""
+    attempt = case.attempts[document]
+    sign_captured(document, attempt)
+    seen = read_pages(document, attempt)
+    if seen.secrecy:
+        isolate(document, seen.secrecy)
+        del case.attempts[document]
+        return []
+    extract_fields(document, attempt)
+    return check_order(document, attempt)
+
+
+def rescan(case: Case, failed: list[UUID], problems: list[Problem]) -> None:
+    """Điều 8.2: viên chức quét lại các thành phần không đạt, hoặc trả lại hồ sơ."""
+    answer = pause(case, RESCAN, describe_rescan(problems))
+    if answer.decision is RescanDecision.TRA_LAI:
+        give_back(case, RESCAN, answer.officer)
+    for document in failed:
+        case.attempts[document] += 1
+        receive_rescan(case.submission, document, case.attempts[document])
+
+
+def verification(case: Case) -> None:
+    """Bước 4a, Điều 9.3: viên chức giải quyết TTHC đối chiếu, xác nhận dữ liệu bóc tách."""
+    advance(case.id, DossierState.THAM_DINH, "B4a")
+    while case.attempts:
+        answer = pause(case, VERIFICATION, describe_verification)
+        if answer.decision is VerificationDecision.TRA_LAI:
+            give_back(case, VERIFICATION, answer.officer)
+        if answer.decision is VerificationDecision.DUYET:
+            confirm_fields(case.id, last(case, VERIFICATION))
+            return
+        again = send_back(case.id, last(case, VERIFICATION))
+        rescan(case, again, [])
+        digitise(case, again)
+
+
+def coding(case: Case) -> None:
+    """Điều 10: cấp mã kết quả số hóa."""
+    for document in case.attempts:
+        assign_code(document)
+
+
+def signing(case: Case) -> None:
+    """Bước 4b, Điều 9.4: trình ký; chỉ hồ sơ giải quyết thành công được ký số cơ quan (EX17)."""
+    advance(case.id, DossierState.TRINH_KY, "B4b")
+    answer = pause(case, SIGNOFF, describe_signoff)
+    if answer.decision is SignOffDecision.TRA_LAI:
+        give_back(case, SIGNOFF, answer.officer)
+    advance(case.id, DossierState.KY_CO_QUAN, "EX17", actor=answer.officer)
+    for document in case.attempts:
+        sign_by_agency(document)
+
+
+def archive(case: Case) -> None:
+    """Bước 4c, 5, Điều 11, 12: lưu khóa, đưa vào kho của chủ hồ sơ, trả kết quả, lưu trữ."""
+    for document in case.attempts:
+        store_record(document)
+    close_case(case.id)
+
+
+def pause(case: Case, stage: Stage[Any], describe: str | Callable[[UUID], str]) -> Any:
+    """Wait for the officer's answer at this stage, the next one that has not been dealt with."""
+    answered = ask(stage, case.id, describe, after=case.asked.get(stage.name, 0))
+    case.asked[stage.name] = answered.number
+    return answered.answer
+
+
+def last(case: Case, stage: Stage[Any]) -> str:
+    """Key of the decision that was made last at this stage."""
+    return f"{stage.name}-{case.asked[stage.name]}"
+
+
+def give_back(case: Case, stage: Stage[Any], officer: str) -> None:
+    """Trả lại hồ sơ kèm lý do bằng văn bản; không ký số cơ quan."""
+    return_case(case.id, officer, last(case, stage))
+    raise CaseEnded(DossierState.TRA_LAI)

@@ -1,0 +1,85 @@
+"""How far a dossier is: its state, where the paper lies, and what the Prefect UI shows of it (Điều 7, 11.4)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from prefect import get_client
+from prefect.context import TaskRunContext
+from sqlmodel import col, select
+
+from blocks.records import RecordsDatabase
+from blocks.records.machine import move_document, move_dossier
+from blocks.records.queries import decision, documents, get_dossier
+from blocks.records.states import DocumentState, DossierState
+from blocks.records.tables import Custody
+from tasks.approvals import Verification
+from tasks.shell import step
+
+# Where the paper goes when the dossier gets there (LU04).
+CUSTODY = {DossierState.DA_CHUYEN: "BUSINESS_UNIT"}
+
+
+def move_on(records: RecordsDatabase, dossier_id: UUID, target: DossierState, rule: str, actor: str) -> bool:
+    """Move a dossier, and its paper where the state says so. Returns False when it was there already."""
+    with records.session() as session:
+        dossier = get_dossier(session, dossier_id)
+        moved = move_dossier(session, dossier, target, actor=actor, rule=rule)
+        place = CUSTODY.get(target)
+        known = session.exec(
+            select(Custody).where(col(Custody.dossier_id) == dossier_id, col(Custody.place) == place)
+        ).first()
+        if place and known is None:
+            session.add(Custody(dossier_id=dossier_id, place=place, handed_by=dossier.captured_by))
+        return moved
+
+
+def send_back_to_capture(records: RecordsDatabase, dossier_id: UUID, stage: str) -> list[UUID]:
+    """The components that the resolving officer wants scanned again go back to capture. Returns their ids."""
+    with records.session() as session:
+        kept = decision(session, dossier_id, stage)
+        answer = Verification.model_validate(kept.payload if kept else {})
+        chosen = [d for d in documents(session, dossier_id) if d.ordinal in answer.rescan]
+        for document in chosen:
+            if document.state is DocumentState.CHO_XAC_NHAN:
+                move_document(session, document, DocumentState.CHUP_LAI, actor=answer.officer, rule="CA05")
+        return [document.id for document in chosen]
+
+
+def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID) -> None:
+    """Link dossier and flow run; name the run by the dossier's code and tag it by unit and procedure."""
+    with records.session() as session:
+        dossier = get_dossier(session, dossier_id)
+        dossier.flow_run_id = flow_run_id
+        session.add(dossier)
+        name = dossier.code or f"moi-{dossier.submission[:12]}"
+        tags = {f"unit:{dossier.unit_id}", f"procedure:{dossier.procedure_code[:32]}"}
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(flow_run_id)
+        client.update_flow_run(flow_run_id, name=name, tags=sorted(tags | set(run.tags)))
+
+
+@step("Chuyển bước", rule="ST01")
+def advance(
+    dossier_id: UUID,
+    target: DossierState,
+    rule: str,
+    actor: str = "system",
+    after: DossierState | None = None,
+) -> bool:
+    """Điều 7, 13: the dossier goes on. `after` only tells apart two moves to the same state."""
+    return move_on(RecordsDatabase.get(), dossier_id, target, rule, actor)
+
+
+@step("Trả về bước sao chụp", rule="CA05")
+def send_back(dossier_id: UUID, stage: str) -> list[UUID]:
+    """Điều 8.2: what the resolving officer can't use is captured again."""
+    return send_back_to_capture(RecordsDatabase.get(), dossier_id, stage)
+
+
+@step("Ghi tên lượt xử lý")
+def announce(dossier_id: UUID, code: str | None = None) -> None:
+    """What operations staff see: the run's name and tags. `code` only tells apart before and after reception."""
+    context = TaskRunContext.get()
+    if context is not None and context.task_run.flow_run_id is not None:
+        show_run(RecordsDatabase.get(), dossier_id, context.task_run.flow_run_id)
