@@ -14,6 +14,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from sqlmodel import select
+from tasks.receipts import receipt_pdf
+from tasks.signing.verify import verify_pdf
+from tasks.status import status_of
 
 from blocks.catalog import Catalog
 from blocks.errors import Remedy, SohoaError
@@ -24,9 +27,6 @@ from blocks.records.queries import documents, fields
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
 from blocks.trust import Trust
-from tasks.receipts import receipt_pdf
-from tasks.signing.verify import verify_pdf
-from tasks.status import status_of
 from tasks.submission import hand_in, hand_in_rescan
 from tasks.verification import label
 

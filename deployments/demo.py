@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sqlmodel import select
+from tasks.signing.verify import verify_pdf
+from tasks.status import status_of
 
 from blocks.errors import SohoaError
 from blocks.objects import Bucket, ObjectStore
@@ -27,8 +29,6 @@ from blocks.records.tables import Document, Dossier, Page, Signature
 from blocks.settings import load_stack_env
 from blocks.trust import Trust
 from deployments.officers import Officers, Sample
-from tasks.signing.verify import verify_pdf
-from tasks.status import status_of
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 console = Console()

@@ -10,16 +10,16 @@ import subprocess
 import sys
 from typing import Any
 
-from blocks.objects import ObjectStore
-from blocks.ocr.engine import OcrEngine
-from blocks.portal import Portal
-from blocks.trust import Trust
 from prefect.blocks.core import Block
 
 from blocks.catalog import Catalog
+from blocks.objects import ObjectStore
+from blocks.ocr.engine import OcrEngine
 from blocks.orchestrator import Orchestrator
+from blocks.portal import Portal
 from blocks.records import RecordsDatabase
 from blocks.settings import ROOT, load_stack_env
+from blocks.trust import Trust
 
 BLOCKS: tuple[type[Block], ...] = (RecordsDatabase, ObjectStore, OcrEngine, Catalog, Portal, Trust)
 POOL = "sohoa"

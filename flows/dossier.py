@@ -15,7 +15,6 @@ from uuid import UUID
 from prefect import flow
 from tasks.ocr import read_pages
 from tasks.reuse import find_shared_data
-from tasks.storage import close_case, return_case, store_record
 
 from blocks.errors import Problem
 from blocks.records.states import DossierState
@@ -51,6 +50,7 @@ from tasks.stages import (
     describe_signoff,
     describe_supplement,
 )
+from tasks.storage import close_case, return_case, store_record
 from tasks.submission import receive_rescan, register
 from tasks.verification import VERIFICATION, confirm_fields, describe_verification
 

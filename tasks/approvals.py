@@ -181,8 +181,9 @@ def ask(
     """The officer's answer at this stage: from the records if it was given, else suspend the flow and wait.
 
     `after`: number of the last pause of this stage that has been dealt with (0: none). `describe`: what the officer
-    reads, Markdown, Vietnamese, without personal data; a function of the dossier is called only when it is shown. Raises prefect's Pause signal when it suspends; the flow then runs again from
-    its first line once an officer has resumed it.
+    reads, Markdown, Vietnamese, without personal data; a function of the dossier is called only when it is shown.
+    Raises prefect's Pause signal when it suspends; the flow then runs again from its first line once an officer has
+    resumed it.
     """
     records = RecordsDatabase.get()
     number, problems = after + 1, ""

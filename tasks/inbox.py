@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from blocks.objects import ObjectStore
-
 from blocks.errors import SohoaError
+from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.settings import settings
 from tasks.shell import step
