@@ -82,6 +82,8 @@ class Plan:
             "SOHOA_INBOX_DIR": str(self.home / "inbox"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "SOHOA_WORKER_TYPE": "warm-process",
             "GX_ANALYTICS_ENABLED": "false",
             "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",
         }
