@@ -246,12 +246,21 @@ def check_dpi(width: int, height: int, dpi: tuple[float, float] | None, scan_dpi
     if scan_dpi < MIN_DPI:
         raise errors.DpiLow(dpi=scan_dpi)
     if dpi is not None and any(abs(value - scan_dpi) > DPI_TOLERANCE * scan_dpi for value in dpi):
+        claimed = min(dpi)
+        # A whole sheet of usual paper at the lower resolution that the file claims: it was scanned so.
+        if 50 <= claimed < MIN_DPI and max(dpi) < 1.05 * claimed and _is_paper_at(width, height, claimed):
+            raise errors.DpiLow(dpi=round(claimed))
         raise errors.DpiMetadata(dpi=scan_dpi)
     short, long = (side / scan_dpi * MM for side in sorted((width, height)))
     if short < MIN_SIDE_MM or long > MAX_SIDE_MM:
         raise errors.DpiMetadata(dpi=scan_dpi)
     if dpi is None and not _is_paper(short, long) and _another_dpi_fits(width, height):
         raise errors.DpiMetadata(dpi=scan_dpi)
+
+
+def _is_paper_at(width: int, height: int, dpi: float) -> bool:
+    short, long = (side / dpi * MM for side in sorted((width, height)))
+    return _is_paper(short, long)
 
 
 def _is_paper(short: float, long: float, tolerance: float = 0.03) -> bool:

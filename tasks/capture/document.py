@@ -1,0 +1,262 @@
+"""Sao chụp một thành phần hồ sơ (Điều 8): from the scanner's files to one checked PDF/A-2b.
+
+Originals are read by their hash (CA08) and opened in the guarded process; every problem is collected, not only the
+first. The effect (pages, file, states, audit) is one transaction; called again, the first outcome is returned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import Session, col, select
+
+from blocks.errors import IntegrityError, InvalidTransition, Problem
+from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.machine import move_document
+from blocks.records.states import DocumentState
+from blocks.records.tables import AuditEntry, Document, Incident, Page, Scan
+from tasks.capture import errors
+from tasks.capture.build import build_pdf
+from tasks.capture.guard import inspect_guarded
+from tasks.capture.pages import ScannedPage, Slot, check_pages, check_quality, check_sequence, measure
+from tasks.shell import step
+
+BUILT = "built.pdf"
+STARTS = {DocumentState.CHO_SAO_CHUP, DocumentState.CHUP_LAI, DocumentState.DA_SAO_CHUP}
+
+
+class CaptureReport(BaseModel):
+    """What capture found. pages: images in the PDF (with-note images included); no personal data."""
+
+    ok: bool
+    pages: int = 0
+    problems: list[Problem] = []
+    file_key: str | None = None  # in WORKING
+    file_sha256: str | None = None
+
+
+@dataclass
+class _Job:
+    """One attempt at one document, as the records have it."""
+
+    document: Document
+    scans: list[Scan]
+    shared: dict[str, int]  # SHA-256 of a file → ordinal of another component that has it too
+    pages: list[ScannedPage] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def refuse(self, found: Sequence[Problem]) -> None:
+        self.problems += [p.model_copy(update={"component": self.document.ordinal}) for p in found]
+
+
+def capture_document(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    document_id: UUID,
+    actor: str = "system",
+    *,
+    attempt: int | None = None,
+) -> CaptureReport:
+    """Check the scans of a document's capture attempt and build its PDF/A. Idempotent.
+
+    Moves CHO_SAO_CHUP or CHUP_LAI → DA_SAO_CHUP → DAT_KIEM_TRA, or → CHUP_LAI with problems; notes `refused_code` on
+    scans. attempt: only to read an earlier outcome again; None: the document's current one. Raises InvalidTransition
+    when the document doesn't wait for capture, IntegrityError (with an incident) when an original was altered.
+    """
+    with records.session() as session:
+        document = session.exec(select(Document).where(Document.id == document_id)).one()
+        known = _outcome(session, document_id, attempt or document.attempt)
+        if known is not None:
+            return known
+        if document.state not in STARTS:
+            raise InvalidTransition(source=document.state.value, target=DocumentState.DA_SAO_CHUP.value)
+        job = _Job(document, _scans(session, document), _shared_files(session, document))
+    with TemporaryDirectory(prefix="sohoa-capture-") as folder:
+        work = Path(folder)
+        readable = _read_files(records, objects, job, work)
+        _check(job, readable)
+        report = CaptureReport(ok=not job.problems, pages=len(job.pages), problems=job.problems)
+        if report.ok:
+            report = _store(objects, job, work, report)
+    return _record(records, job, report, actor)
+
+
+def _scans(session: Session, document: Document) -> list[Scan]:
+    query = select(Scan).where(Scan.document_id == document.id, Scan.attempt == document.attempt)
+    return list(session.exec(query.order_by(col(Scan.ordinal))))
+
+
+def _shared_files(session: Session, document: Document) -> dict[str, int]:
+    """CA10: files of the dossier's other components, by hash."""
+    query = (
+        select(Scan.sha256, Document.ordinal)
+        .join(Document, col(Scan.document_id) == Document.id)
+        .where(Document.dossier_id == document.dossier_id, Document.id != document.id)
+        .where(Scan.attempt == Document.attempt, Scan.sha256 != "")
+    )
+    return {sha256: ordinal for sha256, ordinal in session.exec(query)}
+
+
+def _outcome(session: Session, document_id: UUID, attempt: int) -> CaptureReport | None:
+    """The report of an attempt that was already judged, from the audit trail."""
+    query = select(AuditEntry).where(AuditEntry.document_id == document_id, AuditEntry.action == "capture")
+    for entry in session.exec(query):
+        if entry.details.get("attempt") == attempt:
+            return CaptureReport.model_validate(entry.details["report"])
+    return None
+
+
+def _read_files(records: RecordsDatabase, objects: ObjectStore, job: _Job, work: Path) -> bool:
+    """Fetch, check and measure each file; False when some can't be used at all."""
+    whole = bool(job.scans)
+    if not job.scans:
+        job.refuse([errors.FileMissing().problem()])
+    for scan in job.scans:
+        try:
+            if scan.sha256 in job.shared:
+                raise errors.ComponentFiles(other=job.shared[scan.sha256])
+            job.pages += _read_file(records, objects, job, scan, work)
+        except errors.ScanError as error:
+            whole = False
+            job.refuse([error.problem(file=scan.ordinal)])
+    return whole
+
+
+def _read_file(records: RecordsDatabase, objects: ObjectStore, job: _Job, scan: Scan, work: Path) -> list[ScannedPage]:
+    if not scan.object_key:
+        raise errors.FileMissing()
+    folder = work / f"{scan.ordinal:04d}"
+    folder.mkdir()
+    original = folder / "original"
+    try:
+        objects.download(Bucket.INTAKE, scan.object_key, original, sha256=scan.sha256)
+    except IntegrityError:
+        _incident(records, job.document, scan)
+        raise
+    dpi = job.document.scan_dpi
+    facts = inspect_guarded(original, dpi, folder)
+    original.unlink()
+    scan.media_type = facts.media_type
+    return [measure(page, dpi, scan.ordinal, scan.sequence) for page in facts.pages]
+
+
+def _incident(records: RecordsDatabase, document: Document, scan: Scan) -> None:
+    with records.session() as session:
+        details = {"attempt": scan.attempt, "file": scan.ordinal}
+        ids = {"dossier_id": document.dossier_id, "document_id": document.id}
+        session.add(Incident(**ids, code=IntegrityError.code, rule="CA08", details=details))
+        audit(session, actor="system", action="incident", rule="CA08", details=details, **ids)
+
+
+def _check(job: _Job, readable: bool) -> None:
+    document = job.document
+    if readable:
+        found, job.slots = check_pages(job.pages, document.declared_pages, document.note_pages, document.scan_dpi)
+        job.refuse(found)
+        return
+    # Some file is missing: which page an image shows, and how many there are, isn't known.
+    job.refuse([p.model_copy(update={"page": None}) for p in check_sequence(job.pages)])
+    for page in job.pages:
+        job.refuse(check_quality(page, None))
+
+
+def _store(objects: ObjectStore, job: _Job, work: Path, report: CaptureReport) -> CaptureReport:
+    document = job.document
+    target = work / BUILT
+    title = f"Thành phần hồ sơ {document.id}"
+    sha256 = build_pdf([page.facts for page in job.pages], document.scan_dpi, title, target)
+    key = document_key(document.dossier_id, document.id, document.attempt, BUILT)
+    stored = objects.put_once(Bucket.WORKING, key, target, content_type="application/pdf")
+    if stored.sha256 != sha256:
+        raise IntegrityError()
+    return report.model_copy(update={"file_key": key, "file_sha256": sha256})
+
+
+def _record(records: RecordsDatabase, job: _Job, report: CaptureReport, actor: str) -> CaptureReport:
+    """The effect, in one transaction; a rival's outcome that came first is returned instead."""
+    attempt = job.document.attempt
+    with records.session() as session:
+        document = session.exec(select(Document).where(Document.id == job.document.id).with_for_update()).one()
+        known = _outcome(session, document.id, attempt)
+        if known is not None:
+            return known
+        if document.attempt != attempt:
+            raise InvalidTransition(source=document.state.value, target=DocumentState.DA_SAO_CHUP.value)
+        _mark_scans(session, job)
+        move_document(session, document, DocumentState.DA_SAO_CHUP, actor=actor, rule="CA01")
+        document.page_count = report.pages
+        if report.ok:
+            session.add_all(_page_rows(job))
+            document.file_key, document.file_sha256 = report.file_key, report.file_sha256
+        session.add(document)
+        audit(
+            session,
+            actor=actor,
+            action="capture",
+            dossier_id=document.dossier_id,
+            document_id=document.id,
+            rule="CA08",
+            details={
+                "attempt": attempt,
+                "files": len(job.scans),
+                "scans_sha256": _chain(scan.sha256 for scan in job.scans),
+                "images_sha256": _chain(page.facts.sha256 for page in job.pages),
+                "report": report.model_dump(mode="json"),
+            },
+        )
+        target = DocumentState.DAT_KIEM_TRA if report.ok else DocumentState.CHUP_LAI
+        codes = sorted({problem.code for problem in report.problems})
+        rule = report.problems[0].rule if report.problems else "CA09"
+        move_document(session, document, target, actor=actor, rule=rule, details={"codes": codes} if codes else None)
+    return report
+
+
+def _chain(hashes: Iterable[str]) -> str:
+    """One hash over an ordered list of hashes: a link of the chain of CA08."""
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _mark_scans(session: Session, job: _Job) -> None:
+    codes = {problem.file: problem.code for problem in reversed(job.problems) if problem.file is not None}
+    for scan in job.scans:
+        row = session.get_one(Scan, scan.id)
+        row.media_type = scan.media_type
+        row.refused_code = codes.get(scan.ordinal)
+        session.add(row)
+
+
+def _page_rows(job: _Job) -> list[Page]:
+    scan_ids = {scan.ordinal: scan.id for scan in job.scans}
+    rows = []
+    for number, (page, slot) in enumerate(zip(job.pages, job.slots, strict=True), 1):
+        rows.append(
+            Page(
+                document_id=job.document.id,
+                scan_id=scan_ids[page.file],
+                attempt=job.document.attempt,
+                number=number,
+                paper_page=slot.paper_page,
+                with_note=slot.with_note,
+                width=page.facts.width,
+                height=page.facts.height,
+                dpi=job.document.scan_dpi,
+                image_sha256=page.facts.sha256,
+                quality=page.quality.model_dump(mode="json") | {"orientation": page.facts.orientation},
+            )
+        )
+    return rows
+
+
+@step("Sao chụp", rule="CA01-CA10")
+def capture(document_id: UUID, attempt: int) -> CaptureReport:
+    """Điều 8: sao chụp một thành phần. attempt separates the cache entries of rescans."""
+    return capture_document(RecordsDatabase.get(), ObjectStore.get(), document_id, attempt=attempt)

@@ -1,0 +1,155 @@
+"""The pages of one component together: count, order, duplicates (CA06) and sticky-note pairs (CA07)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from blocks.errors import Problem
+from tasks.capture import errors
+from tasks.capture.compare import View, alike, check_note_pair, fingerprint, load_view, same_page
+from tasks.capture.facts import PageFacts
+from tasks.capture.quality import BLANK_INK_MM2, PageQuality, ink_mask, load_grey, measure_page
+
+MAX_CLOSE_LOOKS = 200  # pairs of pages of one component that are laid over each other
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Which page of the paper an image shows; with_note: the image with the sticky note on it."""
+
+    paper_page: int
+    with_note: bool
+
+
+@dataclass(frozen=True)
+class ScannedPage:
+    """One image in the order of input. file: ordinal of its file; sequence: the scanner's own number, 0 unknown."""
+
+    facts: PageFacts
+    file: int
+    sequence: int
+    quality: PageQuality
+    print_: npt.NDArray[Any]
+
+    @property
+    def path(self) -> Path:
+        assert self.facts.path is not None
+        return Path(self.facts.path)
+
+
+def measure(facts: PageFacts, scan_dpi: int, file: int, sequence: int) -> ScannedPage:
+    """Quality and fingerprint of one vetted page image."""
+    assert facts.path is not None
+    grey, dpi = load_grey(Path(facts.path), scan_dpi)
+    quality = measure_page(grey, dpi)
+    ink, _ = ink_mask(grey, dpi)
+    return ScannedPage(facts, file, sequence, quality, fingerprint(ink))
+
+
+def layout(declared_pages: int, note_pages: Sequence[int]) -> list[Slot]:
+    """The images that a paper needs, in order: a page with a note first with it, then without it (CA07)."""
+    slots = []
+    for page in range(1, declared_pages + 1):
+        if page in note_pages:
+            slots.append(Slot(page, True))
+        slots.append(Slot(page, False))
+    return slots
+
+
+def check_count(found: int, declared_pages: int, note_pages: Sequence[int]) -> Problem | None:
+    """CA06, CA07: P pages of which N with notes are P + N images."""
+    expected = len(layout(declared_pages, note_pages))
+    if found == expected:
+        return None
+    if note_pages and found == declared_pages:
+        return errors.NotePair().problem(page=min(note_pages))
+    if found < expected:
+        return errors.PagesMissing(expected=expected, found=found).problem()
+    return errors.PagesExtra(expected=expected, found=found).problem()
+
+
+def check_sequence(pages: Sequence[ScannedPage]) -> list[Problem]:
+    """CA06: the scanner's own numbers must not fall. Gaps are harmless: bad scans are deleted at the scanner."""
+    problems = []
+    last_file, highest = 0, 0
+    for number, page in enumerate(pages, 1):
+        if page.file == last_file or page.sequence == 0:
+            continue
+        if page.sequence < highest:
+            problems.append(errors.PagesSwapped().problem(file=page.file, page=number))
+        last_file, highest = page.file, max(highest, page.sequence)
+    return problems
+
+
+def check_quality(page: ScannedPage, paper_page: int | None) -> list[Problem]:
+    """CA05 of one page; paper_page None: not known, because some file could not be read."""
+    return [error.problem(file=page.file, page=paper_page) for error in page.quality.problems()]
+
+
+def check_duplicates(pages: Sequence[ScannedPage], slots: Sequence[Slot], scan_dpi: int) -> list[Problem]:
+    """CA06: the same image twice, byte for byte or as another capture of the same page; note pairs aside."""
+    problems, looks = [], 0
+    views: dict[int, View] = {}
+    for j, page in enumerate(pages):
+        if page.quality.ink_mm2 < BLANK_INK_MM2:
+            continue
+        for i in range(j):
+            if slots[i].paper_page == slots[j].paper_page:
+                continue
+            same = pages[i].facts.sha256 == page.facts.sha256
+            if not same and looks < MAX_CLOSE_LOOKS and alike(pages[i].print_, page.print_):
+                looks += 1
+                views = {k: view for k, view in views.items() if k in {i, j}}
+                same = same_page(_view(views, pages, i, scan_dpi), _view(views, pages, j, scan_dpi))
+            if same:
+                other = slots[i].paper_page
+                found = errors.PagesDuplicate(other=other)
+                problems.append(found.problem(file=page.file, page=slots[j].paper_page))
+                break
+    return problems
+
+
+def _view(views: dict[int, View], pages: Sequence[ScannedPage], index: int, scan_dpi: int) -> View:
+    if index not in views:
+        views[index] = load_view(pages[index].path, scan_dpi)
+    return views[index]
+
+
+def check_notes(pages: Sequence[ScannedPage], slots: Sequence[Slot], scan_dpi: int) -> list[Problem]:
+    """CA07: both images of a pair are one page and differ in one compact region."""
+    problems = []
+    for index, slot in enumerate(slots):
+        if not slot.with_note:
+            continue
+        first, second = pages[index], pages[index + 1]
+        if first.facts.sha256 == second.facts.sha256:
+            problems.append(errors.NotePair(reason="IDENTICAL").problem(file=second.file, page=slot.paper_page))
+            continue
+        check = check_note_pair(load_view(first.path, scan_dpi), load_view(second.path, scan_dpi))
+        if not check.ok:
+            problems.append(errors.NotePair(reason=check.reason).problem(file=second.file, page=slot.paper_page))
+    return problems
+
+
+def check_pages(
+    pages: Sequence[ScannedPage], declared_pages: int, note_pages: Sequence[int], scan_dpi: int
+) -> tuple[list[Problem], list[Slot]]:
+    """All checks of a component's pages; slots: what each image shows (by position where the count is wrong)."""
+    problems = []
+    count = check_count(len(pages), declared_pages, note_pages)
+    slots = layout(declared_pages, note_pages)
+    if count is not None:
+        problems.append(count)
+        slots = [Slot(number, False) for number in range(1, len(pages) + 1)]
+    problems += check_sequence(pages)
+    for page, slot in zip(pages, slots, strict=True):
+        problems += check_quality(page, slot.paper_page)
+    problems += check_duplicates(pages, slots, scan_dpi)
+    if count is None:
+        problems += check_notes(pages, slots, scan_dpi)
+    return problems, slots
