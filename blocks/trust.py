@@ -7,10 +7,12 @@ connections to OCSP and time-stamp services are kept; `run` hands it a coroutine
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
@@ -83,6 +85,13 @@ class RevocationUnavailable(SohoaError):
     message = "Chưa kiểm tra được tình trạng thu hồi của chứng thư số; hệ thống sẽ tự thử lại, vui lòng chờ."
 
 
+class TrustNotRegistered(SohoaError):
+    """Prefect knows no block document ``sohoa`` of this type."""
+
+    code = "TRUST_NOT_REGISTERED"
+    message = "Prefect chưa có khối “sohoa” của chứng thực chữ ký số; vui lòng chạy lại `make up`."
+
+
 class TimestampUnavailable(SohoaError):
     """The time-stamp service refuses the connection or hangs: heals by itself."""
 
@@ -122,7 +131,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 @cache
 def _session(pid: int) -> aiohttp.ClientSession:
     """Created on the loop, at first use there; lives as long as the process."""
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=16))
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=16))
+    atexit.register(_close, session, pid)
+    return session
+
+
+def _close(session: aiohttp.ClientSession, pid: int) -> None:
+    """At the end of the process that opened it (not of a fork)."""
+    if pid == os.getpid():
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(session.close(), _loop(pid)).result(timeout=2)
 
 
 @lru_cache
@@ -221,7 +239,10 @@ class Trust(Block):
 
 @cache
 def _registered(kind: type[Trust], pid: int) -> Any:
-    return kind.load("sohoa")
+    try:
+        return kind.load("sohoa", _sync=True)  # type: ignore[call-arg]
+    except ValueError as error:
+        raise TrustNotRegistered() from error
 
 
 @lru_cache(maxsize=4)

@@ -148,8 +148,13 @@ class LinesStamp(BaseStamp):
 
     def as_form_xobject(self) -> generic.StreamObject:
         form = super().as_form_xobject()
+        # pyHanko cuts the box to whole points, which would clip and stretch the text
+        form[pdf_name("/BBox")] = _numbers((0, 0, round(self.text.width, 3), round(self.text.height, 3)))
         turned = {90: (0, 1, -1, 0, 0, 0), 180: (-1, 0, 0, -1, 0, 0), 270: (0, -1, 1, 0, 0, 0)}
         if self.style.rotation:
-            matrix = [generic.FloatObject(value) for value in turned[self.style.rotation]]  # type: ignore[no-untyped-call]
-            form[pdf_name("/Matrix")] = generic.ArrayObject(matrix)
+            form[pdf_name("/Matrix")] = _numbers(turned[self.style.rotation])
         return form
+
+
+def _numbers(values: tuple[float, ...]) -> generic.ArrayObject:
+    return generic.ArrayObject(generic.FloatObject(value) for value in values)  # type: ignore[no-untyped-call]
