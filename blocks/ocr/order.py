@@ -58,7 +58,7 @@ def _by_rows(indices: Sequence[int], boxes: Sequence[Box]) -> list[int]:
 def reading_order(boxes: Sequence[Box], texts: Sequence[str], width: float, height: float) -> list[int]:
     """Indices of the lines in reading order."""
     everything = list(range(len(boxes)))
-    head_left, head_right = _head(boxes, texts, height)
+    head_left, head_right = _head(boxes, texts, width, height)
     rest = [i for i in everything if i not in {*head_left, *head_right}]
     foot_left, foot_right = _foot(rest, boxes, texts, width)
     body = [i for i in rest if i not in {*foot_left, *foot_right}]
@@ -69,14 +69,18 @@ def reading_order(boxes: Sequence[Box], texts: Sequence[str], width: float, heig
     return [i for part in parts for i in _by_rows(part, boxes)]
 
 
-def head_columns(boxes: Sequence[Box], texts: Sequence[str], height: float) -> tuple[float, float] | None:
-    """(x of the gutter, y where the two-column head ends), or None without a national title."""
+def head_columns(
+    boxes: Sequence[Box], texts: Sequence[str], width: float, height: float
+) -> tuple[float, float] | None:
+    """(x of the gutter, y where the two-column head ends); None without a national title, or when it is centred."""
     titles = [
         i for i, t in enumerate(texts) if boxes[i][1] < 0.4 * height and fuzz.ratio(plain(t), NATIONAL_TITLE) >= 75
     ]
     if not titles:
         return None
     title = boxes[titles[0]]
+    if abs((title[0] + title[2]) / 2 - width / 2) < 0.06 * width:
+        return None
     gutter = title[0] - 0.3 * (title[3] - title[1])
     slack = title[3] - title[1]
     crossing = [b[1] for b in boxes if b[1] > title[1] and b[0] < gutter - slack and b[2] > gutter + slack]
@@ -89,8 +93,8 @@ def head_columns(boxes: Sequence[Box], texts: Sequence[str], height: float) -> t
     return gutter, bottom
 
 
-def _head(boxes: Sequence[Box], texts: Sequence[str], height: float) -> tuple[list[int], list[int]]:
-    found = head_columns(boxes, texts, height)
+def _head(boxes: Sequence[Box], texts: Sequence[str], width: float, height: float) -> tuple[list[int], list[int]]:
+    found = head_columns(boxes, texts, width, height)
     if found is None:
         return [], []
     gutter, bottom = found

@@ -19,7 +19,7 @@ from tasks.extraction.layout import BODY, LEFT, RIGHT, Page, Row, fold
 from tasks.extraction.normalise import number_symbol
 from tasks.extraction.words import AGENCY_HEADS, NOT_ISSUER, SIGNING_FORMS
 
-_NUMBER = re.compile(r"^\W{0,2}S[O06]\s*[:.;,]?\s*(?P<v>.*)$")
+_NUMBER = re.compile(r"^\W{0,2}S[O06]\s*(?:[:.;,]+\s*|(?=[\d/]))(?P<v>.*)$")
 _SUBJECT = re.compile(r"^\W{0,2}V\s?/\s?V\b[\s:.]*")
 _BODY_START = re.compile(r"^(CAN CU|KINH GUI|THUC HIEN|DIEU \d|XET |THEO )")
 

@@ -23,6 +23,7 @@ class Hit:
     end: int
     value: int
     score: float  # 0..1
+    colon: bool = False  # a colon follows, as it does after nearly every printed label
 
     @property
     def length(self) -> int:
@@ -38,10 +39,10 @@ def squeeze(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def find_labels(row: Row, labels: Iterable[str]) -> list[Hit]:
-    """The labels that stand in the row, left to right. Where two overlap, the longer stays."""
+    """The labels that stand in the row, left to right. Of two that overlap, the one before a colon stays, or the longer."""
     hits = [hit for label in labels for hit in _occurrences(row.text, label)]
     kept: list[Hit] = []
-    for hit in sorted(hits, key=lambda h: (-h.length * h.score, h.start)):
+    for hit in sorted(hits, key=lambda h: (not h.colon, -h.length * h.score, h.start)):
         if all(hit.end <= other.start or hit.start >= other.end for other in kept):
             kept.append(hit)
     return sorted(kept, key=lambda h: h.start)
@@ -75,11 +76,11 @@ def _hit(text: str, label: str, at: tuple[int, ...], first: int, last: int, scor
     if score < 1.0:
         colon = text.find(":", end, end + 3)  # the alignment may miss the last letters
         end = colon if colon >= 0 else end
-    elif end < len(text) and text[end].isalnum() and text[end].isalpha():
+    if end < len(text) and text[end].isalpha():
         return None
     value = end
     while value < len(text) and text[value] in " :;.,…_-–·)":
         value += 1
     if label.rstrip().endswith(":") and ":" not in text[end:value]:
         return None  # a short label counts only with its colon
-    return Hit(label, start, end, value, score)
+    return Hit(label, start, end, value, score, ":" in text[end : end + 3] or label.endswith(":"))

@@ -89,7 +89,7 @@ def read_page(number: int, text: PageText) -> Page:
     width, height = (text.height, text.width) if turned else (text.width, text.height)
     lines = [line for line in text.lines if line.text.strip()]
     boxes = [_upright(line, text) for line in lines]
-    head = head_columns(boxes, [line.text for line in lines], height)
+    head = head_columns(boxes, [line.text for line in lines], width, height)
     result: list[Row] = []
     for name in (LEFT, RIGHT, BODY):
         chosen = [i for i, box in enumerate(boxes) if _column(box, head) == name]

@@ -25,7 +25,7 @@ def text(value: str) -> str | None:
 
 def name(value: str) -> str | None:
     """A person's name, upper and lower case as printed. With digits or of one letter it is none."""
-    clean = tidy(value).strip("-'\"()*/ ")
+    clean = tidy(re.sub(r"[.,_:;]+", " ", value)).strip("-'\"()*/ ")  # dots of a fill-in line under the letters
     letters = sum(c.isalpha() for c in clean)
     if letters < 2 or any(c.isdigit() for c in clean) or letters + clean.count(" ") < len(clean) - 2:
         return None
@@ -114,9 +114,13 @@ def birth(value: str) -> str | None:
 
 
 def money(value: str) -> str | None:
-    found = re.search(r"\d[\d.\s]*(?:,\d+)?", tidy(value))
-    joined = re.sub(r"[.\s]", "", found[0]) if found else ""
-    return joined or None
+    """An amount in đồng: `1.234.000`, also where OCR reads a comma for a dot. Decimals are dropped."""
+    found = re.search(r"\d[\d.,\s]*", tidy(value))
+    if not found:
+        return None
+    joined = re.sub(r"[.,](?=\d{3}(?!\d))|\s", "", found[0].strip(" .,"))
+    whole = re.match(r"\d+", joined)
+    return whole[0] if whole and len(joined) - len(whole[0]) <= 3 else None
 
 
 def count(value: str) -> str | None:

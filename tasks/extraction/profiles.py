@@ -30,6 +30,7 @@ class Rule(BaseModel):
     label: list[str] = []  # printed labels; a label that ends with ":" counts only with its colon
     find: Finder | None = None
     pattern: str | None = None  # alone: searched in every row; with a label: in what stands after it. Group v is taken
+    value: str | None = None  # with a pattern: the value, in right spelling, wherever the pattern stands
     kind: str | None = None  # normal form, if other than the field's
     lines: int = 1  # of a value that may go on in the rows below
     below: bool = False  # the value may stand in the row below its label
@@ -80,7 +81,8 @@ class Profile(BaseModel):
         found = [
             text for spec in self.fields for rule in spec.rules for text in (*rule.label, *rule.after, *rule.before)
         ]
-        return tuple(dict.fromkeys([*found, *self.stops]))
+        shared = [text for name, texts in _sets().items() if name != "types" for text in texts]
+        return tuple(dict.fromkeys([*found, *self.stops, *shared]))
 
 
 @lru_cache

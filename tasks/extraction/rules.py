@@ -104,7 +104,7 @@ class Paper:
         last_of_row = k + 1 == len(item.hits)
         more = rule.lines - 1 if spans else (rule.lines if rule.below else 0)
         previous = item.row
-        for nxt in self.rows[i + 1 : i + 1 + more] if last_of_row else []:
+        for nxt in self.rows[i + 1 : i + 1 + more] if last_of_row or rule.below else []:
             gap = nxt.row.box[1] - previous.box[3]
             if nxt.row.page != previous.page or gap > 1.3 * item.row.height or _ends(nxt):
                 break
@@ -126,15 +126,23 @@ class Paper:
             for row in page.rows:
                 starts.append(len(text))
                 text += row.text + "\n"
-            flat = text.replace("\n", " ") if not rule.pattern.startswith("^") else text
-            for match in re.finditer(rule.pattern, flat, re.IGNORECASE | re.MULTILINE):
+            flat = fold(text.replace("\n", " ") if not rule.pattern.startswith("^") else text)
+            for match in re.finditer(fold_pattern(rule.pattern), flat, re.MULTILINE):
                 spans = [
                     (row, max(0, match.start("v") - at), min(len(row.text), match.end("v") - at))
                     for row, at in zip(page.rows, starts, strict=True)
                     if at < match.end("v") and at + len(row.text) > match.start("v")
                 ]
                 if spans:
-                    yield from_spans(spans, "pattern", rule.quality)
+                    found = from_spans(spans, "pattern", rule.quality)
+                    # One of a closed list: marks that were misread don't matter.
+                    yield replace(found, canonical=rule.value, reading=max(found.reading, 0.97)) if rule.value else found
+
+
+def fold_pattern(pattern: str) -> str:
+    """The pattern for text without marks in upper case; escapes and names of groups stay as they are."""
+    parts = re.split(r"(\\.|\(\?P<\w+>|\(\?[:=!])", pattern)
+    return "".join(part if k % 2 else fold(part) for k, part in enumerate(parts))
 
 
 def _ends(item: Labelled) -> bool:
