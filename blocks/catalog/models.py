@@ -16,7 +16,7 @@ from blocks.errors import Remedy, SohoaError
 
 LOCAL = "LOCAL:"
 FOREVER = "forever"  # retention of whatever has no known class: never deleted (LU06)
-PROCEDURE_CODE = r"^\d\.\d{6}(\.[0-9A-Z.]+)?$"  # national code with an optional local suffix
+PROCEDURE_CODE = r"^(\d\.\d{6}(\.[0-9A-Z.]+)?|LOCAL:[0-9A-Z\-]+)$"  # national code with an optional local suffix
 RESULT_CODE = r"^(KQ\.[0-9A-Z]+\.\d{6}|LOCAL:[0-9A-Z.\-]+)$"
 TYPE_CODE = r"^(LOCAL:)?[0-9A-Z.\-]+$"
 
@@ -106,6 +106,12 @@ class Procedure(Coded):
     department: str
     components: tuple[ComponentGroup, ...] = Field(min_length=1)
     results: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _honest(self) -> Self:
+        if self.code.startswith(LOCAL) != self.local:
+            raise ValueError("LOCAL: codes and local: true go together")
+        return self
 
     def missing(self, type_codes: list[str]) -> list[ComponentGroup]:
         """The required groups that no paper fulfils (B3a). A paper fulfils one group only."""

@@ -1,0 +1,137 @@
+"""Sổ giao nhận bản giấy (QĐ 1333, Điều 11.4; LU04, LU05): where the paper is, and that it stays in a dispute.
+
+The paper moves with the data: counter → business unit → archive. In a complaint or dispute the paper has the highest
+evidential value, so it must be found, and neither it nor its record may be disposed of while the dispute is open.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import Session, col, select
+
+from blocks.errors import Remedy, SohoaError
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.incidents import close_incident, raise_incident
+from blocks.records.queries import get_document, get_dossier
+from blocks.records.tables import Custody, Dossier, Incident, now
+from tasks.shell import step
+
+DISPUTE = "DISPUTE"
+
+
+class Place(StrEnum):
+    COUNTER = "COUNTER"  # bộ phận một cửa
+    BUSINESS_UNIT = "BUSINESS_UNIT"  # phòng, bộ phận nghiệp vụ
+    ARCHIVE = "ARCHIVE"  # bộ phận lưu trữ
+
+
+WAY = list(Place)
+
+
+class CustodyOrder(SohoaError):
+    """The paper would skip a place, or go back (LU04)."""
+
+    code, rule = "CUSTODY_ORDER", "LU04"
+    message = "Hồ sơ giấy phải chuyển lần lượt: một cửa, phòng nghiệp vụ, lưu trữ; vui lòng ghi sổ đúng thứ tự."
+    remedy = Remedy.OFFICER
+
+
+class Locator(BaseModel):
+    """Where the paper of a dossier is; frozen: a dispute is open, nothing may be disposed of."""
+
+    dossier_id: UUID
+    place: Place | None
+    since: datetime | None
+    held_by: str
+    frozen: bool
+
+
+def hand_over_paper(
+    records: RecordsDatabase, dossier_id: UUID, place: Place, *, handed_by: str, received_by: str
+) -> bool:
+    """Write the custody log (LU04). False: the paper was there already. Raises CustodyOrder."""
+    with records.session() as session:
+        # The dossier's row orders two hand-overs at the same time.
+        session.exec(select(Dossier).where(col(Dossier.id) == dossier_id).with_for_update(key_share=True)).one()
+        return move_paper(session, dossier_id, place, handed_by=handed_by, received_by=received_by)
+
+
+def move_paper(session: Session, dossier_id: UUID, place: Place, *, handed_by: str, received_by: str) -> bool:
+    """The same in the caller's transaction."""
+    last = _last(session, dossier_id)
+    here = WAY.index(Place(last.place)) if last else -1
+    if here == WAY.index(place):
+        return False
+    if WAY.index(place) != here + 1:
+        raise CustodyOrder()
+    session.add(Custody(dossier_id=dossier_id, place=place.value, handed_by=handed_by, received_by=received_by))
+    details = {"place": place.value, "received_by": received_by}
+    audit(
+        session, actor=handed_by or received_by, action="custody", dossier_id=dossier_id, rule="LU04", details=details
+    )
+    session.flush()
+    return True
+
+
+def locate_paper(records: RecordsDatabase, dossier_id: UUID) -> Locator:
+    """Where the paper is now (LU05)."""
+    with records.session() as session:
+        get_dossier(session, dossier_id)
+        last = _last(session, dossier_id)
+        return Locator(
+            dossier_id=dossier_id,
+            place=Place(last.place) if last else None,
+            since=last.at if last else None,
+            held_by=last.received_by if last else "",
+            frozen=_dispute(session, dossier_id) is not None,
+        )
+
+
+def freeze_disposal(records: RecordsDatabase, dossier_id: UUID, actor: str) -> None:
+    """A complaint or dispute: nothing of the dossier may be disposed of until it ends (LU05). Idempotent."""
+    with records.session() as session:
+        get_dossier(session, dossier_id)
+        raise_incident(session, code=DISPUTE, dossier_id=dossier_id, rule="LU05", actor=actor)
+
+
+def release_disposal(records: RecordsDatabase, dossier_id: UUID, actor: str) -> bool:
+    """The dispute has ended. False: there was none."""
+    with records.session() as session:
+        dispute = _dispute(session, dossier_id)
+        return dispute is not None and close_incident(session, dispute, actor=actor)
+
+
+def may_dispose(records: RecordsDatabase, document_id: UUID, *, at: datetime | None = None) -> bool:
+    """Whether a stored record may be disposed of: its retention has ended and no dispute is open (LU05, LU06).
+
+    A record without an end of retention (for ever, unknown class) never may.
+    """
+    with records.session() as session:
+        document = get_document(session, document_id)
+        if document.retain_until is None or document.record_key is None:
+            return False
+        return document.retain_until < (at or now()) and _dispute(session, document.dossier_id) is None
+
+
+def _last(session: Session, dossier_id: UUID) -> Custody | None:
+    entries = session.exec(select(Custody).where(col(Custody.dossier_id) == dossier_id)).all()
+    # By place, not by time: one transaction may write two moves.
+    return max(entries, key=lambda entry: WAY.index(Place(entry.place)), default=None)
+
+
+def _dispute(session: Session, dossier_id: UUID) -> Incident | None:
+    query = select(Incident).where(
+        col(Incident.dossier_id) == dossier_id, col(Incident.code) == DISPUTE, col(Incident.closed_at).is_(None)
+    )
+    return session.exec(query).first()
+
+
+@step("Giao nhận hồ sơ giấy", rule="LU04")
+def hand_over(dossier_id: UUID, place: Place, handed_by: str, received_by: str) -> bool:
+    """Điều 11.4: the paper goes on with the data."""
+    return hand_over_paper(RecordsDatabase.get(), dossier_id, place, handed_by=handed_by, received_by=received_by)
