@@ -14,6 +14,7 @@ from pydantic import Field
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlmodel import Session
 
 from blocks.errors import Remedy, SohoaError
@@ -32,7 +33,10 @@ CONNECT_ARGS = {
 
 
 class RecordsUnavailable(SohoaError):
-    """The connection was refused or lost, or the server restarted; nothing of the transaction was kept for sure."""
+    """The connection was refused or lost, the server restarted, or a lock or a free connection was long in coming.
+
+    Unless it came at COMMIT, nothing of the transaction was kept; after it the answer is unknown: do it again.
+    """
 
     code, rule = "RECORDS_UNAVAILABLE", "CA08"
     message = "Cơ sở dữ liệu hồ sơ tạm thời không phản hồi; hệ thống sẽ tự thử lại, vui lòng chờ trong giây lát."
@@ -99,7 +103,7 @@ class RecordsDatabase(Block):
 def _outages() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, psycopg.OperationalError) as error:
+    except (OperationalError, PoolExhausted, psycopg.OperationalError) as error:
         raise RecordsUnavailable from error
     except DBAPIError as error:
         if error.connection_invalidated:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -28,6 +29,18 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 def downgrade(engine: Engine, revision: str) -> None:
     """Migrate down to `revision` ("base" = empty). Loses data: for tests and for a failed release only."""
     _run(engine, "downgrade", revision)
+
+
+def new_revision(engine: Engine, name: str) -> Path:
+    """Write the next migration from the difference between tables.py and the (migrated) database. For developers."""
+    config = configuration()
+    number = len(list(ScriptDirectory.from_config(config).walk_revisions())) + 1
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        made = command.revision(config, name, autogenerate=True, rev_id=f"r{number:04d}")
+    if made is None or isinstance(made, list):
+        raise RuntimeError("one revision was asked for")
+    return Path(made.path)
 
 
 def _run(engine: Engine, way: str, revision: str) -> None:

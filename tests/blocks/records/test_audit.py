@@ -295,7 +295,8 @@ def test_WH04_ids_counts_codes_and_hashes_are_welcome(db: RecordsDatabase) -> No
         "number": "352/QĐ-BHXH",
         "pages": [1, 2],
         "ok": True,
-        "share": 0.25,
+        "share": 0.9876543210,
+        "confidence": 1 / 3,
         "at": "2026-11-24T04:00:00+00:00",
     }
     with db.session() as session:
