@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from prefect import flow
-from tasks.ocr import read_pages
-from tasks.reuse import find_shared_data
 
 from blocks.errors import Problem
 from blocks.records.states import DossierState
@@ -31,11 +30,13 @@ from tasks.approvals import (
 from tasks.capture import capture
 from tasks.coding import assign_code
 from tasks.completeness import check_completeness
-from tasks.extraction import check_order, extract_fields
+from tasks.extraction import extract_fields
 from tasks.fragile import certify_copy, settle_leader_opinion, settle_unlisted
+from tasks.ocr import read_pages
 from tasks.progress import advance, announce, send_back
 from tasks.quarantine import isolate
 from tasks.reception import check_account, receive, refuse
+from tasks.reuse import find_shared_data
 from tasks.scope import decide_scope
 from tasks.signing import sign_by_agency, sign_captured
 from tasks.stages import (
@@ -64,6 +65,7 @@ class Case:
     counter_officer: str
     attempts: dict[UUID, int] = field(default_factory=dict)  # of the papers to digitise
     asked: dict[str, int] = field(default_factory=dict)
+    doubts: dict[UUID, list[Problem]] = field(default_factory=dict)  # what reading found odd, for the officer
 
 
 class CaseEnded(Exception):
@@ -139,35 +141,30 @@ def scope(case: Case) -> None:
     case.attempts = dict.fromkeys(captured, 1)
 
 
-def digitise(case: Case, open_papers: list[UUID]) -> None:
+def digitise(case: Case, papers: list[UUID]) -> None:
     """Điều 8, 9.1: sao chụp, kiểm tra, ký cá nhân, đọc, bóc tách; thành phần không đạt thì quét lại."""
-    while open_papers:
-        reports = [capture(document, case.attempts[document]) for document in open_papers]
-        checked = check_completeness(case.id, sum(case.attempts.values()))
-        failed = [d for d, r in zip(open_papers, reports, strict=True) if not r.ok]
-        problems = [problem for report in reports for problem in report.problems]
-        if not failed and not checked.ok:
-            problems, failed = checked.problems, open_papers
-        for document in open_papers:
-            if document not in failed and (misplaced := read(case, document)):
-                failed.append(document)
-                problems += misplaced
-        if failed:
-            rescan(case, failed, problems)
-        open_papers = failed
+    while papers:
+        reports = {document: capture(document, case.attempts[document]) for document in papers}
+        check_completeness(case.id, sum(case.attempts.values()))
+        for document in papers:
+            if reports[document].ok:
+                read(case, document)
+        papers = [document for document in papers if not reports[document].ok]
+        if papers:
+            rescan(case, papers, [problem for document in papers for problem in reports[document].problems])
 
 
-def read(case: Case, document: UUID) -> list[Problem]:
-    """Điều 8.1, 9.1: ký cá nhân trước, rồi đọc và bóc tách; giấy tờ mật bị cách ly. Returns wrong page orders."""
+def read(case: Case, document: UUID) -> None:
+    """Điều 8.1, 9.1: ký cá nhân trước, rồi đọc và bóc tách; giấy tờ mật bị cách ly (Điều 5.4)."""
     attempt = case.attempts[document]
     sign_captured(document, attempt)
     seen = read_pages(document, attempt)
     if seen.secrecy:
         isolate(document, seen.secrecy)
         del case.attempts[document]
-        return []
+        return
     extract_fields(document, attempt)
-    return check_order(document, attempt)
+    case.doubts[document] = seen.problems  # what was read is no proof: the officer judges (CA06)
 
 
 def rescan(case: Case, failed: list[UUID], problems: list[Problem]) -> None:
@@ -184,7 +181,8 @@ def verification(case: Case) -> None:
     """Bước 4a, Điều 9.3: viên chức giải quyết TTHC đối chiếu, xác nhận dữ liệu bóc tách."""
     advance(case.id, DossierState.THAM_DINH, "B4a")
     while case.attempts:
-        answer = pause(case, VERIFICATION, describe_verification)
+        doubts = [problem for found in case.doubts.values() for problem in found]
+        answer = pause(case, VERIFICATION, partial(describe_verification, doubts))
         if answer.decision is VerificationDecision.TRA_LAI:
             give_back(case, VERIFICATION, answer.officer)
         if answer.decision is VerificationDecision.DUYET:
@@ -209,7 +207,7 @@ def signing(case: Case) -> None:
         give_back(case, SIGNOFF, answer.officer)
     advance(case.id, DossierState.KY_CO_QUAN, "EX17", actor=answer.officer)
     for document in case.attempts:
-        sign_by_agency(document)
+        sign_by_agency(document, case.attempts[document])
 
 
 def archive(case: Case) -> None:

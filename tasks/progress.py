@@ -6,31 +6,23 @@ from uuid import UUID
 
 from prefect import get_client
 from prefect.context import TaskRunContext
-from sqlmodel import col, select
 
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document, move_dossier
 from blocks.records.queries import decision, documents, get_dossier
 from blocks.records.states import DocumentState, DossierState
-from blocks.records.tables import Custody
 from tasks.approvals import Verification
+from tasks.custody import Place, move_paper
 from tasks.shell import step
-
-# Where the paper goes when the dossier gets there (LU04).
-CUSTODY = {DossierState.DA_CHUYEN: "BUSINESS_UNIT"}
 
 
 def move_on(records: RecordsDatabase, dossier_id: UUID, target: DossierState, rule: str, actor: str) -> bool:
-    """Move a dossier, and its paper where the state says so. Returns False when it was there already."""
+    """Move a dossier; with DA_CHUYEN its paper goes to the business unit (LU04). False: it was there already."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         moved = move_dossier(session, dossier, target, actor=actor, rule=rule)
-        place = CUSTODY.get(target)
-        known = session.exec(
-            select(Custody).where(col(Custody.dossier_id) == dossier_id, col(Custody.place) == place)
-        ).first()
-        if place and known is None:
-            session.add(Custody(dossier_id=dossier_id, place=place, handed_by=dossier.captured_by))
+        if moved and target is DossierState.DA_CHUYEN:
+            move_paper(session, dossier_id, Place.BUSINESS_UNIT, handed_by=dossier.captured_by, received_by=actor)
         return moved
 
 

@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
+from blocks.errors import Problem
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
@@ -19,7 +20,7 @@ from blocks.records.queries import decision, documents, get_dossier
 from blocks.records.queries import fields as field_rows
 from blocks.records.states import DocumentState, FieldSource, OwnerKind
 from blocks.records.tables import Document, Dossier, FieldValue, now
-from tasks.approvals import Absence, Correction, Stage, Verification, VerificationDecision
+from tasks.approvals import Absence, Correction, Stage, Verification, VerificationDecision, as_markdown
 from tasks.extraction.fields import LABELS, REQUIRED
 from tasks.extraction.normalise import normalise_field
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
@@ -173,7 +174,7 @@ def _attest_absent(session: Session, document: Document, rows: dict[str, FieldVa
     session.add(row)
 
 
-def describe_verification(dossier_id: UUID) -> str:
+def describe_verification(doubts: list[Problem], dossier_id: UUID) -> str:
     """What the officer reads at the pause: counts and names of fields, never their values (WH04)."""
     catalog = Catalog.get()
     with RecordsDatabase.get().session() as session:
@@ -197,6 +198,8 @@ def describe_verification(dossier_id: UUID) -> str:
                 f"| {document.ordinal} | {kind} | {document.page_count or 0} | {len(have)} | "
                 f"{', '.join(low) or '–'} | {', '.join(empty) or '–'} |"
             )
+        if doubts:
+            lines += ["", "**Cần kiểm tra trên bản giấy:**", as_markdown(doubts)]
         return "\n".join(lines)
 
 
