@@ -43,7 +43,9 @@ def up(plan: Plan) -> None:
     finally:
         if command:
             command.close()
-    console.print(f"Prefect: {plan.prefect_url}  (sign in with PREFECT_API_AUTH_STRING of {plan.env_file})")
+    console.print(
+        f"Prefect: {plan.prefect_url}  (sign in with PREFECT_API_AUTH_STRING of {plan.env_file})", soft_wrap=True
+    )
 
 
 def down(plan: Plan) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.zygote import COMM
+
 MARK = "SOHOA_STACK_OF"  # in the environment of every process of a stack: the folder with its state
 FREE_BYTES = 500 << 20  # below this nothing is started: PostgreSQL and SeaweedFS fail badly on a full disk
 
@@ -162,16 +164,28 @@ def alive(pid: int) -> bool:
 
 def marked(home: Path) -> Iterator[int]:
     """Process ids of everything that a stack with this state folder started, ourselves left out."""
+    return (pid for pid, _, _ in _marked(home))
+
+
+def flow_runs(home: Path) -> Iterator[int]:
+    """Those of them that execute a flow run: forks of the warm worker by their name, others by their environment."""
+    for pid, name, variables in _marked(home):
+        if name.startswith(COMM) or any(entry.startswith(b"PREFECT__FLOW_RUN_ID=") for entry in variables):
+            yield pid
+
+
+def _marked(home: Path) -> Iterator[tuple[int, str, list[bytes]]]:
     needle = f"{MARK}={home}".encode()
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
         try:
             variables = Path("/proc", entry, "environ").read_bytes().split(b"\0")
+            name = Path("/proc", entry, "comm").read_text().strip()
         except OSError:
             continue
         if needle in variables and alive(int(entry)):
-            yield int(entry)
+            yield int(entry), name, variables
 
 
 def end_all(pids: Callable[[], list[int]], how: signal.Signals = signal.SIGTERM, timeout: float = 10) -> int:

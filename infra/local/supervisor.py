@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from infra.local.board import Board, take_lock
 from infra.local.parts import NEEDS, ONE_SHOT, STOP_ORDER, TITLES, Part, Parts
 from infra.local.plan import Plan
-from infra.local.process import StackError, end_all, marked
+from infra.local.process import StackError, end_all, flow_runs, marked
 
 BACK_OFF = (0.5, 1, 2, 5, 10, 30)  # seconds before the n-th restart in a row
 CALM = 60.0  # seconds of life after which a part counts as healthy again
@@ -24,7 +24,9 @@ CALM = 60.0  # seconds of life after which a part counts as healthy again
 
 def end_strays(plan: Plan) -> int:
     """End everything of this stack but ourselves and the command that called; servers last. Returns how many."""
-    count = end_all(lambda: list(marked(plan.home)), signal.SIGTERM, 15)
+    # Flow runs first, without notice: on SIGTERM they would report Crashed instead of going on at the next start.
+    count = end_all(lambda: list(flow_runs(plan.home)), signal.SIGKILL, 15)
+    count += end_all(lambda: list(marked(plan.home)), signal.SIGTERM, 15)
     return count + plan.seaweed().end_strays() + plan.postgres().end_strays()
 
 
@@ -136,24 +138,9 @@ class Supervisor:
             self._say(f"{name}: stopping")
             self.parts[name].stop()
             if name == "worker":  # flow runs that outlived it
-                servers = {p.process.pid for p in self.parts.values() if p.process}
-                end_all(lambda keep=servers: self._others(keep), signal.SIGTERM, 10)  # type: ignore[misc]
+                end_all(lambda: list(flow_runs(self.plan.home)), signal.SIGKILL, 10)
             self.board.part(name, "stopped")
         end_strays(self.plan)
 
-    def _others(self, servers: set[int]) -> list[int]:
-        """Marked processes that are neither a server nor a child of one."""
-        return [pid for pid in marked(self.plan.home) if not servers & {pid, session_of(pid)}]
-
     def _say(self, text: str) -> None:
         print(datetime.now(UTC).isoformat(timespec="seconds"), text, file=sys.stderr, flush=True)
-
-
-def session_of(pid: int) -> int:
-    """Id of the process's session: its server's pid, since every part leads its own session. 0 when it is gone."""
-    import os
-
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return 0

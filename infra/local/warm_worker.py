@@ -1,0 +1,296 @@
+"""Work pool type ``warm-process``: Prefect's process worker, but flow runs are forked from a warm process.
+
+A stock process worker starts a new Python for each flow run and imports everything again (10-20 s here). All else is
+Prefect's own: each run is its own process with its pid as infrastructure id, cancelling kills it, a non-zero exit is
+reported as Crashed. Two additions: runs that a dead worker of the same name left behind are scheduled again
+(finished tasks come back from the cache), and a worker that is told to stop leaves its runs in that state, too.
+
+Registered by the entry point ``prefect.collections``: ``prefect worker start --type warm-process --pool NAME``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import anyio
+import anyio.abc
+from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import load_flow_from_flow_run
+from prefect.runner._flow_run_executor import FlowRunExecutorContext
+from prefect.runner._process_manager import ProcessHandle
+from prefect.settings import get_current_settings
+from prefect.states import Scheduled
+from prefect.utilities.processutils import sanitize_subprocess_env
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
+
+from infra.local.zygote import COMM
+
+ROOT = Path(__file__).resolve().parents[2]
+PRELOAD = (
+    "prefect.main prefect.flow_engine prefect.task_engine prefect.engine prefect.deployments.steps.pull "
+    "prefect.workers.process prefect.input.run_input prefect.runner.storage prefect.server.schemas.core "
+    "numpy cv2 PIL.Image scipy.ndimage pymupdf pikepdf img2pdf segno fontTools.ttLib "
+    "pyhanko.sign pyhanko.sign.signers pyhanko.sign.validation pyhanko.sign.timestamps pyhanko.stamp "
+    "pyhanko_certvalidator sqlmodel sqlalchemy.dialects.postgresql.psycopg psycopg alembic boto3 botocore.session "
+    "botocore.httpsession s3transfer.manager httpx yaml rapidfuzz pydantic_settings great_expectations paddleocr"
+)  # the environment variable SOHOA_PRELOAD replaces this list
+SECONDS_BETWEEN_RECOVERIES = 60.0
+UNCLAIMED = timedelta(minutes=2)  # a run that is Pending that long without a worker was dropped by a dying one
+MOST_STARTS = 10  # a run that was lost so often is left for people to look at
+
+
+@dataclass
+class Child:
+    """A forked flow run. `returncode` like subprocess's: None while it runs, negative = signal."""
+
+    pid: int
+    returncode: int | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end(self, returncode: int) -> None:
+        self.returncode = returncode
+        self.ended.set()
+
+
+class WarmProcess:
+    """The worker's end of the zygote; starts it again when it has died."""
+
+    def __init__(self, modules: list[str]) -> None:
+        self.modules = modules
+        self.process: subprocess.Popen[bytes] | None = None
+        self.children: dict[int, Child] = {}
+        self.waiting: dict[int, asyncio.Future[Child]] = {}
+        self.numbers = count()
+        self.starting = asyncio.Lock()
+        self.ready: dict[str, Any] = {}
+
+    async def start(self) -> None:
+        """Start it unless it runs; returns when it is warm."""
+        async with self.starting:
+            if self.process is not None and self.process.poll() is None:
+                return
+            ours, theirs = socket.socketpair()
+            with theirs:
+                environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "infra.local.zygote", str(theirs.fileno()), *self.modules],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    cwd=ROOT,
+                    env=environment,
+                    start_new_session=True,
+                )
+            self.reader, self.writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
+            line = await self.reader.readline()
+            if not line:
+                raise RuntimeError(f"the warm process ended while starting ({self.process.wait()})")
+
+            self.ready = json.loads(line)
+            self.listening = asyncio.create_task(self._listen(self.reader))
+
+    async def fork(self, env: dict[str, str], cwd: Path, name: str) -> Child:
+        """One more child with exactly this environment and working folder."""
+
+        await self.start()
+        number = next(self.numbers)
+        answer: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
+        self.waiting[number] = answer
+        order = {"id": number, "env": env, "cwd": str(cwd), "name": name}
+        self.writer.write(json.dumps(order).encode() + b"\n")
+        await self.writer.drain()
+        return await asyncio.wait_for(answer, 30)
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+
+        while line := await reader.readline():
+            message = json.loads(line)
+            if "id" in message:
+                child = self.children[message["pid"]] = Child(message["pid"])
+                if not (answer := self.waiting.pop(message["id"])).done():
+                    answer.set_result(child)
+            elif child_or_none := self.children.pop(message["pid"], None):
+                child_or_none.end(message["exit"])
+        # The zygote is gone. Its children go on; their exit status is lost, their end is not.
+        for answer in self.waiting.values():
+            if not answer.done():
+                answer.set_exception(RuntimeError("the warm process ended"))
+        self.waiting.clear()
+        orphans, self.children = list(self.children.values()), {}
+        await asyncio.gather(*(self._watch(child) for child in orphans))
+
+    async def _watch(self, child: Child) -> None:
+        while Path(f"/proc/{child.pid}").exists():
+            await asyncio.sleep(0.5)
+        child.end(0)  # the engine has reported the run's state, or the next recovery finds it lost
+
+    def close(self) -> None:
+        """End the zygote (its end of the socket closes); children are the worker's business."""
+        if self.process is not None and self.process.poll() is None:
+            self.writer.close()
+            self.process.terminate()
+            self.process.wait(10)
+
+
+class ForkStarter:
+    """A `ProcessStarter` of Prefect's executor: like EngineCommandStarter, with a fork instead of a command."""
+
+    def __init__(
+        self, warm: WarmProcess, context: FlowRunExecutorContext, configuration: ProcessJobConfiguration, cwd: Path
+    ):
+        self.warm, self.context, self.configuration, self.cwd = warm, context, configuration, cwd
+
+    async def start(
+        self, flow_run: FlowRun, task_status: anyio.abc.TaskStatus[ProcessHandle] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Fork, tell the handle, wait for the end. When the worker stops, the run is killed and stays Running."""
+        child = await self.warm.fork(self._environment(flow_run), self.cwd, run_name(flow_run.id))
+        task_status.started(ProcessHandle(child))  # type: ignore[arg-type]  # has pid and returncode, as it asks for
+        try:
+            await child.ended.wait()
+        finally:
+            if child.returncode is None:
+                # Not SIGTERM: the engine would report Crashed, and the dossier would not go on at the next start.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
+
+    def _environment(self, flow_run: FlowRun) -> dict[str, str]:
+        """In the order of EngineCommandStarter: worker, job, settings, run."""
+        environment: dict[str, str | None] = {**os.environ, **self.configuration.env}
+        environment |= get_current_settings().to_environment_variables(exclude_unset=True)
+        environment |= {
+            "PREFECT__FLOW_RUN_ID": str(flow_run.id),
+            "PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS": "false",
+        }
+        with contextlib.suppress(RuntimeError):  # no control channel: cancelling kills without notice
+            port, token = self.context.control_channel.register(flow_run.id)
+            environment |= {"PREFECT__CONTROL_PORT": str(port), "PREFECT__CONTROL_TOKEN": token}
+        return sanitize_subprocess_env(environment)
+
+
+class WarmProcessWorker(ProcessWorker):
+    """See the module. Its work pools take the same job variables as those of type ``process``."""
+
+    type = "warm-process"
+    _display_name = "Warm process"
+    _description = "Execute flow runs as processes forked from one that has imported the heavy packages already."
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.mine: set[UUID] = set()  # runs that this process takes care of
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: ProcessJobConfiguration,
+        task_status: anyio.abc.TaskStatus[int] | None = None,
+    ) -> ProcessWorkerResult:
+        """Run to its end. A configured command is run as Prefect does it, cold."""
+        if configuration._command_configured:
+            return await super().run(flow_run, configuration, task_status)
+        self.mine.add(flow_run.id)
+        try:
+            starter = ForkStarter(self.warm, self.executors, configuration, Path(configuration.working_dir or ROOT))
+            executor = self.executors.create_executor(
+                flow_run, starter, resolve_flow=load_flow_from_flow_run, propose_submitting=False
+            )
+            async with anyio.create_task_group() as group:
+                results: list[Any] = []
+
+                async def execute(*, task_status: anyio.abc.TaskStatus[ProcessHandle]) -> None:
+                    results.append(await executor.submit(task_status=task_status))
+
+                handle = await group.start(execute)
+                if task_status is not None:
+                    task_status.started(handle.pid)
+            result = results[0]
+        finally:
+            self.mine.discard(flow_run.id)
+        if result is None or result.status_code is None:
+            raise RuntimeError("Failed to start flow run process.")
+        return ProcessWorkerResult(status_code=result.status_code, identifier=str(handle.pid))
+
+    async def setup(self) -> None:
+        # Warm first: the first heartbeat then says that runs start at once.
+        self.warm = WarmProcess(os.environ.get("SOHOA_PRELOAD", PRELOAD).split())
+        self._exit_stack.callback(self.warm.close)
+        await self.warm.start()
+        self._logger.info("Warm after %(ready)s s, %(threads)s thread(s)", self.warm.ready)
+        await super().setup()
+        self.executors = await self._exit_stack.enter_async_context(FlowRunExecutorContext())
+        await self._exit_stack.enter_async_context(self._recovery())
+
+    # -- runs that were lost ------------------------------------------------------------------------------------
+    @contextlib.asynccontextmanager
+    async def _recovery(self) -> AsyncIterator[None]:
+        async def often() -> None:
+            while True:
+                try:
+                    await self.recover()
+                except Exception:
+                    self._logger.warning("Lost runs could not be looked up; trying again", exc_info=True)
+                await anyio.sleep(SECONDS_BETWEEN_RECOVERIES)
+
+        task = asyncio.create_task(often())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def recover(self) -> int:
+        """Schedule again what a dead worker of our name was running and what no longer runs. Returns how many."""
+        states: Any = {"type": {"any_": ["RUNNING", "PENDING"]}}
+        runs = await self.client.read_flow_runs(
+            flow_run_filter=FlowRunFilter.model_validate({"state": states}),
+            work_pool_filter=WorkPoolFilter.model_validate({"name": {"any_": [self._work_pool_name]}}),
+            limit=200,
+        )
+        lost = [run for run in runs if self._is_lost(run)]
+        for run in lost:
+            again: State[Any] = Scheduled(
+                name="Rescheduled", message="The process that ran it is gone; it goes on where it was."
+            )
+            await self.client.set_flow_run_state(run.id, again, force=True)
+            self._logger.warning("Flow run '%s' was lost and is scheduled again", run.id)
+        return len(lost)
+
+    def _is_lost(self, run: FlowRun) -> bool:
+        if run.id in self.mine or run.id in self._submitting_flow_run_ids or run.run_count > MOST_STARTS:
+            return False
+        owner = run.labels.get("prefect.worker.name")
+        if owner is None:
+            since = run.state.timestamp if run.state else None
+            return since is not None and datetime.now(UTC) - since > UNCLAIMED
+        return owner == self.name and not is_running(run)
+
+
+def run_name(flow_run_id: UUID) -> str:
+    """Process name of a flow run, at most 15 characters."""
+    return f"{COMM}{flow_run_id.hex[:12]}"
+
+
+def is_running(run: FlowRun) -> bool:
+    """Does the process live that Prefect knows for this run, and is it really this run's?"""
+    if not run.infrastructure_pid or not run.infrastructure_pid.isdigit():
+        return False
+    process = Path("/proc", run.infrastructure_pid)
+    try:
+        if process.joinpath("comm").read_text().strip() == run_name(run.id):
+            return process.joinpath("stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return f"PREFECT__FLOW_RUN_ID={run.id}".encode() in process.joinpath("environ").read_bytes().split(b"\0")
+    except OSError:
+        return False

@@ -1,0 +1,173 @@
+"""A warm process that flow runs are forked from: ``python -m infra.local.zygote FD MODULE…``.
+
+It imports the heavy third-party packages once, opens no connection, starts no thread, and forks one child a flow run:
+10 s of imports become milliseconds, the memory is shared. Modules of the project itself are never imported here, so an
+edited flow or task takes effect at the next run.
+
+Talk over the socket FD, one JSON object a line. In: ``{"id", "env", "cwd", "name"}`` = fork. Out: ``{"ready": seconds,
+"threads": n}`` once, then ``{"id", "pid"}`` per fork and ``{"pid", "exit"}`` per end (negative = signal). When the
+worker goes away we go; children go on, as those of Prefect's own process worker do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from typing import Any
+from uuid import UUID
+
+# PyMuPDF's layout analysis, which nothing here uses, opens onnxruntime sessions with threads while it is imported.
+NEVER = ("pymupdf.layout", "pymupdf4llm")
+COMM = "fr-"  # start of the process name of a flow run, followed by the first digits of its id
+_PR_SET_NAME = 15
+
+
+def preload(names: list[str]) -> None:
+    """Import what can be imported; a missing package only makes runs slower."""
+    sys.modules.update(dict.fromkeys(NEVER))  # type: ignore[arg-type]  # None: importing it raises ImportError
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a broken optional package must not stop the worker
+            print(f"zygote: {name} not preloaded: {type(error).__name__}", file=sys.stderr, flush=True)
+    if threads() > 1:
+        print("zygote: a preloaded module started threads; forks may hang", file=sys.stderr, flush=True)
+    gc.collect()
+    gc.freeze()  # keeps the shared pages shared
+
+
+def threads() -> int:
+    """Threads of this process; forking is sound with exactly one."""
+    return len(os.listdir("/proc/self/task"))
+
+
+class Zygote:
+    """The loop. `serve` returns None at the end of the parent, and the order in each child."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.buffer = b""
+        self.children: set[int] = set()
+        self.wake_in, self.wake_out = socket.socketpair()
+        for end in (self.wake_in, self.wake_out):
+            end.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.set_wakeup_fd(self.wake_out.fileno(), warn_on_full_buffer=False)
+
+    def serve(self) -> dict[str, Any] | None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.channel, selectors.EVENT_READ)
+            selector.register(self.wake_in, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    if key.fileobj is self.wake_in:
+                        self._reap()
+                        continue
+                    data = self.channel.recv(1 << 16)
+                    if not data:
+                        return None
+                    *lines, self.buffer = (self.buffer + data).split(b"\n")
+                    for line in lines:
+                        if (order := self._fork(json.loads(line))) is not None:
+                            return order
+
+    def _fork(self, order: dict[str, Any]) -> dict[str, Any] | None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            self._leave()
+            return order
+        self.children.add(pid)
+        self._tell({"id": order["id"], "pid": pid})
+        return None
+
+    def _leave(self) -> None:
+        """In the child: nothing of the zygote remains."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for end in (self.channel, self.wake_in, self.wake_out):
+            end.close()
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self.wake_in.recv(1024):
+                pass
+        for pid in list(self.children):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                self.children.discard(pid)
+                self._tell({"pid": pid, "exit": os.waitstatus_to_exitcode(status)})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self.channel.sendall(json.dumps(message).encode() + b"\n")
+
+
+def become(order: dict[str, Any]) -> None:
+    """Turn a fresh fork into the process that Prefect would have started: environment, folder, name, settings."""
+    os.environ.clear()
+    os.environ.update(order["env"])
+    os.chdir(order["cwd"])
+    sys.path[0] = order["cwd"]
+    sys.argv = ["prefect.engine"]
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, order["name"].encode()[:15], 0, 0, 0)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed()  # else every run draws the same numbers
+    import prefect.context
+    from prefect.logging.configuration import setup_logging
+
+    prefect.context.refresh_global_settings_context()
+    setup_logging()
+
+
+def run_flow() -> None:
+    """What ``python -m prefect.engine`` does (prefect 3.8.8), with its exit statuses."""
+    from prefect._internal.control_listener import configure_from_env
+    from prefect._internal.metrics import RunMetrics
+    from prefect.engine import _drive_run_flow_result, handle_engine_signals
+    from prefect.flow_engine import load_flow, load_flow_run
+    from prefect.flow_engine import run_flow as run
+    from prefect.logging.loggers import flow_run_logger
+
+    flow_run_id = UUID(os.environ["PREFECT__FLOW_RUN_ID"])
+    configure_from_env()
+    with handle_engine_signals(flow_run_id):
+        flow_run = load_flow_run(flow_run_id=flow_run_id)
+        logger = flow_run_logger(flow_run=flow_run)
+        try:
+            flow = load_flow(flow_run)
+        except Exception:
+            logger.error("Unexpected exception encountered when trying to load flow", exc_info=True)
+            raise
+        with RunMetrics(flow_run, flow):
+            _drive_run_flow_result(flow, run(flow, flow_run=flow_run, error_logger=logger))  # type: ignore[arg-type]  # as prefect.engine does
+
+
+def main() -> None:
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.set_inheritable(False)
+    began = time.monotonic()
+    preload(sys.argv[2:])
+    zygote = Zygote(channel)
+    zygote._tell({"ready": round(time.monotonic() - began, 2), "threads": threads()})
+    order = zygote.serve()
+    if order is not None:
+        become(order)
+        run_flow()
+
+
+if __name__ == "__main__":
+    main()
