@@ -76,7 +76,8 @@ def aligned(one: View, other: View) -> View | None:
         warp[:, 2] *= scale
         try:
             criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-5)
-            _, found = cv2.findTransformECC(a, b, warp, cv2.MOTION_EUCLIDEAN, criteria, None, 3)
+            mask = np.ones(b.shape, np.uint8)
+            _, found = cv2.findTransformECC(a, b, warp, cv2.MOTION_EUCLIDEAN, criteria, mask, 3)
         except cv2.error:
             return None
         warp = np.asarray(found, dtype=np.float32)
@@ -109,8 +110,8 @@ def unmatched(one: Array, other: Array, where: Array | None = None) -> float:
 def worst_tile(one: View, other: View) -> float:
     """Correlation of the inked tile that is found again worst; 1.0 for no ink at all. Both views are aligned."""
     grey = [cv2.GaussianBlur(view.colour.min(axis=2), (3, 3), 0.8) for view in (one, other)]
-    counts = cv2.boxFilter(one.ink.astype(np.float32), -1, (TILE, TILE), anchor=(0, 0), normalize=False)
-    counts += cv2.boxFilter(other.ink.astype(np.float32), -1, (TILE, TILE), anchor=(0, 0), normalize=False)
+    both = one.ink.astype(np.float32) + other.ink
+    counts = cv2.boxFilter(both, -1, (TILE, TILE), anchor=(0, 0), normalize=False)
     worst = 1.0
     edge = TILE  # 5 mm: the border moves with the paper
     for y in range(edge, one.ink.shape[0] - 2 * edge, TILE // 2):
@@ -158,7 +159,7 @@ def check_note_pair(with_note: View, clean: View) -> NoteCheck:
     region, area = _note_region(with_note.colour, over.colour)
     outside = (1 - region).astype(np.uint8)
     share = unmatched(with_note.ink, over.ink, outside)
-    facts = {"area_mm2": round(area, 1), "unmatched": round(share, 3)}
+    facts: dict[str, Any] = {"area_mm2": round(area, 1), "unmatched": round(share, 3)}
     if share > PAIR_UNMATCHED:
         return NoteCheck(False, "DIFFERENT_PAGES", **facts)
     if area < NOTE_MIN_MM2:

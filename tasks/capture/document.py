@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -152,7 +153,7 @@ def _read_file(records: RecordsDatabase, objects: ObjectStore, job: _Job, scan: 
 def _incident(records: RecordsDatabase, document: Document, scan: Scan) -> None:
     with records.session() as session:
         details = {"attempt": scan.attempt, "file": scan.ordinal}
-        ids = {"dossier_id": document.dossier_id, "document_id": document.id}
+        ids: dict[str, Any] = {"dossier_id": document.dossier_id, "document_id": document.id}
         session.add(Incident(**ids, code=IntegrityError.code, rule="CA08", details=details))
         audit(session, actor="system", action="incident", rule="CA08", details=details, **ids)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from blocks.errors import Problem
 from blocks.ocr.types import Line, PageText
@@ -97,7 +98,7 @@ def _check_run(run: Sequence[PrintedNumber | None], offset: int) -> list[Problem
 
 def _order(read: Sequence[tuple[int, PrintedNumber]], offset: int) -> list[Problem]:
     problems = []
-    for (before, one), (position, other) in zip(read, read[1:], strict=False):
+    for (before, one), (position, other) in pairwise(read):
         if other.number == one.number:
             problems.append(errors.PagesDuplicate(other=before + offset).problem(page=position + offset))
         elif other.number < one.number and _believable(read, one.number, other.number):

@@ -39,9 +39,10 @@ A4_MM = (210.0, 297.0)
 class PageQuality(BaseModel):
     """What was measured on one page; kept with the page so that a threshold can be judged later.
 
-    ink_mm2: ink inside the border; haze: share of the page that is darker than paper without being ink; skew: degrees, positive clockwise, None unknown; edge_mm: width of letter edges,
-    None unknown; cut_letters, cut_rules: letters and table lines at the worst border; cut_paper: A4 with a part
-    missing; width_mm, height_mm: size of the paper by the scanner profile.
+    width_mm, height_mm: size of the paper by the scanner profile; ink_mm2: ink inside the border; haze: share of the
+    page that is darker than paper without being ink; skew: degrees, positive clockwise, None unknown; edge_mm: width
+    of letter edges, None unknown; cut_letters, cut_rules: letters and table lines at the worst border; cut_paper: A4
+    with a part missing.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -116,7 +117,7 @@ def ink_mask(grey: Grey, dpi: float) -> tuple[Mask, npt.NDArray[np.float32]]:
     bright = cv2.dilate(small, np.ones((13, 13), np.uint8))
     bright = cv2.erode(bright, np.ones((7, 7), np.uint8))
     back = cv2.resize(cv2.blur(bright, (9, 9)), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    flat = grey.astype(np.float32) / np.maximum(back, 32).astype(np.float32)
+    flat = np.divide(grey, np.maximum(back, 32), dtype=np.float32)
     return (cv2.GaussianBlur(flat, (3, 3), 0) < 0.68).astype(np.uint8), flat
 
 
@@ -166,10 +167,10 @@ def _best_angle(xs: npt.NDArray[Any], ys: npt.NDArray[Any]) -> tuple[float, floa
         return float(((counts[1:] - counts[:-1]) ** 2).sum())
 
     coarse = np.arange(-SKEW_RANGE, SKEW_RANGE + 0.01, 0.4)
-    scores = np.array([sharpness(a) for a in coarse])
+    scores = np.array([sharpness(float(a)) for a in coarse])
     best = float(coarse[int(scores.argmax())])
     fine = np.arange(best - 0.4, best + 0.41, 0.1)
-    sharp = [sharpness(a) for a in fine]
+    sharp = [sharpness(float(a)) for a in fine]
     middling = float(np.median(scores))
     if middling <= 0:
         return None
