@@ -55,29 +55,49 @@ def estimate_skew(gray: Image) -> float:
     near = np.arange(start - 1.5, start + 1.51, 0.5)
     best = max(map(float, near), key=lambda a: _sharpness(fine, a))
     last = np.arange(best - 0.4, best + 0.41, 0.1)
-    return round(max(map(float, last), key=lambda a: _sharpness(fine, a)), 2)
+    level: float = max(map(float, last), key=lambda a: _sharpness(fine, a))
+    return round(level, 2)
+
+
+def back_matrix(width: int, height: int, rotation: int, skew: float) -> NDArray[np.float64]:
+    """2x3 matrix that takes points of the upright page to the stored image of `width` x `height` pixels."""
+    quarter = {
+        0: ((1, 0, 0), (0, 1, 0)),
+        90: ((0, 1, 0), (-1, 0, height)),
+        180: ((-1, 0, width), (0, -1, height)),
+        270: ((0, -1, width), (1, 0, 0)),
+    }
+    back = np.array(quarter[rotation], dtype=np.float64)
+    if not skew:
+        return back
+    tw, th = (height, width) if rotation in (90, 270) else (width, height)
+    inverse = np.asarray(cv2.invertAffineTransform(_level_matrix(tw, th, skew)), dtype=np.float64)
+    return np.hstack([back[:, :2] @ inverse[:, :2], (back[:, :2] @ inverse[:, 2] + back[:, 2])[:, None]])
+
+
+def _level_matrix(width: int, height: int, skew: float) -> NDArray[np.float64]:
+    return np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), skew, 1.0), dtype=np.float64)
+
+
+def to_upright(points: Points, width: int, height: int, rotation: int, skew: float) -> Points:
+    """Points (N, 2) of the stored image as points of the upright page."""
+    forward = cv2.invertAffineTransform(back_matrix(width, height, rotation, skew))
+    return np.asarray(points @ forward[:, :2].T + forward[:, 2], dtype=np.float64)
 
 
 def upright(image: Image, rotation: int, skew: float | None = None) -> Upright:
     """Turn by `rotation` degrees clockwise, then straighten (skew None: estimate it)."""
-    h, w = image.shape[:2]
+    height, width = image.shape[:2]
     turned = np.ascontiguousarray(np.rot90(image, -(rotation // 90)))
-    quarter = {
-        0: ((1, 0, 0), (0, 1, 0)),
-        90: ((0, 1, 0), (-1, 0, h)),
-        180: ((-1, 0, w), (0, -1, h)),
-        270: ((0, -1, w), (1, 0, 0)),
-    }
-    back = np.array(quarter[rotation], dtype=np.float64)
     angle = estimate_skew(grey(turned)) if skew is None else skew
     if abs(angle) < SKEW_MIN:
-        return Upright(turned, rotation, 0.0, back)
+        return Upright(turned, rotation, 0.0, back_matrix(width, height, rotation, 0.0))
     th, tw = turned.shape[:2]
-    matrix = cv2.getRotationMatrix2D((tw / 2, th / 2), angle, 1.0)
-    level = cv2.warpAffine(turned, matrix, (tw, th), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    inverse = np.asarray(cv2.invertAffineTransform(matrix), dtype=np.float64)
-    whole = np.hstack([back[:, :2] @ inverse[:, :2], (back[:, :2] @ inverse[:, 2] + back[:, 2])[:, None]])
-    return Upright(np.asarray(level, dtype=np.uint8), rotation, angle, whole)
+    level = cv2.warpAffine(
+        turned, _level_matrix(tw, th, angle), (tw, th), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    back = back_matrix(width, height, rotation, angle)
+    return Upright(np.asarray(level, dtype=np.uint8), rotation, angle, back)
 
 
 def grey(image: Image) -> Image:

@@ -69,9 +69,7 @@ def reading_order(boxes: Sequence[Box], texts: Sequence[str], width: float, heig
     return [i for part in parts for i in _by_rows(part, boxes)]
 
 
-def head_columns(
-    boxes: Sequence[Box], texts: Sequence[str], width: float, height: float
-) -> tuple[float, float] | None:
+def head_columns(boxes: Sequence[Box], texts: Sequence[str], width: float, height: float) -> tuple[float, float] | None:
     """(x of the gutter, y where the two-column head ends); None without a national title, or when it is centred."""
     titles = [
         i for i, t in enumerate(texts) if boxes[i][1] < 0.4 * height and fuzz.ratio(plain(t), NATIONAL_TITLE) >= 75

@@ -41,7 +41,12 @@ def cross_check(fields: dict[str, Extracted]) -> dict[str, Extracted]:
     days = _value(result, "special.leave_days")
     start, end = _value(result, "special.leave_from"), _value(result, "special.leave_to")
     if days and start and end:
-        _weigh(result, ("special.leave_days", "special.leave_from", "special.leave_to"), _span(start, end) == int(days), "days")
+        _weigh(
+            result,
+            ("special.leave_days", "special.leave_from", "special.leave_to"),
+            _span(start, end) == int(days),
+            "days",
+        )
     return result
 
 

@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
+from tasks.extraction.letters import fold
+
 _GAP = r"[\s.:,…_]*"
-_WORDS = re.compile(
-    rf"ng[àaáăâ]y{_GAP}(?:\(day\))?{_GAP}(?P<d>\d\s?\d?){_GAP}"
-    rf"th[áaàâ]ng{_GAP}(?:\(month\))?{_GAP}(?P<m>\d\s?\d?){_GAP}"
-    rf"n[ăaâàáãä]m{_GAP}(?:\(year\))?{_GAP}(?P<y>\d\s?\d\s?\d\s?\d)(?!\d)",
-    re.IGNORECASE,
+_WORDS = re.compile(  # in text without marks: OCR confuses them most
+    rf"NGAY{_GAP}(?:\(DAY\))?{_GAP}(?P<d>\d\s?\d?){_GAP}"
+    rf"THANG{_GAP}(?:\(MONTH\))?{_GAP}(?P<m>\d\s?\d?){_GAP}"
+    rf"NAM{_GAP}(?:\(YEAR\))?{_GAP}(?P<y>\d\s?\d\s?\d\s?\d)(?!\d)"
 )
 _NUMBERS = re.compile(r"(?<![\d/])(?P<d>\d{1,2})\s?[/.\-]\s?(?P<m>\d{1,2})\s?[/.\-]\s?(?P<y>\d{4})(?![\d/])")
 _ISO = re.compile(r"(?<!\d)(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})(?!\d)")
@@ -28,13 +29,16 @@ class FoundDate:
 def find_dates(text: str) -> list[FoundDate]:
     """Every complete date in a line, in the order printed: `ngày 5 tháng 4 năm 2020`, `05/04/2020`, `5-4-2020`."""
     found: list[FoundDate] = []
+    folded = fold(text)
     for pattern in (_WORDS, _NUMBERS, _ISO):
-        for match in pattern.finditer(text):
+        for match in pattern.finditer(folded):
             day, month, year = (int(re.sub(r"\s", "", match[g])) for g in "dmy")
             if any(match.start() < f.end and f.start < match.end() for f in found) or not 1880 <= year <= 2100:
                 continue
             try:
-                found.append(FoundDate(date(year, month, day), match.group(0), match.start(), match.end()))
+                found.append(
+                    FoundDate(date(year, month, day), text[match.start() : match.end()], match.start(), match.end())
+                )
             except ValueError:
                 continue
     return sorted(found, key=lambda f: f.start)

@@ -7,7 +7,7 @@ date with a blank is missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from rapidfuzz import fuzz
@@ -15,7 +15,8 @@ from rapidfuzz import fuzz
 from tasks.extraction.dates import find_dates
 from tasks.extraction.found import Found, from_spans, whole
 from tasks.extraction.labels import squeeze
-from tasks.extraction.layout import BODY, LEFT, RIGHT, Page, Row, fold
+from tasks.extraction.layout import BODY, LEFT, RIGHT, Page, Row
+from tasks.extraction.letters import fold
 from tasks.extraction.normalise import number_symbol
 from tasks.extraction.words import AGENCY_HEADS, NOT_ISSUER, SIGNING_FORMS
 
@@ -119,22 +120,28 @@ def find_place_date(pages: Sequence[Page], where: str = "head") -> list[Found]:
 def title_row(pages: Sequence[Page], titles: Sequence[str]) -> tuple[list[Row], str, float] | None:
     """Rows of the type's name, which of `titles` it is, and how alike they are (0..1)."""
     best: tuple[list[Row], str, float] | None = None
-    for page in pages[:1]:
-        rows = [r for r in page.rows if r.column == BODY or r.red or not page.head_end]
-        rows = [r for r in rows if r.box[1] < 0.55 * page.height]
-        for i, row in enumerate(rows):
-            for part in (rows[i : i + n] for n in (1, 2, 3) if i + n <= len(rows)):
-                if part[-1].box[1] - row.box[3] > 4 * row.height:
-                    continue
-                text = " ".join(r.text for r in part)
-                letters = [c for c in text if c.isalpha()]
-                if len(letters) < 3 or sum(c.isupper() for c in letters) < 0.75 * len(letters):
-                    continue
-                for title in titles:
-                    alike = _ratio(text, title)
-                    if alike >= 0.82 and (best is None or alike > best[2] + 0.005):
-                        best = (list(part), title, alike)
+    for part in _title_candidates(pages[0]) if pages else ():
+        text = " ".join(row.text for row in part)
+        letters = [c for c in text if c.isalpha()]
+        if len(letters) < 3 or sum(c.isupper() for c in letters) < 0.75 * len(letters):
+            continue
+        for title in titles:
+            alike = _ratio(text, title)
+            if alike >= 0.82 and (best is None or alike > best[2] + 0.005):
+                best = (part, title, alike)
     return best
+
+
+def _title_candidates(page: Page) -> Iterator[list[Row]]:
+    """One to three rows that follow each other in one column, and the single lines of rows."""
+    for column in (BODY, RIGHT, LEFT):
+        rows = [row for row in page.column(column) if row.box[1] < 0.55 * page.height]
+        for i, row in enumerate(rows):
+            yield from ([cell] for cell in row.cells)
+            for count in (1, 2, 3):
+                part = rows[i : i + count]
+                if len(part) == count and part[-1].box[1] - row.box[3] < 4 * row.height:
+                    yield part
 
 
 def find_title(pages: Sequence[Page], titles: Sequence[str]) -> list[Found]:
@@ -194,7 +201,7 @@ def _centred_below(page: Page, title: Row) -> list[Row]:
         pitch = median(r.height for r in (previous, row))
         full = row.box[0] < margin + 0.01 * page.width and row.box[2] > right - 0.02 * page.width
         too_far = gap > (1.6 if taken else 2.2) * pitch
-        if too_far or off > 0.025 * page.width or _BODY_START.match(row.folded) or _heading(row) or full and taken:
+        if too_far or off > 0.025 * page.width or _BODY_START.match(row.folded) or _heading(row) or (full and taken):
             break
         taken.append(row)
         previous = row

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from rapidfuzz import fuzz
 
-from tasks.extraction.layout import Row, fold
+from tasks.extraction.layout import Row
+from tasks.extraction.letters import fold
 
 FUZZY_FROM = 8  # letters: shorter labels must match letter by letter (marks aside)
 FUZZY_SCORE = 86.0
@@ -39,7 +40,7 @@ def squeeze(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def find_labels(row: Row, labels: Iterable[str]) -> list[Hit]:
-    """The labels that stand in the row, left to right. Of two that overlap, the one before a colon stays, or the longer."""
+    """The labels in the row, left to right. Of two that overlap, the one before a colon stays, else the longer."""
     hits = [hit for label in labels for hit in _occurrences(row.text, label)]
     kept: list[Hit] = []
     for hit in sorted(hits, key=lambda h: (not h.colon, -h.length * h.score, h.start)):

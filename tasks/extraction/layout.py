@@ -5,29 +5,20 @@ Rows are those of the upright page. In the two-column head of a paper left and r
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from rapidfuzz import fuzz
 
 from blocks.ocr.geometry import to_upright
 from blocks.ocr.order import head_columns, rows
-from blocks.ocr.types import Box, Line, PageText
+from blocks.ocr.types import Box, Line, PageText, Word
+from tasks.extraction.letters import fold
 
+HEAD_PHRASES = ("CONG HOA XA HOI CHU NGHIA VIET NAM", "DOC LAP - TU DO - HANH PHUC")
 LEFT, RIGHT, BODY = "left", "right", "body"  # column of a row: head left, head right, below the head
-
-
-def fold(text: str) -> str:
-    """Upper case without marks, of the same length: what OCR gets right most often."""
-    return "".join(_fold(c) for c in text)
-
-
-def _fold(character: str) -> str:
-    upper = character.upper().replace("Đ", "D").replace("Ð", "D")
-    base = unicodedata.normalize("NFD", upper)[:1]
-    return base or character
 
 
 @dataclass(frozen=True)
@@ -48,6 +39,7 @@ class Row:
     box: Box  # upright page
     column: str
     red: bool = False
+    cells: tuple[Row, ...] = ()  # the lines that OCR found, where they are several
 
     @cached_property
     def folded(self) -> str:
@@ -87,7 +79,7 @@ def read_page(number: int, text: PageText) -> Page:
     """number: 1-based in the PDF."""
     turned = text.rotation in (90, 270)
     width, height = (text.height, text.width) if turned else (text.width, text.height)
-    lines = [line for line in text.lines if line.text.strip()]
+    lines = [part for line in text.lines if line.text.strip() for part in _split_head(line)]
     boxes = [_upright(line, text) for line in lines]
     head = head_columns(boxes, [line.text for line in lines], width, height)
     result: list[Row] = []
@@ -125,4 +117,38 @@ def _row(number: int, column: str, lines: list[Line], boxes: list[Box]) -> Row:
             text += word
     whole = union(boxes)
     assert whole is not None
-    return Row(number, text, tuple(pieces), whole, column, all(line.red for line in lines))
+    several = zip(lines, boxes, strict=True) if len(lines) > 1 else ()
+    cells = tuple(_row(number, column, [line], [box]) for line, box in several)
+    return Row(number, text, tuple(pieces), whole, column, all(line.red for line in lines), cells)
+
+
+def _split_head(line: Line) -> list[Line]:
+    """A line of the head that OCR read over both columns, cut where the national title or motto begins."""
+    folded = fold(line.text)
+    for phrase in HEAD_PHRASES:
+        if len(folded) < len(phrase) + 4 or not line.words:
+            continue
+        at = fuzz.partial_ratio_alignment(phrase, folded, score_cutoff=82)
+        if at is None or at.dest_start < 4:
+            continue
+        position, count = 0, 0
+        for count, word in enumerate(line.words):  # noqa: B007
+            if position >= at.dest_start - 1:
+                break
+            position += len(word.text) + 1
+        parts = (line.words[:count], line.words[count:])
+        return [_part(line, part) for part in parts if part]
+    return [line]
+
+
+def _part(line: Line, words: tuple[Word, ...]) -> Line:
+    box = union([word.box for word in words])
+    assert box is not None
+    x0, y0, x1, y1 = box
+    return Line(
+        " ".join(word.text for word in words),
+        line.confidence,
+        ((x0, y0), (x1, y0), (x1, y1), (x0, y1)),
+        words,
+        line.red,
+    )

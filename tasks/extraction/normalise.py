@@ -7,9 +7,18 @@ import unicodedata
 from collections.abc import Callable
 
 from tasks.extraction.dates import normalise_date
+from tasks.extraction.letters import fold
 
 _DASHES = str.maketrans({"–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "Ð": "Đ", "\u00a0": " "})
 _FILL = re.compile(r"\.{2,}|…+|_{2,}|·{2,}")
+
+
+_ITEM = re.compile(r"\s*[\[(|Ị{]\s?\d{1,2}(?:[.,]\d)?\s?\S{0,4}\s*$")
+
+
+def before_item(text: str) -> str:
+    """A value without the number of the form's next item behind it: `Nam [05].`"""
+    return _ITEM.sub("", text)
 
 
 def tidy(text: str) -> str:
@@ -87,7 +96,7 @@ def phone(value: str) -> str | None:
 
 def months(value: str) -> str | None:
     """`12 năm 03 tháng` in months."""
-    found = re.search(r"(\d{1,2})\s*n[ăaâ]m(?:\s*(\d{1,2})\s*th[áaà]ng)?", value, re.I)
+    found = re.search(r"(\d{1,2})\s*NAM(?:\s*(\d{1,2})\s*THANG)?", fold(value))
     return str(int(found[1]) * 12 + int(found[2] or 0)) if found else None
 
 
@@ -110,7 +119,8 @@ def year(value: str) -> str | None:
 
 def birth(value: str) -> str | None:
     """A whole date, or only the year where the paper prints no more."""
-    return normalise_date(value) or year(tidy(value))
+    alone = tidy(value)
+    return normalise_date(value) or (year(alone) if len(alone) == 4 else None)
 
 
 def money(value: str) -> str | None:

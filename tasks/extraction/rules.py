@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from tasks.extraction import decree30
 from tasks.extraction.found import Found, from_spans
 from tasks.extraction.labels import Hit, find_labels
-from tasks.extraction.layout import BODY, LEFT, RIGHT, Page, Row, fold
-from tasks.extraction.normalise import tidy
+from tasks.extraction.layout import BODY, LEFT, RIGHT, Page, Row
+from tasks.extraction.letters import fold
+from tasks.extraction.normalise import before_item, tidy
 from tasks.extraction.profiles import Profile, Rule
 
 
@@ -100,19 +101,23 @@ class Paper:
         item = self.rows[i]
         start = item.hits[k].value
         end = item.hits[k + 1].start if k + 1 < len(item.hits) else len(item.row.text)
+        if k + 1 < len(item.hits):
+            end = start + len(before_item(item.row.text[start:end]))
         spans = [(item.row, start, end)] if tidy(item.row.text[start:end]) else []
         last_of_row = k + 1 == len(item.hits)
         more = rule.lines - 1 if spans else (rule.lines if rule.below else 0)
         previous = item.row
         for nxt in self.rows[i + 1 : i + 1 + more] if last_of_row or rule.below else []:
             gap = nxt.row.box[1] - previous.box[3]
-            if nxt.row.page != previous.page or gap > 1.3 * item.row.height or _ends(nxt):
+            if nxt.row.page != previous.page or gap > 1.3 * item.row.height or _ends(nxt, rule.below):
                 break
             if nxt.row.column != item.row.column:
                 break
             stop = nxt.hits[0].start if nxt.hits else len(nxt.row.text)
-            if tidy(nxt.row.text[:stop]):
-                spans.append((nxt.row, 0, stop))
+            row = _beneath(nxt.row, item.row) if rule.below else nxt.row
+            stop = len(row.text) if row is not nxt.row else stop
+            if tidy(row.text[:stop]):
+                spans.append((row, 0, stop))
             if nxt.hits:
                 break
             previous = nxt.row
@@ -136,7 +141,9 @@ class Paper:
                 if spans:
                     found = from_spans(spans, "pattern", rule.quality)
                     # One of a closed list: marks that were misread don't matter.
-                    yield replace(found, canonical=rule.value, reading=max(found.reading, 0.97)) if rule.value else found
+                    yield (
+                        replace(found, canonical=rule.value, reading=max(found.reading, 0.97)) if rule.value else found
+                    )
 
 
 def fold_pattern(pattern: str) -> str:
@@ -145,9 +152,15 @@ def fold_pattern(pattern: str) -> str:
     return "".join(part if k % 2 else fold(part) for k, part in enumerate(parts))
 
 
-def _ends(item: Labelled) -> bool:
+def _beneath(row: Row, label: Row) -> Row:
+    """The cells of the row that stand below the label, not those left of it."""
+    cells = [cell for cell in row.cells if cell.box[0] > label.box[0] - 2 * label.height]
+    return cells[0] if len(cells) == 1 and len(row.cells) > 1 else row
+
+
+def _ends(item: Labelled, below: bool) -> bool:
     """A row that begins with a label or a numbered heading isn't the going on of a value."""
-    if item.hits and item.hits[0].start <= 6:
+    if item.hits and item.hits[0].start <= 6 and not (below and item.row.cells):
         return True
     return bool(re.match(r"^([IVX]{1,4}|\d{1,2}|[a-z])[.)]\s|^\[\d|^[-–+]\s", item.row.text)) or item.row.red
 

@@ -1,0 +1,192 @@
+"""Bóc tách một thành phần hồ sơ: the fields of one document in the records (Điều 9.2).
+
+Values that an officer confirmed are never touched; others are replaced when a rescan is extracted again.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import Session, col, select
+
+from blocks.errors import InvalidTransition, Problem
+from blocks.objects import Bucket, ObjectStore
+from blocks.ocr.types import PageText
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.machine import move_document
+from blocks.records.queries import get_document, get_dossier
+from blocks.records.states import DocumentState, FieldSource
+from blocks.records.tables import Document, FieldValue, Page
+from tasks.capture import check_printed_numbers
+from tasks.extraction.extract import Extraction, empty, extract, substitutes
+from tasks.extraction.fields import REQUIRED, Extracted
+from tasks.extraction.settings import CONFIDENCE_THRESHOLD
+from tasks.shell import step
+
+_STARTS = {DocumentState.OCR, DocumentState.NHAP_TAY}
+
+
+class ExtractionReport(BaseModel):
+    """What extraction found: names and counts, no values (WH04)."""
+
+    fields: int = 0  # with a value
+    low: list[str] = []  # names of fields below the threshold: the officer must look
+    empty: list[str] = []  # required and not found: typed or attested absent
+    manual: bool = False  # no page could be read: everything is typed (EX02)
+    type_code: str = ""  # as declared
+    type_confidence: float = 0.0
+    likely_type: str | None = None  # another type that the paper looks clearly more like
+
+
+def extract_document(records: RecordsDatabase, objects: ObjectStore, document_id: UUID) -> ExtractionReport:
+    """Write the field values of a document's current attempt. Idempotent.
+
+    Moves OCR or NHAP_TAY → CHO_XAC_NHAN. Once the document waits for confirmation, or is confirmed, nothing is
+    extracted again. Raises InvalidTransition when its pages haven't been read (ST01).
+    """
+    with records.session() as session:
+        document = get_document(session, document_id)
+        if document.state not in _STARTS:
+            if _was_extracted(session, document):
+                return _report(session, document)
+            raise InvalidTransition(source=document.state.value, target=DocumentState.CHO_XAC_NHAN.value)
+        keys = _text_keys(session, document)
+        type_code, attempt = document.type_code, document.attempt
+        manual = document.state is DocumentState.NHAP_TAY
+    pages = [(number, _text(objects, key)) for number, key in keys]
+    found = None if manual else extract(pages, type_code)
+    with records.session() as session:
+        document = session.exec(select(Document).where(Document.id == document_id).with_for_update()).one()
+        if document.state in _STARTS and document.attempt == attempt:
+            _write(session, document, found)
+            move_document(
+                session,
+                document,
+                DocumentState.CHO_XAC_NHAN,
+                actor="system",
+                rule="EX01" if found else "EX02",
+                details={"attempt": attempt},
+            )
+            session.flush()
+        return _report(session, document)
+
+
+def _was_extracted(session: Session, document: Document) -> bool:
+    row = select(FieldValue.id).where(FieldValue.document_id == document.id, FieldValue.name == "type_code")
+    open_again = {DocumentState.CHO_SAO_CHUP, DocumentState.CHUP_LAI, DocumentState.DA_SAO_CHUP}
+    open_again |= {DocumentState.DAT_KIEM_TRA, DocumentState.DA_KY_CA_NHAN}
+    return document.state not in open_again and session.exec(row).first() is not None
+
+
+def _text_keys(session: Session, document: Document) -> list[tuple[int, str]]:
+    """Number and text of each clean page; the with-note image of a pair shows the paper covered (CA07)."""
+    query = select(Page).where(Page.document_id == document.id, Page.attempt == document.attempt)
+    pages = session.exec(query.order_by(col(Page.number)))
+    return [(page.number, page.text_key) for page in pages if page.text_key and not page.with_note]
+
+
+def _text(objects: ObjectStore, key: str) -> PageText:
+    return PageText.from_json(objects.get(Bucket.WORKING, key))
+
+
+def _write(session: Session, document: Document, found: Extraction | None) -> None:
+    """Replace what isn't confirmed by what was found; every field of the profile gets a row, also an empty one."""
+    owner = get_dossier(session, document.dossier_id).owner_kind
+    fields = dict(found.fields) if found else empty(document.type_code)
+    source = FieldSource.OCR if found else FieldSource.MANUAL
+    for name in (*REQUIRED, "owner_id", *substitutes(owner)):
+        fields.setdefault(name, Extracted(name, None, source=source))
+    fields["type_code"] = _type_field(document, found)
+    kept = set()
+    for row in session.exec(select(FieldValue).where(FieldValue.document_id == document.id)).all():
+        if row.confirmed_at is not None:
+            kept.add(row.name)
+        else:
+            session.delete(row)
+    session.flush()
+    for name, item in fields.items():
+        if name not in kept:
+            session.add(_row(document, item))
+    audit(
+        session,
+        actor="system",
+        action="extract",
+        dossier_id=document.dossier_id,
+        document_id=document.id,
+        rule="EX01" if found else "EX02",
+        details={
+            "attempt": document.attempt,
+            "fields": sum(item.value is not None for item in fields.values()),
+            "low": sorted(n for n, i in fields.items() if i.value and i.confidence < CONFIDENCE_THRESHOLD),
+            "likely_type": found.likely[0].type_code if found and found.type_doubted else None,
+        },
+    )
+
+
+def _type_field(document: Document, found: Extraction | None) -> Extracted:
+    """EXa: the type declared at the counter; below the threshold when the paper looks like another."""
+    sure = 0.5 if found and found.type_doubted else 1.0
+    rule = f"declared;likely:{found.likely[0].type_code}" if found and found.type_doubted else "declared"
+    return Extracted("type_code", document.type_code, document.type_code, sure, rule=rule, source=FieldSource.SYSTEM)
+
+
+def _row(document: Document, item: Extracted) -> FieldValue:
+    return FieldValue(
+        document_id=document.id,
+        name=item.name,
+        printed=item.printed,
+        value=item.value,
+        confidence=item.confidence,
+        page=item.page,
+        box=list(item.box) if item.box else None,
+        rule=item.rule,
+        source=item.source,
+        engine=item.engine,
+    )
+
+
+def _report(session: Session, document: Document) -> ExtractionReport:
+    rows = session.exec(select(FieldValue).where(FieldValue.document_id == document.id)).all()
+    by_name = {row.name: row for row in rows}
+    kind = by_name.get("type_code")
+    likely = kind.rule.partition("likely:")[2] if kind else ""
+    return ExtractionReport(
+        fields=sum(row.value is not None for row in rows),
+        low=sorted(
+            r.name for r in rows if r.value and r.source is FieldSource.OCR and r.confidence < CONFIDENCE_THRESHOLD
+        ),
+        empty=sorted(name for name in REQUIRED if name not in by_name or by_name[name].value is None),
+        manual=all(row.source is not FieldSource.OCR for row in rows),
+        type_code=document.type_code,
+        type_confidence=kind.confidence if kind else 0.0,
+        likely_type=likely or None,
+    )
+
+
+def check_page_order(records: RecordsDatabase, objects: ObjectStore, document_id: UUID) -> list[Problem]:
+    """Order of the pages by their printed numbers (CA06); with problems the document goes back to capture.
+
+    Moves CHO_XAC_NHAN → CHUP_LAI when the order is wrong. Idempotent: the same problems are told again.
+    """
+    with records.session() as session:
+        document = get_document(session, document_id)
+        texts = [_text(objects, key) for _, key in _text_keys(session, document)]
+        problems = [p.model_copy(update={"component": document.ordinal}) for p in check_printed_numbers(texts)]
+        if problems and document.state is DocumentState.CHO_XAC_NHAN:
+            details = {"attempt": document.attempt, "codes": [p.code for p in problems]}
+            move_document(session, document, DocumentState.CHUP_LAI, actor="system", rule="CA06", details=details)
+        return problems
+
+
+@step("Bóc tách dữ liệu", rule="EXa-l")
+def extract_fields(document_id: UUID, attempt: int) -> ExtractionReport:
+    """Điều 9.2: the fields of one paper. `attempt` only tells rescans apart."""
+    return extract_document(RecordsDatabase.get(), ObjectStore.get(), document_id)
+
+
+@step("Kiểm tra thứ tự trang in", rule="CA06")
+def check_order(document_id: UUID, attempt: int) -> list[Problem]:
+    """Điều 8.2c: page numbers as printed. `attempt` only tells rescans apart."""
+    return check_page_order(RecordsDatabase.get(), ObjectStore.get(), document_id)

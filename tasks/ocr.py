@@ -1,0 +1,214 @@
+"""Nhận dạng chữ (Điều 9.1): the page images of the signed PDF are read once, the texts kept beside it.
+
+Images are taken as they are stored, from the hash-checked file. A text is written once under its page's key and found
+again by the hash of its image: a rerun, or a rescan with the same image, reads nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+import pikepdf
+from PIL import Image
+from pydantic import BaseModel
+from sqlmodel import Session, col, select
+
+from blocks.errors import IntegrityError, InvalidTransition, Problem
+from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.ocr.engine import OcrEngine
+from blocks.ocr.order import plain
+from blocks.ocr.types import Line, PageText
+from blocks.records import RecordsDatabase
+from blocks.records.machine import move_document
+from blocks.records.queries import get_document
+from blocks.records.states import DocumentState
+from blocks.records.tables import Document, Page
+from tasks.capture import check_printed_numbers
+from tasks.shell import step
+
+_DONE = {DocumentState.OCR, DocumentState.NHAP_TAY, DocumentState.CHO_XAC_NHAN}
+# Highest first. The stamps stand alone in a frame, in capitals (Thông tư 24/2020/TT-BCA).
+_LEVELS = ("TUYET_MAT", "TOI_MAT", "MAT")
+_STAMPS = {"TUYETMAT": "TUYET_MAT", "TOIMAT": "TOI_MAT", "MAT": "MAT"}
+_MAT = {"MẬT", "MÂT", "MẶT"}  # as OCR reads the short stamp; other marks make other words
+
+
+class OcrReport(BaseModel):
+    """What reading found; no text. secrecy: MAT, TOI_MAT or TUYET_MAT when a stamp was read (SC13)."""
+
+    pages: int = 0
+    readable: int = 0
+    mean_confidence: float = 0.0  # of the readable pages
+    seconds: float = 0.0  # of reading, this time
+    reused: int = 0  # pages whose text was there already
+    secrecy: str | None = None
+    problems: list[Problem] = []  # CA06 by the printed page numbers
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One page to read, as the records have it."""
+
+    number: int
+    image_sha256: str
+    dpi: int
+    with_note: bool
+    key: str
+    known_key: str | None  # a text of the same image, read before
+
+
+def read_document(records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: UUID) -> OcrReport:
+    """Read all pages of a document's current attempt. Idempotent.
+
+    Moves DA_KY_CA_NHAN → OCR, or → NHAP_TAY when no page can be read (EX02). Raises InvalidTransition when the
+    document isn't signed by the officer yet (CA01), IntegrityError when the stored file was altered (CA08).
+    """
+    with records.session() as session:
+        document = get_document(session, document_id)
+        if document.state is not DocumentState.DA_KY_CA_NHAN and document.state not in _DONE:
+            raise InvalidTransition(source=document.state.value, target=DocumentState.OCR.value)
+        work = _work(session, document)
+    started = time.perf_counter()
+    texts = {}
+    reused = 0
+    missing = []
+    for item in work:
+        text = _stored(objects, item)
+        if text is None:
+            missing.append(item)
+        else:
+            texts[item.number] = text
+            reused += 1
+    if missing:
+        images = dict(_images(objects, document))
+        for item in missing:
+            text = engine.read(_checked(images[item.number], item), item.dpi)
+            texts[item.number] = _keep(objects, item, text)
+    report = _report(work, texts, reused, time.perf_counter() - started)
+    _record(records, document_id, document.attempt, work, texts, bool(report.readable))
+    return report
+
+
+def _work(session: Session, document: Document) -> list[_Work]:
+    pages = session.exec(select(Page).where(Page.document_id == document.id).order_by(col(Page.number))).all()
+    known = {p.image_sha256: p.text_key for p in pages if p.text_key}
+    return [
+        _Work(
+            page.number,
+            page.image_sha256,
+            page.dpi,
+            page.with_note,
+            document_key(document.dossier_id, document.id, document.attempt, f"page-{page.number:04d}.json"),
+            page.text_key or known.get(page.image_sha256),
+        )
+        for page in pages
+        if page.attempt == document.attempt
+    ]
+
+
+def _stored(objects: ObjectStore, item: _Work) -> PageText | None:
+    """The text that is there: under the page's key, or read from the same image before."""
+    if objects.head(Bucket.WORKING, item.key) is not None:
+        return PageText.from_json(objects.get(Bucket.WORKING, item.key))
+    if item.known_key and objects.head(Bucket.WORKING, item.known_key) is not None:
+        return _keep(objects, item, PageText.from_json(objects.get(Bucket.WORKING, item.known_key)))
+    return None
+
+
+def _keep(objects: ObjectStore, item: _Work, text: PageText) -> PageText:
+    objects.put_once(Bucket.WORKING, item.key, text.to_json(), content_type="application/json")
+    return text
+
+
+def _images(objects: ObjectStore, document: Document) -> Iterator[tuple[int, pikepdf.PdfImage]]:
+    """The image of each page of the stored PDF, by page number."""
+    assert document.file_key
+    data = objects.get(Bucket.WORKING, document.file_key, sha256=document.file_sha256)
+    pdf = pikepdf.open(io.BytesIO(data))
+    for number, page in enumerate(pdf.pages, 1):
+        stream = next(iter(page.images.values()))
+        assert isinstance(stream, pikepdf.Stream)
+        yield number, pikepdf.PdfImage(stream)
+
+
+def _checked(image: pikepdf.PdfImage, item: _Work) -> np.ndarray:
+    """(H, W, 3) RGB as stored. The bytes of a JPEG must be those that capture measured (CA08)."""
+    if image.filters == ["/DCTDecode"]:
+        raw = image.obj.read_raw_bytes()
+        if hashlib.sha256(raw).hexdigest() != item.image_sha256:
+            raise IntegrityError(page=item.number)
+        with Image.open(io.BytesIO(raw)) as opened:
+            return np.asarray(opened.convert("RGB"))
+    return np.asarray(image.as_pil_image().convert("RGB"))
+
+
+def _report(work: Sequence[_Work], texts: dict[int, PageText], reused: int, seconds: float) -> OcrReport:
+    readable = [texts[item.number] for item in work if texts[item.number].readable]
+    lines = [line for page in readable for line in page.lines]
+    letters = sum(len(line.text) for line in lines)
+    mean = sum(line.confidence * len(line.text) for line in lines) / letters if letters else 0.0
+    clean = [texts[item.number] for item in work if not item.with_note]
+    return OcrReport(
+        pages=len(work),
+        readable=len(readable),
+        mean_confidence=round(mean, 4),
+        seconds=round(seconds, 2),
+        reused=reused,
+        secrecy=secrecy_level(list(texts.values())),
+        problems=check_printed_numbers(clean),
+    )
+
+
+def _record(
+    records: RecordsDatabase,
+    document_id: UUID,
+    attempt: int,
+    work: Sequence[_Work],
+    texts: dict[int, PageText],
+    readable: bool,
+) -> None:
+    by_number = {item.number: item for item in work}
+    with records.session() as session:
+        document = get_document(session, document_id)
+        pages = select(Page).where(Page.document_id == document_id, Page.attempt == attempt)
+        for page in session.exec(pages):
+            text = texts[page.number]
+            page.text_key, page.readable, page.engine = by_number[page.number].key, text.readable, text.engine
+            session.add(page)
+        if document.state is DocumentState.DA_KY_CA_NHAN and document.attempt == attempt:
+            target = DocumentState.OCR if readable else DocumentState.NHAP_TAY
+            details = {"pages": len(work), "attempt": attempt}
+            move_document(
+                session, document, target, actor="system", rule="EX01" if readable else "EX02", details=details
+            )
+
+
+def secrecy_level(pages: Sequence[PageText]) -> str | None:
+    """MAT, TOI_MAT or TUYET_MAT when a page bears that stamp (SC13), the highest; else None.
+
+    A stamp is a line of its own that holds nothing but the word, in capitals, printed or stamped. The words in running
+    text ("bảo mật", "bí mật") and names ("Trần Thị Mật") don't count.
+    """
+    found = {_stamp(line) for page in pages for line in page.lines}
+    return next((level for level in _LEVELS if level in found), None)
+
+
+def _stamp(line: Line) -> str | None:
+    text = "".join(re.findall(r"\w", line.text))
+    level = _STAMPS.get(plain(text))
+    if level is None or text != text.upper() or line.confidence < 0.5:
+        return None
+    return level if level != "MAT" or text in _MAT or line.red else None
+
+
+@step("Nhận dạng chữ", rule="EX01")
+def read_pages(document_id: UUID, attempt: int) -> OcrReport:
+    """Điều 9.1: read the signed copy. `attempt` only tells rescans apart."""
+    return read_document(RecordsDatabase.get(), ObjectStore.get(), OcrEngine.get(), document_id)
