@@ -95,18 +95,17 @@ def receive_dossier(
 def check_dossier(catalog: Catalog, dossier: Dossier, components: Sequence[Document], on: date) -> list[Problem]:
     """Everything that keeps a dossier from being received (P10, EXa, B3a, CA04); [] when nothing does. Pure."""
     problems: list[Problem] = []
-    try:
-        procedure = catalog.procedure(dossier.procedure_code, on)
-        problems += _missing_components(procedure, components)
-    except ProcedureUnknown as error:
-        problems.append(error.problem())
-    to_capture = 0
+    to_capture = unknown = 0
     for document in components:
         try:
             to_capture += verdict_of(catalog, document, on).in_scope is not False
         except TypeUnknown as error:
             problems.append(error.problem(component=document.ordinal))
-            to_capture += 1
+            to_capture, unknown = to_capture + 1, unknown + 1
+    try:
+        problems += _missing_components(catalog.procedure(dossier.procedure_code, on), components, unknown)
+    except ProcedureUnknown as error:
+        problems.append(error.problem())
     if dossier.originals_declared != to_capture:
         text = (
             f"Số bản giấy đã đếm ({dossier.originals_declared}) khác số thành phần cần sao chụp ({to_capture}); "
@@ -116,8 +115,11 @@ def check_dossier(catalog: Catalog, dossier: Dossier, components: Sequence[Docum
     return problems
 
 
-def _missing_components(procedure: Procedure, components: Sequence[Document]) -> list[Problem]:
+def _missing_components(procedure: Procedure, components: Sequence[Document], unknown: int) -> list[Problem]:
+    """What the procedure asks for and nobody brought; unknown: papers whose type is to be corrected first."""
     lacking = procedure.missing([document.type_code for document in components])
+    if len(lacking) <= unknown:
+        return []  # one of those papers may be it
     return [
         Problem(
             code="COMPONENT_MISSING",

@@ -4,58 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from blocks.portal import AccountStatus, OwnerQuery, Portal, SharedStatus
 from blocks.records.states import OwnerKind
+from tests.blocks.portal_server import Answer, PortalServer, portal_server, reply
 
 OWNER = OwnerQuery(kind=OwnerKind.PERSON, id="001099012345", name="Nguyễn Văn A")
-Answer = Callable[[BaseHTTPRequestHandler, dict[str, object]], None]
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    seen: list[tuple[str, str | None, dict[str, object]]]
-    answer: Answer
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        server = self.server
-        assert isinstance(server, _Server)
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        server.seen.append((self.path, self.headers.get("Authorization"), body))
-        server.answer(self, body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def reply(status: int, body: bytes) -> Answer:
-    def send(handler: BaseHTTPRequestHandler, _body: dict[str, object]) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return send
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Server]:
-    running = _Server(("127.0.0.1", 0), _Handler)
-    running.seen = []
-    thread = threading.Thread(target=running.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    monkeypatch.setenv("SOHOA_PORTAL_URL", f"http://127.0.0.1:{running.server_port}/lgsp")
-    yield running
-    running.shutdown()
-    running.server_close()
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PortalServer]:
+    with portal_server() as running:
+        monkeypatch.setenv("SOHOA_PORTAL_URL", f"http://127.0.0.1:{running.server_port}/lgsp")
+        yield running
 
 
 def test_B2_no_connection_configured_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +33,7 @@ def test_B2_no_connection_configured_is_unavailable(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("status", ["EXISTS", "NONE"])
-def test_B2_digital_account(server: _Server, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+def test_B2_digital_account(server: PortalServer, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     monkeypatch.setenv("SOHOA_PORTAL_TOKEN", "token-of-the-test")
     server.answer = reply(200, json.dumps({"status": status}).encode())
     assert Portal().digital_account(OWNER) == status
@@ -76,7 +42,7 @@ def test_B2_digital_account(server: _Server, monkeypatch: pytest.MonkeyPatch, st
     assert token == "Bearer token-of-the-test" and body["id"] == OWNER.id
 
 
-def test_SC10_shared_data(server: _Server) -> None:
+def test_SC10_shared_data(server: PortalServer) -> None:
     item = {
         "source": "CSDL hộ tịch",
         "reference": "r-1",
@@ -103,7 +69,7 @@ def test_SC10_shared_data(server: _Server) -> None:
     ],
 )
 def test_B2_whatever_is_no_answer_is_unavailable_and_no_personal_data_is_logged(
-    server: _Server, status: int, body: bytes, caplog: pytest.LogCaptureFixture
+    server: PortalServer, status: int, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.answer = reply(status, body)
     with caplog.at_level(logging.DEBUG):
@@ -111,7 +77,7 @@ def test_B2_whatever_is_no_answer_is_unavailable_and_no_personal_data_is_logged(
     assert OWNER.id and OWNER.id not in caplog.text and OWNER.name not in caplog.text
 
 
-def test_B2_refused_connection_is_unavailable(server: _Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_B2_refused_connection_is_unavailable(server: PortalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOHOA_PORTAL_URL", "http://127.0.0.1:9")
     assert Portal().digital_account(OWNER) is AccountStatus.UNAVAILABLE
     monkeypatch.setenv("SOHOA_PORTAL_URL", "not an address")
@@ -135,13 +101,13 @@ def _drip(handler: BaseHTTPRequestHandler, _body: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("answer", [_silence, _drip])
-def test_B2_a_slow_portal_keeps_nobody_waiting(server: _Server, answer: Answer) -> None:
+def test_B2_a_slow_portal_keeps_nobody_waiting(server: PortalServer, answer: Answer) -> None:
     server.answer = answer
     started = time.monotonic()
     assert Portal(timeout_seconds=0.4).digital_account(OWNER) is AccountStatus.UNAVAILABLE
     assert time.monotonic() - started < 1.4
 
 
-def test_EXb_without_an_id_nobody_is_asked(server: _Server) -> None:
+def test_EXb_without_an_id_nobody_is_asked(server: PortalServer) -> None:
     nobody = OwnerQuery(kind=OwnerKind.PERSON, name="Nguyễn Văn A")
     assert Portal().digital_account(nobody) is AccountStatus.UNAVAILABLE and server.seen == []
