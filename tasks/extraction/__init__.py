@@ -8,15 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tasks.extraction.document import (
-        ExtractionReport,
-        check_order,
-        check_page_order,
-        extract_document,
-        extract_fields,
-    )
+    from tasks.extraction.document import ExtractionReport, extract_document, extract_fields
 
-__all__ = ["ExtractionReport", "check_order", "check_page_order", "extract_document", "extract_fields"]
+__all__ = ["ExtractionReport", "extract_document", "extract_fields"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 from tasks.extraction.fields import Extracted
 
 AGREE, DOUBT = 0.4, 0.6  # the doubt left when two fields agree; the confidence left when they don't
+AGREE_ID = 0.9  # three of the twelve digits of a personal id are checked, no more
 
 
 def century_and_sex(person_id: str) -> tuple[int, str]:
@@ -51,8 +53,6 @@ def cross_check(fields: dict[str, Extracted]) -> dict[str, Extracted]:
 
 
 def _span(start: str, end: str) -> int:
-    from datetime import date
-
     return (date.fromisoformat(end) - date.fromisoformat(start)).days + 1
 
 
@@ -64,5 +64,6 @@ def _value(fields: dict[str, Extracted], name: str) -> str | None:
 def _weigh(fields: dict[str, Extracted], names: tuple[str, ...], agree: bool, rule: str) -> None:
     for name in names:
         item = fields[name]
-        sure = 1 - (1 - item.confidence) * AGREE if agree else item.confidence * DOUBT
+        doubt_left = AGREE_ID if name == "owner_id" else AGREE
+        sure = 1 - (1 - item.confidence) * doubt_left if agree else item.confidence * DOUBT
         fields[name] = replace(item, confidence=round(sure, 4), rule=f"{item.rule};{'+' if agree else '!'}{rule}")

@@ -15,6 +15,8 @@ _WORDS = re.compile(  # in text without marks: OCR confuses them most
     rf"NAM{_GAP}(?:\(YEAR\))?{_GAP}(?P<y>\d\s?\d\s?\d\s?\d)(?!\d)"
 )
 _NUMBERS = re.compile(r"(?<![\d/])(?P<d>\d{1,2})\s?[/.\-]\s?(?P<m>\d{1,2})\s?[/.\-]\s?(?P<y>\d{4})(?![\d/])")
+# In a form the dots of the fill-in line may be read between the digits of the year.
+_DOTTED = re.compile(r"(?<![\d/])(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>[12][.,]?\d[.,]?\d[.,]?\d)(?![\d/])")
 _ISO = re.compile(r"(?<!\d)(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})(?!\d)")
 
 
@@ -30,9 +32,9 @@ def find_dates(text: str) -> list[FoundDate]:
     """Every complete date in a line, in the order printed: `ngày 5 tháng 4 năm 2020`, `05/04/2020`, `5-4-2020`."""
     found: list[FoundDate] = []
     folded = fold(text)
-    for pattern in (_WORDS, _NUMBERS, _ISO):
+    for pattern in (_WORDS, _NUMBERS, _DOTTED, _ISO):
         for match in pattern.finditer(folded):
-            day, month, year = (int(re.sub(r"\s", "", match[g])) for g in "dmy")
+            day, month, year = (int(re.sub(r"[\s.,]", "", match[g])) for g in "dmy")
             if any(match.start() < f.end and f.start < match.end() for f in found) or not 1880 <= year <= 2100:
                 continue
             try:

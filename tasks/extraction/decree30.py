@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import median
 
 from rapidfuzz import fuzz
@@ -152,7 +153,7 @@ def find_title(pages: Sequence[Page], titles: Sequence[str]) -> list[Found]:
         found = whole(rows, "decree30.title", min(1.0, 0.5 + alike / 2))
         # Agreement with the list is evidence of its own: a misread letter doesn't matter.
         sure = max(found.reading, 0.97 * alike)
-        return [Found(found.printed, sure, found.page, found.box, found.rule, found.score, found.y, title)]
+        return [replace(found, reading=sure, canonical=title, listed=True)]
     return []  # a letter (công văn) prints no name of its type
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
-from blocks.errors import InvalidTransition, Problem
+from blocks.errors import InvalidTransition
 from blocks.objects import Bucket, ObjectStore
 from blocks.ocr.types import PageText
 from blocks.records import RecordsDatabase
@@ -19,7 +19,6 @@ from blocks.records.machine import move_document
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import Document, FieldValue, Page
-from tasks.capture import check_printed_numbers
 from tasks.extraction.extract import Extraction, empty, extract, substitutes
 from tasks.extraction.fields import REQUIRED, Extracted
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
@@ -165,28 +164,7 @@ def _report(session: Session, document: Document) -> ExtractionReport:
     )
 
 
-def check_page_order(records: RecordsDatabase, objects: ObjectStore, document_id: UUID) -> list[Problem]:
-    """Order of the pages by their printed numbers (CA06); with problems the document goes back to capture.
-
-    Moves CHO_XAC_NHAN → CHUP_LAI when the order is wrong. Idempotent: the same problems are told again.
-    """
-    with records.session() as session:
-        document = get_document(session, document_id)
-        texts = [_text(objects, key) for _, key in _text_keys(session, document)]
-        problems = [p.model_copy(update={"component": document.ordinal}) for p in check_printed_numbers(texts)]
-        if problems and document.state is DocumentState.CHO_XAC_NHAN:
-            details = {"attempt": document.attempt, "codes": [p.code for p in problems]}
-            move_document(session, document, DocumentState.CHUP_LAI, actor="system", rule="CA06", details=details)
-        return problems
-
-
 @step("Bóc tách dữ liệu", rule="EXa-l")
 def extract_fields(document_id: UUID, attempt: int) -> ExtractionReport:
     """Điều 9.2: the fields of one paper. `attempt` only tells rescans apart."""
     return extract_document(RecordsDatabase.get(), ObjectStore.get(), document_id)
-
-
-@step("Kiểm tra thứ tự trang in", rule="CA06")
-def check_order(document_id: UUID, attempt: int) -> list[Problem]:
-    """Điều 8.2c: page numbers as printed. `attempt` only tells rescans apart."""
-    return check_page_order(RecordsDatabase.get(), ObjectStore.get(), document_id)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from blocks.ocr.types import PageText
 from blocks.records.states import FieldSource, OwnerKind
+from tasks.extraction.calibration import calibrated
 from tasks.extraction.checks import cross_check
 from tasks.extraction.classify import Likeness, classify
 from tasks.extraction.fields import Extracted
@@ -14,6 +16,7 @@ from tasks.extraction.found import Found
 from tasks.extraction.layout import Page, read_page
 from tasks.extraction.normalise import KINDS, name, text
 from tasks.extraction.profiles import FieldSpec, Profile, profile_of
+from tasks.extraction.restore import restore
 from tasks.extraction.rules import Paper
 
 UNLIKE = 0.25  # by so much another type must look likelier before the declared one is doubted
@@ -64,23 +67,33 @@ def _field(paper: Paper, spec: FieldSpec, profile: Profile) -> Extracted:
     """The first rule that finds a value of the field's form wins; a value found again elsewhere is surer."""
     for rule in spec.rules:
         kind = KINDS[rule.kind or spec.kind]
-        found = [(f, f.canonical or kind(f.printed)) for f in paper.candidates(rule)]
+        found = [(f, f.canonical or kind(f.printed)) for f in map(partial(_restored, spec), paper.candidates(rule))]
         good = [(f, value) for f, value in found if value]
         if good:
             chosen, value = good[-1] if rule.where == "last" else good[0]
-            return _extracted(spec.name, chosen, value, [v for _, v in good], paper.pages)
+            return _extracted(spec, chosen, value, [v for _, v in good], paper.pages)
     return Extracted(spec.name, None, engine=_engine(paper.pages))
 
 
-def _extracted(field: str, found: Found, value: str, seen: list[str | None], pages: Sequence[Page]) -> Extracted:
+def _restored(spec: FieldSpec, found: Found) -> Found:
+    """Names of agencies get the marks of the closed lists; made of known words only, they are as sure as a list."""
+    if spec.kind != "agency" or found.listed:
+        return found
+    value, complete = restore(text(found.printed) or "")
+    return replace(found, canonical=value or None, listed=complete, reading=max(found.reading, 0.95 * complete))
+
+
+def _extracted(spec: FieldSpec, found: Found, value: str, seen: list[str | None], pages: Sequence[Page]) -> Extracted:
     confidence = found.confidence
     same = sum(v == value for v in seen)
     if same > 1:
         confidence = 1 - (1 - confidence) * 0.5
     elif len(set(seen)) > 1:
         confidence *= 0.93  # the same label has other values elsewhere on the paper
+    if not found.listed:
+        confidence = calibrated(confidence, spec.kind, _engine(pages))
     return Extracted(
-        field,
+        spec.name,
         value,
         printed=text(found.printed) or name(found.printed) or value,
         confidence=round(min(confidence, 0.999), 4),

@@ -20,7 +20,8 @@ class Found:
     rule: str
     score: float = 1.0
     y: float = 0.0  # on the upright page
-    canonical: str | None = None  # where the paper's text is one of a known list
+    canonical: str | None = None  # the value in the spelling of a known list
+    listed: bool = False  # the whole value is on a known list: misread marks don't matter
 
     @property
     def confidence(self) -> float:

@@ -74,10 +74,12 @@ def _hit(text: str, label: str, at: tuple[int, ...], first: int, last: int, scor
     start, end = at[first], at[last - 1] + 1
     if start and text[start - 1].isalnum():
         return None  # inside a word
+    if label[0].isupper() and text[start].islower():
+        return None  # the same words in running text
     if score < 1.0:
         colon = text.find(":", end, end + 3)  # the alignment may miss the last letters
         end = colon if colon >= 0 else end
-    if end < len(text) and text[end].isalpha():
+    if end < len(text) and (text[end].isalpha() or (text[end].isdigit() and text[end - 1].isdigit())):
         return None
     value = end
     while value < len(text) and text[value] in " :;.,…_-–·)":

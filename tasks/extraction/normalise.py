@@ -139,14 +139,12 @@ def count(value: str) -> str | None:
 
 
 def sex(value: str) -> str | None:
-    clean = tidy(value).casefold()
-    if clean in {"nam", "nữ", "nu", "nử"}:
-        return "Nam" if clean == "nam" else "Nữ"
-    return None
+    return {"NAM": "Nam", "NU": "Nữ"}.get(fold(tidy(value)))
 
 
 KINDS: dict[str, Callable[[str], str | None]] = {
     "text": text,
+    "agency": text,
     "name": name,
     "date": normalise_date,
     "birth": birth,
@@ -173,6 +171,8 @@ COMMON = {
     "founding_year": "year",
     "number_symbol": "number_symbol",
     "issue_date": "date",
+    "issuer": "agency",
+    "organisation_name": "agency",
     "valid_until": "date",
 }
 

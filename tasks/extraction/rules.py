@@ -140,10 +140,9 @@ class Paper:
                 ]
                 if spans:
                     found = from_spans(spans, "pattern", rule.quality)
-                    # One of a closed list: marks that were misread don't matter.
-                    yield (
-                        replace(found, canonical=rule.value, reading=max(found.reading, 0.97)) if rule.value else found
-                    )
+                    if rule.value:  # one of a closed list: marks that were misread don't matter
+                        found = replace(found, canonical=rule.value, listed=True, reading=max(found.reading, 0.97))
+                    yield found
 
 
 def fold_pattern(pattern: str) -> str:
