@@ -5,11 +5,10 @@ A signer is found by the officer's id in `officers.yml` of the PKI folder; the f
 
 from __future__ import annotations
 
-import os
 import unicodedata
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import yaml
 from asn1crypto import x509
@@ -113,12 +112,6 @@ class SoftKeySigner(Block):
             raise TestKeyRefused()
         return _opened(self.key_path, self.certificate_path, self.chain_folder)
 
-    @classmethod
-    def get(cls) -> Self:
-        """The block document "sohoa", loaded once a process."""
-        found: Self = _registered(cls, os.getpid())
-        return found
-
 
 class LoadedKey(signers.Signer):
     """pyHanko's signer with the key loaded and checked once: SimpleSigner checks it again at every signature."""
@@ -134,11 +127,6 @@ class LoadedKey(signers.Signer):
         if isinstance(self._key, RSAPrivateKey):
             return self._key.sign(data, PKCS1v15(), hashing)
         return self._key.sign(data, ECDSA(hashing))
-
-
-@cache
-def _registered(kind: type[SoftKeySigner], pid: int) -> Any:
-    return kind.load("sohoa")
 
 
 @lru_cache

@@ -11,8 +11,8 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
@@ -155,6 +155,15 @@ def is_test(certificate: x509.Certificate) -> bool:
     return any("TEST" in name.human_friendly.upper() for name in (certificate.subject, certificate.issuer))
 
 
+@contextmanager
+def revocation_answers() -> Iterator[None]:
+    """A service that hangs or hangs up in the middle of a validation is RevocationUnavailable."""
+    try:
+        yield
+    except (TimeoutError, aiohttp.ClientError) as error:
+        raise RevocationUnavailable() from error
+
+
 class Trust(Block):
     """Anchors, intermediates and the time-stamp service. Folders by path, nothing secret.
 
@@ -220,7 +229,8 @@ class Trust(Block):
             certificate, intermediate_certs=list(self.intermediates), validation_context=self.context()
         )
         try:
-            await validator.async_validate_usage({"non_repudiation"})  # type: ignore[no-untyped-call]
+            with revocation_answers():
+                await validator.async_validate_usage({"non_repudiation"})  # type: ignore[no-untyped-call]
         except errors.RevokedError as error:
             raise CertificateRevoked() from error
         except errors.ExpiredError as error:

@@ -13,7 +13,7 @@ from blocks.records import RecordsDatabase
 from blocks.trust import Trust
 from tasks.shell import step
 from tasks.signing.steps import SignatureReport, sign_agency, sign_capture, sign_manifest
-from tasks.signing.verdict import SignatureVerdict, Verdict, verify_manifest, verify_pdf
+from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
 
 __all__ = [
     "SignatureReport",

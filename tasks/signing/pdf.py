@@ -21,7 +21,7 @@ from pyhanko.sign.signers.pdf_signer import PdfSignatureMetadata
 from pyhanko_certvalidator.errors import InsufficientRevinfoError
 
 from blocks.signer import Signer
-from blocks.trust import RevocationUnavailable, Trust
+from blocks.trust import RevocationUnavailable, Trust, revocation_answers
 from tasks.signing.appearance import AGENCY_SIZE, Lines, LinesStyle, agency_text, fit, officer_text, place
 from tasks.signing.errors import AlreadySigned, AppearanceDoesNotFit, FieldMissing, SignatureInvalid, Unsignable
 from tasks.signing.geometry import first_page
@@ -118,7 +118,8 @@ def _lines_for(text: list[str], width: float, height: float) -> Lines:
 def _opened(path: Path) -> Iterator[IncrementalPdfFileWriter]:
     with path.open("r+b") as stream:
         try:
-            yield IncrementalPdfFileWriter(stream)
+            with revocation_answers():
+                yield IncrementalPdfFileWriter(stream)
         except InsufficientRevinfoError as error:
             raise RevocationUnavailable() from error
         except SigningError as error:

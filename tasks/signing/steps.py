@@ -30,7 +30,7 @@ from blocks.trust import Trust, run
 from tasks.signing import manifest as manifests
 from tasks.signing.errors import AgencyNotAllowed, ForeignFile, NotCaptured, SignatureInvalid
 from tasks.signing.pdf import sign_as_agency, sign_as_officer
-from tasks.signing.verdict import SignatureVerdict, Verdict, verify_manifest, verify_pdf
+from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
 
 PDF_TYPE, JSON_TYPE, CMS_TYPE = "application/pdf", "application/json", "application/pkcs7-signature"
 

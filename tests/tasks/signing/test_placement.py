@@ -19,7 +19,7 @@ from tasks.signing.appearance import MARGIN, PADDING, agency_text, fit, officer_
 from tasks.signing.errors import CharacterMissing
 from tasks.signing.geometry import MM, SeenPage
 from tasks.signing.pdf import sign_as_agency, sign_as_officer
-from tasks.signing.verdict import verify_pdf
+from tasks.signing.verify import verify_pdf
 from tests.tasks.signing.helpers import A4, blank_pdf, write
 
 CAPTURED = datetime(2026, 11, 24, 20, 5, 9, tzinfo=UTC)

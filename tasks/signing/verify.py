@@ -24,7 +24,8 @@ from pyhanko.sign.validation.errors import NoDSSFoundError
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
 
-from blocks.trust import Trust, is_test, run
+from blocks.errors import SohoaError
+from blocks.trust import Trust, is_test, revocation_answers, run
 from tasks.signing.appearance import vietnam_time
 from tasks.signing.manifest import named_pdf
 from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD
@@ -102,9 +103,10 @@ async def verify_stream(stream: IO[bytes], trust: Trust) -> Verdict:
     size = stream.seek(0, io.SEEK_END)
     try:
         reader = PdfFileReader(stream)
-        signatures = [await _one(item, reader, stream, trust) for item in reader.embedded_regular_signatures]
+        with revocation_answers():
+            signatures = [await _one(item, reader, stream, trust) for item in reader.embedded_regular_signatures]
     except Exception as error:  # whatever a hostile file makes a parser raise is a verdict about the file
-        if isinstance(error, OSError | MemoryError):
+        if isinstance(error, SohoaError | OSError | MemoryError):
             raise
         return _verdict("PDF", "PDF_DAMAGED", "Không đọc được tệp PDF hoặc chữ ký trong tệp.", digest, size, [])
     if not signatures:
@@ -120,9 +122,10 @@ def verify_manifest(
     digest, size = hashlib.sha256(data).hexdigest(), len(data)
     try:
         content = cms.ContentInfo.load(token, strict=True)["content"]
-        verdict = run(_detached(data, content, trust))
+        with revocation_answers():
+            verdict = run(_detached(data, content, trust))
     except Exception as error:
-        if isinstance(error, OSError | MemoryError):
+        if isinstance(error, SohoaError | OSError | MemoryError):
             raise
         return _verdict("MANIFEST", "CMS_DAMAGED", "Không đọc được chữ ký trên dữ liệu đặc tả.", digest, size, [])
     if verdict.valid and pdf_sha256 is not None and named_pdf(data) != pdf_sha256:
