@@ -23,7 +23,7 @@ from blocks.records.tables import Document, Dossier
 from tasks.submission import hand_in, hand_in_rescan
 from tasks.verification import SETTABLE
 
-COUNTER, RESOLVING, LEADER = "tnhs.01", "gq.01", "leader.01"
+COUNTER, RESOLVING, LEADER = "tnhs.01", "gq.01", "ld.01"
 
 
 @dataclass

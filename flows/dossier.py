@@ -28,6 +28,7 @@ from tasks.approvals import (
     ask,
 )
 from tasks.capture import capture
+from tasks.closing import close_case, return_case
 from tasks.coding import assign_code
 from tasks.completeness import check_completeness
 from tasks.extraction import extract_fields
@@ -51,7 +52,7 @@ from tasks.stages import (
     describe_signoff,
     describe_supplement,
 )
-from tasks.storage import close_case, return_case, store_record
+from tasks.storage import store_record
 from tasks.submission import receive_rescan, register
 from tasks.verification import VERIFICATION, confirm_fields, describe_verification
 
