@@ -1,0 +1,92 @@
+"""What is known of a captured dossier, as rows: one a component, one a page image. Ids, counts and hashes only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from blocks.records.states import DocumentState as S
+from blocks.records.tables import Document, Page, Scan
+from tasks.capture.facts import MM
+from tasks.capture.pages import layout
+
+# Not (yet) to be captured: out of scope, reused, undecided, isolated (Điều 4, 5, 13.3).
+NOT_CAPTURED = {
+    S.KHAI_BAO,
+    S.PHAN_LOAI,
+    S.NGOAI_PHAM_VI,
+    S.TAI_SU_DUNG,
+    S.DE_HONG,
+    S.XIN_Y_KIEN,
+    S.KHONG_SO_HOA,
+    S.CACH_LY_MAT,
+}
+Row = dict[str, Any]
+
+
+def dossier_facts(session: Session, dossier_id: UUID) -> tuple[list[Row], list[Row]]:
+    """(components, pages) of a dossier's papers that are to be captured, each at its current attempt."""
+    query = select(Document).where(Document.dossier_id == dossier_id).order_by(col(Document.ordinal))
+    components: list[Row] = []
+    pages: list[Row] = []
+    for document in session.exec(query):
+        if document.state in NOT_CAPTURED:
+            continue
+        scans = _of_attempt(session, Scan, document)
+        images = sorted(_of_attempt(session, Page, document), key=lambda page: page.number)
+        components.append(_component(document, scans, images))
+        pages += _pages(document, images)
+    return components, pages
+
+
+def _of_attempt(session: Session, table: Any, document: Document) -> list[Any]:
+    query = select(table).where(table.document_id == document.id, table.attempt == document.attempt)
+    return list(session.exec(query))
+
+
+def _component(document: Document, scans: Sequence[Scan], images: Sequence[Page]) -> Row:
+    waiting = document.state in {S.CHO_SAO_CHUP, S.CHUP_LAI, S.DA_SAO_CHUP}
+    return {
+        "component": document.ordinal,
+        "captured": "NO" if waiting else "YES",
+        "type_code": document.type_code or None,
+        "files": len(scans),
+        "refused_files": sum(1 for scan in scans if scan.refused_code),
+        "expected_images": len(layout(document.declared_pages, document.note_pages)),
+        "images": len(images),
+        "scan_dpi": document.scan_dpi,
+        "file_sha256": document.file_sha256,
+    }
+
+
+def _pages(document: Document, images: Sequence[Page]) -> list[Row]:
+    slots = layout(document.declared_pages, document.note_pages)
+    rows = []
+    for index, image in enumerate(images):
+        slot = slots[index] if index < len(slots) else None
+        quality = image.quality
+        rows.append(
+            {
+                "component": document.ordinal,
+                "page": image.paper_page,
+                "number": image.number,
+                "dpi": image.dpi,
+                "in_order": "YES"
+                if image.number == index + 1 and slot and slot.paper_page == image.paper_page
+                else "NO",
+                "note_pair": "YES" if slot and slot.with_note == image.with_note else "NO",
+                "short_mm": min(image.width, image.height) / image.dpi * MM,
+                "long_mm": max(image.width, image.height) / image.dpi * MM,
+                "image_sha256": image.image_sha256,
+                "ink_mm2": quality.get("ink_mm2"),
+                "skew": abs(quality["skew"]) if quality.get("skew") is not None else None,
+                "edge_mm": quality.get("edge_mm"),
+                "cut_letters": quality.get("cut_letters"),
+                "cut_rules": quality.get("cut_rules"),
+                "cut_paper": "YES" if quality.get("cut_paper") else "NO",
+            }
+        )
+    return rows
