@@ -188,25 +188,28 @@ def find_abstract(pages: Sequence[Page], titles: Sequence[str]) -> list[Found]:
 
 
 def _centred_below(page: Page, title: Row) -> list[Row]:
+    """The rows under the title that are centred like it and evenly spaced; the body begins after a wider gap."""
     body = [row for row in page.rows if row.column == BODY and row.box[1] > title.box[1] + 0.5 * title.height]
     body = [row for row in body if not row.red and any(c.isalnum() for c in row.text)]
-    wide = sorted(row.box[0] for row in body if row.box[2] - row.box[0] > 0.5 * page.width)
-    margin = wide[len(wide) // 4] if wide else 0.12 * page.width
-    right = max((row.box[2] for row in body), default=page.width)
-    centre = (title.box[0] + title.box[2]) / 2
+    wide = [row for row in body if row.box[2] - row.box[0] > 0.6 * page.width]
+    centres = [_middle(title), median(map(_middle, wide)) if wide else page.width / 2]
     taken: list[Row] = []
-    previous = title
+    pitches: list[float] = []
     for row in body:
-        gap = row.box[1] - previous.box[3]
-        off = abs((row.box[0] + row.box[2]) / 2 - centre)
-        pitch = median(r.height for r in (previous, row))
-        full = row.box[0] < margin + 0.01 * page.width and row.box[2] > right - 0.02 * page.width
-        too_far = gap > (1.6 if taken else 2.2) * pitch
-        if too_far or off > 0.025 * page.width or _BODY_START.match(row.folded) or _heading(row) or (full and taken):
+        pitch = row.box[1] - (taken[-1] if taken else title).box[1]
+        usual = median(pitches) if pitches else 1.1 * row.height
+        off = min(abs(_middle(row) - centre) for centre in centres)
+        too_far = pitch > (1.45 if taken else 3.0) * usual
+        if too_far or off > 0.018 * page.width or _BODY_START.match(row.folded) or _heading(row):
             break
+        if taken:
+            pitches.append(pitch)
         taken.append(row)
-        previous = row
     return taken
+
+
+def _middle(row: Row) -> float:
+    return (row.box[0] + row.box[2]) / 2
 
 
 def _heading(row: Row) -> bool:
