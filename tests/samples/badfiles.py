@@ -96,6 +96,7 @@ def signed(path: Path, jpegs: list[bytes]) -> None:
     writer = IncrementalPdfFileWriter(base)
     ident = hashlib.sha256(base.getvalue()).digest()[:16]
     writer._document_id = generic.ArrayObject([generic.ByteStringObject(ident)] * 2)
+    writer._update_meta = lambda: None  # it would write the time of the run
     step = PdfCMSEmbedder(new_field_spec=SigFieldSpec("Signature1")).write_cms("Signature1", writer)
     next(step)
     step.send(SigObjSetup(sig_placeholder=SignatureObject(timestamp=MOMENT, bytes_reserved=8192)))

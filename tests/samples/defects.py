@@ -1,6 +1,6 @@
 """One small dossier for each capture rule and each problem code that a folder can express.
 
-Capture defects bring good scans in rescan/<ordinal>/ and then end LUU_TRU; what is wrong with the declaration is refused.
+Capture defects bring good scans in rescan/<ordinal>/ and then end LUU_TRU; a wrong declaration is refused.
 """
 
 from __future__ import annotations
@@ -87,8 +87,9 @@ def _blank(folder: Path, component: Component) -> list[str]:
 
 
 def _extra(folder: Path, component: Component) -> list[str]:
-    other = Component(component.type_code, FORMS["LOCAL:CCCD"](_case(component), component.look), component.look)
-    return _jpegs(folder, component, [_page(component), _page(component, 1, 2), _page(other, 0, 3)])
+    other = FORMS["LOCAL:CCCD"](_case(component), component.look).sheets[0]
+    pixels = [_page(component), _page(component, 1, 2), scan(other.image, component.look, 3)]
+    return _jpegs(folder, component, pixels)
 
 
 def _case(component: Component) -> Case:
@@ -170,14 +171,16 @@ DEFECTS = (
     Defect("d09-trang-trang", "PAGE_BLANK", "CA05: quét mặt sau thay cho trang 2.", _blank, pages=2),
     Defect("d10-nghieng", "PAGE_SKEWED", "CA05: trang nghiêng 8 độ.",
            lambda f, c: _jpegs(f, c, [_page(c, skew=8.0)])),
-    Defect("d11-mo-nhoe", "PAGE_BLURRED", "CA05: trang bị mờ.", lambda f, c: _jpegs(f, c, [_page(c, blur=5.0)])),
+    Defect("d11-mo-nhoe", "PAGE_BLURRED", "CA05: trang bị mờ.", lambda f, c: _jpegs(f, c, [_page(c, blur=3.5)])),
     Defect("d12-thieu-trang", "PAGES_MISSING", "CA06: giấy hai trang nhưng chỉ có một ảnh.",
            lambda f, c: _jpegs(f, c, [_page(c)]), pages=2),
     Defect("d13-thua-trang", "PAGES_EXTRA", "CA06: ba ảnh cho giấy hai trang.", _extra, pages=2),
-    Defect("d14-trung-tep", "PAGES_DUPLICATE", "CA06: một tệp được nộp hai lần thay cho hai trang.", _same_bytes, pages=2),
+    Defect("d14-trung-tep", "PAGES_DUPLICATE", "CA06: một tệp được nộp hai lần thay cho hai trang.", _same_bytes,
+           pages=2),
     Defect("d15-trung-trang", "PAGES_DUPLICATE", "CA06: trang 1 quét hai lần, thiếu trang 2.",
            lambda f, c: _jpegs(f, c, [_page(c), _page(c, 0, 9)]), pages=2),
-    Defect("d16-ghi-chu-khac-trang", "NOTE_PAIR", "CA07: hai ảnh không phải của cùng một trang.", _note_other, notes=NOTE),
+    Defect("d16-ghi-chu-khac-trang", "NOTE_PAIR", "CA07: hai ảnh không phải của cùng một trang.", _note_other,
+           notes=NOTE),
     Defect("d17-anh-xam", "NOT_COLOUR", "CA09: ảnh xám.",
            lambda f, c: _file(f, "0001.jpg", jpeg_bytes(_page(c), c.look.dpi, c.look.quality, grey=True))),
     Defect("d18-pdf-1-3", "PDF_VERSION", "CA09: PDF 1.3.", _pdf(lambda p, j: write_pdf(p, j, "1.3"))),
@@ -195,7 +198,8 @@ DEFECTS = (
     Defect("d25-pdf-da-ky", "PDF_SIGNED", "PDF đã có chữ ký số.", _pdf(badfiles.signed)),
     Defect("d26-pdf-ma-lenh", "PDF_ACTIVE_CONTENT", "PDF chứa JavaScript.", _pdf(badfiles.active)),
     Defect("d27-pdf-dinh-kem", "PDF_ATTACHMENTS", "PDF có tệp đính kèm.", _pdf(badfiles.attachments)),
-    Defect("d28-pdf-khong-trang", "PDF_ZERO_PAGES", "PDF không có trang nào.", _pdf(lambda p, j: badfiles.zero_pages(p))),
+    Defect("d28-pdf-khong-trang", "PDF_ZERO_PAGES", "PDF không có trang nào.",
+           _pdf(lambda p, j: badfiles.zero_pages(p))),
     Defect("d29-pdf-hong", "PDF_DAMAGED", "PDF hỏng cấu trúc.", _pdf(badfiles.damaged)),
     Defect("d30-thieu-tep", "FILE_MISSING", "Tệp khai báo nhưng không có trong thư mục.", _missing),
     Defect("d31-ten-nfd", "NAME_NFD", "Tên chủ hồ sơ dùng bảng mã tổ hợp (NFD).", edit=_decompose, state=REFUSED),

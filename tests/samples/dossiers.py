@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tests.samples.forms import FORMS, Case, Paper, administrative, lists, make_case
 from tests.samples.forms.base import blank
@@ -25,13 +26,18 @@ class Component:
     """One paper of a dossier and how it was scanned. container: jpg (a file a page), tif or pdf (one file)."""
 
     type_code: str
-    paper: Paper | None  # None: nothing is scanned
+    draw: Callable[[], Paper] | None  # None: nothing is scanned
     look: Look
     container: str = "jpg"
     form: str = "ORIGINAL"
     notes: dict[int, str] = field(default_factory=dict)  # page -> text of its sticky note (CA07)
     flags: dict[str, object] = field(default_factory=dict)
     state: str = ""  # expected DocumentState; "": by the dossier
+
+    @cached_property
+    def paper(self) -> Paper | None:
+        """Drawn when it is first looked at, from a seed of its own."""
+        return self.draw() if self.draw else None
 
 
 @dataclass
@@ -103,8 +109,16 @@ class Maker:
     ) -> Component:
         code = f"LOCAL:{kind}"
         look = make_look(self.rng, dpi or self.dpi or self.rng.choice([200, 200, 200, 240]))
-        paper = (form or FORMS[code])(self.case, look)
-        return Component(code, paper, look, container, notes=notes or {}, flags=flags or {}, state=state)
+        case = self.case.but(rng=random.Random(self.rng.randrange(2**63)))
+        return Component(
+            code,
+            lambda: (form or FORMS[code])(case, look),
+            look,
+            container,
+            notes=notes or {},
+            flags=flags or {},
+            state=state,
+        )
 
     def absent(self, kind: str, *, form: str = "ORIGINAL", flags: dict[str, object] | None = None) -> Component:
         """A component that is declared but not captured."""
@@ -218,11 +232,13 @@ def _refused(seed: int, put: Put) -> None:
     name = "16-om-dau-tra-lai"
     m = Maker(seed, name)
     put(name, "Viên chức giải quyết trả lại hồ sơ khi kiểm tra dữ liệu, có nêu lý do.", "1.001667", m,
-        m.add("C65-HD"), m.add("01B-HSB", form=_benefits("ỐM ĐAU", 3)), defect="REFUSE_VERIFICATION", state=TRA_LAI)  # fmt: skip
+        m.add("C65-HD"), m.add("01B-HSB", form=_benefits("ỐM ĐAU", 3)),
+        defect="REFUSE_VERIFICATION", state=TRA_LAI)  # fmt: skip
     name = "17-thai-san-khong-ky"
     m = Maker(seed, name, mother=True)
     put(name, "Lãnh đạo không ký, trả lại hồ sơ bằng văn bản: không có chữ ký số cơ quan.", "2.000693", m,
-        m.add("GIAY-CHUNG-SINH"), m.add("01B-HSB", form=_benefits("THAI SẢN", 3)), defect="REFUSE_SIGNOFF", state=TRA_LAI)  # fmt: skip
+        m.add("GIAY-CHUNG-SINH"), m.add("01B-HSB", form=_benefits("THAI SẢN", 3)),
+        defect="REFUSE_SIGNOFF", state=TRA_LAI)  # fmt: skip
     name = "18-van-ban-mat"
     m = Maker(seed, name)
     put(name, "Một văn bản đóng dấu TỐI MẬT lẫn trong hồ sơ: cách ly, xóa ảnh.", "LOCAL:SO-HOA-VAN-BAN", m,

@@ -49,8 +49,12 @@ def round_stamp(
     _circular(mask, around.upper(), c, r * 0.70, r)
     pen = ImageDraw.Draw(mask)
     words = centre.upper().split()
-    rows = [" ".join(words[i : i + 2]) for i in range(0, len(words), 2)][:4]
-    face = font("Arimo", True, False, max(8, int(r * 0.20)))
+    pair = 1 if any(len(word) > 8 for word in words) else 2
+    rows = [" ".join(words[i : i + pair]) for i in range(0, len(words), pair)][:4]
+    size = max(8, int(r * 0.20))
+    while size > 7 and max(font("Arimo", True, False, size).getlength(row) for row in rows) > r * 1.1:
+        size -= 1
+    face = font("Arimo", True, False, size)
     for n, row in enumerate(rows):
         pen.text((c, c + (n - (len(rows) - 1) / 2) * r * 0.24), row, font=face, fill=255, anchor="mm")
     mask = mask.rotate(rng.uniform(-14, 14), Image.Resampling.BICUBIC)
@@ -94,41 +98,39 @@ def scrawl(sheet: Sheet, rng: random.Random, x: float, y: float, width: float = 
     mask = Image.new("L", (w, h), 0)
     pen = ImageDraw.Draw(mask)
     thick = max(2, sheet.px(rng.uniform(0.3, 0.5)))
-    px, py = w * 0.08, h * rng.uniform(0.4, 0.7)
-    points = [(px, py)]
-    loops = rng.randrange(4, 8)
+    points: list[tuple[float, float]] = []
+    loops, swing, lean = rng.randrange(3, 9), rng.uniform(0.02, 0.10), rng.uniform(-0.5, 0.5)
+    fade, phase = rng.uniform(0.03, 0.12), rng.uniform(0, 6)
     for n in range(loops):
-        left = w * (0.08 + 0.8 * n / loops)
-        for step in range(1, 13):
+        left, tall = w * (0.06 + 0.8 * n / loops), rng.uniform(0.45, 1.1) * max(0.25, 1 - fade * n)
+        for step in range(13):
             t = step / 12
-            cx = left + w * 0.8 / loops * t + math.sin(t * 2 * math.pi) * w * 0.06 * rng.uniform(0.6, 1.1)
-            cy = h * 0.5 - math.sin(t * 2 * math.pi + n) * h * 0.36 * (1 - 0.09 * n) + rng.uniform(-1, 1)
-            points.append((cx, cy))
+            high = math.sin(t * 2 * math.pi + phase) * 0.38 * tall
+            x_at = left + w * 0.8 / loops * t + math.cos(t * 2 * math.pi + n) * w * swing + high * h * lean
+            points.append((x_at, h * (0.5 - high)))
     pen.line(points, fill=255, width=thick, joint="curve")
-    pen.line([(w * 0.15, h * 0.85), (w * 0.95, h * rng.uniform(0.55, 0.8))], fill=255, width=thick)
+    if rng.random() < 0.6:
+        pen.line([(w * rng.uniform(0.05, 0.3), h * 0.9), (w * 0.95, h * rng.uniform(0.5, 0.85))], fill=255, width=thick)
     colour = rng.choice([(25, 40, 150), (15, 25, 110), (30, 30, 40)])
     _multiply(sheet, _tinted(mask, colour, rng, 0.25), sheet.px(x) - w // 2, sheet.px(y) - h // 2)
 
 
 def scribble(sheet: Sheet, rng: random.Random, x: float, y: float, width: float) -> None:
-    """A line of unreadable handwriting: strokes in the rhythm of words. OCR can't serve here (EX02)."""
+    """A line of unreadable handwriting: loops in the rhythm of words. OCR can't serve here (EX02)."""
     end = x + width
-    pen = sheet.draw
     while x < end - 6:
-        word = rng.uniform(7, 17)
-        points = []
-        steps = int(word * 5)
-        for n in range(steps):
-            t = n / steps
-            tall = 1.0 + (1.6 if rng.random() < 0.12 else 0)
-            points.append(
-                (
-                    sheet.px(x + word * t + rng.uniform(-0.35, 0.35)),
-                    sheet.px(y - 1 + math.sin(n * 1.9) * tall * rng.uniform(0.5, 1.3)),
-                )
-            )
-        pen.line(points, fill=(35, 45, 130), width=max(2, sheet.px(0.35)), joint="curve")
-        x += word + rng.uniform(2, 4)
+        word, pitch = rng.uniform(8, 20), rng.uniform(2.1, 2.9)  # mm a word, mm a letter
+        tall, points = 1.0, []
+        for n in range(int(word * 8)):
+            at = n / 8
+            turn = at / pitch * 2 * math.pi
+            if n % int(pitch * 8) == 0:
+                tall = rng.choice([1.0, 1.0, 1.2, 0.8, 2.6, -1.6])
+            px = x + at + math.cos(turn) * 0.75 + math.sin(turn) * 0.5 * tall
+            py = y - 1.2 - math.sin(turn) * 1.1 * max(tall, 0.7) + (1.2 if tall < 0 else 0) * abs(math.sin(turn / 2))
+            points.append((sheet.px(px), sheet.px(py)))
+        sheet.draw.line(points, fill=(35, 45, 130), width=max(2, sheet.px(0.3)), joint="curve")
+        x += word + rng.uniform(2.5, 5)
 
 
 def secrecy(sheet: Sheet, x: float, y: float, text: str) -> None:

@@ -10,20 +10,143 @@ import random
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-FAMILY = (
-    "Nguyễn Nguyễn Nguyễn Nguyễn Trần Trần Lê Lê Phạm Phạm Hoàng Huỳnh Phan Vũ Võ Đặng Bùi Đỗ Hồ Ngô Dương Lý Đinh "
-    "Trịnh Mai Tạ Cao Lương Châu Tô Hà Đoàn Quách Từ"
-).split()
-MALE_MIDDLE = "Văn Đức Hữu Quang Minh Thanh Ngọc Công Xuân Đình Bá Quốc Gia Anh Trọng Tuấn".split()
-MALE_GIVEN = (
-    "An Bình Cường Dũng Đạt Hải Hùng Khánh Khoa Lâm Long Mạnh Nam Nghĩa Phong Phúc Quân Sơn Thắng Thành Tùng Trường "
-    "Tuấn Vinh Việt Hưng Kiên Hiếu Đăng Thịnh"
-).split()
-FEMALE_MIDDLE = "Thị Thị Thị Ngọc Thanh Thu Kim Mỹ Hồng Phương Thùy Bích Như Diệu Khánh Minh".split()
-FEMALE_GIVEN = (
-    "Anh Chi Dung Giang Hà Hạnh Hiền Hoa Hương Huyền Lan Linh Loan Mai Nga Ngân Ngọc Nhung Oanh Phượng Quỳnh Thảo "
-    "Thủy Trang Tuyết Uyên Vân Xuân Yến Hằng Thơ"
-).split()
+FAMILY = [
+    "Nguyễn",
+    "Nguyễn",
+    "Nguyễn",
+    "Nguyễn",
+    "Trần",
+    "Trần",
+    "Lê",
+    "Lê",
+    "Phạm",
+    "Phạm",
+    "Hoàng",
+    "Huỳnh",
+    "Phan",
+    "Vũ",
+    "Võ",
+    "Đặng",
+    "Bùi",
+    "Đỗ",
+    "Hồ",
+    "Ngô",
+    "Dương",
+    "Lý",
+    "Đinh",
+    "Trịnh",
+    "Mai",
+    "Tạ",
+    "Cao",
+    "Lương",
+    "Châu",
+    "Tô",
+    "Hà",
+    "Đoàn",
+    "Quách",
+    "Từ",
+]
+MALE_MIDDLE = [
+    "Văn",
+    "Đức",
+    "Hữu",
+    "Quang",
+    "Minh",
+    "Thanh",
+    "Ngọc",
+    "Công",
+    "Xuân",
+    "Đình",
+    "Bá",
+    "Quốc",
+    "Gia",
+    "Anh",
+    "Trọng",
+    "Tuấn",
+]
+MALE_GIVEN = [
+    "An",
+    "Bình",
+    "Cường",
+    "Dũng",
+    "Đạt",
+    "Hải",
+    "Hùng",
+    "Khánh",
+    "Khoa",
+    "Lâm",
+    "Long",
+    "Mạnh",
+    "Nam",
+    "Nghĩa",
+    "Phong",
+    "Phúc",
+    "Quân",
+    "Sơn",
+    "Thắng",
+    "Thành",
+    "Tùng",
+    "Trường",
+    "Tuấn",
+    "Vinh",
+    "Việt",
+    "Hưng",
+    "Kiên",
+    "Hiếu",
+    "Đăng",
+    "Thịnh",
+]
+FEMALE_MIDDLE = [
+    "Thị",
+    "Thị",
+    "Thị",
+    "Ngọc",
+    "Thanh",
+    "Thu",
+    "Kim",
+    "Mỹ",
+    "Hồng",
+    "Phương",
+    "Thùy",
+    "Bích",
+    "Như",
+    "Diệu",
+    "Khánh",
+    "Minh",
+]
+FEMALE_GIVEN = [
+    "Anh",
+    "Chi",
+    "Dung",
+    "Giang",
+    "Hà",
+    "Hạnh",
+    "Hiền",
+    "Hoa",
+    "Hương",
+    "Huyền",
+    "Lan",
+    "Linh",
+    "Loan",
+    "Mai",
+    "Nga",
+    "Ngân",
+    "Ngọc",
+    "Nhung",
+    "Oanh",
+    "Phượng",
+    "Quỳnh",
+    "Thảo",
+    "Thủy",
+    "Trang",
+    "Tuyết",
+    "Uyên",
+    "Vân",
+    "Xuân",
+    "Yến",
+    "Hằng",
+    "Thơ",
+]
 ETHNIC = ["Kinh"] * 9 + ["Tày", "Mường", "Hrê", "Khmer", "Thái"]
 JOBS = ["Công nhân", "Giáo viên", "Kế toán", "Nhân viên văn phòng", "Kỹ sư", "Lao động tự do", "Nông dân", "Lái xe"]
 

@@ -58,12 +58,13 @@ def _sensor(pixels: Pixels, look: Look, rng: np.random.Generator) -> Pixels:
     tile = np.roll(_noise_tile(look.seed % 3), (int(rng.integers(1024)), int(rng.integers(1024))), (0, 1)) * look.noise
     tile = tile.astype(np.int16)
     light = (1 - look.shade * np.linspace(0, 1, wide, dtype=np.float32) ** 2)[:: -1 if look.seed % 2 else 1]
+    shade = np.repeat((light * 255).astype(np.uint8)[None, :, None], 3, axis=2)
+    grain = np.tile(tile, (1, wide // 1024 + 1, 1))[:, :wide]
     out = np.empty_like(pixels)
     for top in range(0, high, 1024):
-        band = pixels[top : top + 1024].astype(np.float32) * light[None, :, None]
-        reach = np.tile(tile[: band.shape[0]], (1, wide // 1024 + 1, 1))[:, :wide]
-        np.clip(band + reach, 0, 255, out=band)
-        out[top : top + 1024] = band.astype(np.uint8)
+        band = pixels[top : top + 1024]
+        lit = cv2.multiply(band, np.repeat(shade, band.shape[0], axis=0), scale=1 / 255)
+        cv2.add(lit, grain[: band.shape[0]], dst=out[top : top + 1024], dtype=cv2.CV_8U)
     return out
 
 

@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Literal
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from tests.samples.look import Look, font
 
@@ -23,7 +23,8 @@ class Sheet:
     look: Look
     width: float = 210.0
     height: float = 297.0
-    lines: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)  # printed lines, NFC
+    boxes: list[tuple[float, float, float, float, str]] = field(default_factory=list)  # mm: x0, y0, x1, y1, text
 
     def __post_init__(self) -> None:
         self.image = Image.new("RGB", (self.px(self.width), self.px(self.height)), (255, 255, 255))
@@ -32,7 +33,9 @@ class Sheet:
     def px(self, mm: float) -> int:
         return round(mm * self.look.dpi / 25.4)
 
-    def _font(self, size: float, bold: bool = False, italic: bool = False, family: str | None = None):  # noqa: ANN202
+    def _font(
+        self, size: float, bold: bool = False, italic: bool = False, family: str | None = None
+    ) -> ImageFont.FreeTypeFont:
         return font(family or self.look.family, bold, italic, round(size * self.look.dpi / 72))
 
     def measure(
@@ -68,6 +71,8 @@ class Sheet:
         if underline:
             half = wide * underline / 2
             self.rule(left + wide / 2 - half, y + 1.5, left + wide / 2 + half, y + 1.5, 0.25)
+        if text.strip(" ."):
+            self.boxes.append((left, y - size * 0.24, left + wide, y + size * 0.07, text))
         if record and text.strip():
             self.lines.append(text.strip())
         return left + wide

@@ -1,5 +1,6 @@
 """Papers in the layout of Decree 30/2020/NĐ-CP, appendix I: decisions on benefits and administrative papers."""
 
+# ruff: noqa: E501 - the wording of a form stays on one line
 from __future__ import annotations
 
 from datetime import timedelta

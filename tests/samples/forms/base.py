@@ -125,7 +125,7 @@ def signed(
     stamp: tuple[str, str] | None = None,
     size: float = 13,
 ) -> float:
-    """A signature block centred on x: office in bold, note, scrawl, stamp over its left third, name. Returns the end."""
+    """A signature block centred on x: office in bold, note, scrawl, stamp on its left, name. Returns the end."""
     for line in office:
         sheet.put(x, y, line, size, bold=True, align="c")
         y += size * 0.45

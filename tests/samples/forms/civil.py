@@ -1,5 +1,6 @@
 """Papers of civil status and identity: birth certificate and its extract, death certificate, citizen card."""
 
+# ruff: noqa: E501 - the wording of a form stays on one line
 from __future__ import annotations
 
 import io
@@ -280,12 +281,12 @@ def citizen_card(case: Case, look: Look) -> Paper:
     home = who.address.at(issued)
     x, y, w, h = 55.0, 40.0, 100.0, 63.0
     sheet.box(x, y, w, h, 0.3)
-    sheet.put(x + w / 2 + 8, y + 7, NATION, 7.5, bold=True, align="c")
-    sheet.put(x + w / 2 + 8, y + 11, MOTTO, 7.5, bold=True, align="c")
-    sheet.put(x + w / 2 + 4, y + 19, "CĂN CƯỚC CÔNG DÂN", 12, bold=True, align="c", colour=(190, 30, 30))
-    sheet.put(x + w / 2 + 4, y + 23, "Citizen Identity Card", 7.5, align="c")
+    sheet.put(x + 45, y + 7, NATION, 6.5, bold=True, align="c")
+    sheet.put(x + 45, y + 10.5, MOTTO, 7, bold=True, align="c")
+    sheet.put(x + 50, y + 17.5, "CĂN CƯỚC CÔNG DÂN", 12, bold=True, align="c", colour=(190, 30, 30))
+    sheet.put(x + 50, y + 21, "Citizen Identity Card", 7.5, align="c")
     sheet.box(x + 4, y + 24, 22, 30, 0.2)
-    tx, ty = x + 30, y + 30
+    tx, ty = x + 30, y + 28.5
     sheet.put(tx, ty, f"Số / No.: {who.id}", 11, bold=True)
     for label, value in (
         ("Họ và tên / Full name:", who.name.upper()),
@@ -293,10 +294,11 @@ def citizen_card(case: Case, look: Look) -> Paper:
         ("Giới tính / Sex:", f"{who.sex}    Quốc tịch / Nationality: Việt Nam"),
         ("Quê quán / Place of origin:", who.address.area(issued).split(", ", 1)[1]),
     ):
-        ty += 5
+        ty += 4.8
         sheet.fitted(tx, ty, f"{label} {value}", 8.5, x + w - tx - 2)
     sheet.put(tx, ty + 5, "Nơi thường trú / Place of residence:", 8.5)
-    sheet.fitted(tx, ty + 9, home, 8, x + w - tx - 2)
+    for n, line in enumerate(sheet.wrap(home, 8, x + w - tx - 2)):
+        sheet.put(tx, ty + 8.7 + n * 3.6, line, 8)
     sheet.fitted(x + 4, y + 58, f"Có giá trị đến: {pp.dotted(until)}", 7, 26)
     code = "|".join(
         [

@@ -1,5 +1,6 @@
 """Lists and letters of employers: 01B-HSB, D01-TS, D02-TS, D03-TS, 05A-HSB. Their owner is the organisation."""
 
+# ruff: noqa: E501 - the wording of a form stays on one line
 from __future__ import annotations
 
 from datetime import date, timedelta

@@ -1,5 +1,6 @@
 """Papers of hospitals: discharge paper, C65-HD, birth notice, medical assessment, invoice."""
 
+# ruff: noqa: E501 - the wording of a form stays on one line
 from __future__ import annotations
 
 from datetime import timedelta
@@ -346,7 +347,7 @@ def assessment(case: Case, look: Look) -> Paper:
     )
 
 
-UNITS = "không một hai ba bốn năm sáu bảy tám chín".split()
+UNITS = ["không", "một", "hai", "ba", "bốn", "năm", "sáu", "bảy", "tám", "chín"]
 
 
 def _percent_words(value: int) -> str:

@@ -1,5 +1,6 @@
 """Forms of the agency that a person fills in or gets: 14-HSB, 09-HSB, 04-HSB, TK1-TS, book and card."""
 
+# ruff: noqa: E501 - the wording of a form stays on one line
 from __future__ import annotations
 
 from datetime import date, timedelta
@@ -50,14 +51,13 @@ def application(case: Case, look: Look) -> Paper:
     _form_mark(sheet, "14-HSB")
     national(sheet, 105, 28)
     sheet.put(105, 48, "ĐƠN ĐỀ NGHỊ", 15, bold=True, align="c")
-    agency = agency_of(case).replace("BẢO HIỂM XÃ HỘI", "Bảo hiểm xã hội").title().replace("Hiểm Xã Hội", "hiểm xã hội")
+    agency = f"Bảo hiểm xã hội {who.address.place.province}"
     sheet.put(105, 58, f"Kính gửi: {agency}", 13, align="c")
     x, w, y = 24.0, 166.0, 70.0
     y = sheet.row(x, y, w, ("1. Họ và tên:", who.name), ("Giới tính:", who.sex))
     y = sheet.row(x, y, w, ("2. Ngày, tháng, năm sinh:", pp.dotted(who.born)), ("Dân tộc:", who.ethnic))
     y = sheet.row(x, y, w, ("3. Mã số BHXH:", who.bhxh))
-    if case.with_id:
-        y = sheet.row(x, y, w, ("4. Số CCCD/Số định danh cá nhân:", who.id))
+    y = sheet.row(x, y, w, ("4. Số CCCD/Số định danh cá nhân:", who.id if case.with_id else None))
     y = sheet.row(x, y, w, ("5. Địa chỉ nơi cư trú:", who.address.at(day)))
     y = sheet.row(x, y, w, ("6. Số điện thoại:", who.phone))
     y = sheet.row(x, y, w, ("7. Nội dung yêu cầu giải quyết:", ""))
@@ -107,8 +107,7 @@ def relatives(case: Case, look: Look) -> Paper:
     sheet.put(x, y, "I. Thông tin về người khai", 13, bold=True)
     y = sheet.row(x, y + 8, w, ("1. Họ và tên:", who.name), ("Giới tính:", who.sex))
     y = sheet.row(x, y, w, ("2. Ngày, tháng, năm sinh:", pp.dotted(who.born)))
-    if case.with_id:
-        y = sheet.row(x, y, w, ("3. Số CCCD/Số định danh cá nhân:", who.id))
+    y = sheet.row(x, y, w, ("3. Số CCCD/Số định danh cá nhân:", who.id if case.with_id else None))
     y = sheet.row(x, y, w, ("4. Nơi cư trú:", who.address.at(day)))
     y = sheet.row(x, y, w, ("5. Quan hệ với người chết:", "Vợ" if dead.male else "Chồng"), ("Điện thoại:", who.phone))
     sheet.put(x, y + 2, "II. Thông tin về người tham gia BHXH đã chết", 13, bold=True)
