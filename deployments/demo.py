@@ -24,7 +24,6 @@ from blocks.errors import SohoaError
 from blocks.objects import Bucket, ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.records.states import SignatureRole
 from blocks.records.tables import Document, Dossier, Page, Signature
 from blocks.settings import load_stack_env
 from blocks.trust import Trust
@@ -121,7 +120,7 @@ def outcome(sample: Sample, officers: Officers, states: dict[str, str]) -> Outco
 
 def signature_verdicts(officers: Officers, dossier: Dossier) -> str:
     """Verify the stored files anew: officer (cá nhân) and agency (cơ quan) signatures that are valid, of all."""
-    trust, good, total = Trust(), {role: 0 for role in SignatureRole}, 0
+    trust, good, total = Trust(), dict.fromkeys(("OFFICER", "AGENCY"), 0), 0
     with officers.records.session() as session:
         rows = session.exec(
             select(Signature, Document)
@@ -129,9 +128,6 @@ def signature_verdicts(officers: Officers, dossier: Dossier) -> str:
             .where(Document.dossier_id == dossier.id, Signature.attempt == Document.attempt)
         ).all()
         files = {d.id: (d.record_key, d.file_key, d.file_sha256) for _, d in rows}
-        for signature, _ in rows:
-            if signature.role is SignatureRole.MANIFEST and signature.valid:
-                good[SignatureRole.MANIFEST] += 1
     for record_key, file_key, sha256 in files.values():
         total += 1
         if record_key:
@@ -142,10 +138,10 @@ def signature_verdicts(officers: Officers, dossier: Dossier) -> str:
             continue
         for item in verify_pdf(data, trust).signatures:
             if item.valid:
-                good[item.role] += 1
+                good[item.role] = good.get(item.role, 0) + 1
     if not total:
         return "–"
-    return f"cá nhân {good[SignatureRole.OFFICER]}/{total} · cơ quan {good[SignatureRole.AGENCY]}/{total}"
+    return f"cá nhân {good['OFFICER']}/{total} · cơ quan {good['AGENCY']}/{total}"
 
 
 def closing_table(outcomes: list[Outcome]) -> Table:

@@ -1,6 +1,6 @@
 """The shell round the verbs of the law: how a plain function becomes a Prefect task.
 
-Results are kept for the flow run (INPUTS + RUN_ID): when a suspended run resumes, finished steps come back from the
+Results are kept for the flow run (verb + INPUTS + RUN_ID): when a suspended run resumes, finished steps come back from the
 store. Outside services are retried with back-off and jitter; bad input never is.
 """
 
@@ -10,14 +10,23 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
-from prefect.cache_policies import INPUTS, RUN_ID
+from prefect.cache_policies import INPUTS, RUN_ID, CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 
 from blocks.errors import Remedy, SohoaError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def _verb(context: TaskRunContext, _inputs: dict[str, Any]) -> str:
+    return context.task.task_key.rpartition("-")[0]  # without the hash of the source: a new version finds old results
+
+
+# INPUTS + RUN_ID alone is one key for ALL tasks with the same inputs: the second verb would get the first's result.
+ONCE_A_RUN = CacheKeyFnPolicy(cache_key_fn=_verb) + INPUTS + RUN_ID
 
 
 def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -39,7 +48,7 @@ def step(name: str, *, rule: str = "", retries: int = 3) -> Callable[[Callable[P
         name=name,
         tags=[rule] if rule else None,
         persist_result=True,
-        cache_policy=INPUTS + RUN_ID,
+        cache_policy=ONCE_A_RUN,
         retries=retries,
         retry_delay_seconds=exponential_backoff(backoff_factor=2),
         retry_jitter_factor=0.5,
