@@ -87,11 +87,11 @@ def read_document(records: RecordsDatabase, objects: ObjectStore, engine: OcrEng
             texts[item.number] = text
             reused += 1
     if missing:
-        images = dict(_images(objects, document))
-        for item in missing:
-            text = engine.read(_checked(images[item.number], item), item.dpi)
-            texts[item.number] = _keep(objects, item, text)
-    report = _report(work, texts, reused, time.perf_counter() - started)
+        wanted = {item.number: item for item in missing}
+        for number, image in _images(objects, document):
+            if item := wanted.get(number):
+                texts[number] = _keep(objects, item, engine.read(_checked(image, item), item.dpi))
+    report = _report(document.ordinal, work, texts, reused, time.perf_counter() - started)
     _record(records, document_id, document.attempt, work, texts, bool(report.readable))
     return report
 
@@ -131,11 +131,11 @@ def _images(objects: ObjectStore, document: Document) -> Iterator[tuple[int, pik
     """The image of each page of the stored PDF, by page number."""
     assert document.file_key
     data = objects.get(Bucket.WORKING, document.file_key, sha256=document.file_sha256)
-    pdf = pikepdf.open(io.BytesIO(data))
-    for number, page in enumerate(pdf.pages, 1):
-        stream = next(iter(page.images.values()))
-        assert isinstance(stream, pikepdf.Stream)
-        yield number, pikepdf.PdfImage(stream)
+    with pikepdf.open(io.BytesIO(data)) as pdf:  # an image lives as long as its file is open
+        for number, page in enumerate(pdf.pages, 1):
+            stream = next(iter(page.images.values()))
+            assert isinstance(stream, pikepdf.Stream)
+            yield number, pikepdf.PdfImage(stream)
 
 
 def _checked(image: pikepdf.PdfImage, item: _Work) -> np.ndarray:
@@ -149,7 +149,7 @@ def _checked(image: pikepdf.PdfImage, item: _Work) -> np.ndarray:
     return np.asarray(image.as_pil_image().convert("RGB"))
 
 
-def _report(work: Sequence[_Work], texts: dict[int, PageText], reused: int, seconds: float) -> OcrReport:
+def _report(ordinal: int, work: Sequence[_Work], texts: dict[int, PageText], reused: int, seconds: float) -> OcrReport:
     readable = [texts[item.number] for item in work if texts[item.number].readable]
     lines = [line for page in readable for line in page.lines]
     letters = sum(len(line.text) for line in lines)
@@ -162,7 +162,7 @@ def _report(work: Sequence[_Work], texts: dict[int, PageText], reused: int, seco
         seconds=round(seconds, 2),
         reused=reused,
         secrecy=secrecy_level(list(texts.values())),
-        problems=check_printed_numbers(clean),
+        problems=[p.model_copy(update={"component": ordinal}) for p in check_printed_numbers(clean)],
     )
 
 
