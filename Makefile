@@ -33,11 +33,23 @@ lint: dev ## format, lint, types, layers
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+.venv-train/.train: requirements/train.txt
+	@python3.11 -m venv .venv-train
+	@.venv-train/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/train.txt
+	@touch $@
+
+MINUTES ?= 120
+RESUME ?= blocks/ocr/models/sohoa-rec/checkpoint.pt
+LAW ?= ../shared/law
+train-ocr: .venv-train/.train ## train the recogniser on (MINUTES=120), or anew (RESUME=), and export it
+	nice -n 19 .venv-train/bin/python -m blocks.ocr.training --law $(LAW) train --minutes $(MINUTES) $(if $(RESUME),--resume $(RESUME))
+	.venv-train/bin/python -m blocks.ocr.training export
+
 lock: dev ## renew the lock files
-	@for f in base dev uv; do .venv/bin/uv pip compile requirements/$$f.in --generate-hashes --no-emit-index-url \
+	@for f in base dev uv train; do .venv/bin/uv pip compile requirements/$$f.in --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --python-version 3.11 -o requirements/$$f.txt -q --custom-compile-command "make lock"; done
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status lint lock help
+.PHONY: setup dev up down status lint train-ocr lock help

@@ -1,0 +1,95 @@
+# mypy: disable-error-code="misc,no-any-return,no-untyped-call"
+"""From a training state to the model folder that PaddleOCR's `text_recognition_model_dir` takes."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+import yaml
+from torch import nn
+
+from blocks.ocr.training import charset
+from blocks.ocr.training.card import write_card
+from blocks.ocr.training.lines import HEIGHT
+from blocks.ocr.training.net import Recogniser
+from blocks.ocr.training.train import save_small
+
+MODEL_NAME = "PP-OCRv6_tiny_rec"  # the architecture, as PaddleOCR asks for it
+MOST_BYTES = 5_000_000
+SAME = 2e-4  # greatest difference of a probability between torch and onnxruntime
+
+
+class _Probabilities(nn.Module):
+    def __init__(self, net: Recogniser) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x).softmax(-1)
+
+
+def configuration() -> dict[str, Any]:
+    """inference.yml: PaddleOCR adds blank before and space after the dictionary."""
+    return {
+        "Global": {"model_name": MODEL_NAME},
+        "PreProcess": {
+            "transform_ops": [
+                {"DecodeImage": {"channel_first": False, "img_mode": "BGR"}},
+                {"RecResizeImg": {"image_shape": [3, HEIGHT, 320]}},
+                {"KeepKeys": {"keep_keys": ["image", "label_ctc", "label_gtc", "length", "valid_ratio"]}},
+            ]
+        },
+        "PostProcess": {"name": "CTCLabelDecode", "character_dict": list(charset.CHARACTERS)},
+    }
+
+
+def write_onnx(net: Recogniser, path: Path) -> None:
+    """Batch and width are free; ValueError where onnxruntime and torch disagree or the file is too large."""
+    model = _Probabilities(net).eval()
+    axes = {"x": {0: "lines", 3: "width"}, "probabilities": {0: "lines", 1: "steps"}}
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # the tracing exporter is deprecated, yet folds norms and needs no other package
+        torch.onnx.export(
+            model,
+            (torch.zeros(2, 3, HEIGHT, 320),),
+            str(path),
+            input_names=["x"],
+            output_names=["probabilities"],
+            dynamic_axes=axes,
+            opset_version=17,
+            dynamo=False,
+        )
+    sample = np.random.default_rng(0).uniform(-1, 1, (3, 3, HEIGHT, 488)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"x": sample})
+    with torch.no_grad():
+        difference = float(np.abs(found - model(torch.from_numpy(sample)).numpy()).max())
+    if difference > SAME:
+        raise ValueError(f"onnxruntime differs from torch by {difference:.1e}")
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{path.name} has {path.stat().st_size} bytes, at most {MOST_BYTES} are wanted")
+
+
+def export(state: Path, out: Path, work: Path, resume_from: Path | None = None) -> None:
+    """Write inference.onnx (averaged weights), inference.yml, checkpoint.pt, curve.csv and MODEL_CARD.md into `out`.
+
+    `resume_from`: state before the learning rate fell, kept as checkpoint.pt for a later session.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    content = torch.load(state, weights_only=True)
+    net = Recogniser()
+    net.load_state_dict(content["average"])
+    write_onnx(net, out / "inference.onnx")
+    text = yaml.safe_dump(configuration(), allow_unicode=True, sort_keys=False)
+    (out / "inference.yml").write_text(text, encoding="utf-8")
+    save_small(resume_from or state, out / "checkpoint.pt")
+    digest = hashlib.sha256((out / "inference.onnx").read_bytes()).hexdigest()
+    write_card(out, work, content, digest)
