@@ -7,6 +7,7 @@ trueocr's recogniser, until such a folder is there.
 
 from __future__ import annotations
 
+import logging
 import os
 import unicodedata
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class PageReader(Protocol):
 
 
 def _engine_options(threads: int) -> dict[str, Any]:
+    logging.getLogger("paddlex").setLevel(logging.WARNING)
     os.environ.setdefault("PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK", "True")  # nothing is fetched at run time
     return {
         "engine": "onnxruntime",

@@ -192,7 +192,8 @@ def _centred_below(page: Page, title: Row) -> list[Row]:
     body = [row for row in page.rows if row.column == BODY and row.box[1] > title.box[1] + 0.5 * title.height]
     body = [row for row in body if not row.red and any(c.isalnum() for c in row.text)]
     wide = [row for row in body if row.box[2] - row.box[0] > 0.6 * page.width]
-    centres = [_middle(title), median(map(_middle, wide)) if wide else page.width / 2]
+    edges = (min(row.box[0] for row in wide), max(row.box[2] for row in wide)) if wide else (0.0, page.width)
+    centres = [_middle(title), sum(edges) / 2]
     taken: list[Row] = []
     pitches: list[float] = []
     for row in body:
