@@ -138,6 +138,17 @@ class WarmProcess:
             await asyncio.sleep(0.5)
         child.end(0)  # the engine has reported the run's state, or the next recovery finds it lost
 
+    def abandon(self) -> None:
+        """Kill the runs and let nobody report it: they stay Running and go on after the next start.
+
+        Not SIGTERM, on which the engine reports Crashed; and the exit counts as clean, or the executor would.
+        """
+        for child in self.children.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+            child.end(0)
+        self.children = {}
+
     def close(self) -> None:
         """End the zygote (its end of the socket closes); children are the worker's business."""
         if self.process is not None and self.process.poll() is None:
@@ -157,16 +168,10 @@ class ForkStarter:
     async def start(
         self, flow_run: FlowRun, task_status: anyio.abc.TaskStatus[ProcessHandle] = anyio.TASK_STATUS_IGNORED
     ) -> None:
-        """Fork, tell the handle, wait for the end. When the worker stops, the run is killed and stays Running."""
+        """Fork, tell the handle, wait for the end."""
         child = await self.warm.fork(self._environment(flow_run), self.cwd, run_name(flow_run.id))
         task_status.started(ProcessHandle(child))  # type: ignore[arg-type]  # has pid and returncode, as it asks for
-        try:
-            await child.ended.wait()
-        finally:
-            if child.returncode is None:
-                # Not SIGTERM: the engine would report Crashed, and the dossier would not go on at the next start.
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child.pid, signal.SIGKILL)
+        await child.ended.wait()
 
     def _environment(self, flow_run: FlowRun) -> dict[str, str]:
         """In the order of EngineCommandStarter: worker, job, settings, run."""
@@ -224,6 +229,17 @@ class WarmProcessWorker(ProcessWorker):
             raise RuntimeError("Failed to start flow run process.")
         return ProcessWorkerResult(status_code=result.status_code, identifier=str(handle.pid))
 
+    async def _submit_scheduled_flow_runs(self, flow_run_response: list[Any]) -> list[FlowRun]:
+        """Leave for the next poll a run whose last process is just ending.
+
+        An officer may resume within the second that the suspended process takes to leave; Prefect's base worker then
+        asks its limiter twice on behalf of one run, which raises and ends the worker.
+        """
+        leaving = set(self._limiter.statistics().borrowers) if self._limiter else set()
+        return await super()._submit_scheduled_flow_runs(
+            [entry for entry in flow_run_response if entry.flow_run.id not in leaving]
+        )
+
     async def setup(self) -> None:
         # Warm first: the first heartbeat then says that runs start at once.
         self.warm = WarmProcess(os.environ.get("SOHOA_PRELOAD", PRELOAD).split())
@@ -233,6 +249,7 @@ class WarmProcessWorker(ProcessWorker):
         await super().setup()
         self.executors = await self._exit_stack.enter_async_context(FlowRunExecutorContext())
         await self._exit_stack.enter_async_context(self._recovery())
+        self._exit_stack.callback(self.warm.abandon)  # the first thing that happens when the worker stops
 
     # -- runs that were lost ------------------------------------------------------------------------------------
     @contextlib.asynccontextmanager
