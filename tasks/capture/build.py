@@ -89,7 +89,7 @@ def verify_images(path: Path, pages: Sequence[PageFacts]) -> None:
         if len(pdf.pages) != len(pages):
             raise BuildFailed()
         for page, facts in zip(pdf.pages, pages, strict=True):
-            images = list(page.images.values())
+            images = list(page.get_images().values())
             if len(images) != 1 or not _same(images[0], facts):
                 raise BuildFailed()
 

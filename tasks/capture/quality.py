@@ -117,7 +117,8 @@ def ink_mask(grey: Grey, dpi: float) -> tuple[Mask, npt.NDArray[np.float32]]:
     bright = cv2.dilate(small, np.ones((13, 13), np.uint8))
     bright = cv2.erode(bright, np.ones((7, 7), np.uint8))
     back = cv2.resize(cv2.blur(bright, (9, 9)), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    flat = np.divide(grey, np.maximum(back, 32), dtype=np.float32)
+    flat = np.divide(grey, np.maximum(back, 1), dtype=np.float32)
+    flat[back < 40] = 1.0  # wider black than any letter: the lid, a shadow, a photo
     return (cv2.GaussianBlur(flat, (3, 3), 0) < 0.68).astype(np.uint8), flat
 
 
