@@ -116,21 +116,26 @@ def scrawl(sheet: Sheet, rng: random.Random, x: float, y: float, width: float = 
 
 
 def scribble(sheet: Sheet, rng: random.Random, x: float, y: float, width: float) -> None:
-    """A line of unreadable handwriting: loops in the rhythm of words. OCR can't serve here (EX02)."""
+    """A line of hurried handwriting: loops in the rhythm of words that nobody can read by machine (EX02)."""
     end = x + width
     while x < end - 6:
-        word, pitch = rng.uniform(8, 20), rng.uniform(2.1, 2.9)  # mm a word, mm a letter
-        tall, points = 1.0, []
-        for n in range(int(word * 8)):
-            at = n / 8
-            turn = at / pitch * 2 * math.pi
-            if n % int(pitch * 8) == 0:
-                tall = rng.choice([1.0, 1.0, 1.2, 0.8, 2.6, -1.6])
-            px = x + at + math.cos(turn) * 0.75 + math.sin(turn) * 0.5 * tall
-            py = y - 1.2 - math.sin(turn) * 1.1 * max(tall, 0.7) + (1.2 if tall < 0 else 0) * abs(math.sin(turn / 2))
+        word, points, at, turn = rng.uniform(9, 24), [], 0.0, rng.uniform(0, 6)
+        pitch, tall, drift = 2.4, 1.0, rng.uniform(-0.06, 0.06)
+        while at < word:
+            at += pitch / 16
+            turn += math.pi / 8
+            if turn > 2 * math.pi:
+                turn -= 2 * math.pi
+                pitch, tall = rng.uniform(0.8, 3.4), rng.choice([0.5, 0.8, 1.0, 1.3, 2.8, -2.2])
+            slant = math.sin(turn) * 0.9 * tall
+            px = x + at + math.cos(turn) * rng.uniform(0.5, 0.9) + slant
+            py = y - 1.2 + drift * at - math.sin(turn) * 1.2 * tall + rng.uniform(-0.12, 0.12)
             points.append((sheet.px(px), sheet.px(py)))
-        sheet.draw.line(points, fill=(35, 45, 130), width=max(2, sheet.px(0.3)), joint="curve")
-        x += word + rng.uniform(2.5, 5)
+        sheet.draw.line(points, fill=(35, 45, 130), width=max(2, sheet.px(0.35)), joint="curve")
+        if rng.random() < 0.2:  # struck out
+            ends = [(sheet.px(x - 1), sheet.px(y - 0.5)), (sheet.px(x + word + 1), sheet.px(y - 2))]
+            sheet.draw.line(ends, fill=(35, 45, 130), width=max(2, sheet.px(0.4)))
+        x += word + rng.uniform(1.5, 4)
 
 
 def secrecy(sheet: Sheet, x: float, y: float, text: str) -> None:
