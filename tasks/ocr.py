@@ -136,7 +136,7 @@ def _images(objects: ObjectStore, document: Document) -> Iterator[tuple[int, pik
     data = objects.get(Bucket.WORKING, document.file_key, sha256=document.file_sha256)
     with pikepdf.open(io.BytesIO(data)) as pdf:  # an image lives as long as its file is open
         for number, page in enumerate(pdf.pages, 1):
-            stream = next(iter(page.images.values()))
+            stream = next(iter(page.get_images(recursive=False).values()))
             assert isinstance(stream, pikepdf.Stream)
             yield number, pikepdf.PdfImage(stream)
 

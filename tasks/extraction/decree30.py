@@ -74,7 +74,7 @@ def find_issuer(pages: Sequence[Page]) -> list[Found]:
     for row in rows:
         if groups and row.box[1] - groups[-1][-1].box[3] > 2.0 * row.height:
             break  # the agency's lines stand close together; what comes later is a stamp or the abstract
-        if _agency(row) or not groups:
+        if not groups or (_agency(row) and not _company_name(groups[-1][0], row)):
             groups.append([row])
         else:
             groups[-1].append(row)
@@ -93,6 +93,12 @@ def _agency(row: Row) -> bool:
         ):
             return True
     return False
+
+
+def _company_name(first: Row, row: Row) -> bool:
+    """Whether the row goes on a company's name, which may hold words like TRƯỜNG or HỘI; only its branches don't."""
+    company = re.match(r"\W*(TONG )?(CONG TY|DOANH NGHIEP|HOP TAC XA|TAP DOAN)", first.folded)
+    return bool(company) and not re.match(r"\W*(CHI NHANH|NHA MAY|XI NGHIEP|VAN PHONG|CONG TY)", row.folded)
 
 
 def _is_head_text(row: Row) -> bool:
@@ -260,14 +266,19 @@ def find_recipients(pages: Sequence[Page]) -> list[Found]:
 
 
 def find_serial(pages: Sequence[Page]) -> list[Found]:
-    """How many people a list names: its last serial number (STT), counted from 1 without a gap."""
-    expected, last = 1, None
+    """How many people a list names: its rows with a BHXH number, and its last serial number (STT).
+
+    Where the two differ (a digit alone is easily overlooked) the greater stands, and the officer must look.
+    """
+    expected, named = 1, []
     for page in pages:
         for row in page.rows:
             if re.match(rf"^{expected}(?=[\s.)])", row.text):
-                last = row
                 expected += 1
-    if last is None:
+            if re.search(r"(?<![\d/])\d{10}(?!\d)", row.text) and ":" not in row.text:
+                named.append(row)
+    count = max(len(named), expected - 1)
+    if not count or not named:
         return []
-    digits = len(str(expected - 1))
-    return [from_spans([(last, 0, digits)], "table.serial", 0.9)]
+    found = whole(named, "table.people", 0.97 if len(named) == expected - 1 else 0.6)
+    return [replace(found, canonical=str(count), printed=str(count))]

@@ -124,13 +124,15 @@ def birth(value: str) -> str | None:
 
 
 def money(value: str) -> str | None:
-    """An amount in đồng: `1.234.000`, also where OCR reads a comma for a dot. Decimals are dropped."""
-    found = re.search(r"\d[\d.,\s]*", tidy(value))
-    if not found:
-        return None
-    joined = re.sub(r"[.,](?=\d{3}(?!\d))|\s", "", found[0].strip(" .,"))
-    whole = re.match(r"\d+", joined)
-    return whole[0] if whole and len(joined) - len(whole[0]) <= 3 else None
+    """An amount in đồng: `1.234.000`, also where OCR reads a comma for a dot or O for 0. Decimals are dropped.
+
+    Broken groups (`109.823.00`) are no amount.
+    """
+    clean = re.sub(r"(?<=[\d.,])[oO](?=[\d.,\s]|[oO]|$)", "0", tidy(value))
+    found = re.search(r"\d[\d.,\s]*", clean)
+    compact = re.sub(r"\s", "", found[0]).strip(".,") if found else ""
+    grouped = re.fullmatch(r"(\d{1,3}(?:[.,]\d{3})+|\d+)(?:,\d{1,2})?", compact)
+    return re.sub(r"[.,]", "", grouped[1]) if grouped else None
 
 
 def count(value: str) -> str | None:

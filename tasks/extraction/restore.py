@@ -12,6 +12,9 @@ from tasks.extraction.labels import squeeze
 from tasks.extraction.words import AGENCY_HEADS, AGENCY_WORDS, PROVINCES
 
 _LONGEST = 9  # words of a phrase
+# Single syllables are names of people and places as well; only these are taken, and only after a known phrase.
+_SINGLE = {"TỈNH", "HUYỆN", "QUẬN", "PHƯỜNG", "XÃ", "TNHH", "MTV"}
+_FIRST = {"SỞ", "BỘ", "CỤC", "PHÒNG", "BAN"}  # or these, at the beginning
 _BEFORE_PROVINCE = {"TỈNH", "THÀNH PHỐ", "TP."}
 
 
@@ -33,7 +36,7 @@ def restore(text: str) -> tuple[str, bool]:
     complete = True
     i = 0
     while i < len(words):
-        found = _known(words[i:], before)
+        found = _known(words[i:], before, i == 0)
         if found is None:
             out.append(words[i])
             complete = complete and not any(c.isalpha() for c in words[i])
@@ -46,14 +49,15 @@ def restore(text: str) -> tuple[str, bool]:
     return " ".join(out), complete
 
 
-def _known(words: list[str], before: str) -> tuple[str, int] | None:
+def _known(words: list[str], before: str, first: bool) -> tuple[str, int] | None:
     """The longest known phrase that the words begin with, and how many words it takes."""
     for count in range(min(_LONGEST, len(words)), 0, -1):
         joined = squeeze(" ".join(words[:count]))[0]
         if before in _BEFORE_PROVINCE and joined in _provinces():
             return _provinces()[joined], count
-        if joined in _phrases():
-            return _phrases()[joined], count
+        phrase = _phrases().get(joined)
+        if phrase and (" " in phrase or (phrase in _SINGLE and before) or (phrase in _FIRST and first)):
+            return phrase, count
     return None
 
 

@@ -1,0 +1,169 @@
+"""The real engine on real pages (EX01) and on pages that can't be read (EX02)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from rapidfuzz import fuzz
+
+from blocks.ocr.engine import OcrEngine, OcrModelMissing
+from blocks.ocr.readers import Models, PipelineReader
+from blocks.ocr.types import PageText
+from tasks.ocr import secrecy_level
+from tests.blocks.ocr.scoring import error_rate
+from tests.samples.look import font
+
+PAGES = Path(__file__).with_name("pages")
+SCAN, BORN = "s_05CT_p1", "w_05_p1"
+
+
+def pixels(name: str) -> np.ndarray:
+    with Image.open(PAGES / f"{name}.jpg") as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def truth(name: str) -> str:
+    return (PAGES / f"{name}.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def engine() -> OcrEngine:
+    return OcrEngine()
+
+
+@pytest.fixture(scope="module")
+def scan(engine: OcrEngine) -> PageText:
+    return engine.read(pixels(SCAN), 100)
+
+
+def blank_page(text: str = "", ink: tuple[int, int, int] = (20, 20, 20)) -> Image.Image:
+    page = Image.new("RGB", (1654, 2339), (250, 250, 247))
+    ImageDraw.Draw(page).multiline_text((180, 200), text, font=font("Tinos", False, False, 44), fill=ink, spacing=26)
+    return page
+
+
+def test_EX01_genuine_scan(scan: PageText) -> None:
+    assert scan.readable
+    assert error_rate(truth(SCAN), scan.text) < 0.03
+    assert scan.text.index("UỶ BAN") < scan.text.index("/CT-UBND") < scan.text.index("CỘNG HÒA")  # the head by columns
+
+
+def test_EX01_page_born_in_word(engine: OcrEngine) -> None:
+    page = engine.read(pixels(BORN), 200)
+    assert error_rate(truth(BORN), page.text) < 0.03
+
+
+def test_words_stand_in_their_lines(scan: PageText) -> None:
+    for line in scan.lines:
+        assert " ".join(word.text for word in line.words) == line.text
+        x0, y0, x1, y1 = line.box
+        starts = [word.box[0] for word in line.words]
+        assert starts == sorted(starts)
+        for word in line.words:
+            assert x0 - 1 <= word.box[0] <= word.box[2] <= x1 + 1
+            assert y0 - 1 <= word.box[1] <= word.box[3] <= y1 + 1
+    assert PageText.from_json(scan.to_json()) == scan
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_orientation_and_way_back(engine: OcrEngine, scan: PageText, turns: int) -> None:
+    page = engine.read(np.ascontiguousarray(np.rot90(pixels(SCAN), turns)), 100)
+    assert page.rotation == 90 * turns
+    assert fuzz.ratio(page.text, scan.text) > 99
+    # The box of a line, turned with the image, is where the line was found in the turned image.
+    line, turned = scan.lines[5], page.lines[5]
+    x, y = (line.box[0] + line.box[2]) / 2, (line.box[1] + line.box[3]) / 2
+    for turn in range(turns):
+        x, y = y, (scan.width if turn % 2 == 0 else scan.height) - x
+    assert turned.text == line.text
+    assert (turned.box[0] + turned.box[2]) / 2 == pytest.approx(x, abs=4)
+    assert (turned.box[1] + turned.box[3]) / 2 == pytest.approx(y, abs=4)
+
+
+def test_skewed_page_is_levelled(engine: OcrEngine) -> None:
+    image = pixels(BORN)
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -4.0, 1.0)
+    skewed = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    page = engine.read(np.asarray(skewed, dtype=np.uint8), 200)
+    assert page.skew == pytest.approx(4.0 + engine.read(image, 200).skew, abs=0.4)
+    assert error_rate(truth(BORN), page.text) < 0.04
+    assert page.lines[0].polygon[1][1] - page.lines[0].polygon[0][1] > 10  # back on the skewed image
+
+
+def test_EX02_blank_page(engine: OcrEngine) -> None:
+    page = engine.read(np.asarray(blank_page()), 200)
+    assert (page.readable, page.reason, page.lines) == (False, "BLANK", ())
+
+
+def test_EX02_low_resolution(engine: OcrEngine) -> None:
+    page = engine.read(pixels(SCAN), 72)
+    assert (page.readable, page.reason, page.lines) == (False, "LOW_DPI", ())
+
+
+def test_EX02_handwriting_is_not_read_into_words(engine: OcrEngine) -> None:
+    page = blank_page()
+    draw, rng = ImageDraw.Draw(page), np.random.default_rng(5)
+    for row in range(14):
+        at = np.array([180.0, 260.0 + row * 130])
+        for _ in range(40):
+            steps = rng.normal(0, 26, (6, 2)).cumsum(0)
+            draw.line([tuple(p) for p in at + steps], fill=(40, 40, 120), width=5)
+            at[0] += 32
+    assert not engine.read(np.asarray(page), 200).readable
+
+
+def test_SC13_red_stamp_over_text_hides_nothing(engine: OcrEngine) -> None:
+    text = "Căn cứ Luật Bảo hiểm xã hội\nBảo hiểm xã hội tỉnh thông báo\nthời hạn nộp hồ sơ là sáu ngày"
+    page = blank_page(text)
+    layer = Image.new("RGB", page.size, (255, 255, 255))
+    ImageDraw.Draw(layer).ellipse((250, 160, 620, 480), outline=(205, 30, 40), width=14)
+    stamped = (np.asarray(page, np.uint16) * np.asarray(layer, np.uint16) // 255).astype(np.uint8)
+    page = Image.fromarray(stamped)
+    draw = ImageDraw.Draw(page)
+    draw.text((1000, 900), "TỐI MẬT", font=font("Tinos", True, False, 60), fill=(205, 30, 40))
+    read = engine.read(np.asarray(page), 200)
+    assert error_rate(text + " TỐI MẬT", read.text) < 0.06
+    assert secrecy_level([read]) == "TOI_MAT"
+
+
+def test_engine_says_which_models_read() -> None:
+    name = OcrEngine().name
+    assert "PP-OCRv6_tiny_det@" in name and "paddleocr 3.7" in name and "onnxruntime" in name
+    assert "trueocr-vi-r01@" in OcrEngine(recogniser="trueocr-vi-r01").name
+
+
+def test_missing_model_names_what_to_do() -> None:
+    with pytest.raises(OcrModelMissing, match="quản trị viên"):
+        OcrEngine(recogniser="no-such-model").read(np.zeros((20, 20, 3), np.uint8), 200)
+
+
+def test_trueocr_reads_until_there_is_an_own_model() -> None:
+    page = OcrEngine(recogniser="trueocr-vi-r01").read(pixels(SCAN), 100)
+    assert error_rate(truth(SCAN), page.text) < 0.03
+
+
+def test_pp_ocr_style_folders_go_through_the_pipeline(engine: OcrEngine) -> None:
+    """The folder decides: inference.yml means the unmodified PaddleOCR pipeline."""
+    from blocks.ocr.engine import MODELS, default_recogniser
+
+    folder = default_recogniser()
+    models = Models(MODELS / "PP-OCRv6_tiny_det", folder, 1)
+    assert isinstance(models.reader, PipelineReader) == (folder / "inference.yml").exists()
+
+
+def test_memory_stays_below_a_gigabyte() -> None:
+    code = (
+        "import resource, numpy as np; from PIL import Image; from blocks.ocr.engine import OcrEngine;"
+        f"image = Image.open({str(PAGES / (BORN + '.jpg'))!r}).convert('RGB').resize((2480, 3508));"
+        "OcrEngine().read(np.asarray(image), 300);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[-1]) < 1_000_000  # KiB
