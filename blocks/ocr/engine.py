@@ -45,7 +45,7 @@ class OcrEngine(Block):
         default="", description="Folder under blocks/ocr/models, or a path. Empty: newest sohoa-rec*, else trueocr"
     )
     orientation: str = Field(default="trueocr-vi-r01", description="Folder with orient.onnx; empty: not tried")
-    threads: int = Field(default=2, ge=1, description="onnxruntime threads of this process")
+    threads: int = Field(default=1, ge=1, description="onnxruntime threads of this process")
     min_dpi: int = Field(default=100, description="Below: manual entry (EX02)")
     min_confidence: float = Field(default=0.6, description="Mean of the page below: manual entry (EX02)")
 
