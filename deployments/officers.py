@@ -116,6 +116,12 @@ class Officers:
             "reason": "Người nộp không cung cấp được bản giấy đạt yêu cầu để sao chụp.",
         }
 
+    def _scope(self, sample: Sample) -> dict[str, Any]:
+        dossier = self.dossier(sample)
+        assert dossier is not None
+        fragile = [d.ordinal for d in self.documents(dossier) if d.state is DocumentState.DE_HONG]
+        return {"officer": COUNTER, "decision": "TIEP_TUC", "certified": fragile}
+
     def _leader(self, sample: Sample) -> dict[str, Any]:
         return {"officer": LEADER, "decision": "SO_HOA", "reason": "Giấy tờ vẫn có thể sao chụp an toàn."}
 
