@@ -46,7 +46,7 @@ def number_symbol(value: str) -> str | None:
     clean = tidy(re.sub(r"^\s*S[ốôoồổ]\s*(?=[:.\d/…])[:.\s]*", "", unicodedata.normalize("NFC", value), flags=re.I))
     clean = re.sub(r"\s*([/\-.])\s*", r"\1", clean)
     clean = re.sub(r"(?<=\d)\s+(?=\d)", "", clean).strip(" .,:;-")
-    if not re.match(r"[A-ZĐ]{0,4}[.\-]?\d", clean) or " " in clean or len(clean) > 60:
+    if not re.match(r"[A-ZĐ]{0,4}[.\-]?\d[\d.]*[A-Za-z]?(?=[/\-&,]|$)", clean) or " " in clean or len(clean) > 60:
         return None
     return clean if re.fullmatch(r"[\w/.\-&,]+", clean) and not clean.endswith("/") else None
 
