@@ -36,7 +36,7 @@ from blocks.records import RecordsDatabase  # noqa: E402
 from infra.local.pki import ensure_pki, tsa_url  # noqa: E402
 from infra.local.postgres import Postgres  # noqa: E402
 from infra.local.process import free_port, spawn, stop, wait_ready  # noqa: E402
-from infra.local.seaweed import COUNT, Seaweed  # noqa: E402
+from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated"
@@ -103,9 +103,11 @@ def records(database_url: str) -> RecordsDatabase:
 @pytest.fixture(scope="session")
 def seaweed(home: Path) -> Iterator[Seaweed]:
     """An object store without fsync; its address and keys are in SOHOA_S3_*."""
-    server = Seaweed(
-        home / "seaweed", tuple(free_port() for _ in range(COUNT)), durable=False, parent_death=signal.SIGKILL
-    )
+    ports = [free_port() for _ in range(COUNT)]
+    while ports[COUNT // 2 - 1] + ADMIN_GRPC > 65535:
+        ports[COUNT // 2 - 1] = free_port()
+    ports[-1] = ports[COUNT // 2 - 1] + ADMIN_GRPC
+    server = Seaweed(home / "seaweed", tuple(ports), durable=False, parent_death=signal.SIGKILL)
     try:
         server.start()
         os.environ["SOHOA_S3_ENDPOINT"] = server.endpoint

@@ -20,7 +20,7 @@ from blocks.settings import ROOT
 from infra.local.board import read_board, take_lock
 from infra.local.parts import TITLES, Parts
 from infra.local.plan import Plan, choose_prefect_port, load_plan
-from infra.local.process import MARK, StackError, marked, need_space
+from infra.local.process import MARK, StackError, marked, need_space, wait_gone
 from infra.local.supervisor import Supervisor, end_strays
 
 PATIENCE = 420.0  # seconds that a start may take
@@ -62,6 +62,7 @@ def down(plan: Plan) -> None:
                 if time.monotonic() > deadline:
                     os.kill(pid, 9)
                 time.sleep(0.1)
+        wait_gone(pid)
     end_strays(plan)
     console.print("the stack is stopped")
 
@@ -128,14 +129,14 @@ def _follow(plan: Plan) -> None:
 
 
 def _prove(plan: Plan) -> None:
-    if failures := _canaries(plan):
+    if failures := _canaries(plan, 120):  # time enough to restart what was killed
         name, error = next(iter(failures.items()))
         raise StackError(f"{TITLES[name]} does not work ({error}); see {plan.logs}, or `make down` and `make up`")
 
 
-def _canaries(plan: Plan) -> dict[str, str]:
-    """Parts that don't work right now, each with the kind of error. A part under restart gets half a minute."""
-    deadline = time.monotonic() + 30
+def _canaries(plan: Plan, patience: float = 0) -> dict[str, str]:
+    """Parts that don't work, each with the kind of error; those under restart get `patience` seconds to come back."""
+    deadline = time.monotonic() + patience
     while True:
         failures = {}
         for name, part in Parts(plan).all().items():
@@ -163,6 +164,8 @@ def _wait_for_end(plan: Plan) -> None:
         if time.monotonic() > deadline:
             raise StackError("the stack is still stopping; try again in a minute")
         time.sleep(0.1)
+    if not _supervised(plan) and (pid := read_board(plan.run / "stack.json").get("pid")):
+        wait_gone(pid)
 
 
 def _table(board: dict[str, Any], failures: dict[str, str]) -> Table:

@@ -11,7 +11,7 @@ from blocks.settings import ROOT, home
 from infra.local.pki import tsa_url
 from infra.local.postgres import Postgres
 from infra.local.process import MARK, StackError, need_port
-from infra.local.seaweed import COUNT, Seaweed
+from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed
 
 BASE = 24200
 PREFECT_PORT = 4200
@@ -53,7 +53,9 @@ class Plan:
 
     def seaweed(self) -> Seaweed:
         first = self.ports["SOHOA_PORT_BASE"] + 10
-        ports = tuple(range(first, first + COUNT))
+        admin = first - 2010  # its gRPC port, 10000 higher, then lies below those that outgoing connections get
+        half = COUNT // 2
+        ports = (*range(first, first + half - 1), admin, *range(first + half, first + COUNT - 1), admin + ADMIN_GRPC)
         return Seaweed(self.home / "seaweed", ports, env={**os.environ, MARK: str(self.home)})
 
     def variables(self) -> dict[str, str]:

@@ -13,7 +13,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -255,10 +254,3 @@ def _pids_in(folder: Path) -> list[int]:
             if inside and command.startswith((b"postgres", str(PACKAGE).encode(), str(OUTSIDE).encode())):
                 found.append(int(entry))
     return found
-
-
-def wait_gone(pid: int, timeout: float = 10) -> None:
-    """Wait until a process has ended."""
-    deadline = time.monotonic() + timeout
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)

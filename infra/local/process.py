@@ -162,6 +162,13 @@ def alive(pid: int) -> bool:
         return False
 
 
+def wait_gone(pid: int, timeout: float = 10) -> None:
+    """Wait until a process has ended."""
+    deadline = time.monotonic() + timeout
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def marked(home: Path) -> Iterator[int]:
     """Process ids of everything that a stack with this state folder started, ourselves left out."""
     return (pid for pid, _, _ in _marked(home))

@@ -32,6 +32,7 @@ from infra.local.process import StackError, alive, end_all, explain, need_port, 
 WEED = Path(sys.executable).parent / "weed"
 PORTS = ("s3", "master", "volume", "filer", "admin")  # HTTP; the same five again are gRPC
 COUNT = 2 * len(PORTS)  # ports that one store takes
+ADMIN_GRPC = 10_000  # the maintenance worker inside looks for the admin's gRPC at its HTTP port plus this
 SECRETS = (
     "WEED_JWT_SIGNING_KEY",
     "WEED_JWT_SIGNING_READ_KEY",
@@ -53,8 +54,8 @@ class Seaweed:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        if len(self.ports) != COUNT:
-            raise ValueError(f"{COUNT} ports are needed")
+        if len(self.ports) != COUNT or self.ports[-1] != self.ports[len(PORTS) - 1] + ADMIN_GRPC:
+            raise ValueError(f"{COUNT} ports are needed, the last one {ADMIN_GRPC} above the admin's")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         self.data, self.log = self.folder / "data", self.folder / "seaweed.log"

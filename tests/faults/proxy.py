@@ -1,0 +1,61 @@
+"""A TCP proxy that misbehaves: answers lost after the request was done, connections refused, silence."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from types import TracebackType
+
+
+class FaultyProxy:
+    """Forwards to `upstream`. `lose_answers`: the next n answers are cut off; `refuse`: nobody gets in."""
+
+    def __init__(self, upstream: int) -> None:
+        self.upstream = upstream
+        self.lose_answers = 0
+        self.refuse = False
+        self.lost = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+
+    def __enter__(self) -> FaultyProxy:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                if self.refuse:
+                    _cut(client)
+                    continue
+                server = socket.create_connection(("127.0.0.1", self.upstream))
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=(source, target, source is server), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if answers and self.lose_answers > 0 and not data.startswith(b"HTTP/1.1 100"):
+                    self.lose_answers -= 1
+                    self.lost += 1
+                    _cut(target)
+                    break
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+                end.close()
+
+
+def _cut(connection: socket.socket) -> None:
+    """End it at once, also for a thread that is reading from it (a mere close would wait for that thread)."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

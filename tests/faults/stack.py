@@ -1,0 +1,124 @@
+"""A whole stack of its own for the fault tests, driven by the same commands that people type."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blocks.orchestrator import Orchestrator
+from infra.local.board import read_board
+from infra.local.plan import read_env
+from infra.local.process import alive, free_port, marked
+
+ROOT = Path(__file__).resolve().parents[2]
+PRELOAD = "prefect.main prefect.flow_engine prefect.task_engine prefect.engine prefect.workers.process"
+
+
+@dataclass
+class Stack:
+    """`command("up")` and so on; `prefect` talks to its API."""
+
+    home: Path
+    env: dict[str, str]
+
+    def command(self, name: str, timeout: float = 240, **env: str) -> tuple[int, str]:
+        """(exit status, what was printed)."""
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.local", name],
+            cwd=ROOT,
+            env=self.env | env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        return done.returncode, done.stdout
+
+    def up(self) -> str:
+        status, text = self.command("up")
+        assert status == 0, text + self.log("supervisor")
+        return text
+
+    def log(self, name: str) -> str:
+        path = self.home / "log" / f"{name}.log"
+        return path.read_text() if path.exists() else ""
+
+    def pid(self, part: str) -> int:
+        board = read_board(self.home / "run" / "stack.json")
+        return int(board["pid"] if part == "supervisor" else board["parts"][part]["pid"])
+
+    def processes(self) -> list[int]:
+        """Everything that runs for this stack, PostgreSQL by its working folder."""
+        found = set(marked(self.home))
+        for entry in os.listdir("/proc"):
+            try:
+                if entry.isdigit() and os.readlink(f"/proc/{entry}/cwd").startswith(str(self.home)):
+                    found.add(int(entry))
+            except OSError:
+                continue
+        return sorted(pid for pid in found if alive(pid))
+
+    @property
+    def prefect(self) -> Orchestrator:
+        known = read_env(self.home / "stack.env")
+        return Orchestrator(known["PREFECT_API_URL"], known["PREFECT_API_AUTH_STRING"])
+
+    def start_run(self, **parameters: Any) -> str:
+        deployment = self.prefect.call("GET", "/deployments/name/small/small").json()["id"]
+        body = {"parameters": parameters}
+        return str(self.prefect.call("POST", f"/deployments/{deployment}/create_flow_run", body).json()["id"])
+
+    def state(self, run: str) -> str:
+        return str(self.prefect.run(run)["state_name"])
+
+    def wait_state(self, run: str, *wanted: str, timeout: float = 60) -> str:
+        until(lambda: self.state(run) in wanted, timeout, lambda: f"{self.state(run)}\n{self.log('worker')[-3000:]}")
+        return self.state(run)
+
+
+def until(condition: Callable[[], object], timeout: float = 30, why: Callable[[], str] = lambda: "") -> None:
+    """Wait until it holds; AssertionError after the time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout} s: {why()}"
+        time.sleep(0.1)
+
+
+def free_base(count: int = 24) -> int:
+    """First of `count` free ports in a row."""
+    import socket
+
+    for base in range(23060, 24700, count):
+        try:
+            for port in (*range(base, base + count), base - 2000, base + 8000):
+                with socket.socket() as listener:
+                    listener.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
+    raise RuntimeError("no free ports")
+
+
+@contextmanager
+def make_stack(folder: Path) -> Iterator[Stack]:
+    """Settings of a stack with few preloaded modules and the small setup; everything ended afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    env = os.environ | {
+        "SOHOA_HOME": str(folder),
+        "SOHOA_PORT_BASE": str(free_base()),
+        "SOHOA_PORT_PREFECT": str(free_port()),
+        "SOHOA_SETUP_MODULE": "tests.faults.small_setup",
+        "SOHOA_PRELOAD": PRELOAD,
+        "PREFECT_LOGGING_LEVEL": "INFO",
+    }
+    stack = Stack(folder.resolve(), env)
+    try:
+        yield stack
+    finally:
+        stack.command("down")

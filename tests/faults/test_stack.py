@@ -1,0 +1,298 @@
+"""The stack under fire: killed parts, second starts, taken ports, a full disk; and its warm worker.
+
+One stack serves all tests of this file, in their order.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import psycopg
+import pytest
+
+from infra.local.plan import read_env
+from infra.local.process import StackError, alive, free_port
+from infra.local.zygote import COMM
+from tests.faults.stack import Stack, make_stack, until
+
+SERVERS = ("postgres", "seaweed", "pki", "prefect", "worker")
+
+
+@pytest.fixture(scope="module")
+def stack(home: Path) -> Iterator[Stack]:
+    with make_stack(home / "stack") as made:
+        made.up()
+        yield made
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder
+
+
+def executions(folder: Path, name: str) -> list[int]:
+    """Process ids in which a task really ran."""
+    path = folder / name
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def database(stack: Stack) -> psycopg.Connection:
+    url = read_env(stack.home / "stack.env")["SOHOA_DATABASE_URL"]
+    return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+
+
+def answers(stack: Stack) -> bool:
+    """Are PostgreSQL and SeaweedFS back?"""
+    port = int(read_env(stack.home / "stack.env")["SOHOA_S3_ENDPOINT"].rpartition(":")[2])
+    try:
+        with database(stack), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+    except (psycopg.Error, OSError):
+        return False
+
+
+# -- the worker -----------------------------------------------------------------------------------------------------
+def test_each_run_is_a_process_of_its_own_with_its_pid_known(stack: Stack, marks: Path) -> None:
+    runs = [stack.start_run(folder=str(marks)) for _ in range(2)]
+    for run in runs:
+        stack.wait_state(run, "Completed")
+    pids = executions(marks, "first")
+    assert len(set(pids)) == 2
+    assert {int(stack.prefect.run(run)["infrastructure_pid"]) for run in runs} == set(pids)
+    assert stack.pid("worker") not in pids
+
+
+def test_a_suspended_run_resumes_and_finished_tasks_come_from_the_cache(stack: Stack, marks: Path) -> None:
+    run = stack.start_run(folder=str(marks), ask=True)
+    stack.wait_state(run, "Suspended")
+    first = executions(marks, "first")
+    until(lambda: not alive(first[0]))  # the worker is free while officers think
+    stack.prefect.resume(run, {"decision": "APPROVE"})
+    stack.wait_state(run, "Completed")
+    assert executions(marks, "first") == first
+    assert executions(marks, "last") not in ([], first)
+
+
+def test_a_run_that_dies_is_reported_as_crashed(stack: Stack) -> None:
+    run = stack.start_run(die=int(signal.SIGKILL))
+    stack.wait_state(run, "Crashed")
+
+
+def test_cancelling_ends_the_process(stack: Stack, marks: Path) -> None:
+    run = stack.start_run(folder=str(marks), seconds=120)
+    until(lambda: executions(marks, "first"))
+    body = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    assert stack.prefect.call("POST", f"/flow_runs/{run}/set_state", body).status_code in (200, 201)
+    stack.wait_state(run, "Cancelled")
+    until(lambda: not alive(executions(marks, "first")[0]))
+
+
+def test_no_more_runs_at_once_than_cores(stack: Stack, marks: Path) -> None:
+    limit = os.cpu_count() or 2
+    runs = [stack.start_run(seconds=3) for _ in range(limit + 2)]
+    most = 0
+
+    def done() -> bool:
+        nonlocal most
+        states = [stack.state(run) for run in runs]
+        most = max(most, states.count("Running"))
+        return states.count("Completed") == len(runs)
+
+    until(done, 90)
+    assert most <= limit
+
+
+# -- killed parts ---------------------------------------------------------------------------------------------------
+def test_a_killed_part_comes_back_and_what_was_acknowledged_is_there(stack: Stack, marks: Path) -> None:
+    """kill -9 of each part in turn; a waiting dossier, a row and an object survive."""
+    known = read_env(stack.home / "stack.env")
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=known["SOHOA_S3_ENDPOINT"],
+        aws_access_key_id=known["SOHOA_S3_ACCESS_KEY"],
+        aws_secret_access_key=known["SOHOA_S3_SECRET_KEY"],
+        region_name="us-east-1",
+    )
+    waiting = stack.start_run(folder=str(marks), ask=True)
+    stack.wait_state(waiting, "Suspended")
+    with database(stack) as connection:
+        connection.execute("CREATE TABLE kept (n int)")
+    for number, part in enumerate(SERVERS):
+        until(lambda: answers(stack))
+        with database(stack) as connection:
+            connection.execute("INSERT INTO kept VALUES (%s)", [number])
+        s3.put_object(Bucket="canary", Key=f"kept-{number}", Body=b"%d" % number)
+        old = stack.pid(part)
+        os.kill(old, signal.SIGKILL)
+        until(lambda old=old: not alive(old))
+    stack.up()
+    assert stack.command("status")[0] == 0
+    with database(stack) as connection:
+        rows = connection.execute("SELECT n FROM kept ORDER BY n").fetchall()
+    assert rows == [(number,) for number in range(len(SERVERS))]
+    for number in range(len(SERVERS)):
+        assert s3.get_object(Bucket="canary", Key=f"kept-{number}")["Body"].read() == b"%d" % number
+    stack.prefect.resume(waiting, {"decision": "APPROVE"})
+    stack.wait_state(waiting, "Completed", timeout=90)
+
+
+def test_a_run_lost_with_its_worker_goes_on_where_it_was(stack: Stack, marks: Path) -> None:
+    """kill -9 of worker and flow run: scheduled again, finished tasks not repeated."""
+    run = stack.start_run(folder=str(marks), seconds=8)
+    until(lambda: executions(marks, "first"))
+    (child,) = executions(marks, "first")
+    until(lambda: stack.prefect.run(run)["infrastructure_pid"])
+    assert Path(f"/proc/{child}/comm").read_text().startswith(COMM)
+    os.kill(stack.pid("worker"), signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)
+    stack.wait_state(run, "Completed", timeout=120)
+    assert executions(marks, "first") == [child]
+    assert len(executions(marks, "last")) == 1
+
+
+def test_a_run_goes_on_after_its_worker_was_told_to_stop(stack: Stack, marks: Path) -> None:
+    """SIGTERM, as `make down` sends it: the run is not reported as crashed."""
+    run = stack.start_run(folder=str(marks), seconds=6)
+    until(lambda: executions(marks, "first"))
+    os.kill(stack.pid("worker"), signal.SIGTERM)
+    until(lambda: not alive(executions(marks, "first")[0]))
+    stack.wait_state(run, "Completed", timeout=120)
+    assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
+
+
+def test_a_killed_supervisor_leaves_nothing_behind(stack: Stack, marks: Path) -> None:
+    """`up` ends what it left, keeps the secrets, and a run in the middle goes on."""
+    run = stack.start_run(folder=str(marks), seconds=6)
+    until(lambda: executions(marks, "first"))
+    known = read_env(stack.home / "stack.env")
+    old = stack.pid("supervisor")
+    os.kill(old, signal.SIGKILL)
+    until(lambda: not alive(old))
+    status, text = stack.command("status")
+    assert status == 1 and "make up" in text
+    before = {part: stack.pid(part) for part in SERVERS}
+    assert "left behind" in stack.up()
+    assert not [pid for pid in before.values() if alive(pid)]
+    assert read_env(stack.home / "stack.env") == known
+    assert (stack.home / "stack.env").stat().st_mode & 0o777 == 0o600
+    stack.wait_state(run, "Completed", timeout=90)
+    assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
+
+
+# -- starting and stopping ------------------------------------------------------------------------------------------
+def test_a_second_up_finds_what_runs(stack: Stack) -> None:
+    before = {part: stack.pid(part) for part in SERVERS}
+    assert "already" in stack.up()
+    assert {part: stack.pid(part) for part in SERVERS} == before
+
+
+def test_down_leaves_no_process(stack: Stack) -> None:
+    stack.start_run(seconds=60)
+    assert stack.command("down")[0] == 0
+    assert stack.processes() == []
+    assert stack.command("down")[0] == 0
+    assert stack.command("status")[0] == 1
+
+
+def test_a_port_in_use_is_one_clear_line(stack: Stack) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        status, text = stack.command("up", SOHOA_PORT_POSTGRES=port)
+    assert status == 1
+    assert text.strip().splitlines()[-1] == (
+        f"✗ PostgreSQL: port {port} is in use by another program; free it or set SOHOA_PORT_POSTGRES to a free one"
+    )
+    assert stack.processes() == []
+
+
+def test_a_part_that_cannot_start_is_one_clear_line(stack: Stack) -> None:
+    broken = stack.home / "postgres" / "data" / "global"
+    aside = broken.rename(broken.with_name("aside"))
+    try:
+        status, text = stack.command("up")
+    finally:
+        aside.rename(broken)
+    assert status == 1
+    assert text.strip().splitlines()[-1].startswith("✗ PostgreSQL ended while starting (exit ")
+    assert stack.processes() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", small], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        with make_stack(small / "var") as stack:
+            status, text = stack.command("up")
+            assert status == 1
+            assert text.startswith("✗ disk full: ") and "free some space" in text
+            assert stack.processes() == []
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_disk_that_fills_up_is_named_and_nothing_acknowledged_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL on a full disk says so; with space again it has every row that it acknowledged."""
+    from infra.local import process
+    from infra.local.postgres import Postgres
+
+    monkeypatch.setattr(process.need_space, "__defaults__", (1 << 20,))
+    small = Path("/tmp") / f"sohoa-full-{os.getpid()}"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", small], capture_output=True).returncode:
+        small.rmdir()
+        pytest.skip("mounting is not allowed here")
+    server = Postgres(small / "postgres", free_port(), parent_death=signal.SIGKILL)
+    try:
+        small.chmod(0o755)
+        server.start()
+        acknowledged = _fill(server)
+        server.stop()
+        with pytest.raises(StackError, match="disk"):
+            server.start()
+        (small / "ballast").unlink()
+        server.start()
+        with server.connect("sohoa") as connection:
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (acknowledged,)
+    finally:
+        server.stop()
+        subprocess.run(["umount", "-l", small], check=True)
+        small.rmdir()
+
+
+def _fill(server: object) -> int:
+    """Fill the disk but for a little, then insert until PostgreSQL refuses. Returns the rows acknowledged."""
+    from infra.local.postgres import Postgres
+
+    assert isinstance(server, Postgres)
+    ballast = server.folder.parent / "ballast"
+    with server.connect("sohoa") as connection:
+        connection.execute("CREATE TABLE kept (text text)")
+    free = os.statvfs(ballast.parent)
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_bsize - (2 << 20))
+    count = 0
+    try:
+        while count < 20_000:
+            with server.connect("sohoa") as connection:
+                for _ in range(50):
+                    connection.execute("INSERT INTO kept VALUES (repeat(md5(random()::text), 400))")
+                    count += 1
+    except psycopg.Error:
+        return count
+    raise AssertionError("the disk did not fill up")
