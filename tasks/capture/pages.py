@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from blocks.errors import Problem
 from tasks.capture import errors
-from tasks.capture.compare import View, alike, check_note_pair, fingerprint, load_view, same_page
+from tasks.capture.compare import View, alike, check_note_pair, comparable, fingerprint, load_view, same_page, sketch
 from tasks.capture.facts import PageFacts
 from tasks.capture.quality import BLANK_INK_MM2, PageQuality, ink_mask, load_grey, measure_page
 
-MAX_CLOSE_LOOKS = 200  # pairs of pages of one component that are laid over each other
+MAX_LOOKS, MAX_CLOSE_LOOKS = 2000, 100  # pairs of pages whose sketches, whose images are laid over each other
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class ScannedPage:
     sequence: int
     quality: PageQuality
     print_: npt.NDArray[Any]
+    sketch: npt.NDArray[Any]
 
     @property
     def path(self) -> Path:
@@ -48,7 +49,7 @@ def measure(facts: PageFacts, scan_dpi: int, file: int, sequence: int) -> Scanne
     grey, dpi = load_grey(Path(facts.path), scan_dpi)
     quality = measure_page(grey, dpi)
     ink, _ = ink_mask(grey, dpi)
-    return ScannedPage(facts, file, sequence, quality, fingerprint(ink))
+    return ScannedPage(facts, file, sequence, quality, fingerprint(ink), sketch(ink, dpi))
 
 
 def layout(declared_pages: int, note_pages: Sequence[int]) -> list[Slot]:
@@ -93,31 +94,44 @@ def check_quality(page: ScannedPage, paper_page: int | None) -> list[Problem]:
 
 def check_duplicates(pages: Sequence[ScannedPage], slots: Sequence[Slot], scan_dpi: int) -> list[Problem]:
     """CA06: the same image twice, byte for byte or as another capture of the same page; note pairs aside."""
-    problems, looks = [], 0
-    views: dict[int, View] = {}
+    problems = []
+    pairs = _Pairs(pages, scan_dpi)
     for j, page in enumerate(pages):
         if page.quality.ink_mm2 < BLANK_INK_MM2:
             continue
-        for i in range(j):
-            if slots[i].paper_page == slots[j].paper_page:
-                continue
-            same = pages[i].facts.sha256 == page.facts.sha256
-            if not same and looks < MAX_CLOSE_LOOKS and alike(pages[i].print_, page.print_):
-                looks += 1
-                views = {k: view for k, view in views.items() if k in {i, j}}
-                same = same_page(_view(views, pages, i, scan_dpi), _view(views, pages, j, scan_dpi))
-            if same:
-                other = slots[i].paper_page
-                found = errors.PagesDuplicate(other=other)
+        for i in reversed(range(j)):  # a page fed twice lies beside itself
+            if slots[i].paper_page != slots[j].paper_page and pairs.same(i, j):
+                found = errors.PagesDuplicate(other=slots[i].paper_page)
                 problems.append(found.problem(file=page.file, page=slots[j].paper_page))
                 break
     return problems
 
 
-def _view(views: dict[int, View], pages: Sequence[ScannedPage], index: int, scan_dpi: int) -> View:
-    if index not in views:
-        views[index] = load_view(pages[index].path, scan_dpi)
-    return views[index]
+class _Pairs:
+    """Are two pages one? Cheap looks first; the costly ones are limited, so that 200 pages take seconds."""
+
+    def __init__(self, pages: Sequence[ScannedPage], scan_dpi: int) -> None:
+        self.pages, self.scan_dpi = pages, scan_dpi
+        self.looks = self.close_looks = 0
+        self.views: dict[int, View] = {}
+
+    def same(self, i: int, j: int) -> bool:
+        one, other = self.pages[i], self.pages[j]
+        if one.facts.sha256 == other.facts.sha256:
+            return True
+        if self.looks >= MAX_LOOKS or not comparable(one.print_, other.print_):
+            return False
+        self.looks += 1
+        if self.close_looks >= MAX_CLOSE_LOOKS or not alike(one.sketch, other.sketch):
+            return False
+        self.close_looks += 1
+        self.views = {k: view for k, view in self.views.items() if k in {i, j}}
+        return same_page(self._view(i), self._view(j))
+
+    def _view(self, index: int) -> View:
+        if index not in self.views:
+            self.views[index] = load_view(self.pages[index].path, self.scan_dpi)
+        return self.views[index]
 
 
 def check_notes(pages: Sequence[ScannedPage], slots: Sequence[Slot], scan_dpi: int) -> list[Problem]:
