@@ -27,6 +27,32 @@ down: ## stop it; nothing stays running
 status: ## prove each part of it now
 	@$(PY) -m infra.local status
 
+BENCH := $(wildcard ../shared/ocr-bench)
+SAMPLES := var/samples
+
+$(SAMPLES)/.made: .venv/.base
+	@echo "· drawing the sample dossiers"
+	@rm -rf $(SAMPLES) && mkdir -p $(SAMPLES)
+	@$(PY) -m tests.samples $(SAMPLES) --set demo $(if $(BENCH),--bench $(BENCH))
+	@touch $@
+
+demo: setup check-system $(SAMPLES)/.made ## digitise the sample dossiers on the real stack and show what became of them
+	@$(PY) -m infra.local up
+	@$(PY) -m deployments.demo $(SAMPLES) --set demo
+
+password: ## what the Prefect UI asks for
+	@sed -n 's/^PREFECT_API_AUTH_STRING=//p' $${SOHOA_HOME:-var}/stack.env
+
+check-system: setup
+	@$(PY) -c "import cv2" 2>/dev/null || { echo "A system library is missing: apt-get install libgl1 libglib2.0-0"; exit 1; }
+
+test: dev check-system ## everything that must hold: lint, unit tests, journeys on the whole stack
+	@command -v pdfsig >/dev/null || { test "$$(id -u)" = 0 && apt-get install -y -qq poppler-utils >/dev/null 2>&1; } \
+	  || { echo "pdfsig is missing: apt-get install poppler-utils"; exit 1; }
+	.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports
+	.venv/bin/pytest -q -p no:cacheprovider tests --ignore=tests/journeys
+	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
+
 lint: dev ## format, lint, types, layers
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -52,4 +78,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status lint train-ocr lock help
+.PHONY: setup dev up down status demo password check-system test lint train-ocr lock help

@@ -1,0 +1,127 @@
+"""The whole stack, as `make up` starts it, and the samples played through it once, with faults in the middle.
+
+In the middle of the play the worker is killed and PostgreSQL is killed; every test then looks at what became of the
+dossiers. One stack serves all journeys: starting one takes half a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from blocks.objects import ObjectStore
+from blocks.orchestrator import Orchestrator, pause_key
+from blocks.records import RecordsDatabase
+from blocks.settings import load_stack_env, settings
+from deployments.demo import play
+from deployments.officers import Officers, Sample
+from infra.local.process import free_port
+from tests.faults.stack import Stack, free_base, until
+from tests.samples.__main__ import generate
+
+GOOD = ("01-", "02-", "10-", "12-", "13-", "18-", "19-")
+REFUSED = ("16-", "17-")
+BENCH = Path(__file__).resolve().parents[3] / "shared" / "ocr-bench"
+
+
+@dataclass
+class Journey:
+    """The running stack and the officers who sit in front of it."""
+
+    stack: Stack
+    officers: Officers
+    folder: Path
+    samples: dict[str, Sample] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def prefect(self) -> Orchestrator:
+        return self.officers.prefect
+
+    def variant(self, name: str, sample: str, **changes: object) -> Sample:
+        """Another dossier like this sample: a copy whose declaration differs."""
+        folder = self.folder / "variants" / name
+        shutil.copytree(self.samples[sample].folder, folder)
+        declared = yaml.safe_load((folder / "dossier.yaml").read_text(encoding="utf-8")) | changes
+        (folder / "dossier.yaml").write_text(yaml.safe_dump(declared, allow_unicode=True), encoding="utf-8")
+        return Sample(folder)
+
+    def wait_pause(self, sample: Sample, key: str, timeout: float = 120) -> dict[str, object]:
+        """Wait until the run of this sample is paused at `key`, with its form saved."""
+        until(
+            lambda: pause_key(self.prefect.run(sample.run_id)) == key and self.description(sample, key),
+            timeout,
+            lambda: f"{self.prefect.run(sample.run_id)['state_name']}\n{self.stack.log('worker')[-2000:]}",
+        )
+        return self.prefect.run(sample.run_id)
+
+    def description(self, sample: Sample, key: str) -> str:
+        """What the officer read at a pause; empty when the run never waited there."""
+        answer = self.prefect.call("GET", f"/flow_runs/{sample.run_id}/input/suspended-{key}-description")
+        return str(answer.json()) if answer.status_code == 200 else ""
+
+
+@pytest.fixture(scope="session")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    """A fresh stack under its own SOHOA_HOME and ports; stopped at the end."""
+    folder = tmp_path_factory.mktemp("journey")
+    home = folder / "var"
+    os.chmod(folder, 0o711)
+    for parent in folder.parents:
+        if parent.owner() == Path.home().owner() and parent != Path("/") and parent.name.startswith("pytest"):
+            os.chmod(parent, 0o711)  # PostgreSQL runs as another user when we are root
+    env = os.environ | {
+        "SOHOA_HOME": str(home),
+        "SOHOA_PORT_BASE": str(free_base()),
+        "SOHOA_PORT_PREFECT": str(free_port()),
+        "PREFECT_LOGGING_LEVEL": "INFO",
+    }
+    stack = Stack(home, env)
+    try:
+        stack.up()
+        os.environ["SOHOA_HOME"] = str(home)
+        load_stack_env()
+        settings.cache_clear()
+        yield Journey(stack, Officers(RecordsDatabase(), ObjectStore(), Orchestrator()), folder)
+    finally:
+        stack.command("down")
+
+
+@pytest.fixture(scope="session")
+def played(journey: Journey) -> Journey:
+    """All samples handed in and played to their end, while worker and PostgreSQL are killed on the way."""
+    made = generate(journey.folder / "samples", bench=BENCH if BENCH.is_dir() else None)
+    for folder in sorted(made):
+        if folder.name.startswith((*GOOD, *REFUSED, "d")):
+            journey.samples[folder.name] = Sample(folder)
+    for sample in journey.samples.values():
+        try:
+            journey.officers.hand_in(sample)
+        except Exception as error:
+            sample.refused = getattr(error, "code", repr(error))
+    waiting = list(journey.samples.values())
+    _play_until_some_wait(journey, waiting)
+    os.kill(journey.stack.pid("worker"), 9)
+    play(journey.officers, waiting, timeout=20)
+    os.kill(journey.stack.pid("postgres"), 9)
+    until(lambda: journey.stack.command("status")[0] == 0, 120, lambda: journey.stack.command("status")[1])
+    journey.states = play(journey.officers, waiting, timeout=900)
+    return journey
+
+
+def _play_until_some_wait(journey: Journey, samples: list[Sample], wanted: int = 3) -> None:
+    """Go on until some dossiers wait for an officer: then others are in the middle of their way."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        runs = [journey.prefect.run(s.run_id) for s in samples if s.run_id]
+        if sum(run["state_type"] == "PAUSED" for run in runs) >= wanted:
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"nothing waits for an officer: {journey.stack.log('worker')[-3000:]}")

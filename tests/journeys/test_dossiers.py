@@ -1,0 +1,182 @@
+"""Every sample reaches the end that its truth expects, although worker and PostgreSQL were killed on the way."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+from botocore.exceptions import ClientError
+from sqlmodel import func, select
+
+from blocks.objects import Bucket
+from blocks.records.audit import verify_chain
+from blocks.records.states import DocumentState, SignatureRole
+from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Scan, Signature
+from blocks.trust import Trust
+from tasks.signing import verify_manifest
+from tasks.signing.verify import verify_pdf
+from tasks.status import status_of
+from tests.journeys.conftest import Journey
+
+DEFECTS = [
+    "d01-cat-mep", "d02-trang-dao", "d03-thieu-anh-ghi-chu", "d04-pdf-mat-khau", "d05-dpi-thap", "d06-thieu-thanh-phan",
+    "d07-dem-sai-ban-giay", "d08-cat-ngan", "d09-trang-trang", "d10-nghieng", "d11-mo-nhoe", "d12-thieu-trang",
+    "d13-thua-trang", "d14-trung-tep", "d15-trung-trang", "d16-ghi-chu-khac-trang", "d17-anh-xam", "d18-pdf-1-3",
+    "d19-sai-dpi", "d20-dung-chung-tep", "d21-tep-rong", "d22-tep-cut", "d23-sai-loai-tep", "d24-anh-bom",
+    "d25-pdf-da-ky", "d26-pdf-ma-lenh", "d27-pdf-dinh-kem", "d28-pdf-khong-trang", "d29-pdf-hong", "d30-thieu-tep",
+    "d31-ten-nfd", "d32-thu-tuc-la", "d33-loai-giay-la", "d34-to-khai-sai",
+]  # fmt: skip
+GOOD = [
+    "01-om-dau", "02-om-dau-ghi-chu", "10-bhxh-tu-nguyen", "12-tu-tuat-so-de-hong", "13-chuyen-noi-huong-viet-tay",
+    "18-van-ban-mat",
+]  # fmt: skip
+REFUSED = ["16-om-dau-tra-lai", "17-thai-san-khong-ky"]
+PUBLIC = {
+    "Bảo hiểm xã hội đã tiếp nhận hồ sơ",
+    "Bảo hiểm xã hội đang xử lý hồ sơ",
+    "Bảo hiểm xã hội đã xử lý xong hồ sơ và đã có kết quả",
+    "Bảo hiểm xã hội đã trả kết quả",
+    "Bảo hiểm xã hội đã từ chối hồ sơ",
+}
+
+
+@pytest.mark.parametrize("name", GOOD + REFUSED + DEFECTS)
+def test_sample_ends_as_its_truth_says(played: Journey, name: str) -> None:
+    sample = played.samples[name]
+    if sample.truth["expected_state"] == "REFUSED":
+        assert sample.refused in sample.truth["problem_codes"]
+        return
+    assert played.states[sample.run_id] == "COMPLETED", played.stack.log("worker")[-3000:]
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None and dossier.state.value == sample.truth["expected_state"]
+    states = {d.ordinal: d.state.value for d in played.officers.documents(dossier)}
+    wanted = {d["ordinal"]: d["expected_state"] for d in sample.truth["documents"] if d.get("expected_state")}
+    assert states == wanted or dossier.state.value != "LUU_TRU"
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_defect_is_shown_to_the_officer_with_code_and_sentence(played: Journey, name: str) -> None:
+    sample = played.samples[name]
+    if sample.refused:
+        assert sample.refused in sample.truth["problem_codes"]
+        return
+    shown = played.description(sample, "rescan-1") + played.description(sample, "supplement-1")
+    for code in sample.truth["problem_codes"]:
+        line = next((line for line in shown.splitlines() if f"`{code}`" in line), "")
+        assert re.match(r"- [A-ZĐ].*(vui lòng|hãy)", line), f"{code} in: {shown}"
+
+
+@pytest.mark.parametrize("name", [name for name in DEFECTS if name not in ("d31-ten-nfd", "d34-to-khai-sai")])
+def test_originals_are_kept_whatever_was_wrong(played: Journey, name: str) -> None:
+    dossier = played.officers.dossier(played.samples[name])
+    assert dossier is not None
+    with played.officers.records.session() as session:
+        scans = session.exec(select(Scan).join(Document).where(Document.dossier_id == dossier.id)).all()  # type: ignore[arg-type]
+    assert scans
+    for scan in scans:
+        if scan.refused_code != "FILE_MISSING":
+            assert len(played.officers.objects.get(Bucket.INTAKE, scan.object_key, sha256=scan.sha256)) == scan.size
+
+
+def test_EX17_a_failed_case_is_never_signed_by_the_agency(played: Journey) -> None:
+    for name in REFUSED:
+        dossier = played.officers.dossier(played.samples[name])
+        assert dossier is not None and dossier.return_reason
+        with played.officers.records.session() as session:
+            roles = session.exec(
+                select(Signature.role).join(Document).where(Document.dossier_id == dossier.id)  # type: ignore[arg-type]
+            ).all()
+        assert set(roles) == {SignatureRole.OFFICER}
+        states = {document.state for document in played.officers.documents(dossier)}
+        assert states <= {DocumentState.DA_LUU_KHONG_GIA_TRI, DocumentState.NGOAI_PHAM_VI}
+
+
+def test_SC13_a_secret_paper_is_quarantined_and_its_images_are_gone(played: Journey) -> None:
+    sample = played.samples["18-van-ban-mat"]
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None
+    secret = [d for d in played.officers.documents(dossier) if d.state is DocumentState.CACH_LY_MAT]
+    assert len(secret) == 1
+    for bucket in (Bucket.INTAKE, Bucket.WORKING, Bucket.RECORDS):
+        assert not list(played.officers.objects.list(bucket, f"{dossier.id}/{secret[0].id}/"))
+    assert not list(played.officers.objects.list(Bucket.INBOX, f"{sample.submission}/r1/c{secret[0].ordinal}/"))
+    with played.officers.records.session() as session:
+        assert session.exec(select(Incident).where(Incident.document_id == secret[0].id)).all()
+
+
+def test_nothing_is_signed_twice_and_every_record_verifies(played: Journey) -> None:
+    objects, trust = played.officers.objects, Trust()
+    with played.officers.records.session() as session:
+        twice = session.exec(
+            select(Signature.document_id, Signature.role, Signature.attempt)
+            .group_by(Signature.document_id, Signature.role, Signature.attempt)  # type: ignore[arg-type]
+            .having(func.count() > 1)
+        ).all()
+        stored = session.exec(select(Document).where(Document.record_key.is_not(None))).all()  # type: ignore[union-attr]
+        for document in stored:
+            session.expunge(document)
+    assert not twice and len(stored) >= 25
+    for document in stored[:12]:
+        assert document.record_key and document.manifest_key
+        record = objects.get(Bucket.RECORDS, document.record_key)
+        verdict = verify_pdf(record, trust)
+        roles = sorted(item.role for item in verdict.signatures if item.valid and item.role != "OTHER")
+        assert verdict.valid and roles == ["AGENCY", "OFFICER"], verdict.sentence
+        manifest = objects.get(Bucket.RECORDS, document.manifest_key)
+        signature = objects.get(Bucket.RECORDS, document.manifest_key.replace("manifest.json", "manifest.p7s"))
+        assert verify_manifest(manifest, signature, trust).valid
+
+
+def test_pdfsig_finds_both_signatures_valid(played: Journey) -> None:
+    dossier = played.officers.dossier(played.samples["01-om-dau"])
+    assert dossier is not None
+    document = played.officers.documents(dossier)[0]
+    assert document.record_key
+    path = played.folder / "record.pdf"
+    path.write_bytes(played.officers.objects.get(Bucket.RECORDS, document.record_key))
+    report = subprocess.run(["pdfsig", str(path)], capture_output=True, text=True).stdout
+    assert report.count("Signature is Valid.") >= 2, report
+    assert "Signature is Invalid" not in report
+
+
+def test_LU06_a_locked_version_can_not_be_deleted(played: Journey) -> None:
+    dossier = played.officers.dossier(played.samples["01-om-dau"])
+    assert dossier is not None
+    document = played.officers.documents(dossier)[0]
+    objects = played.officers.objects
+    with pytest.raises(ClientError) as refused:
+        objects.client.delete_object(
+            Bucket=objects.bucket_name(Bucket.RECORDS), Key=document.record_key, VersionId=document.record_version
+        )
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert objects.get(Bucket.RECORDS, str(document.record_key), version=document.record_version)
+
+
+def test_P03_the_public_sees_one_of_five_values_and_no_personal_data(played: Journey) -> None:
+    seen = set()
+    for sample in played.samples.values():
+        dossier = played.officers.dossier(sample) if sample.run_id else None
+        if dossier is None or dossier.code is None:
+            continue
+        view = status_of(played.officers.records, dossier.code)
+        seen |= {value for value in view.values() if value in PUBLIC}
+        assert PUBLIC & set(view.values()) == {sample.truth["public_status"]}
+        text = " ".join(str(value) for value in view.values())
+        assert dossier.owner_name not in text and (dossier.owner_id or "–") not in text
+    assert len(seen) >= 2
+
+
+def test_P14_the_audit_trail_is_complete_and_unbroken(played: Journey) -> None:
+    with played.officers.records.session() as session:
+        assert verify_chain(session) == []
+        for dossier in session.exec(select(Dossier)).all():
+            moves = session.exec(
+                select(AuditEntry)
+                .where(AuditEntry.dossier_id == dossier.id, AuditEntry.document_id.is_(None))  # type: ignore[union-attr]
+                .where(AuditEntry.target_state.is_not(None))  # type: ignore[union-attr]
+                .order_by(AuditEntry.seq)  # type: ignore[arg-type]
+            ).all()
+            assert moves[-1].target_state == dossier.state.value
+            for before, after in zip(moves, moves[1:], strict=False):
+                assert after.source_state in (before.target_state, None)

@@ -1,0 +1,125 @@
+"""Folder inbox, command line, REST: one submission is one dossier, parameters are ids only, nothing personal leaks."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+from sqlmodel import func, select
+
+from blocks.records.tables import Dossier
+from tests.faults.stack import until
+from tests.journeys.conftest import Journey
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def sohoa(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "sohoa"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"}, timeout=120)
+
+
+def dossiers(journey: Journey) -> int:
+    with journey.officers.records.session() as session:
+        return session.exec(select(func.count()).select_from(Dossier)).one()
+
+
+def test_CO06_the_same_folder_twice_is_the_same_run_and_dossier(played: Journey) -> None:
+    before, sample = dossiers(played), played.samples["01-om-dau"]
+    done = sohoa("submit", str(sample.folder))
+    assert done.returncode == 0 and sample.run_id in done.stdout.replace("\n", "") and sample.submission in done.stdout
+    assert dossiers(played) == before
+
+
+def test_a_bad_declaration_is_refused_at_the_door_with_code_and_sentence(played: Journey) -> None:
+    done = sohoa("submit", str(played.samples["d31-ten-nfd"].folder))
+    assert done.returncode == 2 and "NAME_NFD" in done.stderr and "vui lòng" in done.stderr
+
+
+def test_P03_sohoa_status_shows_the_public_value(played: Journey) -> None:
+    dossier = played.officers.dossier(played.samples["01-om-dau"])
+    assert dossier is not None and dossier.code
+    done = sohoa("status", dossier.code)
+    assert done.returncode == 0 and "Bảo hiểm xã hội đã trả kết quả" in done.stdout
+    assert dossier.owner_name not in done.stdout
+    assert sohoa("status", "BHXH-TEST-260101-9999").returncode == 2
+
+
+def test_the_inbox_folder_is_taken_once(played: Journey) -> None:
+    sample = played.variant("hop-nhan", "d06-thieu-thanh-phan", captured_by="tnhs.02")
+    inbox = Path(os.environ["SOHOA_INBOX_DIR"])
+    shutil.copytree(sample.folder, inbox / "quay-3")
+    bad = inbox / "hong"
+    bad.mkdir()
+    (bad / "dossier.yaml").write_text("version: 1\n")
+    until(lambda: (inbox / "quay-3" / ".sohoa-submission").exists(), 150)
+    before = dossiers(played)
+    assert (bad / "KHONG_TIEP_NHAN.txt").read_text().startswith("MANIFEST_INVALID: ")
+    deployment = played.prefect.call("GET", "/deployments/name/inbox/operations").json()["id"]
+    again = played.prefect.call("POST", f"/deployments/{deployment}/create_flow_run", {}).json()["id"]
+    until(lambda: played.prefect.run(again)["state_type"] in {"COMPLETED", "CANCELLED"}, 90)
+    assert dossiers(played) in (before, before + 1)  # the run itself may register the dossier just now
+    sample.submission = (inbox / "quay-3" / ".sohoa-submission").read_text().strip()
+    until(lambda: played.officers.dossier(sample) is not None, 60)
+
+
+def test_the_curl_example_of_the_documentation_works(played: Journey) -> None:
+    text = (ROOT / "docs" / "integrators.md").read_text(encoding="utf-8")
+    found = re.search(r"```bash curl-example\n(.*?)```", text, re.S)
+    assert found
+    sample = played.samples["01-om-dau"]
+    outputs = [
+        subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", found[1]],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"SUBMISSION": sample.submission},
+            timeout=60,
+        )
+        for _ in range(2)
+    ]
+    ids = [re.search(r'"id": ?"([0-9a-f-]{36})"', done.stdout) for done in outputs]
+    assert all(done.returncode == 0 for done in outputs), outputs[0].stderr
+    assert ids[0] and ids[1] and ids[0][1] == ids[1][1]
+
+
+def test_unknown_or_wrong_parameters_are_refused(played: Journey) -> None:
+    for name in ("integrators", "counter"):
+        deployment = played.prefect.call("GET", f"/deployments/name/dossier/{name}").json()["id"]
+        for parameters in (
+            {"submission": "a" * 32, "owner_name": "x"},
+            {"submission": 12},
+            {},
+        ):
+            answer = played.prefect.call(
+                "POST", f"/deployments/{deployment}/create_flow_run", {"parameters": parameters}
+            )
+            assert answer.status_code == 409, (parameters, answer.text)
+
+
+def test_WH04_prefect_knows_no_name_and_no_id(played: Journey) -> None:
+    """Everything that Prefect keeps as text is searched for the owners of all dossiers."""
+    with played.officers.records.session() as session:
+        rows = session.exec(select(Dossier.owner_name, Dossier.owner_id)).all()
+    secrets = {name for name, _ in rows if len(name) > 6} | {number for _, number in rows if number}
+    url = os.environ["SOHOA_DATABASE_URL"].replace("+psycopg", "").rsplit("/", 1)[0] + "/prefect"
+    leaks = []
+    with psycopg.connect(url) as connection:
+        columns = connection.execute(
+            "select table_name, column_name from information_schema.columns where table_schema = 'public' "
+            "and data_type in ('text', 'character varying', 'json', 'jsonb')"
+        ).fetchall()
+        for table, column in columns:
+            query = psycopg.sql.SQL("select count(*) from {t} where {c}::text like any(%s)").format(
+                t=psycopg.sql.Identifier(table), c=psycopg.sql.Identifier(column)
+            )
+            found = connection.execute(query, ([f"%{secret}%" for secret in secrets],)).fetchone()
+            if found and found[0]:
+                leaks.append((table, column, found[0]))
+    logs = "".join(played.stack.log(name) for name in ("worker", "prefect", "supervisor", "setup"))
+    assert not leaks and not [secret for secret in secrets if secret in logs]
