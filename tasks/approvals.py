@@ -191,7 +191,7 @@ def ask(
         key = f"{stage.name}-{number}"
         with records.session() as session:
             stored = decision(session, dossier_id, key)
-            kept = (stored.decision, dict(stored.payload)) if stored else None
+            kept: tuple[str, dict[str, Any]] | None = (stored.decision, dict(stored.payload)) if stored else None
         if kept is None:
             description = describe if isinstance(describe, str) else describe(dossier_id)
             kept = _suspend_and_record(stage, dossier_id, key, problems + description, records)

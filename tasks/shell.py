@@ -1,7 +1,7 @@
 """The shell round the verbs of the law: how a plain function becomes a Prefect task.
 
-Results are kept for the flow run (verb + INPUTS + RUN_ID): when a suspended run resumes, finished steps come back from the
-store. Outside services are retried with back-off and jitter; bad input never is.
+Results are kept for the flow run (verb + INPUTS + RUN_ID): when a suspended run resumes, finished steps come back from
+the store. Outside services are retried with back-off and jitter; bad input never is.
 """
 
 from __future__ import annotations

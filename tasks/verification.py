@@ -52,7 +52,7 @@ def check_verification(dossier_id: UUID, answer: Verification) -> list[str]:
         faults = not_assigned(dossier, answer.officer, Role.RESOLVE)
         if answer.officer == dossier.captured_by:
             faults.append("Người xác nhận dữ liệu phải là viên chức giải quyết TTHC, không phải người đã sao chụp.")
-        places = {item.component for item in (*answer.corrections, *answer.absent)} | set(answer.rescan)
+        places = {c.component for c in answer.corrections} | {a.component for a in answer.absent} | set(answer.rescan)
         faults += [f"Thành phần {n} không có trong hồ sơ chờ xác nhận." for n in sorted(places - set(waiting))]
         if answer.decision is VerificationDecision.QUET_LAI and not answer.rescan:
             faults.append("Vui lòng ghi số thứ tự thành phần cần quét lại.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 
@@ -178,5 +179,5 @@ def test_P14_the_audit_trail_is_complete_and_unbroken(played: Journey) -> None:
                 .order_by(AuditEntry.seq)  # type: ignore[arg-type]
             ).all()
             assert moves[-1].target_state == dossier.state.value
-            for before, after in zip(moves, moves[1:], strict=False):
+            for before, after in itertools.pairwise(moves):
                 assert after.source_state in (before.target_state, None)
