@@ -191,10 +191,11 @@ def ask(
         key = f"{stage.name}-{number}"
         with records.session() as session:
             stored = decision(session, dossier_id, key)
-            kept: tuple[str, dict[str, Any]] | None = (stored.decision, dict(stored.payload)) if stored else None
-        if kept is None:
+            known = (stored.decision, dict(stored.payload)) if stored else None
+        if known is None:
             description = describe if isinstance(describe, str) else describe(dossier_id)
-            kept = _suspend_and_record(stage, dossier_id, key, problems + description, records)
+            known = _suspend_and_record(stage, dossier_id, key, problems + description, records)
+        kept: tuple[str, dict[str, Any]] = known
         if kept[0] != ASK_AGAIN:
             return Answered(number, stage.model.model_validate(kept[1]))
         problems = "\n".join(["**Chưa thực hiện được:**", *(f"- {text}" for text in kept[1]["problems"]), "", ""])
