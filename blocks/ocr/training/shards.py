@@ -81,7 +81,7 @@ def _write_ahead(material: Material, folder: Path, seed: int, first: int, ahead:
             time.sleep(1)
 
 
-def start_writer(material: Material, folder: Path, seed: int, first: int, ahead: int = 24) -> BaseProcess:
+def start_writer(material: Material, folder: Path, seed: int, first: int, ahead: int = 10) -> BaseProcess:
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.npz"):  # of an earlier run that stood elsewhere
         if not stale.name.startswith(f"{seed}-") or int(stale.stem.split("-")[1]) < first:

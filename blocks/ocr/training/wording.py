@@ -72,7 +72,7 @@ def date(r: random.Random) -> str:
 
 def code(r: random.Random) -> str:
     symbol = f"{r.choice(_KINDS)}-{r.choice(_UNITS)}"
-    letters = "".join(r.choices("ABCDEGHKLMNPQRSTUVXY", k=2))
+    letters = "".join(r.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ", k=2))
     return r.choice(
         (
             f"{r.randint(1, 9999)}/{symbol}",
@@ -92,6 +92,14 @@ def code(r: random.Random) -> str:
             f"https://{r.choice(('dichvucong', 'baohiemxahoi', 'vssid'))}.gov.vn/{number(r, 4)}",
         )
     )
+
+
+def diagnosis(r: random.Random) -> str:
+    """An illness with its ICD-10 code: the letters that Vietnamese doesn't have (F J W Z) stand here most."""
+    codes = [f"{r.choice('ABCDEFGHIJKLMNOPQRSTUVWXYZ')}{number(r, 2)}" + r.choice(("", ".", ".")) for _ in range(2)]
+    first, second = (c + number(r, 1) if c.endswith(".") else c for c in codes)
+    name = r.choice(PHRASES)
+    return r.choice((f"{name} ({first})", f"{first} - {name}", f"({first}) {name}", f"{name} {first}; {second}", first))
 
 
 def amount(r: random.Random) -> str:
@@ -154,8 +162,8 @@ def _clause(r: random.Random) -> str:
 
 
 def value(r: random.Random) -> str:
-    makers: tuple[Callable[[random.Random], str], ...] = (person, address, date, code, amount)
-    return r.choices(makers, (4, 3, 4, 4, 3))[0](r) if r.random() < 0.85 else r.choice(PHRASES)
+    makers: tuple[Callable[[random.Random], str], ...] = (person, address, date, code, amount, diagnosis)
+    return r.choices(makers, (4, 3, 4, 4, 3, 2))[0](r) if r.random() < 0.85 else r.choice(PHRASES)
 
 
 def field(r: random.Random) -> str:

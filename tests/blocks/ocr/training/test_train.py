@@ -56,7 +56,7 @@ class _Alive:
 def _two_shards(work: Path):
     """The writer's process is real in training; here its two shards are written at once."""
 
-    def start(material: shards.Material, folder: Path, seed: int, first: int, ahead: int = 24) -> _Alive:
+    def start(material: shards.Material, folder: Path, seed: int, first: int, ahead: int = 10) -> _Alive:
         folder.mkdir(parents=True, exist_ok=True)
         for shard in range(first, first + 2):
             shards.write_shard(shards.shard_path(folder, seed, shard), shards.make_samples(material, seed, shard, 40))
