@@ -30,7 +30,7 @@ from tasks.approvals import (
 from tasks.capture import capture
 from tasks.closing import close_case, return_case
 from tasks.coding import assign_code
-from tasks.completeness import check_completeness
+from tasks.completeness import check_completeness, insist_complete
 from tasks.extraction import extract_fields
 from tasks.fragile import certify_copy, settle_leader_opinion, settle_unlisted
 from tasks.ocr import read_pages
@@ -65,6 +65,7 @@ class Case:
     submission: str
     counter_officer: str
     attempts: dict[UUID, int] = field(default_factory=dict)  # of the papers to digitise
+    rounds: int = 0  # of capture
     asked: dict[str, int] = field(default_factory=dict)
     doubts: dict[UUID, list[Problem]] = field(default_factory=dict)  # what reading found odd, for the officer
 
@@ -146,7 +147,10 @@ def digitise(case: Case, papers: list[UUID]) -> None:
     """Điều 8, 9.1: sao chụp, kiểm tra, ký cá nhân, đọc, bóc tách; thành phần không đạt thì quét lại."""
     while papers:
         reports = {document: capture(document, case.attempts[document]) for document in papers}
-        check_completeness(case.id, sum(case.attempts.values()))
+        case.rounds += 1
+        checked = check_completeness(case.id, case.rounds)
+        if all(report.ok for report in reports.values()):
+            insist_complete(checked)
         for document in papers:
             if reports[document].ok:
                 read(case, document)

@@ -3,6 +3,6 @@
 Great Expectations itself is imported at the first check: it takes 11–15 s and 250 MB (prefect.md).
 """
 
-from tasks.completeness.check import CompletenessReport, check_completeness, check_dossier
+from tasks.completeness.check import CompletenessReport, check_completeness, check_dossier, insist_complete
 
-__all__ = ["CompletenessReport", "check_completeness", "check_dossier"]
+__all__ = ["CompletenessReport", "check_completeness", "check_dossier", "insist_complete"]

@@ -11,7 +11,7 @@ from uuid import UUID
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
-from blocks.errors import Problem
+from blocks.errors import Problem, Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from tasks.completeness.facts import Row, dossier_facts
 from tasks.completeness.suites import COMPONENTS, PAGES, Rule
@@ -26,6 +26,14 @@ class CompletenessReport(BaseModel):
     ok: bool
     problems: list[Problem] = []
     markdown: str = ""
+
+
+class DossierIncomplete(SohoaError):
+    """Every component passed its capture, and yet the dossier as a whole does not hold: nothing goes on (CA04–CA10)."""
+
+    code, rule = "DOSSIER_INCOMPLETE", "CA04"
+    message = "Hồ sơ chưa đạt kiểm tra đầy đủ ({codes}); vui lòng báo quản trị viên kiểm tra trước khi xử lý tiếp."
+    remedy = Remedy.OFFICER
 
 
 class Checked(BaseModel):
@@ -120,6 +128,12 @@ def _markdown(dossier_id: UUID, components: Sequence[Row], pages: Sequence[Row],
 
 def _place(component: int, page: int | None) -> str:
     return f"thành phần {component}" + (f", trang {page}" if page is not None else "")
+
+
+def insist_complete(report: CompletenessReport) -> None:
+    """Raise DossierIncomplete unless the report is without problems."""
+    if not report.ok:
+        raise DossierIncomplete(codes=", ".join(sorted({problem.code for problem in report.problems})))
 
 
 @step("Kiểm tra đầy đủ", rule="CA04-CA10")
