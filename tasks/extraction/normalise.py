@@ -53,7 +53,7 @@ def number_symbol(value: str) -> str | None:
 
 def digits(value: str) -> str:
     """Only the digits; the letters that OCR puts for 0 and 1 between digits are read as such."""
-    joined = re.sub(r"(?<=\d)[OoQ](?=\d)", "0", re.sub(r"[\s.\-]", "", value))
+    joined = re.sub(r"(?<=\d)[OoQ](?=\d|$)", "0", re.sub(r"[\s.\-]", "", value))
     joined = re.sub(r"(?<=\d)[lI|](?=\d)", "1", joined)
     return joined
 

@@ -107,7 +107,7 @@ class Paper:
         last_of_row = k + 1 == len(item.hits)
         more = rule.lines - 1 if spans else (rule.lines if rule.below else 0)
         previous = item.row
-        for nxt in self.rows[i + 1 : i + 1 + more] if last_of_row or rule.below else []:
+        for nxt in self._following(i, rule)[:more] if last_of_row or rule.below else []:
             gap = nxt.row.box[1] - previous.box[3]
             if nxt.row.page != previous.page or gap > 1.3 * item.row.height or _ends(nxt, rule.below):
                 break
@@ -122,6 +122,12 @@ class Paper:
                 break
             previous = nxt.row
         return spans
+
+    def _following(self, i: int, rule: Rule) -> list[Labelled]:
+        """The rows after row i; for a value below its label without those that stand left of it."""
+        label = self.rows[i].row
+        after = self.rows[i + 1 : i + 1 + rule.lines + 3]
+        return [item for item in after if not rule.below or item.row.box[2] > label.box[0] + label.height]
 
     def _by_pattern(self, rule: Rule) -> Iterator[Found]:
         """The pattern in the text of the body, over the ends of rows."""
