@@ -108,24 +108,40 @@ class Supervisor:
 
     # -- keeping ------------------------------------------------------------------------------------------------
     def _watch(self) -> None:
-        """Restart what died. A part that keeps dying is tried for ever, ever more slowly; `status` shows why."""
+        """Restart what died. A part that keeps dying is tried for ever, ever more slowly; `status` shows why.
+
+        Each restart has a thread of its own: a worker that waits to be ready needs Prefect and the database, and must
+        not keep us from restarting these when they die meanwhile.
+        """
         due: dict[str, float] = {}
-        while not self.ending.wait(0.25):
-            for name in NEEDS:
-                part = self.parts[name]
-                if part.process is not None and part.process.poll() is not None:
-                    self._say(f"{name}: ended with {part.process.returncode}")
-                    if time.monotonic() - self.began.get(name, 0) > CALM:
-                        self.restarts[name] = 0
-                    part.process = None
-                    due[name] = self._later(name, "it ended")
-                elif name in due and time.monotonic() >= due[name] and not due.keys() & set(NEEDS[name]):
-                    del due[name]
-                    try:
-                        self._start(part)
-                    except StackError as error:
-                        self._say(str(error))
-                        due[name] = self._later(name, str(error))
+        starting: dict[str, Future[None]] = {}
+        with ThreadPoolExecutor(len(NEEDS)) as pool:
+            while not self.ending.wait(0.25):
+                for name in NEEDS:
+                    part = self.parts[name]
+                    if name in starting:
+                        if starting[name].done() and (error := starting.pop(name).exception()):
+                            self._say(str(error))
+                            due[name] = self._later(name, str(error))
+                    elif part.process is not None and part.process.poll() is not None:
+                        self._say(f"{name}: ended with {part.process.returncode}")
+                        if time.monotonic() - self.began.get(name, 0) > CALM:
+                            self.restarts[name] = 0
+                        part.process = None
+                        due[name] = self._later(name, "it ended")
+                    elif name in due and time.monotonic() >= due[name]:
+                        needs = set(NEEDS[name])
+                        if not (due.keys() | starting.keys()) & needs:
+                            del due[name]
+                            starting[name] = pool.submit(self._start, part)
+            self._stop_starting(starting)
+
+    def _stop_starting(self, starting: dict[str, Future[None]]) -> None:
+        """End the processes of restarts under way, or their threads would wait for them to be ready."""
+        for name in starting:
+            process = self.parts[name].process
+            if process is not None and process.poll() is None:
+                process.terminate()
 
     def _later(self, name: str, why: str) -> float:
         count = self.restarts[name] = self.restarts.get(name, 0) + 1
