@@ -14,9 +14,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from sqlmodel import select
-from tasks.receipts import receipt_pdf
-from tasks.signing.verify import verify_pdf
-from tasks.status import status_of
 
 from blocks.catalog import Catalog
 from blocks.errors import Remedy, SohoaError
@@ -27,8 +24,11 @@ from blocks.records.queries import documents, fields
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
 from blocks.trust import Trust
+from tasks.extraction.profiles import field_label
+from tasks.receipts import receipt_pdf
+from tasks.signing.verify import verify_pdf
+from tasks.status import status_of
 from tasks.submission import hand_in, hand_in_rescan
-from tasks.verification import label
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sohoa – số hóa hồ sơ thủ tục hành chính BHXH.")
 console = Console()
@@ -91,7 +91,7 @@ def review(code: Annotated[str, typer.Argument(help="Mã hồ sơ")]) -> None:
             for row in rows:
                 shown = row.value or ("(không có trên giấy tờ)" if row.attested_absent else "")
                 confidence = f"{row.confidence:.2f}"
-                table.add_row(label(row.name), row.name, shown, confidence, str(row.page or ""), row.source.value)
+                table.add_row(field_label(row.name), row.name, shown, confidence, str(row.page or ""), row.source.value)
             console.print(table)
 
 

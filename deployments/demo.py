@@ -17,8 +17,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sqlmodel import select
-from tasks.signing.verify import verify_pdf
-from tasks.status import status_of
 
 from blocks.errors import SohoaError
 from blocks.objects import Bucket, ObjectStore
@@ -28,9 +26,12 @@ from blocks.records.tables import Document, Dossier, Page, Signature
 from blocks.settings import load_stack_env
 from blocks.trust import Trust
 from deployments.officers import Officers, Sample
+from tasks.signing.verify import verify_pdf
+from tasks.status import status_of
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-console = Console()
+# Where the output is no terminal (CI, a pipe) rich would assume 80 columns and cut the codes.
+console = Console(width=None if sys.stdout.isatty() else 130)
 
 
 @dataclass
@@ -141,11 +142,13 @@ def signature_verdicts(officers: Officers, dossier: Dossier) -> str:
                 good[item.role] = good.get(item.role, 0) + 1
     if not total:
         return "–"
-    return f"cá nhân {good['OFFICER']}/{total} · cơ quan {good['AGENCY']}/{total}"
+    return f"{good['OFFICER']}/{total} · {good['AGENCY']}/{total}"
 
 
 def closing_table(outcomes: list[Outcome]) -> Table:
-    table = Table("Bộ mẫu", "Trạng thái", "Mã hồ sơ", "Trang", "Giây", "Chữ ký hợp lệ", "", title="Sohoa · kết quả")
+    table = Table(title="Sohoa · kết quả", caption="Chữ ký hợp lệ, kiểm tra lại trên tệp đã lưu: cá nhân · cơ quan")
+    for title in ("Bộ mẫu", "Trạng thái", "Mã hồ sơ", "Trang", "Giây", "Chữ ký", ""):
+        table.add_column(title, no_wrap=True, justify="right" if title in ("Trang", "Giây") else "left")
     for row in outcomes:
         mark = "[green]✓[/]" if row.right else f"[red]✗ mong đợi {row.expected}[/]"
         table.add_row(row.name, row.state, row.code, str(row.pages), f"{row.seconds:.1f}", row.signatures, mark)
@@ -178,8 +181,8 @@ def main() -> int:
     console.print(f"{right}/{len(outcomes)} hồ sơ đạt đúng trạng thái mong đợi.")
     example = next((row.code for row in outcomes if row.code), None)
     if example:
-        view = status_of(officers.records, example)
-        console.print(f"`sohoa status {example}`: {next(iter(view.values()))} … ", style="dim")
+        shown = " · ".join(str(value) for value in status_of(officers.records, example).values() if value)
+        console.print(f"Tra cứu: .venv/bin/sohoa status {example} → {shown}")
     console.print(
         f"Giao diện Prefect: [bold]{os.environ['PREFECT_API_URL'].removesuffix('/api')}[/]  (mật khẩu: make password)"
     )

@@ -23,6 +23,7 @@ from blocks.records.tables import Document, Dossier, FieldValue, now
 from tasks.approvals import Absence, Correction, Stage, Verification, VerificationDecision, as_markdown
 from tasks.extraction.fields import LABELS, REQUIRED
 from tasks.extraction.normalise import normalise_field
+from tasks.extraction.profiles import field_label
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.shell import step
 from tasks.stages import not_assigned
@@ -32,11 +33,6 @@ SUBSTITUTES = {
     OwnerKind.PERSON: ("full_name", "birth_date"),
     OwnerKind.ORGANISATION: ("organisation_name", "founding_year"),
 }
-
-
-def label(name: str) -> str:
-    """The Vietnamese label of a field; fields of specialised law show their name."""
-    return LABELS[name][1] if name in LABELS else name.removeprefix("special.").replace("_", " ")
 
 
 def awaiting(session: Session, dossier_id: UUID) -> list[Document]:
@@ -73,7 +69,7 @@ def _open_points(
         if name not in SETTABLE and not name.startswith("special."):
             faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
         elif normalise_field(name, correction.value) is None:
-            faults.append(f"Thành phần {ordinal}: giá trị của “{label(name)}” chưa đúng định dạng.")
+            faults.append(f"Thành phần {ordinal}: giá trị của “{field_label(name)}” chưa đúng định dạng.")
     for name in sorted(absent - SETTABLE):
         faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
     present = {name for name, row in rows.items() if row.value} | set(typed)
@@ -83,7 +79,7 @@ def _open_points(
     for name in needed:
         if name not in present and name not in absent:
             faults.append(
-                f"Thành phần {ordinal}: “{label(name)}” còn trống; nhập giá trị hoặc xác nhận không có trên giấy tờ."
+                f"Thành phần {ordinal}: “{field_label(name)}” còn trống; nhập giá trị hoặc xác nhận không có trên giấy tờ."
             )
     flagged = [
         name
@@ -190,9 +186,9 @@ def describe_verification(doubts: list[Problem], dossier_id: UUID) -> str:
         ]
         for document in awaiting(session, dossier_id):
             rows = field_rows(session, document.id)
-            low = [label(r.name) for r in rows if r.value and r.confidence < CONFIDENCE_THRESHOLD]
+            low = [field_label(r.name) for r in rows if r.value and r.confidence < CONFIDENCE_THRESHOLD]
             have = {r.name for r in rows if r.value}
-            empty = [label(name) for name in (*REQUIRED, "owner_id") if name not in have]
+            empty = [field_label(name) for name in (*REQUIRED, "owner_id") if name not in have]
             kind = catalog.document_type(document.type_code, dossier.created_at.date()).name
             lines.append(
                 f"| {document.ordinal} | {kind} | {document.page_count or 0} | {len(have)} | "
