@@ -79,7 +79,7 @@ def _open_points(
     for name in needed:
         if name not in present and name not in absent:
             faults.append(
-                f"Thành phần {ordinal}: “{field_label(name)}” còn trống; nhập giá trị hoặc xác nhận không có trên giấy tờ."
+                f"Thành phần {ordinal}: “{field_label(name)}” còn trống; nhập giá trị hoặc xác nhận giấy tờ không có."
             )
     flagged = [
         name
