@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -69,14 +70,12 @@ class Journey:
 
 
 @pytest.fixture(scope="session")
-def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+def journey() -> Iterator[Journey]:
     """A fresh stack under its own SOHOA_HOME and ports; stopped at the end."""
-    folder = tmp_path_factory.mktemp("journey")
+    # Not pytest's own folder, which is closed to others: PostgreSQL runs as another user when we are root.
+    folder = Path(tempfile.mkdtemp(prefix="sohoa-journey-"))
+    folder.chmod(0o711)
     home = folder / "var"
-    os.chmod(folder, 0o711)
-    for parent in folder.parents:
-        if parent.owner() == Path.home().owner() and parent != Path("/") and parent.name.startswith("pytest"):
-            os.chmod(parent, 0o711)  # PostgreSQL runs as another user when we are root
     env = os.environ | {
         "SOHOA_HOME": str(home),
         "SOHOA_PORT_BASE": str(free_base()),
@@ -92,6 +91,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         yield Journey(stack, Officers(RecordsDatabase(), ObjectStore(), Orchestrator()), folder)
     finally:
         stack.command("down")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
