@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +94,9 @@ class Plan:
 
     def write(self) -> None:
         """Make the folders and stack.env (0600); secrets are made at the first start and kept."""
+        # Temporary files (pages of papers) are private and don't outlive the stack.
+        shutil.rmtree(self.home / "tmp", ignore_errors=True)
+        (self.home / "tmp").mkdir(mode=0o700)
         for folder in (self.run, self.logs, self.home / "prefect" / "storage", self.home / "inbox"):
             folder.mkdir(parents=True, exist_ok=True)
         lines = ["# Secrets of this installation, made by `make up`. Keep this file private."]
@@ -116,6 +120,7 @@ class Plan:
             **read_env(self.env_file),
             "SOHOA_HOME": str(self.home),
             MARK: str(self.home),
+            "TMPDIR": str(self.home / "tmp"),
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": str(ROOT),
             "NO_COLOR": "1",
