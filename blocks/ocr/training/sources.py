@@ -45,28 +45,46 @@ FONT_PACKAGES = (
 
 @dataclass(frozen=True)
 class TextSource:
+    """A Debian package that text is read from; licence as its copyright file names it for the program."""
+
     package: str
     licence: str
     note: str
 
 
 TEXT_SOURCES = (
-    TextSource("hunspell-vi", "GPL-2.0-or-later", "word list of Vietnamese syllables"),
+    TextSource("hunspell-vi", "GPL-2.0-only", "word list of Vietnamese syllables"),
     TextSource("libreoffice-help-vi", "MPL-2.0", "help pages"),
-    TextSource("libreoffice-l10n-vi", "MPL-2.0", "translation catalogues"),
-    TextSource("iso-codes", "LGPL-2.1-or-later", "names of countries, regions, languages"),
-    TextSource("gramps", "GPL-2.0-or-later", "family records"),
-    TextSource("gnucash-common", "GPL-2.0-or-later", "bookkeeping"),
-    TextSource("evolution-common", "LGPL-2.0-only or LGPL-3.0-only", "mail and calendar"),
-    TextSource("gnome-control-center-data", "GPL-2.0-or-later", "settings"),
-    TextSource("gimp-data", "GPL-3.0-or-later", "catalogues"),
-    TextSource("inkscape", "GPL-2.0-or-later", "catalogues"),
-    TextSource("coreutils", "GPL-3.0-or-later", "catalogues"),
-    TextSource("dpkg", "GPL-2.0-or-later", "catalogues"),
-    TextSource("bash", "GPL-3.0-or-later", "catalogues"),
-    TextSource("vlc-l10n", "GPL-2.0-or-later", "catalogues"),
-    TextSource("nautilus-data", "GPL-3.0-or-later", "catalogues"),
-    TextSource("wesnoth-1.16-data", "GPL-2.0-or-later", "stories"),
+    TextSource("apt", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("aptitude-common", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("bash", "GPL-3.0-or-later", "translation catalogue"),
+    TextSource("coreutils", "GPL-3.0-or-later", "translation catalogue"),
+    TextSource("debconf-i18n", "BSD-2-Clause", "translation catalogue"),
+    TextSource("dpkg", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("epiphany-browser-data", "GPL-3.0-or-later", "translation catalogue"),
+    TextSource("evolution-common", "LGPL-2.0-only or LGPL-3.0-only", "translation catalogue"),
+    TextSource("evolution-data-server-common", "LGPL-2.0-or-later", "translation catalogue"),
+    TextSource("gedit-common", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("gimp-data", "GPL-3.0-or-later", "translation catalogue"),
+    TextSource("glom", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("gnome-control-center-data", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("gnome-shell-common", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("gnucash-common", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("gnumeric-common", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("gramps", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("inkscape", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("iso-codes", "LGPL-2.1-or-later", "translation catalogue"),
+    TextSource("libglib2.0-data", "LGPL-2.1-or-later", "translation catalogue"),
+    TextSource("libgtk-3-common", "LGPL-2.0-or-later", "translation catalogue"),
+    TextSource("libgtk-4-common", "LGPL-2.1-or-later", "translation catalogue"),
+    TextSource("libreoffice-l10n-vi", "MPL-2.0", "translation catalogue"),
+    TextSource("nautilus-data", "GPL-3.0-or-later", "translation catalogue"),
+    TextSource("planner-data", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("shared-mime-info", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("totem-common", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("vlc-l10n", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("wesnoth-1.16-data", "GPL-2.0-or-later", "translation catalogue"),
+    TextSource("xkb-data", "MIT", "translation catalogue"),
 )
 
 
