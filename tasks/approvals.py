@@ -31,8 +31,9 @@ ASK_AGAIN = "HOI_LAI"
 OFFICER_ID = r"^[0-9a-z._-]{1,64}$"
 
 OfficerId = Annotated[str, Field(title="Mã viên chức", description="Ví dụ: gq.01", pattern=OFFICER_ID)]
+# Empty rather than None: Prefect's dialog would draw a choice between "str" and "None".
 Reason = Annotated[
-    str | None,
+    str,
     Field(title="Lý do (bắt buộc khi trả lại hoặc từ chối)", description="Nêu rõ bằng văn bản", max_length=4000),
 ]
 
@@ -99,7 +100,7 @@ class Supplement(RunInput):
 
     officer: OfficerId
     decision: SupplementDecision = Field(title="Quyết định")
-    reason: Reason = None
+    reason: Reason = ""
 
 
 class Rescan(RunInput):
@@ -107,7 +108,7 @@ class Rescan(RunInput):
 
     officer: OfficerId
     decision: RescanDecision = Field(title="Quyết định")
-    reason: Reason = None
+    reason: Reason = ""
 
 
 class LeaderOpinion(RunInput):
@@ -115,7 +116,7 @@ class LeaderOpinion(RunInput):
 
     officer: OfficerId
     decision: LeaderDecision = Field(title="Ý kiến của lãnh đạo")
-    reason: Reason = None
+    reason: Reason = ""
 
 
 class ScopeOpinion(RunInput):
@@ -125,7 +126,7 @@ class ScopeOpinion(RunInput):
     decision: ScopeDecision = Field(title="Quyết định")
     digitise: list[int] = Field([], title="Thành phần chưa có danh mục mà viên chức quyết định số hóa", max_length=500)
     certified: list[int] = Field([], title="Thành phần dễ hỏng đã sao y bản giấy", max_length=500)
-    reason: Reason = None
+    reason: Reason = ""
 
 
 class Verification(RunInput):
@@ -137,7 +138,7 @@ class Verification(RunInput):
     corrections: list[Correction] = Field([], title="Sửa, nhập dữ liệu", max_length=2000)
     absent: list[Absence] = Field([], title="Trường không có trên giấy tờ", max_length=2000)
     rescan: list[int] = Field([], title="Thành phần cần quét lại (số thứ tự)", max_length=500)
-    reason: Reason = None
+    reason: Reason = ""
 
 
 class SignOff(RunInput):
@@ -145,7 +146,7 @@ class SignOff(RunInput):
 
     officer: OfficerId
     decision: SignOffDecision = Field(title="Quyết định")
-    reason: Reason = None
+    reason: Reason = ""
 
 
 Answer = TypeVar("Answer", Supplement, Rescan, LeaderOpinion, ScopeOpinion, Verification, SignOff)
@@ -170,7 +171,7 @@ class Answered(Generic[Answer]):
 
 def needs_reason(answer: Any) -> list[str]:
     """Returning or refusing needs written reasons (B4c)."""
-    if answer.decision.value in {"TRA_LAI", "TU_CHOI"} and not (answer.reason or "").strip():
+    if answer.decision.value in {"TRA_LAI", "TU_CHOI"} and not answer.reason.strip():
         return ["Vui lòng nêu rõ lý do bằng văn bản khi trả lại hoặc từ chối hồ sơ."]
     return []
 
@@ -223,7 +224,7 @@ def _suspend_and_record(
             dossier_id=dossier_id,
             stage=key,
             decision=verdict,
-            reason=reason,
+            reason=reason or None,
             officer=officer,
             role=stage.name,
             payload=payload,

@@ -75,7 +75,7 @@ def check_supplement(dossier_id: UUID, answer: Supplement) -> list[str]:
 
 def check_leader(dossier_id: UUID, answer: LeaderOpinion) -> list[str]:
     faults = not_assigned(_dossier(dossier_id), answer.officer, Role.LEAD)
-    if not (answer.reason or "").strip():
+    if not answer.reason.strip():
         faults.append("Vui lòng ghi ý kiến của lãnh đạo bằng văn bản.")
     return faults
 
