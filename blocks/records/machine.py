@@ -271,7 +271,10 @@ def _note(
 def _only_here(session: Session, _context: UOWTransaction, _instances: Any) -> None:
     """Refuse a state that was assigned past the state machine."""
     for row in session.dirty:
-        if isinstance(row, Dossier | Document) and inspect(row).attrs.state.history.has_changes():
+        if not isinstance(row, Dossier | Document):
+            continue
+        instance = inspect(row)
+        if instance is not None and instance.attrs.state.history.has_changes():
             moving: set[Any] = session.info.get(_MOVING, set())
             if (row.id, row.state) not in moving:
                 raise StateChangedElsewhere(f"{type(row).__name__} {row.id}: use blocks.records.machine")
