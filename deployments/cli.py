@@ -31,7 +31,8 @@ from tasks.status import status_of
 from tasks.submission import hand_in, hand_in_rescan
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sohoa – số hóa hồ sơ thủ tục hành chính BHXH.")
-console = Console()
+# Not cut at 80 columns where the output is no terminal: codes and ids are there to be copied.
+console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 class DossierUnknown(SohoaError):

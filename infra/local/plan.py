@@ -99,6 +99,8 @@ class Plan:
         (self.home / "tmp").mkdir(mode=0o700)
         for folder in (self.run, self.logs, self.home / "prefect" / "storage", self.home / "inbox"):
             folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.logs, self.home / "prefect", self.home / "inbox"):
+            folder.chmod(0o700)  # papers, results and what was done with them are nobody else's business
         lines = ["# Secrets of this installation, made by `make up`. Keep this file private."]
         lines += [f"{name}={value}" for name, value in self.variables().items()]
         half = self.env_file.with_suffix(".new")

@@ -120,9 +120,11 @@ def _markdown(dossier_id: UUID, components: Sequence[Row], pages: Sequence[Row],
     ]
     for outcome in outcomes:
         places = "; ".join(_place(component, page) for component, page in outcome.failed) or "–"
-        lines.append(f"| {outcome.rule} | {outcome.label} | {'❌' if outcome.failed else '✅'} | {places} |")
+        lines.append(
+            f"| {outcome.rule} | {outcome.label} | {'**Không đạt**' if outcome.failed else 'Đạt'} | {places} |"
+        )
     if not outcomes:
-        lines.append("| – | Hồ sơ không có giấy tờ phải sao chụp | ✅ | – |")
+        lines.append("| – | Hồ sơ không có giấy tờ phải sao chụp | Đạt | – |")
     return "\n".join(lines) + "\n"
 
 

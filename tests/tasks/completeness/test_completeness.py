@@ -117,7 +117,7 @@ def test_CA04_CA10_a_real_dossier_and_its_report(records: RecordsDatabase, objec
     report = check_dossier(records, dossier_id)
     assert {p.component for p in report.problems} == {2}
     assert "COMPONENT_NOT_CAPTURED" in {p.code for p in report.problems}
-    assert "| CA05 | Thành phần đã sao chụp đạt yêu cầu | ❌ | thành phần 2 |" in report.markdown
+    assert "| CA05 | Thành phần đã sao chụp đạt yêu cầu | **Không đạt** | thành phần 2 |" in report.markdown
 
 
 @pytest.mark.parametrize("rule", [*COMPONENTS, *PAGES], ids=lambda r: f"{r.rule}-{r.code}")
