@@ -174,6 +174,14 @@ def marked(home: Path) -> Iterator[int]:
     return (pid for pid, _, _ in _marked(home))
 
 
+def workers(home: Path) -> Iterator[int]:
+    """Prefect workers of the stack at `home`."""
+    for pid in marked(home):
+        with contextlib.suppress(OSError):
+            if b"\0worker\0start\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                yield pid
+
+
 def flow_runs(home: Path) -> Iterator[int]:
     """Those of them that execute a flow run: forks of the warm worker by their name, others by their environment."""
     for pid, name, variables in _marked(home):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from infra.local.board import Board, take_lock
 from infra.local.parts import NEEDS, ONE_SHOT, STOP_ORDER, TITLES, Part, Parts
 from infra.local.plan import Plan
-from infra.local.process import StackError, end_all, flow_runs, marked
+from infra.local.process import StackError, end_all, flow_runs, marked, workers
 
 BACK_OFF = (0.5, 1, 2, 5, 10, 30)  # seconds before the n-th restart in a row
 CALM = 60.0  # seconds of life after which a part counts as healthy again
@@ -24,8 +24,10 @@ CALM = 60.0  # seconds of life after which a part counts as healthy again
 
 def end_strays(plan: Plan) -> int:
     """End everything of this stack but ourselves and the command that called; servers last. Returns how many."""
-    # Flow runs first, without notice: on SIGTERM they would report Crashed instead of going on at the next start.
-    count = end_all(lambda: list(flow_runs(plan.home)), signal.SIGKILL, 15)
+    # The worker first, without notice: it would report the end of its runs as Crashed. Then the runs, which on SIGTERM
+    # would report the same; so they go on at the next start.
+    count = end_all(lambda: list(workers(plan.home)), signal.SIGKILL, 15)
+    count += end_all(lambda: list(flow_runs(plan.home)), signal.SIGKILL, 15)
     count += end_all(lambda: list(marked(plan.home)), signal.SIGTERM, 15)
     return count + plan.seaweed().end_strays() + plan.postgres().end_strays()
 
