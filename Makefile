@@ -46,11 +46,13 @@ password: ## what the Prefect UI asks for
 check-system: setup
 	@$(PY) -c "import cv2" 2>/dev/null || { echo "A system library is missing: apt-get install libgl1 libglib2.0-0"; exit 1; }
 
-test: dev check-system ## everything that must hold: lint, unit tests, journeys on the whole stack
+test: dev check-system ## everything that must hold: lint, types, layers, unit and fault tests
 	@command -v pdfsig >/dev/null || { test "$$(id -u)" = 0 && apt-get install -y -qq poppler-utils >/dev/null 2>&1; } \
 	  || { echo "pdfsig is missing: apt-get install poppler-utils"; exit 1; }
 	.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/pytest -q -p no:cacheprovider tests --ignore=tests/journeys
+
+journeys: dev check-system ## the samples played through the whole stack with faults on the way (not yet part of `make test`)
 	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
 
 lint: dev ## format, lint, types, layers
@@ -78,4 +80,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test lint train-ocr lock help
+.PHONY: setup dev up down status demo password check-system test journeys lint train-ocr lock help
