@@ -20,7 +20,7 @@ from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
-from blocks.records.queries import documents, fields
+from blocks.records.queries import DossierUnknown, documents, fields
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
 from blocks.trust import Trust
@@ -33,14 +33,6 @@ from tasks.submission import hand_in, hand_in_rescan
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sohoa – số hóa hồ sơ thủ tục hành chính BHXH.")
 # Not cut at 80 columns where the output is no terminal: codes and ids are there to be copied.
 console = Console(width=None if sys.stdout.isatty() else 160)
-
-
-class DossierUnknown(SohoaError):
-    """No dossier under this code or submission id."""
-
-    code, rule = "DOSSIER_UNKNOWN", "P03"
-    message = "Không tìm thấy hồ sơ; vui lòng kiểm tra lại mã hồ sơ."
-    remedy = Remedy.OFFICER
 
 
 def find(code: str) -> Dossier:

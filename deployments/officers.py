@@ -18,7 +18,7 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, fields
-from blocks.records.states import DocumentState, DossierState
+from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier
 from tasks.submission import hand_in, hand_in_rescan
 from tasks.verification import SETTABLE
@@ -164,13 +164,3 @@ class Officers:
                 "reason": "Chưa đủ căn cứ để giải quyết; trả lại hồ sơ theo quy định.",
             }
         return {"officer": LEADER, "decision": "KY"}
-
-
-def finished(state: DossierState) -> bool:
-    return state in {
-        DossierState.LUU_TRU,
-        DossierState.TRA_LAI,
-        DossierState.TU_CHOI_TIEP_NHAN,
-        DossierState.RUT,
-        DossierState.DA_TRA,
-    }
