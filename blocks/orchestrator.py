@@ -79,25 +79,21 @@ class Orchestrator:
         run: dict[str, Any] = answer.json()
         return run
 
-    def paused(self) -> list[dict[str, Any]]:
-        """All suspended dossier runs, oldest first."""
-        runs: list[dict[str, Any]] = []
+    def runs(self, **filters: Any) -> list[dict[str, Any]]:
+        """All flow runs that fit Prefect's flow-run filter (``state={"type": {"any_": […]}}``), oldest first."""
+        found: list[dict[str, Any]] = []
         while True:
-            answer = self.call(
-                "POST",
-                "/flow_runs/filter",
-                {
-                    "flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}},
-                    "sort": "START_TIME_ASC",
-                    "limit": 200,
-                    "offset": len(runs),
-                },
-            )
+            body = {"flow_runs": filters, "sort": "START_TIME_ASC", "limit": 200, "offset": len(found)}
+            answer = self.call("POST", "/flow_runs/filter", body)
             answer.raise_for_status()
             page = answer.json()
-            runs += page
+            found += page
             if len(page) < 200:
-                return runs
+                return found
+
+    def paused(self) -> list[dict[str, Any]]:
+        """All suspended dossier runs, oldest first."""
+        return self.runs(state={"type": {"any_": ["PAUSED"]}})
 
     def resume(self, flow_run_id: UUID | str, run_input: dict[str, Any]) -> None:
         """Give the officer's answer. Raises ResumeRefused with Prefect's status (REJECT, ABORT) and reason."""

@@ -53,7 +53,8 @@ class Outcome:
 
 def play(officers: Officers, samples: list[Sample], *, timeout: float) -> dict[str, str]:
     """Drive all samples to their end. Returns the state type of each flow run by its id."""
-    states = {sample.run_id: "" for sample in samples if sample.run_id}
+    by_run = {sample.run_id: sample for sample in samples if sample.run_id}
+    states = dict.fromkeys(by_run, "")
     deadline = time.monotonic() + timeout
     columns = (
         SpinnerColumn(),
@@ -66,11 +67,10 @@ def play(officers: Officers, samples: list[Sample], *, timeout: float) -> dict[s
         bar = progress.add_task("hồ sơ", total=len(states))
         while time.monotonic() < deadline:
             answers = []
-            for sample in samples:
-                if not sample.run_id or states[sample.run_id] in ENDED:
-                    continue
-                run = officers.prefect.run(sample.run_id)
-                states[sample.run_id] = run["state_type"]
+            open_runs = [run_id for run_id, state in states.items() if state not in ENDED]
+            for run in officers.prefect.runs(id={"any_": open_runs}):  # one call for all: the server has other work
+                states[run["id"]] = run["state_type"]
+                sample = by_run[run["id"]]
                 if run["state_type"] == "PAUSED" and (stage := officers.answer(sample, run)):
                     answers.append(f"{sample.name}: {stage}")
             ended = sum(state in ENDED for state in states.values())

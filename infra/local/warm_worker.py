@@ -2,8 +2,8 @@
 
 A stock process worker starts a new Python for each flow run and imports everything again (10-20 s here). All else is
 Prefect's own: each run is its own process with its pid as infrastructure id, cancelling kills it, a non-zero exit is
-reported as Crashed. Two additions: runs that a dead worker of the same name left behind are scheduled again
-(finished tasks come back from the cache), and a worker that is told to stop leaves its runs in that state, too.
+reported as Crashed. Two additions: lost runs are scheduled again (`infra.local.rescue`), and a worker that is told to
+stop leaves its runs in that state, too.
 
 Registered by the entry point ``prefect.collections``: ``prefect worker start --type warm-process --pool NAME``.
 """
@@ -18,9 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,17 +26,15 @@ from uuid import UUID
 
 import anyio
 import anyio.abc
-from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun
 from prefect.flows import load_flow_from_flow_run
 from prefect.runner._flow_run_executor import FlowRunExecutorContext
 from prefect.runner._process_manager import ProcessHandle
 from prefect.settings import get_current_settings
-from prefect.states import Scheduled
 from prefect.utilities.processutils import sanitize_subprocess_env
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
-from infra.local.zygote import COMM
+from infra.local.rescue import Rescue, run_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PRELOAD = (
@@ -49,9 +45,6 @@ PRELOAD = (
     "pyhanko_certvalidator sqlmodel sqlalchemy.dialects.postgresql.psycopg psycopg alembic boto3 botocore.session "
     "botocore.httpsession s3transfer.manager httpx yaml rapidfuzz pydantic_settings great_expectations paddleocr"
 )  # the environment variable SOHOA_PRELOAD replaces this list
-SECONDS_BETWEEN_RECOVERIES = 60.0
-UNCLAIMED = timedelta(minutes=2)  # a run that is Pending that long without a worker was dropped by a dying one
-MOST_STARTS = 10  # a run that was lost so often is left for people to look at
 
 
 @dataclass
@@ -248,66 +241,9 @@ class WarmProcessWorker(ProcessWorker):
         self._logger.info("Warm after %(ready)s s, %(threads)s thread(s)", self.warm.ready)
         await super().setup()
         self.executors = await self._exit_stack.enter_async_context(FlowRunExecutorContext())
-        await self._exit_stack.enter_async_context(self._recovery())
+        rescue = Rescue(self.client, self._work_pool_name, self.name, self._cares_for, self._logger)
+        await self._exit_stack.enter_async_context(rescue.going_on())
         self._exit_stack.callback(self.warm.abandon)  # the first thing that happens when the worker stops
 
-    # -- runs that were lost ------------------------------------------------------------------------------------
-    @contextlib.asynccontextmanager
-    async def _recovery(self) -> AsyncIterator[None]:
-        async def often() -> None:
-            while True:
-                try:
-                    await self.recover()
-                except Exception:
-                    self._logger.warning("Lost runs could not be looked up; trying again", exc_info=True)
-                await anyio.sleep(SECONDS_BETWEEN_RECOVERIES)
-
-        task = asyncio.create_task(often())
-        try:
-            yield
-        finally:
-            task.cancel()
-
-    async def recover(self) -> int:
-        """Schedule again what a dead worker of our name was running and what no longer runs. Returns how many."""
-        states: Any = {"type": {"any_": ["RUNNING", "PENDING"]}}
-        runs = await self.client.read_flow_runs(
-            flow_run_filter=FlowRunFilter.model_validate({"state": states}),
-            work_pool_filter=WorkPoolFilter.model_validate({"name": {"any_": [self._work_pool_name]}}),
-            limit=200,
-        )
-        lost = [run for run in runs if self._is_lost(run)]
-        for run in lost:
-            again: State[Any] = Scheduled(
-                name="Rescheduled", message="The process that ran it is gone; it goes on where it was."
-            )
-            await self.client.set_flow_run_state(run.id, again, force=True)
-            self._logger.warning("Flow run '%s' was lost and is scheduled again", run.id)
-        return len(lost)
-
-    def _is_lost(self, run: FlowRun) -> bool:
-        if run.id in self.mine or run.id in self._submitting_flow_run_ids or run.run_count > MOST_STARTS:
-            return False
-        owner = run.labels.get("prefect.worker.name")
-        if owner is None:
-            since = run.state.timestamp if run.state else None
-            return since is not None and datetime.now(UTC) - since > UNCLAIMED
-        return owner == self.name and not is_running(run)
-
-
-def run_name(flow_run_id: UUID) -> str:
-    """Process name of a flow run, at most 15 characters."""
-    return f"{COMM}{flow_run_id.hex[:12]}"
-
-
-def is_running(run: FlowRun) -> bool:
-    """Does the process live that Prefect knows for this run, and is it really this run's?"""
-    if not run.infrastructure_pid or not run.infrastructure_pid.isdigit():
-        return False
-    process = Path("/proc", run.infrastructure_pid)
-    try:
-        if process.joinpath("comm").read_text().strip() == run_name(run.id):
-            return process.joinpath("stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-        return f"PREFECT__FLOW_RUN_ID={run.id}".encode() in process.joinpath("environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
+    def _cares_for(self, flow_run_id: UUID) -> bool:
+        return flow_run_id in self.mine or flow_run_id in self._submitting_flow_run_ids

@@ -5,19 +5,25 @@ One stack serves all tests of this file, in their order.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import boto3
 import psycopg
 import pytest
+from prefect import get_client
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from infra.local.plan import read_env
 from infra.local.process import StackError, alive, free_port
+from infra.local.rescue import MOST_RESCUES, RESCHEDULED, Rescue
 from infra.local.zygote import COMM
 from tests.faults.stack import Stack, make_stack, until
 
@@ -84,6 +90,37 @@ def test_a_suspended_run_resumes_and_finished_tasks_come_from_the_cache(stack: S
 def test_a_run_that_dies_is_reported_as_crashed(stack: Stack) -> None:
     run = stack.start_run(die=int(signal.SIGKILL))
     stack.wait_state(run, "Crashed")
+
+
+def test_a_run_that_crashed_goes_on_where_it_was(stack: Stack, marks: Path) -> None:
+    run = stack.start_run(folder=str(marks), die=int(signal.SIGKILL), times=1)
+    stack.wait_state(run, "Crashed")
+    stack.wait_state(run, "Completed", timeout=120)
+    assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
+
+
+def test_a_run_that_always_dies_is_left_for_people_in_the_end(stack: Stack) -> None:
+    """The rescues are counted in the run's own history."""
+    run = stack.start_run(die=int(signal.SIGKILL))
+    for _ in range(MOST_RESCUES):
+        stack.wait_state(run, "Crashed")
+        assert asyncio.run(may_go_on(stack, run)) is None  # not at once
+        body = {"state": {"type": "SCHEDULED", "name": RESCHEDULED}, "force": True}
+        stack.prefect.call("POST", f"/flow_runs/{run}/set_state", body).raise_for_status()
+    stack.wait_state(run, "Crashed")
+    assert asyncio.run(may_go_on(stack, run)) is False
+
+
+async def may_go_on(stack: Stack, run: str) -> bool | None:
+    """What a worker thinks of a crashed run: again, never again (False), or not yet (None)."""
+    known = read_env(stack.home / "stack.env")
+    api = {PREFECT_API_URL: known["PREFECT_API_URL"], PREFECT_API_AUTH_STRING: known["PREFECT_API_AUTH_STRING"]}
+    with temporary_settings(api):
+        async with get_client() as client:
+            rescue = Rescue(client, "sohoa", "sohoa-worker", lambda _: False, logging.getLogger())
+            if await rescue.rescues(UUID(run)) >= MOST_RESCUES:
+                return False
+            return True if rescue.is_due(await client.read_flow_run(UUID(run)), 0) else None
 
 
 def test_cancelling_ends_the_process(stack: Stack, marks: Path) -> None:

@@ -1,0 +1,128 @@
+"""Flow runs that were lost go on where they were.
+
+A run is lost when its worker died with it, or when it crashed: its process was killed, or Prefect's engine could not
+reach its server (PostgreSQL restarting). Every step is idempotent and finished ones come back from the cache, so it is
+scheduled again, a few times and not at once; then it stays Crashed for people to look at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import anyio
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.states import Scheduled
+
+from infra.local.zygote import COMM
+
+SECONDS_BETWEEN = 20.0
+UNCLAIMED = timedelta(minutes=2)  # a run that is Pending that long without a worker was dropped by a dying one
+RESCHEDULED = "Rescheduled"
+MOST_RESCUES = 5
+AFTER_CRASH = timedelta(seconds=15)  # doubled with each rescue: what broke the run needs time to come back
+WITHIN = timedelta(days=1)  # an older crash is left alone
+
+
+@dataclass
+class Rescue:
+    """Looks after the runs of one worker. cares_for: does this worker process run, or start, that flow run now?"""
+
+    client: PrefectClient
+    pool: str
+    worker: str
+    cares_for: Callable[[UUID], bool]
+    logger: logging.Logger | logging.LoggerAdapter[Any]
+
+    @contextlib.asynccontextmanager
+    async def going_on(self) -> AsyncIterator[None]:
+        """Look again and again while the context is open."""
+
+        async def often() -> None:
+            while True:
+                try:
+                    await self.rescue()
+                except Exception:
+                    self.logger.warning("Lost runs could not be looked up; trying again", exc_info=True)
+                await anyio.sleep(SECONDS_BETWEEN)
+
+        task = asyncio.create_task(often())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def rescue(self) -> int:
+        """Schedule again what was lost. Returns how many runs."""
+        rescued = 0
+        for run in await self._runs(["RUNNING", "PENDING"]) + await self._runs(["CRASHED"], WITHIN):
+            if self.cares_for(run.id) or not self._is_lost(run) or not await self._may_go_on(run):
+                continue
+            again: State[Any] = Scheduled(
+                name=RESCHEDULED, message="The process that ran it is gone; it goes on where it was."
+            )
+            await self.client.set_flow_run_state(run.id, again, force=True)
+            self.logger.warning("Flow run '%s' was lost and is scheduled again", run.id)
+            rescued += 1
+        return rescued
+
+    async def _runs(self, states: list[str], within: timedelta | None = None) -> list[FlowRun]:
+        """Runs of our pool in these states; `within`: only those that ended so recently."""
+        wanted: dict[str, Any] = {"state": {"type": {"any_": states}}}
+        if within:
+            wanted["end_time"] = {"after_": datetime.now(UTC) - within}
+        return await self.client.read_flow_runs(
+            flow_run_filter=FlowRunFilter.model_validate(wanted),
+            work_pool_filter=WorkPoolFilter.model_validate({"name": {"any_": [self.pool]}}),
+            limit=200,
+        )
+
+    def _is_lost(self, run: FlowRun) -> bool:
+        owner = run.labels.get("prefect.worker.name")
+        if owner is None:
+            return _age(run) > UNCLAIMED
+        return owner == self.worker and not is_running(run)
+
+    async def _may_go_on(self, run: FlowRun) -> bool:
+        rescues = await self.rescues(run.id)
+        return rescues < MOST_RESCUES and self.is_due(run, rescues)
+
+    async def rescues(self, flow_run_id: UUID) -> int:
+        """How often it was scheduled again, by any worker."""
+        return sum(state.name == RESCHEDULED for state in await self.client.read_flow_run_states(flow_run_id))
+
+    def is_due(self, run: FlowRun, rescues: int) -> bool:
+        """After a crash not at once."""
+        return run.state_type is not StateType.CRASHED or _age(run) > AFTER_CRASH * 2**rescues
+
+
+def _age(run: FlowRun) -> timedelta:
+    """How long it has been in its state."""
+    return datetime.now(UTC) - run.state.timestamp if run.state else timedelta()
+
+
+def run_name(flow_run_id: UUID) -> str:
+    """Process name of a flow run, at most 15 characters."""
+    return f"{COMM}{flow_run_id.hex[:12]}"
+
+
+def is_running(run: FlowRun) -> bool:
+    """Does the process live that Prefect knows for this run, and is it really this run's?"""
+    if not run.infrastructure_pid or not run.infrastructure_pid.isdigit():
+        return False
+    process = Path("/proc", run.infrastructure_pid)
+    try:
+        if process.joinpath("comm").read_text().strip() == run_name(run.id):
+            return process.joinpath("stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return f"PREFECT__FLOW_RUN_ID={run.id}".encode() in process.joinpath("environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
