@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 export PREFECT_LOGGING_LEVEL ?= INFO
+# Compiled modules are kept, also where the shell says otherwise: each flow run would compile all of them anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .venv/.base: requirements/base.txt requirements/uv.txt pyproject.toml
 	@command -v python3.11 >/dev/null || { echo "Python 3.11 is missing: apt-get install python3.11"; exit 1; }

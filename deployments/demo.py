@@ -68,19 +68,21 @@ def play(officers: Officers, samples: list[Sample], *, timeout: float) -> dict[s
         while time.monotonic() < deadline:
             answers = []
             open_runs = [run_id for run_id, state in states.items() if state not in ENDED]
-            for run in officers.prefect.runs(id={"any_": open_runs}):  # one call for all: the server has other work
+            # One call for all, and only what is news: the server has other work.
+            for run in officers.prefect.runs(
+                id={"any_": open_runs}, state={"type": {"any_": ["PAUSED", *sorted(ENDED)]}}
+            ):
                 states[run["id"]] = run["state_type"]
                 sample = by_run[run["id"]]
                 if run["state_type"] == "PAUSED" and (stage := officers.answer(sample, run)):
                     answers.append(f"{sample.name}: {stage}")
             ended = sum(state in ENDED for state in states.values())
-            running = sum(state in {"RUNNING", "PENDING"} for state in states.values())
-            progress.update(bar, completed=ended, description=f"hồ sơ ({running} đang chạy)")
+            progress.update(bar, completed=ended)
             for line in answers:
                 progress.console.print(f"  viên chức trả lời · {line}", style="dim")
             if ended == len(states):
                 break
-            time.sleep(0.5)
+            time.sleep(1)
     return states
 
 

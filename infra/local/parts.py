@@ -115,7 +115,7 @@ class Parts:
 
     def _begin_worker(self) -> subprocess.Popen[bytes]:
         kind = self._api("GET", f"/work_pools/{POOL}")["type"]
-        limit = os.environ.get("SOHOA_WORKER_LIMIT", str(os.cpu_count() or 2))
+        limit = self.plan.environment().get("SOHOA_WORKER_LIMIT", str(os.cpu_count() or 2))
         command = ("prefect", "worker", "start", "--pool", POOL, "--type", kind, "--limit", limit)
         began = datetime.now(UTC)
         probe = lambda: self.worker_canary(began)  # noqa: E731

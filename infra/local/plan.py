@@ -117,6 +117,7 @@ class Plan:
             for name, value in os.environ.items()
             if not name.startswith("PREFECT_") or name.startswith("PREFECT_LOGGING_")
         }
+        shell.pop("PYTHONDONTWRITEBYTECODE", None)  # each flow run would compile the project anew
         return {
             **shell,
             **read_env(self.env_file),

@@ -40,8 +40,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PRELOAD = (
     "prefect.main prefect.flow_engine prefect.task_engine prefect.engine prefect.deployments.steps.pull "
     "prefect.workers.process prefect.input.run_input prefect.runner.storage prefect.server.schemas.core "
-    "numpy cv2 PIL.Image scipy.ndimage pymupdf pikepdf img2pdf segno fontTools.ttLib "
-    "pyhanko.sign pyhanko.sign.signers pyhanko.sign.validation pyhanko.sign.timestamps pyhanko.stamp "
+    "prefect.artifacts numpy cv2 PIL.Image scipy.ndimage pymupdf pikepdf pikepdf.pdfa img2pdf segno "
+    "fontTools.ttLib fontTools.subset uharfbuzz pyhanko.sign pyhanko.sign.signers pyhanko.sign.validation "
+    "pyhanko.sign.timestamps pyhanko.stamp pyhanko.pdf_utils.font.opentype "
     "pyhanko_certvalidator sqlmodel sqlalchemy.dialects.postgresql.psycopg psycopg alembic boto3 botocore.session "
     "botocore.httpsession s3transfer.manager httpx yaml rapidfuzz pydantic_settings great_expectations paddleocr"
 )  # the environment variable SOHOA_PRELOAD replaces this list
