@@ -43,10 +43,13 @@ def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> b
 
 
 def step(name: str, *, rule: str = "", retries: int = 3) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task of the dossier flow. Its inputs are ids and numbers only; `rule` names the article it executes."""
+    """A task of the dossier flow. Its inputs are ids and numbers only; `rule` names the article it executes.
+
+    The rule stands in the name, not in a tag: for each tag Prefect asks its server for a concurrency slot before every
+    run of the task, and fails the whole flow when the server has just lost its database.
+    """
     return task(
-        name=name,
-        tags=[rule] if rule else None,
+        name=f"{name} · {rule}" if rule else name,
         persist_result=True,
         cache_policy=ONCE_A_RUN,
         retries=retries,

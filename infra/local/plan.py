@@ -86,6 +86,9 @@ class Plan:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
+            # Prefect's server answers 500 while PostgreSQL restarts: runs and worker then ask again.
+            "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
+            "PREFECT_CLIENT_MAX_RETRIES": "8",
             "SOHOA_WORKER_TYPE": "warm-process",
             "GX_ANALYTICS_ENABLED": "false",
             "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",
