@@ -57,6 +57,15 @@ test: dev check-system ## everything that must hold: lint, types, layers, unit a
 journeys: dev check-system ## the samples played through the whole stack with faults on the way (not yet part of `make test`)
 	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
 
+bench-ocr: dev check-system ## character errors and seconds a page against Tesseract, same pages, same run
+	@command -v tesseract >/dev/null && tesseract --list-langs 2>/dev/null | grep -qx vie \
+	  || { test "$$(id -u)" = 0 && apt-get install -y -qq tesseract-ocr tesseract-ocr-vie >/dev/null 2>&1; } \
+	  || { echo "Tesseract is missing: apt-get install tesseract-ocr tesseract-ocr-vie"; exit 1; }
+	$(PY) -m tests.bench.ocr
+
+bench-extraction: dev check-system ## fields of 330 generated papers, 44 phone photos and the genuine scans
+	$(PY) -m tests.bench.extraction
+
 lint: dev ## format, lint, types, layers
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -82,4 +91,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test journeys lint train-ocr lock help
+.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction lint train-ocr lock help

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from blocks.errors import Remedy, SohoaError
 from blocks.ocr import geometry
+from blocks.ocr.codes import read_codes
 from blocks.ocr.order import reading_order
 from blocks.ocr.readers import Models, PageReader, RawLine, words
 from blocks.ocr.trueocr import Orientation
@@ -87,6 +88,7 @@ class OcrEngine(Block):
             engine=loaded.name,
             readable=readable,
             reason=reason,
+            codes=read_codes(geometry.grey(image)),
             seconds=round(time.perf_counter() - started, 3),
         )
 

@@ -32,6 +32,15 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Code:
+    """A barcode on the page, as decoded: `text` is exact, barcodes carry their own error correction."""
+
+    text: str  # NFC
+    kind: str  # symbology, as zxing-cpp names it: "QRCode"
+    box: Box
+
+
+@dataclass(frozen=True)
 class PageText:
     """One page as read. lines are in reading order; rotation in degrees (0/90/180/270), skew in degrees."""
 
@@ -44,6 +53,7 @@ class PageText:
     engine: str = ""  # name and version of detector and recogniser, recorded with every field
     readable: bool = True  # False: goes to manual entry (EX02), never to invented text
     reason: str = ""  # why it isn't readable: BLANK, HANDWRITING, LOW_DPI …
+    codes: tuple[Code, ...] = ()
     seconds: float = field(default=0.0, compare=False)
 
     @property
@@ -68,4 +78,8 @@ class PageText:
             )
             for item in raw.pop("lines")
         )
-        return cls(lines=lines, **raw)
+        codes = tuple(
+            Code(c["text"], c["kind"], (c["box"][0], c["box"][1], c["box"][2], c["box"][3]))
+            for c in raw.pop("codes", [])
+        )
+        return cls(lines=lines, codes=codes, **raw)

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from rapidfuzz import fuzz
+
 from blocks.ocr.types import PageText
 from blocks.records.states import FieldSource, OwnerKind
 from tasks.extraction.calibration import calibrated
-from tasks.extraction.checks import cross_check
+from tasks.extraction.checks import DOUBT, cross_check
 from tasks.extraction.classify import Likeness, classify
 from tasks.extraction.fields import Extracted
 from tasks.extraction.found import Found
 from tasks.extraction.layout import Page, read_page
+from tasks.extraction.letters import fold
 from tasks.extraction.normalise import KINDS, name, text
-from tasks.extraction.profiles import FieldSpec, Profile, profile_of
+from tasks.extraction.profiles import FieldSpec, Profile, Rule, profile_of
 from tasks.extraction.restore import restore
 from tasks.extraction.rules import Paper
 
@@ -65,14 +68,30 @@ def substitutes(owner: OwnerKind) -> tuple[str, str]:
 
 def _field(paper: Paper, spec: FieldSpec, profile: Profile) -> Extracted:
     """The first rule that finds a value of the field's form wins; a value found again elsewhere is surer."""
-    for rule in spec.rules:
-        kind = KINDS[rule.kind or spec.kind]
-        found = [(f, f.canonical or kind(f.printed)) for f in map(partial(_restored, spec), paper.candidates(rule))]
-        good = [(f, value) for f, value in found if value]
+    for n, rule in enumerate(spec.rules):
+        good = _good(paper, spec, rule)
         if good:
             chosen, value = good[-1] if rule.where == "last" else good[0]
-            return _extracted(spec, chosen, value, [v for _, v in good], paper.pages)
+            item = _extracted(spec, chosen, value, [v for _, v in good], paper.pages)
+            return _against_print(item, paper, spec, spec.rules[n + 1 :]) if rule.code else item
     return Extracted(spec.name, None, engine=_engine(paper.pages))
+
+
+def _good(paper: Paper, spec: FieldSpec, rule: Rule) -> list[tuple[Found, str]]:
+    """What the rule finds that has the field's form, with the normal form."""
+    kind = KINDS[rule.kind or spec.kind]
+    found = [(f, f.canonical or kind(f.printed)) for f in map(partial(_restored, spec), paper.candidates(rule))]
+    return [(f, value) for f, value in found if value]
+
+
+def _against_print(item: Extracted, paper: Paper, spec: FieldSpec, rules: Sequence[Rule]) -> Extracted:
+    """A value from a barcode beside the same field in print: where they differ, an officer must look."""
+    alike = 85 if spec.kind in ("text", "name", "agency") else 100  # a misread letter of small print is no difference
+    wanted = fold(item.value or "")
+    printed = [fold(value) for rule in rules for _, value in _good(paper, spec, rule)]
+    if not printed or any(fuzz.ratio(wanted, value) >= alike for value in printed):
+        return item
+    return replace(item, confidence=round(item.confidence * DOUBT, 4), rule=f"{item.rule};!print")
 
 
 def _restored(spec: FieldSpec, found: Found) -> Found:

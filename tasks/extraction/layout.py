@@ -14,7 +14,7 @@ from rapidfuzz import fuzz
 
 from blocks.ocr.geometry import to_upright
 from blocks.ocr.order import head_columns, rows
-from blocks.ocr.types import Box, Line, PageText, Word
+from blocks.ocr.types import Box, Code, Line, PageText, Word
 from tasks.extraction.letters import fold
 
 HEAD_PHRASES = ("CONG HOA XA HOI CHU NGHIA VIET NAM", "DOC LAP - TU DO - HANH PHUC")
@@ -63,6 +63,7 @@ class Page:
     rows: tuple[Row, ...]
     head_end: float  # y where the two-column head ends; 0 without one
     engine: str
+    codes: tuple[Code, ...] = ()
 
     def column(self, name: str) -> list[Row]:
         return [row for row in self.rows if row.column == name]
@@ -90,7 +91,7 @@ def read_page(number: int, text: PageText) -> Page:
             result.append(_row(number, name, [lines[i] for i in members], [boxes[i] for i in members]))
     order = {LEFT: 0, RIGHT: 1, BODY: 2}
     result.sort(key=lambda row: (order[row.column], row.box[1]))
-    return Page(number, width, height, tuple(result), head[1] if head else 0.0, text.engine)
+    return Page(number, width, height, tuple(result), head[1] if head else 0.0, text.engine, text.codes)
 
 
 def _column(box: Box, head: tuple[float, float] | None) -> str:

@@ -123,6 +123,12 @@ def birth(value: str) -> str | None:
     return normalise_date(value) or (year(alone) if len(alone) == 4 else None)
 
 
+def compact_date(value: str) -> str | None:
+    """`ddmmyyyy`, as QR codes of identity cards write it."""
+    found = re.fullmatch(r"(\d{2})(\d{2})(\d{4})", tidy(value))
+    return normalise_date("/".join(found.groups())) if found else None
+
+
 def money(value: str) -> str | None:
     """An amount in đồng: `1.234.000`, also where OCR reads a comma for a dot or O for 0. Decimals are dropped.
 
@@ -150,6 +156,7 @@ KINDS: dict[str, Callable[[str], str | None]] = {
     "name": name,
     "date": normalise_date,
     "birth": birth,
+    "compact_date": compact_date,
     "year": year,
     "number_symbol": number_symbol,
     "person_id": person_id,

@@ -24,12 +24,13 @@ Finder = Literal["issuer", "number", "place_date", "title", "abstract", "signer"
 
 
 class Rule(BaseModel):
-    """One way to find a field: by its printed label, by a finder of the page's layout, or by a pattern."""
+    """One way to find a field: by its printed label, a finder of the page's layout, a pattern, or in a barcode."""
 
     model_config = ConfigDict(extra="forbid")
     label: list[str] = []  # printed labels; a label that ends with ":" counts only with its colon
     find: Finder | None = None
     pattern: str | None = None  # alone: searched in every row; with a label: in what stands after it. Group v is taken
+    code: str | None = None  # searched in the text of the QR codes on the page; group v is taken
     value: str | None = None  # with a pattern: the value, in right spelling, wherever the pattern stands
     kind: str | None = None  # normal form, if other than the field's
     lines: int = 1  # of a value that may go on in the rows below
@@ -41,8 +42,8 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _one_way(self) -> Rule:
-        if not (self.label or self.find or self.pattern):
-            raise ValueError("a rule needs label, find or pattern")
+        if not (self.label or self.find or self.pattern or self.code):
+            raise ValueError("a rule needs label, find, pattern or code")
         return self
 
 

@@ -33,12 +33,21 @@ class Paper:
 
     def candidates(self, rule: Rule) -> Iterator[Found]:
         """What the rule finds, in the order it stands on the paper."""
-        if rule.find:
+        if rule.code:
+            yield from self._by_code(rule.code, rule.quality)
+        elif rule.find:
             yield from self._by_finder(rule)
         elif rule.label:
             yield from self._by_label(rule)
         else:
             yield from self._by_pattern(rule)
+
+    def _by_code(self, pattern: str, quality: float) -> Iterator[Found]:
+        """In the barcodes: they are decoded exactly or not at all, so the value is as sure as a listed one."""
+        for page in self.pages:
+            for code in page.codes:
+                if match := re.search(pattern, code.text):
+                    yield Found(match["v"], 1.0, page.number, code.box, "code", quality, code.box[1], listed=True)
 
     def _by_finder(self, rule: Rule) -> list[Found]:
         titles = self.profile.title

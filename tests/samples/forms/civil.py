@@ -300,10 +300,11 @@ def citizen_card(case: Case, look: Look) -> Paper:
     for n, line in enumerate(sheet.wrap(home, 8, x + w - tx - 2)):
         sheet.put(tx, ty + 8.7 + n * 3.6, line, 8)
     sheet.fitted(x + 4, y + 58, f"Có giá trị đến: {pp.dotted(until)}", 7, 26)
+    old_id = f"{rng.randrange(10**8, 10**9)}"
     code = "|".join(
         [
             who.id,
-            f"{rng.randrange(10**8, 10**9)}",
+            old_id,
             who.name,
             who.born.strftime("%d%m%Y"),
             who.sex,
@@ -346,6 +347,7 @@ def citizen_card(case: Case, look: Look) -> Paper:
             issue_date=issued,
             issuer="CỤC TRƯỞNG CỤC CẢNH SÁT QUẢN LÝ HÀNH CHÍNH VỀ TRẬT TỰ XÃ HỘI",
             valid_until=until,
+            special_old_id=old_id,
             special_sex=who.sex,
             special_address=home,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from blocks.ocr.types import PageText
+from blocks.ocr.types import Code, Line, PageText
 from tasks.extraction.extract import Extraction, extract
 from tasks.extraction.fields import LABELS
 from tasks.extraction.normalise import KINDS
@@ -154,3 +155,73 @@ def test_profiles_are_whole() -> None:
             assert field_label(spec.name) and spec.kind in KINDS
             assert spec.name in LABELS or spec.name.startswith("special.")
     assert profile_of("LOCAL:NO-SUCH-TYPE").type == "LOCAL:VAN-BAN-HANH-CHINH"
+
+
+def with_code(**changes: str) -> Extraction:
+    """The identity card with a QR code that says what is printed, but for the changes."""
+    declared, truth, pages = paper("cccd")
+    data = {
+        name: truth.get(name) or "" for name in ("owner_id", "full_name", "birth_date", "special.sex", "issue_date")
+    }
+    data |= {"old_id": "123456789", "special.address": str(truth["special.address"])} | changes
+    day = {name: "".join(reversed(data[name].split("-"))) for name in ("birth_date", "issue_date")}
+    text = "|".join(
+        [
+            data["owner_id"], data["old_id"], data["full_name"], day["birth_date"], data["special.sex"],
+            data["special.address"], day["issue_date"],
+        ]
+    )  # fmt: skip
+    page = replace(pages[0], codes=(Code(text, "QRCode", (10.0, 10.0, 150.0, 150.0)),))
+    return extract([(1, page), *enumerate(pages[1:], 2)], declared)
+
+
+def test_EXb_the_code_of_an_identity_card_gives_what_it_holds() -> None:
+    fields, truth = with_code().fields, paper("cccd")[1]
+    assert fields["special.old_id"].value == "123456789"
+    for name in ("owner_id", "full_name", "birth_date", "issue_date", "special.sex", "special.address"):
+        item = fields[name]
+        assert plain(name, item.value) == plain(name, truth[name]) and item.rule.startswith("code")
+        assert item.confidence > CONFIDENCE_THRESHOLD and item.box == (10.0, 10.0, 150.0, 150.0)
+
+
+def test_EXb_where_code_and_print_differ_the_officer_must_look() -> None:
+    fields = with_code(full_name="Trương Quốc Khánh", birth_date="1931-12-30").fields
+    for name in ("full_name", "birth_date"):
+        assert fields[name].rule.startswith("code;!print") and fields[name].confidence < CONFIDENCE_THRESHOLD
+    assert "!print" not in fields["owner_id"].rule
+
+
+def test_a_new_type_needs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile is a YAML file: the type is told from others, and its fields are found."""
+    from tasks.extraction import profiles as module
+
+    shutil.copytree(module.FORMS, tmp_path / "forms")
+    (tmp_path / "forms" / "giay-moi.yaml").write_text(
+        """
+type: LOCAL:GIAY-MOI
+name: Giấy mời
+source: mẫu của kiểm thử
+title: [GIẤY MỜI HỌP]
+phrases: [Kính mời ông, Phòng họp số]
+fields:
+  - {name: title, rules: [{find: title}]}
+  - {name: full_name, rules: [{label: [Kính mời ông/bà]}]}
+  - {name: special.room, vi: Phòng họp, kind: code, rules: [{label: [Phòng họp số]}]}
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(module, "FORMS", tmp_path / "forms")
+    module.profiles.cache_clear()
+    try:
+        texts = ["GIẤY MỜI HỌP", "Kính mời ông/bà: Nguyễn Văn Bình", "Phòng họp số: A12"]
+        lines = tuple(
+            Line(text, 0.99, ((200, y), (900, y), (900, y + 40), (200, y + 40)))
+            for text, y in zip(texts, (300, 500, 600), strict=True)
+        )
+        found = extract([(1, PageText(1654, 2339, 200, lines, engine="test"))], "LOCAL:GIAY-MOI")
+        assert found.likely[0].type_code == "LOCAL:GIAY-MOI"
+        values = {name: item.value for name, item in found.fields.items()}
+        assert values == {"title": "GIẤY MỜI HỌP", "full_name": "Nguyễn Văn Bình", "special.room": "A12"}
+    finally:
+        monkeypatch.undo()
+        module.profiles.cache_clear()
