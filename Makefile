@@ -84,8 +84,9 @@ train-ocr: .venv-train/.train ## train the recogniser on (MINUTES=120), or anew 
 	nice -n 19 .venv-train/bin/python -m blocks.ocr.training --law $(LAW) train --minutes $(MINUTES) $(if $(RESUME),--resume $(RESUME))
 	.venv-train/bin/python -m blocks.ocr.training export
 
+# Not train.txt: its torch is the CPU build of the wheels at hand; the index alone would answer with CUDA packages.
 lock: dev ## renew the lock files
-	@for f in base dev uv train; do .venv/bin/uv pip compile requirements/$$f.in --generate-hashes --no-emit-index-url --no-emit-find-links \
+	@for f in base dev uv; do .venv/bin/uv pip compile requirements/$$f.in --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --python-version 3.11 -o requirements/$$f.txt -q --custom-compile-command "make lock"; done
 
 help:
