@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from blocks.ocr.trueocr import Orientation
 from blocks.ocr.types import Line, PageText, Word
 
 MODELS = Path(__file__).with_name("models")
+_SECRECY = re.compile(r"M[AÂẬĂẠÀẤẦẨẪ]T")
 BLANK, HANDWRITING, LOW_DPI = "BLANK", "HANDWRITING", "LOW_DPI"
 
 
@@ -76,7 +78,7 @@ class OcrEngine(Block):
         with loaded.lock:
             page, lines = self._best_turn(loaded, image)
             red = _red_lines(loaded, page, lines)
-        ordered = _in_order(page, lines, red)
+        ordered = _in_order(page, [line for line in lines if not _scrawl(line)], red)
         readable, reason = self._verdict(image, lines)
         return PageText(
             width,
@@ -185,6 +187,18 @@ def _read(reader: PageReader, page: geometry.Upright) -> list[RawLine]:
 def _specks(line: RawLine) -> bool:
     """Dots and dashes of fill-in lines and dirt: no letter or digit, and little confidence."""
     return line.confidence < 0.5 and not any(c.isalnum() for c in line.text)
+
+
+def _scrawl(line: RawLine) -> bool:
+    """What the detector takes for text in signatures, stamps and stains: short, or hardly read at all.
+
+    The verdict on the page still counts it: a page of nothing else is handwriting. A secrecy stamp is never taken for
+    it, however badly it is read (SC13).
+    """
+    if _SECRECY.search(line.text.upper()):
+        return False
+    letters = sum(character.isalnum() for character in line.text)
+    return line.confidence < (0.6 if letters >= 6 else 0.9)
 
 
 def _red_lines(loaded: _Loaded, page: geometry.Upright, lines: list[RawLine]) -> list[RawLine]:

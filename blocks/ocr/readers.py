@@ -25,6 +25,9 @@ from blocks.ocr.trueocr import LineReader
 
 DETECTION_SIDE = 1536  # without this limit and its type the pipeline detects at full resolution
 UNCLIP = 1.6  # the model's own 1.4 cuts the marks above and below Vietnamese letters
+# The model's own; the pipeline's default is 0.6, at which whole lines of forms are lost: the dots of a fill-in line
+# draw the score of the text before them down. What comes in besides is told by its confidence (`engine._scrawl`).
+BOX_SCORE = 0.4
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class PipelineReader:
             text_det_limit_side_len=DETECTION_SIDE,
             text_det_limit_type="max",
             text_det_unclip_ratio=UNCLIP,
+            text_det_box_thresh=BOX_SCORE,
             return_word_box=True,
             **_engine_options(threads),
         )

@@ -47,6 +47,8 @@ def main() -> None:
     order.add_argument("--state", type=Path)
     order.add_argument("--checkpoint", type=Path, help="state before the descent, kept to go on from")
     order.add_argument("--out", type=Path, default=MODEL)
+    order.add_argument("--earlier", type=Path, help="an exported inference.onnx to blend with")
+    order.add_argument("--earlier-share", type=float, default=0.85)
     arguments = parser.parse_args()
     if arguments.order == "train":
         _train(arguments)
@@ -55,7 +57,11 @@ def main() -> None:
 
         run = arguments.work / "run"
         export(
-            arguments.state or run / "state.pt", arguments.out, arguments.work, arguments.checkpoint or run / "level.pt"
+            arguments.state or run / "state.pt",
+            arguments.out,
+            arguments.work,
+            arguments.checkpoint or run / "level.pt",
+            (arguments.earlier, arguments.earlier_share) if arguments.earlier else None,
         )
 
 
