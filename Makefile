@@ -52,7 +52,8 @@ test: dev check-system ## everything that must hold: lint, types, layers, unit a
 	@command -v pdfsig >/dev/null || { test "$$(id -u)" = 0 && apt-get install -y -qq poppler-utils >/dev/null 2>&1; } \
 	  || { echo "pdfsig is missing: apt-get install poppler-utils"; exit 1; }
 	.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports
-	.venv/bin/pytest -q -p no:cacheprovider tests
+	.venv/bin/pytest -q -p no:cacheprovider tests --ignore=tests/journeys
+	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
 
 journeys: dev check-system ## only the samples, played through the whole stack with faults on the way
 	.venv/bin/pytest -q -p no:cacheprovider tests/journeys

@@ -1,7 +1,8 @@
 """The whole stack, as `make up` starts it, and the samples played through it once, with faults in the middle.
 
 In the middle of the play the worker is killed and PostgreSQL is killed; every test then looks at what became of the
-dossiers. One stack serves all journeys: starting one takes half a minute.
+dossiers. One stack serves all journeys: starting one takes half a minute. They run in a pytest process of their own
+(`make test`): the servers of the other tests' fixtures are in the environment of theirs.
 """
 
 from __future__ import annotations
