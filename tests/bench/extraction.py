@@ -31,7 +31,7 @@ from blocks.settings import home
 from tasks.extraction.extract import extract
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tests.bench.pages import photographed
-from tests.samples.bench import PAPERS
+from tests.samples.bench import ISSUER, PAPERS
 from tests.samples.bench import TYPE as OFFICIAL
 from tests.samples.documents import make_document, page_pixels
 from tests.samples.forms import FORMS
@@ -39,6 +39,7 @@ from tests.samples.scan import Pixels
 
 CASELESS = {"full_name", "issuer", "organisation_name", "title", "special.mother_name", "special.father_name"}
 ROOT = Path(__file__).resolve().parents[2]
+BY_HAND = {"s_11_CT_p1.jpg": ("number_symbol", "issue_date")}  # not printed: must stay empty, the officer types (EX02)
 
 
 @dataclass
@@ -131,7 +132,14 @@ def genuine(bench: Path) -> Iterator[Sheaf]:
     for file, title, number, day, abstract in PAPERS:
         image = cv2.imread(str(bench / "scan" / file))
         assert image is not None, file
-        truth = {"title": title, "number_symbol": number, "issue_date": day, "abstract": abstract}
+        truth: dict[str, str | None] = {
+            "title": title,
+            "number_symbol": number,
+            "issue_date": day,
+            "abstract": abstract,
+            "issuer": ISSUER,
+        }
+        truth |= dict.fromkeys(BY_HAND.get(file, ()))
         pixels = np.ascontiguousarray(image[..., ::-1])
         yield Sheaf(file, OFFICIAL, truth, 300, lambda pixels=pixels: [pixels])  # type: ignore[misc]
 
@@ -195,17 +203,15 @@ def main() -> None:
                 for fault in (f for tally in tallies.values() for f in tally.faults):
                     console.print(fault, highlight=False, markup=False, soft_wrap=True)
     if arguments.bench.is_dir():
-        real = {"genuine scans": Tally()}
+        right = wrong = 0
         for sheaf in genuine(arguments.bench):
-            wanted = {k: v for k, v in sheaf.truth.items()}
             pages = [text_of(pixels, sheaf.dpi, cache) for pixels in sheaf.draw()]
             found = extract(list(enumerate(pages, 1)), sheaf.type_code).fields
-            for name, value in wanted.items():
+            for name, value in sheaf.truth.items():
                 good = plain(name, value) == plain(name, found[name].value)
-                real["genuine scans"].right += good
-                real["genuine scans"].wrong += not good
+                right, wrong = right + good, wrong + (not good)
                 console.print(f"{'✓' if good else '✗'} {sheaf.name} {name}: {found[name].value}", highlight=False)
-        console.print(f"genuine scans: {real['genuine scans'].right} right, {real['genuine scans'].wrong} wrong")
+        console.print(f"genuine scans: {right} fields right, {wrong} wrong")
 
 
 if __name__ == "__main__":
