@@ -128,6 +128,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run_coroutine_threadsafe(work, _loop(os.getpid())).result()
 
 
+def session() -> aiohttp.ClientSession:
+    """The process's HTTP session, for outside services of signing. On the loop."""
+    return _session(os.getpid())
+
+
 @cache
 def _session(pid: int) -> aiohttp.ClientSession:
     """Created on the loop, at first use there; lives as long as the process."""

@@ -7,6 +7,7 @@ CRL, certificate and time-stamp requests on loopback. Layout of the folder (0700
     keys/<label>.pem      PKCS#8, without a passphrase: TEST keys
     certs/<label>.pem     certificates
     anchors/*.pem         what Trust believes; intermediates/*.pem: what it builds paths with
+    token/, agency.pin    the agency's key on a software token, where SoftHSM is installed (infra/local/token.py)
     officers.yml          officer id → name, key, certificate; the agency's; all with `test: true`
 """
 
@@ -27,6 +28,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+
+from infra.local import token
 
 SPECIFICATION = Path(__file__).with_name("pki.yml")
 ARCHITECTURE = "test"
@@ -149,15 +152,34 @@ def _issue(pki_dir: Path, extra: dict[str, Any]) -> None:
             "test": True,
         }
 
+    agency = entry(extra["agency"], extra["agency"])
+    if held := _on_token(pki_dir, extra["agency"]):
+        agency |= {**held, "key": extra["agency"]}
+
     officers = {label: entry(label, label) for label in extra["officers"]}
     officers |= {label: entry(label, "bad") for label in extra["bad"]}
     # a key that doesn't belong to the certificate
     officers["wrong-key"] = entry(extra["officers"][0], "bad")
-    listing = {"officers": officers, "agency": entry(extra["agency"], extra["agency"])}
+    listing = {"officers": officers, "agency": agency}
     text = "# TEST keys: signatures made with them have no legal value.\n" + yaml.safe_dump(
         listing, allow_unicode=True, sort_keys=False
     )
     _write(pki_dir / "officers.yml", text.encode())
+
+
+def _on_token(pki_dir: Path, label: str) -> dict[str, Any]:
+    """The agency's key lies on a token where SoftHSM is installed, as in production; else it is a file."""
+    library = token.module()
+    if library is None:
+        return {}
+    token.make_token(pki_dir / "token", pki_dir / "agency.pin", {label: pki_dir / "keys" / f"{label}.pem"})
+    return {
+        "kind": "pkcs11",
+        "module": str(library),
+        "token": token.LABEL,
+        "pin": "file:agency.pin",
+        "environment": {"SOFTHSM2_CONF": "token/softhsm2.conf"},
+    }
 
 
 def serve(pki_dir: Path, port: int) -> None:

@@ -1,0 +1,117 @@
+"""Who signs: one interface for tokens (PKCS#11), remote services (CSC) and soft keys (tests).
+
+A signer is found by the officer's id in `officers.yml` of the PKI folder. Each entry names its kind and where things
+are, by path or reference, never a secret::
+
+    {kind: pkcs11, module: /usr/lib/softhsm/libsofthsm2.so, token: bhxh, key: agency, pin: "file:agency.pin",
+     certificate: certs/agency.pem, environment: {SOFTHSM2_CONF: token/softhsm2.conf}}
+    {kind: csc, url: "https://…", credential: "…", token: "env:SOHOA_CSC_TOKEN", certificate: certs/gq.01.pem}
+    {kind: soft, key: keys/gq.01.pem, certificate: certs/gq.01.pem}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from blocks.settings import settings
+from blocks.signer.base import (
+    KeyMismatch,
+    KeyUnreadable,
+    PinLocked,
+    PinRefused,
+    RemoteRefused,
+    RemoteUnavailable,
+    SignaturePending,
+    Signer,
+    SignerUnknown,
+    TestKeyRefused,
+    TokenKeyMissing,
+    TokenUnavailable,
+)
+from blocks.signer.soft import SoftKeySigner
+
+__all__ = [
+    "KeyMismatch",
+    "KeyUnreadable",
+    "PinLocked",
+    "PinRefused",
+    "RemoteRefused",
+    "RemoteUnavailable",
+    "SignaturePending",
+    "Signer",
+    "SignerUnknown",
+    "SoftKeySigner",
+    "TestKeyRefused",
+    "TokenKeyMissing",
+    "TokenUnavailable",
+    "agency_signer",
+    "signer_for",
+]
+
+
+def _listing(folder: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load((folder / "officers.yml").read_text()))
+
+
+def _reference(folder: Path, reference: str) -> str:
+    """A file's reference counts from the PKI folder."""
+    kind, _, place = reference.partition(":")
+    return f"file:{folder / place}" if kind == "file" else reference
+
+
+def _signer(folder: Path, entry: dict[str, Any]) -> Signer:
+    certificate, chain = folder / entry["certificate"], folder / "intermediates"
+    match entry.get("kind", "soft"):
+        case "soft":
+            return SoftKeySigner(key_path=folder / entry["key"], certificate_path=certificate, chain_folder=chain)
+        case "pkcs11":
+            from blocks.signer.token import TokenSigner  # late: its library is loaded only where a token is used
+
+            environment = {name: str(folder / value) for name, value in entry.get("environment", {}).items()}
+            return TokenSigner(
+                module=Path(entry["module"]),
+                token=entry["token"],
+                key=entry["key"],
+                pin=_reference(folder, entry["pin"]),
+                certificate_path=certificate,
+                chain_folder=chain,
+                environment=environment,
+            )
+        case "csc":
+            from blocks.signer.remote import RemoteSigner
+
+            return RemoteSigner(
+                url=entry["url"],
+                credential=entry["credential"],
+                token=_reference(folder, entry.get("token", "")),
+                pin=_reference(folder, entry.get("pin", "")),
+                certificate_path=certificate,
+                chain_folder=chain,
+                batch=entry.get("batch", 10),
+            )
+        case kind:
+            raise SignerUnknown(f"Chưa hỗ trợ loại khóa ký {kind}; vui lòng báo quản trị viên.")
+
+
+def signer_for(officer_id: str, folder: Path | None = None) -> Signer:
+    """The signer of an officer (Điều 8.1: chữ ký số cá nhân). Raises SignerUnknown.
+
+    folder: PKI folder with officers.yml; None: that of the settings.
+    """
+    folder = folder or settings().pki_dir
+    entry = _listing(folder)["officers"].get(officer_id)
+    if entry is None:
+        raise SignerUnknown()
+    return _signer(folder, entry)
+
+
+def agency_signer(folder: Path | None = None) -> Signer:
+    """The signer of the agency (Điều 9.4: chữ ký số cơ quan). Raises SignerUnknown."""
+    folder = folder or settings().pki_dir
+    entry = _listing(folder).get("agency")
+    if entry is None:
+        raise SignerUnknown()
+    return _signer(folder, entry)

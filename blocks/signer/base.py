@@ -1,0 +1,183 @@
+"""What every signer is, and what can be wrong with one."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from asn1crypto import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from pyhanko.keys import load_cert_from_pemder
+from pyhanko.sign import signers
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+from pyhanko_certvalidator.util import get_pyca_cryptography_hash
+
+from blocks.errors import Remedy, SohoaError
+from blocks.settings import settings
+from blocks.trust import is_test
+
+
+class SignerUnknown(SohoaError):
+    """No key is registered for this officer id."""
+
+    code, rule = "SIGNER_UNKNOWN", "WH01"
+    message = "Viên chức chưa được đăng ký khóa ký số; vui lòng liên hệ quản trị viên để đăng ký."
+
+
+class TestKeyRefused(SohoaError):
+    """A soft key or a TEST certificate while SOHOA_ENVIRONMENT says production."""
+
+    __test__ = False
+    code, rule = "TEST_KEY_REFUSED", "CA01"
+    message = (
+        "Không được ký bằng khóa thử nghiệm trong môi trường vận hành; vui lòng cấu hình thiết bị hoặc dịch vụ ký số."
+    )
+
+
+class KeyUnreadable(SohoaError):
+    """Key or certificate missing, damaged, or readable by other users of the machine."""
+
+    code = "KEY_UNREADABLE"
+    message = "Không đọc được khóa ký số hoặc tệp khóa không được bảo vệ; vui lòng báo quản trị viên."
+
+
+class KeyMismatch(SohoaError):
+    """The key does not belong to the certificate."""
+
+    code, rule = "KEY_MISMATCH", "CA01"
+    message = "Khóa ký không khớp với chứng thư số; vui lòng báo quản trị viên kiểm tra cấu hình."
+
+
+class PinRefused(SohoaError):
+    """The token or service refused the PIN. It is never sent again: tokens lock themselves after a few tries."""
+
+    code = "PIN_REFUSED"
+    message = (
+        "Mã PIN của thiết bị hoặc dịch vụ ký số không đúng; hệ thống sẽ không thử lại để tránh khóa thiết bị, "
+        "vui lòng báo quản trị viên nhập lại mã PIN."
+    )
+
+
+class PinLocked(SohoaError):
+    """The token has locked its PIN."""
+
+    code = "PIN_LOCKED"
+    message = "Thiết bị ký số đã bị khóa mã PIN; vui lòng báo quản trị viên liên hệ nhà cung cấp để mở khóa."
+
+
+class TokenUnavailable(SohoaError):
+    """The token is not there, or went away in the middle: nothing was signed."""
+
+    code, remedy = "TOKEN_UNAVAILABLE", Remedy.RETRY
+    message = "Không kết nối được thiết bị ký số; vui lòng cắm lại thiết bị, hệ thống sẽ tự thử lại."
+
+
+class TokenKeyMissing(SohoaError):
+    """The token has no key of that label, or more than one."""
+
+    code = "TOKEN_KEY_MISSING"
+    message = "Không tìm thấy khóa ký số trên thiết bị; vui lòng báo quản trị viên kiểm tra tên khóa."
+
+
+class RemoteUnavailable(SohoaError):
+    """The remote signing service refuses the connection, hangs, or has a fault of its own."""
+
+    code, remedy = "REMOTE_SIGNING_UNAVAILABLE", Remedy.RETRY
+    message = "Dịch vụ ký số từ xa tạm thời không phản hồi; hệ thống sẽ tự thử lại, vui lòng chờ."
+
+
+class RemoteRefused(SohoaError):
+    """The remote signing service answers, but not with signatures."""
+
+    code = "REMOTE_SIGNING_REFUSED"
+    message = "Dịch vụ ký số từ xa từ chối yêu cầu ({answer}); vui lòng báo quản trị viên kiểm tra cấu hình."
+
+
+class SignaturePending(SohoaError):
+    """The person has not confirmed on the phone yet. Asking again with the same hash goes on with the same request."""
+
+    code, remedy = "SIGNATURE_PENDING", Remedy.OFFICER
+    message = "Yêu cầu ký số đang chờ xác nhận; vui lòng xác nhận trên ứng dụng ký số rồi tiếp tục."
+
+
+@runtime_checkable
+class Signer(Protocol):
+    """A person or the agency who can sign: SoftKeySigner, TokenSigner (PKCS#11), RemoteSigner (CSC).
+
+    `open` runs on the signing loop (blocks.trust.run) and may talk to a token or a service; what it returns is kept for
+    all signatures of the process. It raises SohoaErrors; a wrong PIN is never tried again.
+    """
+
+    @property
+    def certificate(self) -> x509.Certificate: ...
+
+    @property
+    def name(self) -> str:
+        """Common name of the certificate, NFC."""
+        ...
+
+    @property
+    def test(self) -> bool:
+        """Signatures are marked TEST and never claimed to be legal."""
+        ...
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person confirms elsewhere, perhaps days later: sign in two steps (tasks.signing.interrupted)."""
+        ...
+
+    async def open(self) -> signers.Signer:
+        """What pyHanko signs with, certificate chain included."""
+        ...
+
+    async def sign_digests(self, digests: list[bytes]) -> list[bytes]:
+        """Raw signatures of SHA-256 digests, in their order, by one authorisation. Raises SignaturePending."""
+        ...
+
+
+def common_name(certificate: x509.Certificate) -> str:
+    return unicodedata.normalize("NFC", str(certificate.subject.native["common_name"]))
+
+
+def refuse_test_keys(certificate: x509.Certificate, *, soft: bool) -> None:
+    """Raises TestKeyRefused in production for soft keys and for certificates of a test authority."""
+    if settings().environment == "production" and (soft or is_test(certificate)):
+        raise TestKeyRefused()
+
+
+@lru_cache
+def load_certificate(path: Path) -> x509.Certificate:
+    """One certificate, PEM or DER; read once a process. Raises KeyUnreadable."""
+    try:
+        return load_cert_from_pemder(str(path))  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise KeyUnreadable() from error
+
+
+def store(certificates: Iterable[x509.Certificate]) -> SimpleCertificateStore:
+    """Intermediate certificates that go into the signature."""
+    made = SimpleCertificateStore()  # type: ignore[no-untyped-call]
+    made.register_multiple(certificates)
+    return made
+
+
+def insist_fits(certificate: x509.Certificate, data: bytes, signature: bytes) -> None:
+    """The signature over `data` (SHA-256) was made with the certificate's key. Raises KeyMismatch."""
+    public = load_der_public_key(certificate.public_key.dump())
+    hashing = get_pyca_cryptography_hash("sha256")
+    try:
+        if isinstance(public, RSAPublicKey):
+            public.verify(signature, data, PKCS1v15(), hashing)
+        elif isinstance(public, EllipticCurvePublicKey):
+            public.verify(signature, data, ECDSA(hashing))
+        else:
+            raise KeyMismatch()
+    except InvalidSignature as error:
+        raise KeyMismatch() from error
