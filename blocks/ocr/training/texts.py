@@ -83,8 +83,8 @@ class Texts:
     @staticmethod
     def _cased(r: random.Random, words: Words) -> Words:
         chance = r.random()
-        if chance < 0.13:
+        if chance < 0.18:
             return [w.upper() for w in words]
-        if chance < 0.17:
+        if chance < 0.22:
             return [w.capitalize() for w in words]
         return words

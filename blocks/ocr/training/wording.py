@@ -89,8 +89,24 @@ def code(r: random.Random) -> str:
             f"{r.choice('ABCDEFGHIJKLMNOPQRSTUVZ')}{number(r, 2)}.{r.randint(0, 9)}",
             f"{r.randint(0, 99)}-{number(r, 3)}/{r.randint(2000, 2027)}/{letters}",
             f"{letters.lower()}{number(r, 3)}@{r.choice(('gmail.com', 'vss.gov.vn', 'yahoo.com.vn'))}",
-            f"https://{r.choice(('dichvucong', 'baohiemxahoi', 'vssid'))}.gov.vn/{number(r, 4)}",
+            link(r),
         )
+    )
+
+
+def link(r: random.Random) -> str:
+    """An address of the web or of mail: letters in no word's order, signs between them."""
+
+    def part() -> str:
+        return "".join(r.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=r.randint(2, 10)))
+
+    site = ".".join(
+        [*(part() for _ in range(r.randint(0, 1))), r.choice((part(), "dichvucong", "baohiemxahoi", "vssid"))]
+    )
+    site += r.choice((".gov.vn", ".vn", ".com.vn", ".com", ".org", ".edu.vn"))
+    path = "".join(f"{r.choice('/////-_?=&.')}{part()}" for _ in range(r.randint(0, 4)))
+    return r.choice(
+        (f"https://{site}{path}", f"http://{site}{path}", f"www.{site}{path}", f"{site}{path}", f"{part()}@{site}")
     )
 
 
@@ -116,6 +132,7 @@ def amount(r: random.Random) -> str:
             f"{r.randint(0, 99)},{r.randint(0, 99):02d}%",
             f"{r.randint(0, 12)},{r.randint(0, 99):02d}",
             f"{r.randint(1, 99):02d}",
+            str(r.randint(0, 19)),
             f"{r.randint(1, 999)} {r.choice(('m²', 'm³', 'km²', 'kg', 'cm', '°C', 'ngày', 'gram', 'mg/ngày'))}",
             f"{r.randint(1, 9)}{r.choice('½¼¾')}",
             f"± {r.randint(1, 9)},{r.randint(0, 9)}",
@@ -162,8 +179,8 @@ def _clause(r: random.Random) -> str:
 
 
 def value(r: random.Random) -> str:
-    makers: tuple[Callable[[random.Random], str], ...] = (person, address, date, code, amount, diagnosis)
-    return r.choices(makers, (4, 3, 4, 4, 3, 2))[0](r) if r.random() < 0.85 else r.choice(PHRASES)
+    makers: tuple[Callable[[random.Random], str], ...] = (person, address, date, code, amount, diagnosis, link)
+    return r.choices(makers, (4, 3, 4, 4, 3, 2, 1))[0](r) if r.random() < 0.85 else r.choice(PHRASES)
 
 
 def field(r: random.Random) -> str:
