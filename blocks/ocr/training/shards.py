@@ -83,9 +83,10 @@ def _write_ahead(material: Material, folder: Path, seed: int, first: int, ahead:
 
 def start_writer(material: Material, folder: Path, seed: int, first: int, ahead: int = 10) -> BaseProcess:
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob("*.npz"):  # of an earlier run that stood elsewhere
-        if not stale.name.startswith(f"{seed}-") or int(stale.stem.split("-")[1]) < first:
-            stale.unlink()
+    for stale in folder.glob(
+        "*.npz"
+    ):  # of an earlier run: another place, perhaps other texts; they would fill the quota
+        stale.unlink()
     process = get_context("spawn").Process(
         target=_write_ahead, args=(material, folder, seed, first, ahead), daemon=True, name="sohoa-lines"
     )
