@@ -46,6 +46,11 @@ REVOCATION_CACHE = 30.0  # seconds that an answer about revocation is used again
 TRIES = 3
 
 
+def clock() -> datetime:
+    """The time of this machine, UTC."""
+    return datetime.now(UTC)
+
+
 class CertificateRefused(SohoaError):
     """Base: a certificate that must not sign. Nothing is signed and nothing stored."""
 
@@ -201,6 +206,7 @@ class Trust(Block):
         return ValidationContext(
             trust_roots=list(self.anchors),
             other_certs=list(self.intermediates),
+            moment=clock(),
             allow_fetching=True,
             fetchers=self._fetchers(),
             revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
@@ -233,9 +239,15 @@ class Trust(Block):
         validator = CertificateValidator(
             certificate, intermediate_certs=list(self.intermediates), validation_context=self.context()
         )
+        await self.validated(validator, {"non_repudiation"})
+
+    async def validated(
+        self, validator: CertificateValidator, usage: set[str], extended: set[str] | None = None
+    ) -> None:
+        """Let pyHanko validate; its errors as ours. usage, extended: key usages that the certificate must have."""
         try:
             with revocation_answers():
-                await validator.async_validate_usage({"non_repudiation"})  # type: ignore[no-untyped-call]
+                await validator.async_validate_usage(usage, extended)  # type: ignore[no-untyped-call]
         except errors.RevokedError as error:
             raise CertificateRevoked() from error
         except errors.ExpiredError as error:
@@ -308,6 +320,6 @@ class PatientTimeStamper(HTTPTimeStamper):
             told: datetime = token["content"]["encap_content_info"]["content"].parsed["gen_time"].native
         except (TimestampRequestError, ValueError, TypeError, KeyError) as error:
             raise TimestampRefused() from error
-        if abs(told - datetime.now(UTC)) > CLOCK_SKEW:
+        if abs(told - clock()) > CLOCK_SKEW:
             raise TimestampClock()
         return token

@@ -17,7 +17,8 @@ from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
 from blocks.records.states import FieldSource
 from blocks.records.tables import Document, Dossier, FieldValue
 from blocks.signer import Signer
-from blocks.trust import Trust
+from blocks.trust import Trust, clock
+from tasks.signing.cades import archive
 from tasks.signing.errors import FieldsUnconfirmed
 
 VERSION = 1
@@ -94,8 +95,11 @@ def named_pdf(data: bytes) -> str | None:
     return found if isinstance(found, str) else None
 
 
-async def sign_detached(data: bytes, signer: Signer, trust: Trust) -> bytes:
-    """CAdES-T over `data`, DER. Raises like the other signatures: CertificateRefused, TimestampUnavailable …"""
+async def sign_detached(data: bytes, signer: Signer, trust: Trust, *, long_term: bool = True) -> bytes:
+    """CAdES-B-LTA over `data` (long_term: False: B-T), DER.
+
+    Raises like the other signatures: CertificateRefused, TimestampUnavailable …
+    """
     await trust.check(signer.certificate)
     tool = await signer.open()
     content = await tool.async_sign_general_data(
@@ -104,6 +108,8 @@ async def sign_detached(data: bytes, signer: Signer, trust: Trust) -> bytes:
         detached=True,
         use_cades=True,
         timestamper=trust.timestamper(),
-        signed_attr_settings=PdfCMSSignedAttributes(signing_time=datetime.now(UTC)),
+        signed_attr_settings=PdfCMSSignedAttributes(signing_time=clock()),
     )
+    if long_term:
+        content = await archive(content, data, trust)
     return bytes(content.dump())

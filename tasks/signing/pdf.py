@@ -18,6 +18,7 @@ from pyhanko.sign import signers
 from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter, append_signature_field, enumerate_sig_fields
 from pyhanko.sign.general import SigningError
 from pyhanko.sign.signers.pdf_signer import PdfSignatureMetadata
+from pyhanko_certvalidator import CertificateValidator
 from pyhanko_certvalidator.errors import InsufficientRevinfoError
 
 from blocks.signer import Signer
@@ -104,6 +105,21 @@ async def sign_as_agency(
         )
         await _sign(writer, metadata, signer, trust, lines, page.rotation, border=0)
         return Signed(visible=lines is not None)
+
+
+async def renew(path: Path, trust: Trust) -> None:
+    """One more archive time-stamp in place, with what validates the last one (ETSI EN 319 142-1, 5.5).
+
+    Raises CertificateRefused when the last one's certificate is not valid any more, TimestampUnavailable,
+    TimestampRefused, RevocationUnavailable, Unsignable.
+    """
+    tool = signers.PdfTimeStamper(trust.timestamper(), field_name=None)
+    with _opened(path) as writer:
+        for last in writer.prev.embedded_timestamp_signatures[-1:]:
+            chain = [*last.other_embedded_certs, *trust.intermediates]
+            validator = CertificateValidator(last.signer_cert, chain, validation_context=trust.context())
+            await trust.validated(validator, set(), {"time_stamping"})
+        await tool.async_update_archival_timestamp_chain(writer.prev, trust.context(), in_place=True)
 
 
 def _lines_for(text: list[str], width: float, height: float) -> Lines:

@@ -5,15 +5,17 @@ Validation follows ETSI EN 319 102-1 (pyHanko's `ades`): the material inside the
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from asn1crypto import cms, x509
+from asn1crypto import cms, crl, ocsp, x509
 from pydantic import BaseModel
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.ades.report import AdESFailure, AdESIndeterminate, AdESPassed
@@ -21,11 +23,14 @@ from pyhanko.sign.diff_analysis import ModificationLevel
 from pyhanko.sign.validation import ades
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.sign.validation.errors import NoDSSFoundError
+from pyhanko.sign.validation.generic_cms import extract_tst_data_iter, message_imprint_checker
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
+from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
 
 from blocks.errors import SohoaError
-from blocks.trust import Trust, is_test, revocation_answers, run
+from blocks.trust import Trust, clock, is_test, revocation_answers, run
+from tasks.signing import cades
 from tasks.signing.appearance import vietnam_time
 from tasks.signing.manifest import named_pdf
 from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD
@@ -85,37 +90,56 @@ class Verdict(BaseModel):
     sha256: str
     size: int
     signatures: list[SignatureVerdict] = []
+    revisions: list[str] = []  # SHA-256 of the file up to the end of each revision
+    renew_before: datetime | None = None  # when the certificate of the newest archive time-stamp ends
 
     def of(self, role: str) -> SignatureVerdict | None:
         """The signature of a role, or None."""
         return next((item for item in self.signatures if item.role == role), None)
 
 
-def verify_pdf(source: Path | bytes, trust: Trust) -> Verdict:
-    """Every signature of a PDF (document time-stamps count for the level). A damaged file gives a verdict, no error."""
+def verify_pdf(source: Path | bytes, trust: Trust, *, at: datetime | None = None) -> Verdict:
+    """Every signature of a PDF (document time-stamps count for the level). A damaged file gives a verdict, no error.
+
+    at: as if it were then (None: now). For files from outside use `tasks.signing.sandbox.verify_untrusted`.
+    """
     with _stream(source) as stream:
-        return run(verify_stream(stream, trust))
+        return run(verify_stream(stream, trust, at))
 
 
-async def verify_stream(stream: IO[bytes], trust: Trust) -> Verdict:
+async def verify_stream(stream: IO[bytes], trust: Trust, at: datetime | None = None) -> Verdict:
     """The same on the signing loop."""
     digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     size = stream.seek(0, io.SEEK_END)
     try:
         reader = PdfFileReader(stream)
         with revocation_answers():
-            signatures = [await _one(item, reader, stream, trust) for item in reader.embedded_regular_signatures]
+            signatures = [await _one(item, reader, stream, trust, at) for item in reader.embedded_regular_signatures]
+        revisions, renew_before = _revisions(reader, stream), _renew_before(reader)
     except Exception as error:  # whatever a hostile file makes a parser raise is a verdict about the file
-        if isinstance(error, SohoaError | OSError | MemoryError):
+        if _ours(error):
             raise
         return _verdict("PDF", "PDF_DAMAGED", "Không đọc được tệp PDF hoặc chữ ký trong tệp.", digest, size, [])
     if not signatures:
         return _verdict("PDF", "NOT_SIGNED", "Tệp chưa có chữ ký số.", digest, size, [])
-    return _summary("PDF", digest, size, signatures)
+    found = _summary("PDF", digest, size, signatures)
+    return found.model_copy(update={"revisions": revisions, "renew_before": renew_before})
+
+
+def _ours(error: Exception) -> bool:
+    """Not the file's fault."""
+    return isinstance(error, SohoaError | MemoryError) or (
+        isinstance(error, OSError) and error.errno in {errno.EIO, errno.ENOSPC, errno.EMFILE}
+    )
 
 
 def verify_manifest(
-    manifest: Path | bytes, signature: Path | bytes, trust: Trust, *, pdf_sha256: str | None = None
+    manifest: Path | bytes,
+    signature: Path | bytes,
+    trust: Trust,
+    *,
+    pdf_sha256: str | None = None,
+    at: datetime | None = None,
 ) -> Verdict:
     """A detached CAdES signature over the exact bytes of a manifest; `pdf_sha256`: the PDF that it must name."""
     data, token = (item.read_bytes() if isinstance(item, Path) else item for item in (manifest, signature))
@@ -123,19 +147,21 @@ def verify_manifest(
     try:
         content = cms.ContentInfo.load(token, strict=True)["content"]
         with revocation_answers():
-            verdict = run(_detached(data, content, trust))
+            verdict, renew_before = run(_detached(data, content, trust, at))
     except Exception as error:
-        if isinstance(error, SohoaError | OSError | MemoryError):
+        if _ours(error):
             raise
         return _verdict("MANIFEST", "CMS_DAMAGED", "Không đọc được chữ ký trên dữ liệu đặc tả.", digest, size, [])
     if verdict.valid and pdf_sha256 is not None and named_pdf(data) != pdf_sha256:
         verdict.valid, verdict.code = False, "PDF_DIFFERS"
         verdict.sentence = _sentence(verdict)
-    return _summary("MANIFEST", digest, size, [verdict])
+    return _summary("MANIFEST", digest, size, [verdict]).model_copy(update={"renew_before": renew_before})
 
 
-async def _one(item: EmbeddedPdfSignature, reader: PdfFileReader, stream: IO[bytes], trust: Trust) -> SignatureVerdict:
-    result = await _validated(item, reader, trust)
+async def _one(
+    item: EmbeddedPdfSignature, reader: PdfFileReader, stream: IO[bytes], trust: Trust, at: datetime | None
+) -> SignatureVerdict:
+    result = await _validated(item, reader, trust, at)
     status, code = result.api_status, _code(result.ades_subindic)
     change = status.modification_level if status else None
     if code == "OK" and status is not None:
@@ -143,7 +169,7 @@ async def _one(item: EmbeddedPdfSignature, reader: PdfFileReader, stream: IO[byt
             code = "CHANGED"
         elif status.coverage.value < SignatureCoverageLevel.ENTIRE_REVISION.value:
             code = "UNCOVERED"
-    stamp = status.timestamp_validity if status else None
+    stamped_at = await _stamped_at(item, result, reader, trust)
     verdict = SignatureVerdict(
         field=item.field_name,
         role=_ROLES.get(item.field_name, "OTHER"),
@@ -153,8 +179,8 @@ async def _one(item: EmbeddedPdfSignature, reader: PdfFileReader, stream: IO[byt
         intact=bool(status and status.intact),
         trusted=bool(status and status.trusted),
         **_who(item.signer_cert),
-        level=_level(item, reader, stamped=stamp is not None),
-        signed_at=stamp.timestamp if stamp else None,
+        level=_level(item, reader, stamped=stamped_at is not None, archived=_archived(result)),
+        signed_at=stamped_at,
         certification=item.docmdp_level is not None,
         revision=item.signed_revision + 1,
         revisions=reader.xrefs.total_revisions,
@@ -165,29 +191,28 @@ async def _one(item: EmbeddedPdfSignature, reader: PdfFileReader, stream: IO[byt
     return verdict
 
 
-async def _validated(item: EmbeddedPdfSignature, reader: PdfFileReader, trust: Trust) -> Any:
+async def _validated(item: EmbeddedPdfSignature, reader: PdfFileReader, trust: Trust, at: datetime | None) -> Any:
     """With an archive time-stamp the file proves itself; before it, what the services say now counts."""
     specification = trust.specification()
+    timing = ValidationTimingInfo(at or clock(), at or clock(), point_in_time_validation=at is not None)
     if reader.embedded_timestamp_signatures:
-        return await ades.ades_lta_validation(item, specification)
+        return await ades.ades_lta_validation(item, specification, timing_info=timing)
     item.compute_integrity_info(diff_policy=specification.diff_policy)  # type: ignore[no-untyped-call]
     return await ades.ades_with_time_validation(
         item.signed_data,
         specification.signature_validation_spec,
+        timing_info=timing,
         raw_digest=item.compute_digest(),
         status_cls=PdfSignatureStatus,
         extra_status_kwargs=item.summarise_integrity_info(),
     )
 
 
-async def _detached(data: bytes, content: cms.SignedData, trust: Trust) -> SignatureVerdict:
-    algorithm = content["signer_infos"][0]["digest_algorithm"]["algorithm"].native
-    result = await ades.ades_with_time_validation(
-        content, trust.specification().signature_validation_spec, raw_digest=hashlib.new(algorithm, data).digest()
-    )
-    status, code = result.api_status, _code(result.ades_subindic)
-    stamp = status.timestamp_validity if status else None
-    certificate = status.signing_cert if status else None
+async def _detached(
+    data: bytes, content: cms.SignedData, trust: Trust, at: datetime | None
+) -> tuple[SignatureVerdict, datetime | None]:
+    found = await cades.validate(data, content, trust, at)
+    status, code = found.status, _code(found.indication)
     verdict = SignatureVerdict(
         field="manifest.p7s",
         role="MANIFEST",
@@ -195,13 +220,13 @@ async def _detached(data: bytes, content: cms.SignedData, trust: Trust) -> Signa
         code=code,
         sentence="",
         intact=bool(status and status.intact),
-        trusted=bool(status and status.trusted),
-        **_who(certificate),
-        level="B-T" if stamp else "B-B",
-        signed_at=stamp.timestamp if stamp else None,
+        trusted=bool(status and status.trusted) or code == "OK",
+        **_who(status.signing_cert if status else None),
+        level=found.level,
+        signed_at=found.stamped_at,
     )
     verdict.sentence = _sentence(verdict)
-    return verdict
+    return verdict, found.last_stamp.not_valid_after if found.last_stamp else None
 
 
 def _code(indication: Any) -> str:
@@ -219,31 +244,98 @@ def _who(certificate: x509.Certificate | None) -> dict[str, Any]:
     }
 
 
-def _level(item: EmbeddedPdfSignature, reader: PdfFileReader, *, stamped: bool) -> str:
+async def _stamped_at(item: EmbeddedPdfSignature, result: Any, reader: PdfFileReader, trust: Trust) -> datetime | None:
+    """Time of the signature's own time-stamp, valid now, or valid when the first archive time-stamp was made."""
+    status = result.api_status
+    if status and status.timestamp_validity:
+        moment: datetime = status.timestamp_validity.timestamp
+        return moment
+    proven = getattr(result, "oldest_evidence_record_timestamp", None)
+    if proven is None or result.ades_subindic is not AdESPassed.OK:
+        return None
+    specification = cades.with_material(trust.specification().signature_validation_spec, *_material(reader))
+    for token in extract_tst_data_iter(item.signer_info, signed=False):
+        past = await ades.ades_timestamp_validation(
+            token,
+            specification,
+            timing_info=ValidationTimingInfo(proven, proven, point_in_time_validation=True),
+            expected_tst_imprint=message_imprint_checker(item.signer_info),
+        )
+        if past.ades_subindic is AdESPassed.OK:
+            return cades.stamp_time(token)
+    return None
+
+
+def _material(
+    reader: PdfFileReader,
+) -> tuple[list[crl.CertificateList], list[ocsp.OCSPResponse], list[x509.Certificate]]:
+    """CRLs, OCSP answers and certificates that the file itself holds (DSS). Empty where it holds none."""
+    try:
+        store = DocumentSecurityStore.read_dss(reader)
+    except NoDSSFoundError:
+        return [], [], []
+    return (
+        [crl.CertificateList.load(reference.get_object().data) for reference in store.crls],
+        [ocsp.OCSPResponse.load(reference.get_object().data) for reference in store.ocsps],
+        list(store.load_certs()),
+    )
+
+
+def _archived(result: Any) -> bool:
+    """An archive time-stamp after the signature that is itself valid; only then pyHanko tells its time."""
+    return getattr(result, "oldest_evidence_record_timestamp", None) is not None
+
+
+def _level(item: EmbeddedPdfSignature, reader: PdfFileReader, *, stamped: bool, archived: bool) -> str:
     if not stamped:
         return "B-B"
     if not _has_revocation(reader, item.signer_cert):
         return "B-T"
-    later = any(other.signed_revision > item.signed_revision for other in reader.embedded_timestamp_signatures)
-    return "B-LTA" if later else "B-LT"
+    return "B-LTA" if archived else "B-LT"
+
+
+def _renew_before(reader: PdfFileReader) -> datetime | None:
+    """End of the certificate of the newest document time-stamp."""
+    stamps = reader.embedded_timestamp_signatures
+    return stamps[-1].signer_cert.not_valid_after if stamps else None
+
+
+def _revisions(reader: PdfFileReader, stream: IO[bytes]) -> list[str]:
+    """SHA-256 of the file up to the end of each revision, in their order, in one reading."""
+    xrefs = reader.xrefs
+    starts = [xrefs.get_startxref_for_revision(number) for number in range(xrefs.total_revisions)]
+    ends = sorted({_end(stream, start) for start in starts})
+    running, done, found = hashlib.sha256(), 0, []
+    stream.seek(0)
+    for end in ends:
+        while done < end and (piece := stream.read(min(end - done, 1 << 20))):
+            running.update(piece)
+            done += len(piece)
+        found.append(running.hexdigest())
+    return found
+
+
+def _end(stream: IO[bytes], start: int) -> int:
+    """Offset after the end-of-file mark (and its line end) of the revision whose cross-references begin at `start`."""
+    mark = re.compile(rb"startxref\s{1,4}%d\s{1,4}%%%%EOF(\r\n|\n|\r)?" % start)
+    stream.seek(start)
+    seen = b""
+    while piece := stream.read(1 << 16):
+        seen += piece
+        if (found := mark.search(seen)) and (found.end() < len(seen) or not (more := stream.read(2))):
+            return start + found.end()
+        if found:
+            seen += more
+    return start + (found.end() if (found := mark.search(seen)) else len(seen))
 
 
 def _has_revocation(reader: PdfFileReader, certificate: x509.Certificate) -> bool:
     """Whether the file itself says that this certificate was not revoked (DSS)."""
-    try:
-        store = DocumentSecurityStore.read_dss(reader)
-    except NoDSSFoundError:
-        return False
-    from asn1crypto import crl, ocsp
-
-    for reference in store.ocsps:
-        response = ocsp.OCSPResponse.load(reference.get_object().data).response_data
-        if any(
-            entry["cert_id"]["serial_number"].native == certificate.serial_number for entry in response["responses"]
-        ):
-            return True
-    return any(
-        crl.CertificateList.load(reference.get_object().data).issuer == certificate.issuer for reference in store.crls
+    lists, answers, _ = _material(reader)
+    return any(item.issuer == certificate.issuer for item in lists) or any(
+        entry["cert_id"]["serial_number"].native == certificate.serial_number
+        for answer in answers
+        for entry in answer.response_data["responses"]
     )
 
 

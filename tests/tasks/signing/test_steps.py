@@ -257,7 +257,7 @@ def test_EX17_agency_signs_copy_and_data(capture: Case, trust: Trust, tmp_path: 
     copy = sign_agency(capture.records, capture.objects, capture.id)
     assert (copy.level, copy.object_key) == ("PAdES-B-LTA", capture.key("agency.pdf"))
     data = sign_manifest(capture.records, capture.objects, capture.id)
-    assert (data.level, data.role) == ("CAdES-B-T", SignatureRole.MANIFEST)
+    assert (data.level, data.role) == ("CAdES-B-LTA", SignatureRole.MANIFEST)
     document = capture.document()
     assert document.state is D.DA_KY_CO_QUAN and document.file_sha256 == copy.sha256
 

@@ -1,0 +1,69 @@
+"""Verification of files from outside in a process of its own, with limits of memory and time.
+
+A hostile file can make any parser slow or greedy; what it can't do is take more than this process has.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from blocks.settings import ROOT
+from blocks.trust import RevocationUnavailable, Trust
+from tasks.signing.verify import Verdict, verify_manifest, verify_pdf
+
+MEMORY = 450 << 20  # bytes of data
+SECONDS = 10
+BYTES_A_SECOND = 20 << 20  # large files may take longer: they are read several times
+UNAVAILABLE = 3  # exit status
+
+
+def verify_untrusted(path: Path, *, signature: Path | None = None) -> Verdict:
+    """`verify_pdf` (or `verify_manifest`, with its signature) within limits: a verdict in any case.
+
+    Raises RevocationUnavailable, and OSError for a file that can't be opened.
+    """
+    size = path.stat().st_size
+    seconds = SECONDS + size // BYTES_A_SECOND
+    command = [sys.executable, "-m", "tasks.signing.sandbox", str(seconds), str(path.resolve())]
+    command += [str(signature.resolve())] if signature else []
+    kind = "MANIFEST" if signature else "PDF"
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return _too_much(kind, path)
+    if done.returncode == UNAVAILABLE:
+        raise RevocationUnavailable()
+    if done.returncode != 0:
+        return _too_much(kind, path)
+    return Verdict.model_validate_json(done.stdout)
+
+
+def _too_much(kind: str, path: Path) -> Verdict:
+    import hashlib
+
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    text = "Tệp quá phức tạp hoặc bị hỏng nên không kiểm tra được chữ ký; vui lòng đề nghị nộp tệp khác."
+    return Verdict(kind=kind, valid=False, code="TOO_COMPLEX", sentence=text, sha256=digest, size=path.stat().st_size)
+
+
+def main(arguments: list[str]) -> int:
+    """Limits first, then the verdict as JSON on standard output."""
+    seconds = int(arguments[0])
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    path, *signature = (Path(item) for item in arguments[1:])
+    try:
+        verdict = verify_manifest(path, signature[0], Trust()) if signature else verify_pdf(path, Trust())
+    except RevocationUnavailable:
+        return UNAVAILABLE
+    sys.stdout.write(verdict.model_dump_json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
