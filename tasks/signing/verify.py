@@ -12,25 +12,24 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from asn1crypto import cms, crl, ocsp, x509
 from pydantic import BaseModel
-from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.ades.report import AdESFailure, AdESIndeterminate, AdESPassed
 from pyhanko.sign.diff_analysis import ModificationLevel
-from pyhanko.sign.validation import ades
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.sign.validation.errors import NoDSSFoundError
-from pyhanko.sign.validation.generic_cms import extract_tst_data_iter, message_imprint_checker
+from pyhanko.sign.validation.generic_cms import extract_tst_data_iter
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
-from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
 
 from blocks.errors import SohoaError
-from blocks.trust import Trust, clock, is_test, revocation_answers, run
-from tasks.signing import cades
+from blocks.trust import Trust, is_test, revocation_answers, run
+from tasks.signing import cades, ltv
 from tasks.signing.appearance import vietnam_time
 from tasks.signing.manifest import named_pdf
 from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD
@@ -114,7 +113,10 @@ async def verify_stream(stream: IO[bytes], trust: Trust, at: datetime | None = N
     try:
         reader = PdfFileReader(stream)
         with revocation_answers():
-            signatures = [await _one(item, reader, stream, trust, at) for item in reader.embedded_regular_signatures]
+            proofs = _proofs(reader)
+            signatures = [
+                await _one(item, reader, stream, proofs, trust, at) for item in reader.embedded_regular_signatures
+            ]
         revisions, renew_before = _revisions(reader, stream), _renew_before(reader)
     except Exception as error:  # whatever a hostile file makes a parser raise is a verdict about the file
         if _ours(error):
@@ -159,17 +161,31 @@ def verify_manifest(
 
 
 async def _one(
-    item: EmbeddedPdfSignature, reader: PdfFileReader, stream: IO[bytes], trust: Trust, at: datetime | None
+    item: EmbeddedPdfSignature,
+    reader: PdfFileReader,
+    stream: IO[bytes],
+    proofs: list[tuple[int, ltv.Proof]],
+    trust: Trust,
+    at: datetime | None,
 ) -> SignatureVerdict:
-    result = await _validated(item, reader, trust, at)
-    status, code = result.api_status, _code(result.ades_subindic)
+    item.compute_integrity_info(diff_policy=trust.specification().diff_policy)  # type: ignore[no-untyped-call]
+    found = await ltv.validate(
+        item.signed_data,
+        item.compute_digest(),
+        [proof for revision, proof in proofs if revision > item.signed_revision],
+        _material(reader),
+        trust,
+        at,
+        status_cls=PdfSignatureStatus,
+        status_kwargs=item.summarise_integrity_info(),
+    )
+    status, code = found.status, _code(found.indication)
     change = status.modification_level if status else None
     if code == "OK" and status is not None:
         if status.docmdp_ok is False or change is None or change.value > ModificationLevel.FORM_FILLING.value:
             code = "CHANGED"
         elif status.coverage.value < SignatureCoverageLevel.ENTIRE_REVISION.value:
             code = "UNCOVERED"
-    stamped_at = await _stamped_at(item, result, reader, trust)
     verdict = SignatureVerdict(
         field=item.field_name,
         role=_ROLES.get(item.field_name, "OTHER"),
@@ -179,8 +195,8 @@ async def _one(
         intact=bool(status and status.intact),
         trusted=bool(status and status.trusted),
         **_who(item.signer_cert),
-        level=_level(item, reader, stamped=stamped_at is not None, archived=_archived(result)),
-        signed_at=stamped_at,
+        level=found.level,
+        signed_at=found.stamped_at,
         certification=item.docmdp_level is not None,
         revision=item.signed_revision + 1,
         revisions=reader.xrefs.total_revisions,
@@ -189,23 +205,6 @@ async def _one(
     )
     verdict.sentence = _sentence(verdict)
     return verdict
-
-
-async def _validated(item: EmbeddedPdfSignature, reader: PdfFileReader, trust: Trust, at: datetime | None) -> Any:
-    """With an archive time-stamp the file proves itself; before it, what the services say now counts."""
-    specification = trust.specification()
-    timing = ValidationTimingInfo(at or clock(), at or clock(), point_in_time_validation=at is not None)
-    if reader.embedded_timestamp_signatures:
-        return await ades.ades_lta_validation(item, specification, timing_info=timing)
-    item.compute_integrity_info(diff_policy=specification.diff_policy)  # type: ignore[no-untyped-call]
-    return await ades.ades_with_time_validation(
-        item.signed_data,
-        specification.signature_validation_spec,
-        timing_info=timing,
-        raw_digest=item.compute_digest(),
-        status_cls=PdfSignatureStatus,
-        extra_status_kwargs=item.summarise_integrity_info(),
-    )
 
 
 async def _detached(
@@ -226,7 +225,7 @@ async def _detached(
         signed_at=found.stamped_at,
     )
     verdict.sentence = _sentence(verdict)
-    return verdict, found.last_stamp.not_valid_after if found.last_stamp else None
+    return verdict, found.renew_before
 
 
 def _code(indication: Any) -> str:
@@ -244,54 +243,49 @@ def _who(certificate: x509.Certificate | None) -> dict[str, Any]:
     }
 
 
-async def _stamped_at(item: EmbeddedPdfSignature, result: Any, reader: PdfFileReader, trust: Trust) -> datetime | None:
-    """Time of the signature's own time-stamp, valid now, or valid when the first archive time-stamp was made."""
-    status = result.api_status
-    if status and status.timestamp_validity:
-        moment: datetime = status.timestamp_validity.timestamp
-        return moment
-    proven = getattr(result, "oldest_evidence_record_timestamp", None)
-    if proven is None or result.ades_subindic is not AdESPassed.OK:
-        return None
-    specification = cades.with_material(trust.specification().signature_validation_spec, *_material(reader))
-    for token in extract_tst_data_iter(item.signer_info, signed=False):
-        past = await ades.ades_timestamp_validation(
-            token,
-            specification,
-            timing_info=ValidationTimingInfo(proven, proven, point_in_time_validation=True),
-            expected_tst_imprint=message_imprint_checker(item.signer_info),
-        )
-        if past.ades_subindic is AdESPassed.OK:
-            return cades.stamp_time(token)
-    return None
-
-
-def _material(
-    reader: PdfFileReader,
-) -> tuple[list[crl.CertificateList], list[ocsp.OCSPResponse], list[x509.Certificate]]:
-    """CRLs, OCSP answers and certificates that the file itself holds (DSS). Empty where it holds none."""
+def _material(reader: PdfFileReader | HistoricalResolver) -> ltv.Material:
+    """What the file itself holds for validation (DSS); nothing where it holds none."""
     try:
         store = DocumentSecurityStore.read_dss(reader)
     except NoDSSFoundError:
-        return [], [], []
-    return (
+        return ltv.Material()
+    return ltv.Material(
         [crl.CertificateList.load(reference.get_object().data) for reference in store.crls],
         [ocsp.OCSPResponse.load(reference.get_object().data) for reference in store.ocsps],
         list(store.load_certs()),
     )
 
 
-def _archived(result: Any) -> bool:
-    """An archive time-stamp after the signature that is itself valid; only then pyHanko tells its time."""
-    return getattr(result, "oldest_evidence_record_timestamp", None) is not None
+def _proofs(reader: PdfFileReader) -> list[tuple[int, ltv.Proof]]:
+    """(revision, what it proves) of each document time-stamp that covers its whole revision."""
+    found = []
+    signatures: set[bytes] = set()
+    for item in reader.embedded_signatures:
+        if item.sig_object_type == "/DocTimeStamp":
+            item.compute_integrity_info(skip_diff=True)
+            if item.coverage.value >= SignatureCoverageLevel.ENTIRE_REVISION.value:
+                material = _material(HistoricalResolver(reader, revision=item.signed_revision))
+                held = [*material.crls, *material.answers, *material.certificates]
+                imprint = partial(_imprint, item.compute_digest(), item.external_md_algorithm)
+                proof = ltv.Proof(item.signed_data, ltv.stamp_time(item.signed_data), imprint)
+                proof.covered = {entry.dump() for entry in held} | signatures
+                found.append((item.signed_revision, proof))
+        signatures |= _contents(item.signed_data)
+        for token in extract_tst_data_iter(item.signer_info, signed=False):
+            signatures |= _contents(token)
+    return found
 
 
-def _level(item: EmbeddedPdfSignature, reader: PdfFileReader, *, stamped: bool, archived: bool) -> str:
-    if not stamped:
-        return "B-B"
-    if not _has_revocation(reader, item.signer_cert):
-        return "B-T"
-    return "B-LTA" if archived else "B-LT"
+def _imprint(digest: bytes, made_with: str, algorithm: str) -> bytes:
+    if algorithm != made_with:
+        raise ValueError("the time-stamp was made with another hash than the file says")
+    return digest
+
+
+def _contents(signed: cms.SignedData) -> set[bytes]:
+    """Signature value and certificates of a signature."""
+    certificates = {item.chosen.dump() for item in signed["certificates"]}
+    return certificates | {signer["signature"].native for signer in signed["signer_infos"]}
 
 
 def _renew_before(reader: PdfFileReader) -> datetime | None:
@@ -327,16 +321,6 @@ def _end(stream: IO[bytes], start: int) -> int:
         if found:
             seen += more
     return start + (found.end() if (found := mark.search(seen)) else len(seen))
-
-
-def _has_revocation(reader: PdfFileReader, certificate: x509.Certificate) -> bool:
-    """Whether the file itself says that this certificate was not revoked (DSS)."""
-    lists, answers, _ = _material(reader)
-    return any(item.issuer == certificate.issuer for item in lists) or any(
-        entry["cert_id"]["serial_number"].native == certificate.serial_number
-        for answer in answers
-        for entry in answer.response_data["responses"]
-    )
 
 
 def _sentence(verdict: SignatureVerdict) -> str:
