@@ -195,10 +195,29 @@ class ObjectStore(Block):
         if self._hash(bucket, key, there.version) != sha256:
             raise ObjectConflict() from error
         if lock_until is not None:
-            self._extend_lock(bucket, key, there.version, lock_until)
+            self.extend_lock(bucket, key, there.version, lock_until)
         return StoredObject(bucket, key, there.version, sha256, there.size)
 
-    def _extend_lock(self, bucket: Bucket, key: str, version: str, until: datetime) -> None:
+    def put_version(
+        self, bucket: Bucket, key: str, path: Path, *, content_type: str, lock_until: datetime
+    ) -> StoredObject:
+        """A new locked version under a key that exists: how a damaged object is restored. The old ones stay."""
+        sha256, size = digest(path)
+        with _faults(), _body(path) as body:
+            answer = self.client.put_object(
+                Bucket=self.bucket_name(bucket),
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                ContentLength=size,
+                ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
+                Metadata={"sha256": sha256},
+                ObjectLockMode="COMPLIANCE",
+                ObjectLockRetainUntilDate=lock_until.astimezone(UTC),
+            )
+        return StoredObject(bucket, key, answer.get("VersionId", ""), sha256, size)
+
+    def extend_lock(self, bucket: Bucket, key: str, version: str, until: datetime) -> None:
         """Locks are only ever made longer."""
         where: dict[str, Any] = {"Bucket": self.bucket_name(bucket), "Key": key, "VersionId": version}
         with _faults():
@@ -223,12 +242,14 @@ class ObjectStore(Block):
         """
         return b"".join(self._chunks(bucket, key, version, sha256))
 
-    def download(self, bucket: Bucket, key: str, path: Path, *, sha256: str | None = None) -> None:
+    def download(
+        self, bucket: Bucket, key: str, path: Path, *, version: str | None = None, sha256: str | None = None
+    ) -> None:
         """The same into a file, which appears only when it is whole and right."""
         half = path.with_name(path.name + ".part")
         try:
             with half.open("wb") as file:
-                for chunk in self._chunks(bucket, key, None, sha256):
+                for chunk in self._chunks(bucket, key, version, sha256):
                     file.write(chunk)
             half.replace(path)
         finally:
@@ -243,6 +264,17 @@ class ObjectStore(Block):
             return None
         hash_ = answer["Metadata"].get("sha256") or self._hash(bucket, key, answer.get("VersionId", ""))
         return StoredObject(bucket, key, answer.get("VersionId", ""), hash_, answer["ContentLength"])
+
+    def versions(self, bucket: Bucket, key: str) -> Iterator[str]:
+        """Ids of all versions of one key, newest first."""
+        with _faults():
+            pages = self.client.get_paginator("list_object_versions")
+            for page in pages.paginate(Bucket=self.bucket_name(bucket), Prefix=key):
+                yield from (entry["VersionId"] for entry in page.get("Versions", []) if entry["Key"] == key)
+
+    def stored_hash(self, bucket: Bucket, key: str, version: str) -> str:
+        """SHA-256 of what is really stored, from its bytes. Raises like `read`."""
+        return self._hash(bucket, key, version)
 
     def list(self, bucket: Bucket, prefix: str) -> Iterator[str]:
         """Keys that begin with the prefix, in alphabetical order."""

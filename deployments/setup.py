@@ -24,7 +24,7 @@ from blocks.trust import Trust
 BLOCKS: tuple[type[Block], ...] = (RecordsDatabase, ObjectStore, OcrEngine, Catalog, Portal, Trust)
 POOL = "sohoa"
 QUEUES = {"counter": 1, "background": 10}
-CLOSED_TO_UNKNOWN = ("dossier/counter", "dossier/integrators", "inbox/operations")
+CLOSED_TO_UNKNOWN = ("dossier/counter", "dossier/integrators", "inbox/operations", "preservation/archive")
 
 
 def register_blocks() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import tempfile
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -30,7 +30,7 @@ from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.machine import move_document
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState, SignatureRole
-from blocks.records.tables import Document, Outbox, RepositoryEntry, Signature, now
+from blocks.records.tables import ArchivedObject, Document, Outbox, RepositoryEntry, Signature, now
 from tasks.scope import case_date
 from tasks.shell import step
 
@@ -39,6 +39,7 @@ FOREVER_YEARS = 100  # object lock needs a date: a lock "for ever" is renewed by
 NATIONAL_PORTAL = "national-portal"  # topic of the outbox (B4f)
 OWNER_ID = re.compile(r"[0-9A-Z.]{1,35}")  # QĐ 20/2020; a personal id is 12 digits
 RECORD, MANIFEST, MANIFEST_SIGNATURE = "record.pdf", "manifest.json", "manifest.p7s"
+ORIGINAL_NAME = re.compile(r"\.r\d{4}(?=\.)")  # the mark of a renewal in an object's name
 
 
 class NotAgencySigned(SohoaError):
@@ -134,6 +135,7 @@ def store_document(
         if document.state is not DocumentState.DA_KY_CO_QUAN:
             raise InvalidTransition(source=document.state.value, target=DocumentState.DA_LUU.value)
         agency, manifest = _signatures(session, document)
+        renewals = {RECORD: _renew_before(agency), MANIFEST_SIGNATURE: _renew_before(manifest)}
         retention = _retention(session, catalog, document)
     until = lock_until(retention, agency.signed_at, RetentionSettings(), vietnam_day(now()))
     manifest_key = document.manifest_key or _key(document, MANIFEST)
@@ -147,6 +149,8 @@ def store_document(
         document = _locked(session, document_id)
         if document.state is DocumentState.DA_KY_CO_QUAN:
             _note_stored(session, document, stored, retention, until, agency, actor)
+            for item in stored:
+                note_archived(session, document, item, until, renewals.get(PurePosixPath(item.key).name))
         if document.state is DocumentState.DA_LUU:
             _show(session, document, document.code_owner or None, actor)
         return _report(document)
@@ -217,6 +221,37 @@ def _note_stored(
         "test": agency.test,
     }
     move_document(session, document, DocumentState.DA_LUU, actor=actor, rule="LU01", details=details)
+
+
+def _renew_before(signature: Signature) -> datetime | None:
+    """When the newest archive time-stamp's certificate ends, as the verdict at signing said."""
+    told = signature.verdict.get("renew_before")
+    return datetime.fromisoformat(told) if told else None
+
+
+def note_archived(
+    session: Session,
+    document: Document,
+    stored: StoredObject,
+    until: datetime,
+    renew_before: datetime | None,
+    number: int = 0,
+) -> ArchivedObject:
+    """The row by which preservation finds an object again. number: 0 as first stored, n after the n-th renewal."""
+    row = ArchivedObject(
+        document_id=document.id,
+        attempt=document.attempt,
+        kind=ORIGINAL_NAME.sub("", PurePosixPath(stored.key).name),
+        number=number,
+        object_key=stored.key,
+        version=stored.version,
+        sha256=stored.sha256,
+        size=stored.size,
+        locked_until=until,
+        renew_before=renew_before,
+    )
+    session.add(row)
+    return row
 
 
 def _show(session: Session, document: Document, owner_id: str | None, actor: str) -> None:

@@ -108,6 +108,7 @@ class Document(SQLModel, table=True):
     code_number: str | None = None
     owner_id_source: str | None = None  # OCR | LOOKUP (EXb)
     legally_valid: bool = False  # LU03
+    electronic_original: str | None = Field(default=None, max_length=16)  # SC05: VALID | INVALID | UNSIGNED
 
 
 class Scan(SQLModel, table=True):
@@ -204,6 +205,63 @@ class Signature(SQLModel, table=True):
     sha256: str = Field(max_length=64)  # of the file after this signature
     valid: bool = False
     verdict: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+
+
+class SigningRequest(SQLModel, table=True):
+    """A signature that a person confirms elsewhere, perhaps days later: what was prepared, so that it can be finished.
+
+    One request for a digest, however often it is asked for.
+    """
+
+    __table_args__ = (UniqueConstraint("document_id", "role", "attempt"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    document_id: UUID = Field(foreign_key="document.id", index=True)
+    role: SignatureRole = Field(sa_type=_enum(SignatureRole))
+    attempt: int = 1
+    digest: str = Field(max_length=64, unique=True)  # SHA-256 of the signed attributes: what the service signs
+    prepared_key: str  # the file with the room for the signature
+    prepared_sha256: str = Field(max_length=64)
+    state: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    asked_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+    signature: str | None = None  # base64, once the service gave it
+    signed_at: datetime | None = _time(nullable=True)
+
+
+class ArchivedObject(SQLModel, table=True):
+    """One object of a record under lock: what it must be, when it was looked at, when its proof must be renewed."""
+
+    __table_args__ = (UniqueConstraint("document_id", "attempt", "kind", "number"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    document_id: UUID = Field(foreign_key="document.id", index=True)
+    attempt: int = 1
+    kind: str = Field(max_length=32)  # record.pdf | manifest.json | manifest.p7s | verification.json | etsi.xml
+    number: int = 0  # 0: as it was stored; n: after the n-th renewal
+    object_key: str
+    version: str
+    sha256: str = Field(max_length=64)
+    size: int = Field(sa_type=BigInteger)  # bytes
+    stored_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+    locked_until: datetime = _time(nullable=False)
+    renew_before: datetime | None = _time(nullable=True, index=True)  # None: nothing that expires, or renewed already
+    checked_at: datetime = Field(
+        default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False, index=True)
+    )
+    intact: bool = True  # at the last look
+
+
+class ResultNumber(SQLModel, table=True):
+    """Sổ đăng ký văn bản đi: the number of an issued result document, one series a unit, year and symbol (NĐ 30)."""
+
+    __table_args__ = (UniqueConstraint("unit_id", "year", "symbol", "number"), UniqueConstraint("dossier_id"))
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    unit_id: str = Field(max_length=35)
+    year: int
+    symbol: str = Field(max_length=32)  # e.g. TB-BHXH
+    number: int
+    dossier_id: UUID = Field(foreign_key="dossier.id")
+    issued_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+    object_key: str | None = None
+    sha256: str | None = Field(default=None, max_length=64)
 
 
 class Custody(SQLModel, table=True):
