@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 	@test -x $(PY) || python3.11 -m venv .venv 2>/dev/null || { rm -rf .venv; echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
 	@echo "· installing (about 1.5 GB, once)"
 	@.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --require-hashes -r requirements/base.txt
+	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --no-deps --require-hashes -r requirements/base.txt
 	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --no-deps -e .
 	@touch $@
 
@@ -88,7 +88,7 @@ train-ocr: .venv-train/.train ## train the recogniser on (MINUTES=120), or anew 
 # Not train.txt: its torch is the CPU build of the wheels at hand; the index alone would answer with CUDA packages.
 lock: dev ## renew the lock files
 	@for f in base dev uv; do .venv/bin/uv pip compile requirements/$$f.in --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --python-version 3.11 -o requirements/$$f.txt -q --custom-compile-command "make lock"; done
+	  --python-version 3.11 --override requirements/overrides.in -o requirements/$$f.txt -q --custom-compile-command "make lock"; done
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort

@@ -17,7 +17,7 @@ from prefect.blocks.core import Block
 from pydantic import Field
 
 from blocks.errors import Remedy, SohoaError
-from blocks.ocr import geometry
+from blocks.ocr import geometry, language, runtime
 from blocks.ocr.codes import read_codes
 from blocks.ocr.order import reading_order
 from blocks.ocr.readers import Models, PageReader, RawLine, words
@@ -49,6 +49,9 @@ class OcrEngine(Block):
     )
     orientation: str = Field(default="trueocr-vi-r01", description="Folder with orient.onnx; empty: not tried")
     threads: int = Field(default=1, ge=1, description="onnxruntime threads of this process")
+    second_opinion: bool = Field(
+        default=True, description="Let a bigram of syllables choose among letters that look nearly alike"
+    )
     min_dpi: int = Field(default=100, description="Below: manual entry (EX02)")
     min_confidence: float = Field(default=0.6, description="Mean of the page below: manual entry (EX02)")
 
@@ -94,8 +97,8 @@ class OcrEngine(Block):
             seconds=round(time.perf_counter() - started, 3),
         )
 
-    def _key(self) -> tuple[str, str, str, int]:
-        return self.detector, self.recogniser, self.orientation, self.threads
+    def _key(self) -> tuple[str, str, str, int, bool]:
+        return self.detector, self.recogniser, self.orientation, self.threads, self.second_opinion
 
     def _best_turn(self, loaded: _Loaded, image: np.ndarray) -> tuple[geometry.Upright, list[RawLine]]:
         """Upright page and its lines; when the text comes out badly, the other quarter turns are tried."""
@@ -161,14 +164,16 @@ def _stamp(folder: Path, file: str) -> str:
 
 
 @lru_cache
-def _loaded(detector: str, recogniser: str, orientation: str, threads: int) -> _Loaded:
+def _loaded(detector: str, recogniser: str, orientation: str, threads: int, second_opinion: bool) -> _Loaded:
     """Load the models: 5–10 s, once a process and configuration."""
     det = _folder(detector)
     rec = _folder(recogniser) if recogniser else default_recogniser()
-    models = Models(det, rec, threads)
+    models = Models(det, rec, threads, second_opinion)
     weights = "inference.onnx" if models.pp_ocr_style else "rec.onnx"
     parts = [_stamp(det, "inference.onnx"), _stamp(rec, weights)]
-    parts += [f"paddleocr {version('paddleocr')}", f"onnxruntime {version('onnxruntime')}"]
+    if second_opinion and models.pp_ocr_style:
+        parts.append(_stamp(language.MODEL.parent, language.MODEL.name))
+    parts += [f"paddleocr {version('paddleocr')}", runtime.name()]
     turn = Orientation(_folder(orientation), threads) if orientation else None
     return _Loaded(" + ".join(parts), models.reader, turn, threading.Lock())
 
@@ -180,8 +185,16 @@ def confidence(lines: list[RawLine]) -> float:
 
 
 def _read(reader: PageReader, page: geometry.Upright) -> list[RawLine]:
-    image = geometry.without_red(page.image) if geometry.has_red(page.image) else page.image
-    return [line for line in reader.read(image) if line.text.strip() and not _specks(line)]
+    """The lines of an upright page. Only its inked part is read: margins cost time and hold nothing."""
+    x0, y0, x1, y1 = geometry.ink_box(geometry.grey(page.image))
+    part = page.image[y0:y1, x0:x1]
+    scale = max(part.shape[:2]) / max(page.image.shape[:2])
+    found = reader.read(geometry.without_red(part) if geometry.has_red(part) else part, scale)
+    return [_moved(line, x0, y0) for line in found if line.text.strip() and not _specks(line)]
+
+
+def _moved(line: RawLine, x: int, y: int) -> RawLine:
+    return RawLine(line.text, line.confidence, line.polygon + np.array([x, y]), line.positions)
 
 
 def _specks(line: RawLine) -> bool:
@@ -212,7 +225,7 @@ def _red_lines(loaded: _Loaded, page: geometry.Upright, lines: list[RawLine]) ->
     y0, x0 = max(0, int(ys[0]) - 20), max(0, int(xs[0]) - 20)
     part = geometry.only_red(page.image[y0 : int(ys[-1]) + 20, x0 : int(xs[-1]) + 20])
     found = [
-        RawLine(line.text, line.confidence, line.polygon + np.array([x0, y0]), line.positions)
+        _moved(line, x0, y0)
         for line in loaded.reader.read(part)
         if line.confidence >= 0.8 and sum(c.isalpha() for c in line.text) >= 2
     ]

@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from blocks.ocr import geometry
+from blocks.ocr import geometry, language, runtime
 from blocks.ocr.trueocr import LineReader
 
 DETECTION_SIDE = 1536  # without this limit and its type the pipeline detects at full resolution
@@ -41,7 +41,9 @@ class RawLine:
 
 
 class PageReader(Protocol):
-    def read(self, image: geometry.Image) -> list[RawLine]: ...
+    def read(self, image: geometry.Image, part: float = 1.0) -> list[RawLine]:
+        """Lines of an image (H, W, 3) RGB; part: its longer side as a share of the whole page's."""
+        ...
 
 
 def _engine_options(threads: int) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def _engine_options(threads: int) -> dict[str, Any]:
     return {
         "engine": "onnxruntime",
         "device": "cpu",
-        "engine_config": {"intra_op_num_threads": threads, "enable_cpu_mem_arena": False},
+        "engine_config": runtime.session_config(threads),
     }
 
 
@@ -76,8 +78,9 @@ class ModuleReader:
         )
         self._lines = LineReader(recogniser, threads)
 
-    def read(self, image: geometry.Image) -> list[RawLine]:
-        found = self._detect.predict(np.ascontiguousarray(image[..., ::-1]), batch_size=1)
+    def read(self, image: geometry.Image, part: float = 1.0) -> list[RawLine]:
+        side = round(DETECTION_SIDE * part)
+        found = self._detect.predict(np.ascontiguousarray(image[..., ::-1]), batch_size=1, limit_side_len=side)
         polygons = [np.asarray(p, dtype=np.float64) for r in found for p in r["dt_polys"]]
         gray = geometry.grey(image)
         crops = [geometry.crop(gray, polygon) for polygon in polygons]
@@ -90,10 +93,23 @@ class ModuleReader:
         ]
 
 
-class PipelineReader:
-    """The unmodified PaddleOCR pipeline."""
+class SecondOpinion:
+    """The pipeline's CTC decoder, asked after the language has chosen among nearly equal letters (`language.py`)."""
 
-    def __init__(self, detector: Path, recogniser: Path, threads: int) -> None:
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
+
+    def __call__(self, outputs: Any, **options: Any) -> Any:
+        lines = np.array(outputs[0])  # (lines, columns, classes) probabilities
+        for line in lines:
+            language.second_opinion(line, self._decoder.character, language.bigram())
+        return self._decoder([lines], **options)
+
+
+class PipelineReader:
+    """The unmodified PaddleOCR pipeline; with `second_opinion` its decoder gets what the language has chosen."""
+
+    def __init__(self, detector: Path, recogniser: Path, threads: int, second_opinion: bool) -> None:
         from paddleocr import PaddleOCR
 
         self._pipeline = PaddleOCR(
@@ -112,10 +128,14 @@ class PipelineReader:
             return_word_box=True,
             **_engine_options(threads),
         )
+        if second_opinion:
+            recogniser_step = self._pipeline.paddlex_pipeline._pipeline.text_rec_model
+            recogniser_step.post_op = SecondOpinion(recogniser_step.post_op)
 
-    def read(self, image: geometry.Image) -> list[RawLine]:
+    def read(self, image: geometry.Image, part: float = 1.0) -> list[RawLine]:
         lines = []
-        for page in self._pipeline.predict(np.ascontiguousarray(image[..., ::-1])):
+        pixels = np.ascontiguousarray(image[..., ::-1])
+        for page in self._pipeline.predict(pixels, text_det_limit_side_len=round(DETECTION_SIDE * part)):
             parts = zip(
                 page["rec_texts"],
                 page["rec_scores"],
@@ -189,8 +209,9 @@ def _width(character: str) -> float:
 class Models:
     """The files of one configuration: which folders, which reader, how they call themselves."""
 
-    def __init__(self, detector: Path, recogniser: Path, threads: int) -> None:
+    def __init__(self, detector: Path, recogniser: Path, threads: int, second_opinion: bool) -> None:
         self.detector, self.recogniser, self.threads = detector, recogniser, threads
+        self.second_opinion = second_opinion
 
     @property
     def pp_ocr_style(self) -> bool:
@@ -198,5 +219,6 @@ class Models:
 
     @cached_property
     def reader(self) -> PageReader:
-        kind = PipelineReader if self.pp_ocr_style else ModuleReader
-        return kind(self.detector, self.recogniser, self.threads)
+        if self.pp_ocr_style:
+            return PipelineReader(self.detector, self.recogniser, self.threads, self.second_opinion)
+        return ModuleReader(self.detector, self.recogniser, self.threads)

@@ -12,11 +12,12 @@ import math
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from blocks.ocr.runtime import session
 
 Image = NDArray[np.uint8]
 Ink = NDArray[np.float32]
@@ -35,17 +36,6 @@ class ReadLine:
     text: str
     confidence: float
     positions: tuple[float, ...]  # centre of each character, 0..1
-
-
-def session(path: Path, threads: int) -> Any:
-    """An onnxruntime session without memory arena (its size would follow the largest page ever read)."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def ink_map(gray: Image, *, pad_x: float, pad_y: float, max_width: int) -> Ink:

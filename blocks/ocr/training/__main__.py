@@ -49,9 +49,12 @@ def main() -> None:
     order.add_argument("--out", type=Path, default=MODEL)
     order.add_argument("--earlier", type=Path, help="an exported inference.onnx to blend with")
     order.add_argument("--earlier-share", type=float, default=0.85)
+    orders.add_parser("language", help="count the syllables again (blocks/ocr/models/vi-bigram)")
     arguments = parser.parse_args()
     if arguments.order == "train":
         _train(arguments)
+    elif arguments.order == "language":
+        _language(arguments)
     else:
         from blocks.ocr.training.export import export
 
@@ -90,6 +93,15 @@ def _train(arguments: argparse.Namespace) -> None:
     else:
         state = fresh(published, plan, shards.validation_set(material)[:256])
     train(state, plan, material, out)
+
+
+def _language(arguments: argparse.Namespace) -> None:
+    from blocks.ocr.language import MODEL as BIGRAM
+    from blocks.ocr.training import language, shards, sources
+
+    sources.fetch(arguments.work)
+    syllables, pairs = language.build(shards.Material(arguments.work, arguments.law).texts, BIGRAM)
+    print(f"{syllables} syllables, {pairs} pairs, {BIGRAM.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -32,10 +32,13 @@ class Material:
     work: Path
     law: Path
 
+    @property
+    def texts(self) -> Texts:
+        return Texts.gather(self.work, self.law, self.work / "texts.json")
+
     def maker(self, seed: int, shard: int) -> LineMaker:
         faces = load_faces(self.work / "root/usr/share", self.work / "faces.json")
-        texts = Texts.gather(self.work, self.law, self.work / "texts.json")
-        return LineMaker(texts, faces, seed * 1_000_003 + shard)
+        return LineMaker(self.texts, faces, seed * 1_000_003 + shard)
 
 
 def write_shard(path: Path, samples: list[Sample]) -> None:

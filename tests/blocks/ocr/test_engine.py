@@ -155,7 +155,7 @@ def test_pp_ocr_style_folders_go_through_the_pipeline(engine: OcrEngine) -> None
     from blocks.ocr.engine import MODELS, default_recogniser
 
     folder = default_recogniser()
-    models = Models(MODELS / "PP-OCRv6_tiny_det", folder, 1)
+    models = Models(MODELS / "PP-OCRv6_tiny_det", folder, 1, second_opinion=False)
     assert isinstance(models.reader, PipelineReader) == (folder / "inference.yml").exists()
 
 
