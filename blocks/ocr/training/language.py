@@ -33,7 +33,7 @@ def build(texts: Texts, target: Path, seed: int = 1) -> tuple[int, int]:
             single.update(run)
             pairs.update(pairwise([START, *run]))
     listed = {syllable.lower() for syllable in texts.syllables}
-    single.update({syllable: 1 for syllable in listed})
+    single.update({syllable: 1 for syllable in sorted(listed)})
     kept = [w for w, n in single.most_common(MOST_SYLLABLES) if n >= LEAST_SYLLABLE or w in listed]
     index = {w: i + 1 for i, w in enumerate(kept)}  # 0: START
     found = sorted((index.get(a, 0) << 16 | index[b], n) for (a, b), n in pairs.items() if _fits(a, b, n, index))
