@@ -23,10 +23,10 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import DossierUnknown, documents, fields
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
-from blocks.trust import Trust
 from tasks.extraction.profiles import field_label
 from tasks.receipts import receipt_pdf
-from tasks.signing.verify import verify_pdf
+from tasks.signing.report import lines, page_pdf
+from tasks.signing.sandbox import verify_untrusted
 from tasks.status import status_of
 from tasks.submission import hand_in, hand_in_rescan
 
@@ -160,10 +160,26 @@ def originals(code: Annotated[str, typer.Argument(help="Mã hồ sơ")]) -> None
 
 
 @app.command()
-def verify(path: Annotated[Path, typer.Argument(help="Tệp PDF cần kiểm tra", exists=True, dir_okay=False)]) -> None:
-    """Kiểm tra mọi chữ ký số trong một tệp PDF."""
-    verdict = verify_pdf(path, Trust())
-    console.print_json(verdict.model_dump_json())
+def verify(
+    path: Annotated[
+        Path, typer.Argument(help="Tệp cần kiểm tra: PDF, hoặc dữ liệu kèm --signature", exists=True, dir_okay=False)
+    ],
+    signature: Annotated[
+        Path | None, typer.Option(help="Chữ ký rời (p7s) trên tệp", exists=True, dir_okay=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="In kết quả cho phần mềm (JSON)")] = False,
+    page: Annotated[Path | None, typer.Option(help="Ghi kết quả thành một trang PDF")] = None,
+    etsi: Annotated[Path | None, typer.Option(help="Ghi báo cáo ETSI TS 119 102-2 (XML) vào thư mục này")] = None,
+) -> None:
+    """Kiểm tra mọi chữ ký số trong một tệp PDF, hoặc chữ ký rời trên tệp dữ liệu."""
+    verdict = verify_untrusted(path, signature=signature, etsi=etsi)
+    if as_json:
+        console.print_json(verdict.model_dump_json())
+    else:
+        for line in lines(verdict):
+            console.print(line, markup=False, highlight=False)
+    if page:
+        page.write_bytes(page_pdf(verdict))
     if not verdict.valid:
         raise typer.Exit(2)
 

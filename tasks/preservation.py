@@ -42,10 +42,16 @@ from tasks.shell import step
 from tasks.signing import cades
 from tasks.signing.errors import SignatureInvalid
 from tasks.signing.pdf import renew
+from tasks.signing.report import REPORT_TYPES
 from tasks.signing.verify import Verdict, verify_manifest, verify_pdf
 from tasks.storage import FOREVER_YEARS, MANIFEST, MANIFEST_SIGNATURE, RECORD, note_archived
 
-TYPES = {RECORD: "application/pdf", MANIFEST: "application/json", MANIFEST_SIGNATURE: "application/pkcs7-signature"}
+TYPES = {
+    RECORD: "application/pdf",
+    MANIFEST: "application/json",
+    MANIFEST_SIGNATURE: "application/pkcs7-signature",
+    **REPORT_TYPES,
+}
 DAMAGED = "ARCHIVED_OBJECT_DAMAGED"
 UNRENEWABLE = "RENEWAL_FAILED"
 

@@ -33,6 +33,7 @@ from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import ArchivedObject, Document, Outbox, RepositoryEntry, Signature, now
 from tasks.scope import case_date
 from tasks.shell import step
+from tasks.signing.report import REPORT_TYPES
 
 STORED = {DocumentState.DA_LUU, DocumentState.HIEN_THI_KHO, DocumentState.DA_LUU_CHUA_DINH_DANH}
 FOREVER_YEARS = 100  # object lock needs a date: a lock "for ever" is renewed by the preservation run
@@ -145,11 +146,13 @@ def store_document(
         (manifest.object_key, manifest.sha256, MANIFEST_SIGNATURE, "application/pkcs7-signature"),
     )
     stored = [_lock_away(objects, document, *item, until) for item in lawful]
+    reports = [(_key(document, name), None, name, kind) for name, kind in REPORT_TYPES.items()]
+    kept = [_lock_away(objects, document, *item, until) for item in reports if objects.head(Bucket.WORKING, item[0])]
     with records.session() as session:
         document = _locked(session, document_id)
         if document.state is DocumentState.DA_KY_CO_QUAN:
             _note_stored(session, document, stored, retention, until, agency, actor)
-            for item in stored:
+            for item in [*stored, *kept]:
                 note_archived(session, document, item, until, renewals.get(PurePosixPath(item.key).name))
         if document.state is DocumentState.DA_LUU:
             _show(session, document, document.code_owner or None, actor)

@@ -5,6 +5,7 @@ A hostile file can make any parser slow or greedy; what it can't do is take more
 
 from __future__ import annotations
 
+import argparse
 import resource
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from blocks.settings import ROOT
 from blocks.trust import RevocationUnavailable, Trust
+from tasks.signing.report import etsi_reports
 from tasks.signing.verify import Verdict, verify_manifest, verify_pdf
 
 MEMORY = 450 << 20  # bytes of data
@@ -20,15 +22,17 @@ BYTES_A_SECOND = 20 << 20  # large files may take longer: they are read several 
 UNAVAILABLE = 3  # exit status
 
 
-def verify_untrusted(path: Path, *, signature: Path | None = None) -> Verdict:
+def verify_untrusted(path: Path, *, signature: Path | None = None, etsi: Path | None = None) -> Verdict:
     """`verify_pdf` (or `verify_manifest`, with its signature) within limits: a verdict in any case.
 
+    etsi: folder for the ETSI report (XML) of each signature of a PDF.
     Raises RevocationUnavailable, and OSError for a file that can't be opened.
     """
     size = path.stat().st_size
     seconds = SECONDS + size // BYTES_A_SECOND
     command = [sys.executable, "-m", "tasks.signing.sandbox", str(seconds), str(path.resolve())]
-    command += [str(signature.resolve())] if signature else []
+    command += ["--signature", str(signature.resolve())] if signature else []
+    command += ["--etsi", str(etsi.resolve())] if etsi and not signature else []
     kind = "MANIFEST" if signature else "PDF"
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=seconds)
@@ -52,13 +56,25 @@ def _too_much(kind: str, path: Path) -> Verdict:
 
 def main(arguments: list[str]) -> int:
     """Limits first, then the verdict as JSON on standard output."""
-    seconds = int(arguments[0])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("seconds", type=int)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--signature", type=Path)
+    parser.add_argument("--etsi", type=Path)
+    asked = parser.parse_args(arguments)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_CPU, (asked.seconds, asked.seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    path, *signature = (Path(item) for item in arguments[1:])
+    trust = Trust()
     try:
-        verdict = verify_manifest(path, signature[0], Trust()) if signature else verify_pdf(path, Trust())
+        if asked.signature:
+            verdict = verify_manifest(asked.path, asked.signature, trust)
+        else:
+            verdict = verify_pdf(asked.path, trust)
+            if asked.etsi and verdict.signatures:
+                asked.etsi.mkdir(parents=True, exist_ok=True)
+                for name, text in etsi_reports(asked.path, trust).items():
+                    (asked.etsi / f"{name}.xml").write_text(text, encoding="utf-8")
     except RevocationUnavailable:
         return UNAVAILABLE
     sys.stdout.write(verdict.model_dump_json())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +30,8 @@ from blocks.signer import Signer, agency_signer, signer_for
 from blocks.trust import Trust, run
 from tasks.signing import manifest as manifests
 from tasks.signing.errors import AgencyNotAllowed, ForeignFile, NotCaptured, SignatureInvalid
-from tasks.signing.pdf import sign_as_agency, sign_as_officer
+from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD, sign_as_agency, sign_as_officer
+from tasks.signing.report import REPORT_TYPES, etsi_reports
 from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
 
 PDF_TYPE, JSON_TYPE, CMS_TYPE = "application/pdf", "application/json", "application/pkcs7-signature"
@@ -108,6 +110,7 @@ def sign_agency(
         run(sign_as_agency(path, signer, datetime.now(UTC), trust))
 
     verdict, key = _signed_copy(objects, work.document, "agency.pdf", SignatureRole.AGENCY, signer, trust, sign)
+    _keep_reports(objects, work.document, key, verdict, trust)
     return _record(
         records, work, SignatureRole.AGENCY, key, verdict, actor="system", rule="EX17",
         target=DocumentState.DA_KY_CO_QUAN,
@@ -149,6 +152,24 @@ def sign_manifest(
         _insist(verdict, SignatureRole.MANIFEST, signer)
     return _record(records, work, SignatureRole.MANIFEST, key, verdict, actor="system", rule="EX17",
                    token_sha256=hashlib.sha256(token).hexdigest())  # fmt: skip
+
+
+def _keep_reports(objects: ObjectStore, document: Document, key: str, verdict: Verdict, trust: Trust) -> None:
+    """Our verdict and the ETSI reports, kept with the record. The first ones stay: a rerun looks at another time."""
+    if objects.head(Bucket.WORKING, _key(document, "verification.json")):
+        return
+    with tempfile.TemporaryDirectory(prefix="sohoa-report-") as folder:
+        path = Path(folder) / "signed.pdf"
+        objects.download(Bucket.WORKING, key, path, sha256=verdict.sha256)
+        etsi = etsi_reports(path, trust)
+    reports = {
+        "etsi-officer.xml": etsi.get(OFFICER_FIELD, "").encode(),
+        "etsi-agency.xml": etsi.get(AGENCY_FIELD, "").encode(),
+        "verification.json": verdict.model_dump_json().encode(),
+    }
+    for name, data in sorted(reports.items()):  # verification.json last: it says that all are there
+        with suppress(ObjectConflict):
+            objects.put_once(Bucket.WORKING, _key(document, name), data, content_type=REPORT_TYPES[name])
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
@@ -272,6 +293,7 @@ def _record(
         "revision_sha256": found.revision_sha256 or verdict.sha256,
         "level": found.level,
         "test": found.test,
+        "revisions": verdict.revisions,
     }
     with records.session() as session:
         document = session.exec(select(Document).where(Document.id == work.document.id).with_for_update()).one()

@@ -28,6 +28,7 @@ from tasks.preservation import (
     renew_document,
 )
 from tasks.signing import sign_agency, sign_capture, sign_manifest, verify_manifest, verify_pdf
+from tasks.signing.report import REPORT_TYPES
 from tasks.storage import store_document
 from tests.conftest import TestPki
 from tests.tasks.lawcase import get, make_dossier, put_signed
@@ -176,6 +177,7 @@ def test_LU06_proofs_are_renewed_once_and_in_time(
     trust = Trust()
     before = rows(records, signed.id)
     assert before["record.pdf/0"].renew_before > datetime.now(UTC) + timedelta(days=3000)  # type: ignore[operator]
+    assert {f"{name}/0" for name in REPORT_TYPES} < set(before)  # what the verification found is locked with the record
     assert due_for_renewal(records, 10, PreservationSettings()) == []
     assert renew_document(records, objects, signed.id, trust).renewed == []
     monkeypatch.setenv("SOHOA_RENEWAL_DAYS", "4000")

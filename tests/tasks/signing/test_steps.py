@@ -272,6 +272,15 @@ def test_EX17_agency_signs_copy_and_data(capture: Case, trust: Trust, tmp_path: 
     assert {row["name"]: row["value"] for row in content["fields"]} == {"title": "Giấy ra viện", "valid_until": None}
     assert verify_manifest(manifest, token, trust, pdf_sha256=copy.sha256).valid
 
+    # what was found is kept: our verdict and the reports by ETSI TS 119 102-2
+    kept = json.loads(capture.objects.get(Bucket.WORKING, capture.key("verification.json")))
+    assert kept["valid"] and kept["sha256"] == copy.sha256
+    for name in ("etsi-officer.xml", "etsi-agency.xml"):
+        assert b"total-passed" in capture.objects.get(Bucket.WORKING, capture.key(name))
+    with capture.records.session() as session:  # every revision's hash is in the audit trail
+        entries = session.exec(select(AuditEntry).where(AuditEntry.document_id == capture.id)).all()
+        assert verdict.revisions in [entry.details.get("revisions") for entry in entries]
+
     # asked again: the same signatures
     assert sign_agency(capture.records, capture.objects, capture.id).sha256 == copy.sha256
     again = sign_manifest(capture.records, capture.objects, capture.id)
