@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from statistics import median
 
 from rapidfuzz import fuzz
@@ -108,6 +109,15 @@ def _is_head_text(row: Row) -> bool:
     return len(letters) >= 2 and upper >= 0.7 * len(letters) and not any(w in row.folded for w in NOT_ISSUER)
 
 
+def _after_gap(row: Row, end: int) -> int:
+    """Where what stands just before `end` begins: behind the last gap as wide as two letters are high."""
+    before = [piece for piece in row.pieces if piece.start < end]
+    for earlier, later in reversed(list(pairwise(before))):
+        if later.box[0] - earlier.box[2] > 2 * row.height:
+            return later.start
+    return 0
+
+
 def find_place_date(pages: Sequence[Page], where: str = "head") -> list[Found]:
     """The date that follows the place, `Hà Nội, ngày …`: in the head, or above the signature (where: last)."""
     rows = [row for page in pages for row in page.rows if not row.red]
@@ -117,7 +127,7 @@ def find_place_date(pages: Sequence[Page], where: str = "head") -> list[Found]:
     for row in rows:
         for date in find_dates(row.text):
             words = re.match(r"NG", fold(date.printed)) is not None
-            lead = row.text[: date.start].rstrip()
+            lead = row.text[_after_gap(row, date.start) : date.start].rstrip()
             placed = words and (lead.endswith((",", ".", ";")) or not lead) and len(lead) < 40
             if placed:
                 found.append(from_spans([(row, date.start, date.end)], f"decree30.place_date.{where}", 0.98))
@@ -241,8 +251,10 @@ def signature_block(pages: Sequence[Page]) -> tuple[list[Row], Row | None]:
 
 
 def _person(text: str) -> bool:
+    """A name as it stands below a signature. In capitals it has three words: `XÃ HỘ` is a piece of the stamp."""
     words = text.split()
-    return 2 <= len(words) <= 7 and all(w[0].isupper() for w in words) and not any(c.isdigit() for c in text)
+    least = 3 if text.isupper() else 2
+    return least <= len(words) <= 7 and all(w[0].isupper() for w in words) and not any(c.isdigit() for c in text)
 
 
 def find_signer(pages: Sequence[Page]) -> list[Found]:

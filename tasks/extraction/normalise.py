@@ -17,8 +17,8 @@ _ITEM = re.compile(r"\s*[\[(|Ị{]\s?\d{1,2}(?:[.,]\d)?\s?\S{0,4}\s*$")
 
 
 def before_item(text: str) -> str:
-    """A value without the number of the form's next item behind it: `Nam [05].`"""
-    return _ITEM.sub("", text)
+    """A value without the number of the form's next item, or the bracket that opens it, behind it: `Nam [05].`"""
+    return _ITEM.sub("", text).rstrip(" ([{")
 
 
 def tidy(text: str) -> str:
@@ -130,11 +130,12 @@ def compact_date(value: str) -> str | None:
 
 
 def money(value: str) -> str | None:
-    """An amount in đồng: `1.234.000`, also where OCR reads a comma for a dot or O for 0. Decimals are dropped.
+    """An amount in đồng: `1.234.000`, also where OCR reads a comma or colon for a dot or O for 0. Decimals are dropped.
 
     Broken groups (`109.823.00`) are no amount.
     """
     clean = re.sub(r"(?<=[\d.,])[oO](?=[\d.,\s]|[oO]|$)", "0", tidy(value))
+    clean = re.sub(r"(?<=\d)[:;'](?=\d{3}(?!\d))", ".", clean)
     found = re.search(r"\d[\d.,\s]*", clean)
     compact = re.sub(r"\s", "", found[0]).strip(".,") if found else ""
     grouped = re.fullmatch(r"(\d{1,3}(?:[.,]\d{3})+|\d+)(?:,\d{1,2})?", compact)

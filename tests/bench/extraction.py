@@ -39,7 +39,8 @@ from tests.samples.scan import Pixels
 
 CASELESS = {"full_name", "issuer", "organisation_name", "title", "special.mother_name", "special.father_name"}
 ROOT = Path(__file__).resolve().parents[2]
-BY_HAND = {"s_11_CT_p1.jpg": ("number_symbol", "issue_date")}  # not printed: must stay empty, the officer types (EX02)
+# Written by hand, in whole or in part: may stay empty for the officer (EX02), but must not be read wrong.
+BY_HAND = {"s_11_CT_p1.jpg": ("number_symbol", "issue_date"), "extra_239_TTr_p1.jpg": ("issue_date",)}
 
 
 @dataclass
@@ -139,7 +140,6 @@ def genuine(bench: Path) -> Iterator[Sheaf]:
             "abstract": abstract,
             "issuer": ISSUER,
         }
-        truth |= dict.fromkeys(BY_HAND.get(file, ()))
         pixels = np.ascontiguousarray(image[..., ::-1])
         yield Sheaf(file, OFFICIAL, truth, 300, lambda pixels=pixels: [pixels])  # type: ignore[misc]
 
@@ -208,9 +208,11 @@ def main() -> None:
             pages = [text_of(pixels, sheaf.dpi, cache) for pixels in sheaf.draw()]
             found = extract(list(enumerate(pages, 1)), sheaf.type_code).fields
             for name, value in sheaf.truth.items():
-                good = plain(name, value) == plain(name, found[name].value)
+                read = found[name].value
+                by_hand = name in BY_HAND.get(sheaf.name, ())
+                good = (read is None and by_hand) or plain(name, value) == plain(name, read)
                 right, wrong = right + good, wrong + (not good)
-                console.print(f"{'✓' if good else '✗'} {sheaf.name} {name}: {found[name].value}", highlight=False)
+                console.print(f"{'✓' if good else '✗'} {sheaf.name} {name}: {read}", highlight=False)
         console.print(f"genuine scans: {right} fields right, {wrong} wrong")
 
 

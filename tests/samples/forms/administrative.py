@@ -129,13 +129,14 @@ def decision(case: Case, look: Look, benefit: str | None = None) -> Paper:
     sheet.put(x, y + 2, "Nơi nhận:", 12, bold=True, italic=True)
     for n, text in enumerate(("- Như Điều 2;", "- BHXH Việt Nam (để b/c);", "- Lưu: VT, CĐ BHXH.")):
         sheet.put(x, y + 7 + n * 4.5, text, 11)
+    signer = pp.make_name(rng, True)
     signed(
         sheet,
         rng,
         148,
         y + 2,
         office=["GIÁM ĐỐC"],
-        name=pp.make_name(rng, True),
+        name=signer,
         stamp=(agency + " ★ BHXH Việt Nam", "BẢO HIỂM XÃ HỘI"),
     )
     return Paper(
@@ -151,6 +152,7 @@ def decision(case: Case, look: Look, benefit: str | None = None) -> Paper:
             abstract=about,
             special_bhxh_number=who.bhxh,
             special_amount=str(amount),
+            special_signer=signer,
         ),
     )
 

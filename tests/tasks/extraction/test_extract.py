@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from blocks.ocr.types import Code, Line, PageText
+from blocks.ocr.types import Code, Line, PageText, Word
 from tasks.extraction.extract import Extraction, extract
 from tasks.extraction.fields import LABELS
 from tasks.extraction.normalise import KINDS
@@ -225,3 +225,47 @@ fields:
     finally:
         monkeypatch.undo()
         module.profiles.cache_clear()
+
+
+def printed(*lines: tuple[str, float, float, float]) -> list[tuple[int, PageText]]:
+    """A page of 300 dpi with these lines: text, left, top, right (pixels)."""
+    made = []
+    for text, left, top, right in lines:
+        at, words = left, []
+        for word in text.split():
+            wide = (right - left) * (len(word) + 1) / (len(text) + 1)
+            words.append(Word(word, (at, top, at + wide * 0.9, top + 45)))
+            at += wide
+        corners = ((left, top), (right, top), (right, top + 45), (left, top + 45))
+        made.append(Line(text, 0.99, corners, tuple(words)))
+    return [(1, PageText(2480, 1754, 300, tuple(made), engine="test"))]
+
+
+LIST = (
+    ("Tên đơn vị: Công ty TNHH Thủy sản Phú Thọ", 180.0, 130.0, 990.0),
+    ("(Ban hành kèm theo Quyết định của Bảo hiểm xã hội Việt Nam)", 1860.0, 140.0, 2480.0),
+    ("DANH SÁCH LAO ĐỘNG THAM GIA BHXH, BHYT, BHTN, BHTNLĐ, BNN", 563.0, 330.0, 2196.0),
+    ("Tổng số thẻ BHYT đề nghị cấp: 7", 195.0, 1180.0, 747.0),
+    ("Hải Phòng, ngày 09 tháng 6 năm 2025", 1772.0, 1190.0, 2407.0),
+)
+
+
+def test_EXđ_place_and_date_beside_another_line_of_the_form() -> None:
+    assert extract(printed(*LIST), "LOCAL:D02-TS").fields["issue_date"].value == "2025-06-09"
+
+
+def test_EXc_the_bracket_of_the_next_label_is_no_part_of_a_name() -> None:
+    found = extract(printed(*LIST), "LOCAL:D02-TS").fields
+    assert found["organisation_name"].value == "Công ty TNHH Thủy sản Phú Thọ"
+
+
+def test_a_piece_of_the_stamp_is_no_signer() -> None:
+    below = (
+        ("QUYẾT ĐỊNH", 1070.0, 300.0, 1450.0),
+        ("GIÁM ĐỐC", 1594.0, 1100.0, 1890.0),
+        ("XÃ HỘ", 1500.0, 1250.0, 1650.0),
+    )
+    found = extract(printed(*below), "LOCAL:QUYET-DINH-HUONG").fields
+    assert found["special.signer"].value is None
+    named = extract(printed(*below, ("Đặng Đình Nam", 1544.0, 1400.0, 1930.0)), "LOCAL:QUYET-DINH-HUONG").fields
+    assert named["special.signer"].value == "Đặng Đình Nam"

@@ -125,6 +125,7 @@ def test_folding_keeps_positions(text: str) -> None:
         ("birth", "22/Q1/1981", None),
         ("money", "1.234.000 đồng", "1234000"),
         ("money", "109.823.00", None),
+        ("money", "69.300:000 đồng", "69300000"),
         ("months", "12 năm 03 tháng", "147"),
         ("sex", "Nạm", "Nam"),
         ("sex", "Nữ.", "Nữ"),
