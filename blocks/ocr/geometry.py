@@ -122,8 +122,8 @@ def grey(image: Image) -> Image:
 
 def red_ink(image: Image) -> NDArray[np.float32]:
     """How red each pixel is, 0..255: red above both green and blue."""
-    r, g, b = (image[..., i].astype(np.int16) for i in range(3))
-    return np.asarray(np.clip(r - np.maximum(g, b), 0, 255), dtype=np.float32)
+    r, g, b = cv2.split(image)
+    return np.asarray(cv2.subtract(r, cv2.max(g, b)), dtype=np.float32)
 
 
 def has_red(image: Image) -> bool:

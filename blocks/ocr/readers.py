@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 import yaml
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ class ModuleReader:
 
     def read(self, image: geometry.Image, part: float = 1.0) -> list[RawLine]:
         side = round(DETECTION_SIDE * part)
-        found = self._detect.predict(np.ascontiguousarray(image[..., ::-1]), batch_size=1, limit_side_len=side)
+        found = self._detect.predict(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), batch_size=1, limit_side_len=side)
         polygons = [np.asarray(p, dtype=np.float64) for r in found for p in r["dt_polys"]]
         gray = geometry.grey(image)
         crops = [geometry.crop(gray, polygon) for polygon in polygons]
@@ -134,7 +135,7 @@ class PipelineReader:
 
     def read(self, image: geometry.Image, part: float = 1.0) -> list[RawLine]:
         lines = []
-        pixels = np.ascontiguousarray(image[..., ::-1])
+        pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         for page in self._pipeline.predict(pixels, text_det_limit_side_len=round(DETECTION_SIDE * part)):
             parts = zip(
                 page["rec_texts"],
