@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -182,6 +183,24 @@ def verify(
         page.write_bytes(page_pdf(verdict))
     if not verdict.valid:
         raise typer.Exit(2)
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="In kết quả cho phần mềm (JSON)")] = False) -> None:
+    """Kiểm tra từng bộ phận có làm việc được không, và phải làm gì khi không. Mã thoát 1: có bộ phận lỗi."""
+    from deployments.doctor import State, examine
+
+    found = []
+    table = Table("Bộ phận", "Kết quả", "Nhận thấy", "Việc cần làm")
+    for item in examine():
+        found.append(item)
+        table.add_row(item.part, item.state.value, item.seen, item.advice)
+    if as_json:
+        console.print_json(json.dumps([asdict(item) for item in found], ensure_ascii=False))
+    else:
+        console.print(table)
+    if any(item.state is State.BAD for item in found):
+        raise typer.Exit(1)
 
 
 def main() -> None:

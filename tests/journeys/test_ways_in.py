@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -123,3 +124,11 @@ def test_WH04_prefect_knows_no_name_and_no_id(played: Journey) -> None:
                 leaks.append((table, column, found[0]))
     logs = "".join(played.stack.log(name) for name in ("worker", "prefect", "supervisor", "setup"))
     assert not leaks and not [secret for secret in secrets if secret in logs]
+
+
+def test_doctor_finds_every_part_fit(played: Journey) -> None:
+    """`sohoa doctor` on the stack that has just played all samples."""
+    done = sohoa("doctor", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and not [item for item in found if item["state"] == "LỖI"], found
+    assert len(found) >= 12

@@ -1,0 +1,75 @@
+"""`sohoa doctor`: what works is said to work by having worked; what doesn't is a finding with advice, never an end."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from blocks.objects import ObjectStore
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.settings import settings
+from blocks.signer import agency_signer
+from deployments import doctor
+from deployments.doctor import Finding, State, examine
+from infra.local.process import free_port
+from tests.conftest import TestPki
+from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
+
+
+@pytest.fixture
+def stack(
+    records: RecordsDatabase, objects: ObjectStore, pki: TestPki, monkeypatch: pytest.MonkeyPatch
+) -> pytest.MonkeyPatch:
+    """Real database, store and PKI; no Prefect."""
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+    return monkeypatch
+
+
+def findings() -> dict[str, Finding]:
+    return {item.part: item for item in examine()}
+
+
+def test_what_works_is_good_and_what_is_missing_has_an_advice(stack: pytest.MonkeyPatch) -> None:
+    found = findings()
+    assert len(found) == len(doctor.CHECKS)
+    missing = {name for name, item in found.items() if item.state is State.BAD}
+    assert missing == {"Điều phối", "Worker", "Hồ sơ"}
+    assert all("make up" in found[name].advice and found[name].seen == "PREFECT_UNAVAILABLE" for name in missing)
+    assert "đọc và ghi được" in found["Cơ sở dữ liệu hồ sơ"].seen
+    assert "THỬ NGHIỆM" in found["Chữ ký cơ quan"].seen
+
+
+def test_P14_a_changed_line_of_the_trail_is_found(stack: pytest.MonkeyPatch, records: RecordsDatabase) -> None:
+    with records.session() as session:
+        for _ in range(3):
+            audit(session, actor="system", action="view")
+    with records.engine.begin() as connection:  # as somebody with the database's own rights could
+        connection.execute(text("ALTER TABLE auditentry DISABLE TRIGGER USER"))
+        connection.execute(text("UPDATE auditentry SET actor = 'other' WHERE seq = 2"))
+    assert findings()["Nhật ký"].state is State.BAD
+    assert "dòng 2" in findings()["Nhật ký"].seen
+
+
+def test_an_old_schema_is_found(stack: pytest.MonkeyPatch, records: RecordsDatabase) -> None:
+    with records.engine.begin() as connection:
+        connection.execute(text("UPDATE records_version SET version_num = 'r0001'"))
+    found = findings()["Cơ sở dữ liệu hồ sơ"]
+    assert found.state is State.BAD and "make up" in found.advice
+
+
+def test_a_certificate_that_ends_soon_is_a_warning(stack: pytest.MonkeyPatch) -> None:
+    left = agency_signer().certificate.not_valid_after.year - 2026
+    stack.setattr(doctor, "CERTIFICATE_DAYS", 366 * (left + 1))
+    found = findings()["Chữ ký cơ quan"]
+    assert found.state is State.WARNING and "gia hạn" in found.advice
+
+
+def test_time_stamps_and_store_out_of_reach(stack: pytest.MonkeyPatch) -> None:
+    closed = f"http://127.0.0.1:{free_port()}"
+    stack.setenv("SOHOA_S3_ENDPOINT", closed)
+    stack.setenv("SOHOA_TSA_URL", closed)
+    settings.cache_clear()
+    found = findings()
+    assert found["Kho đối tượng"].seen == "OBJECT_STORE_UNAVAILABLE"
+    assert found["Dấu thời gian"].seen == "TIMESTAMP_UNAVAILABLE"
