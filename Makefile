@@ -49,8 +49,9 @@ check-system: setup
 	@$(PY) -c "import cv2" 2>/dev/null || { echo "A system library is missing: apt-get install libgl1 libglib2.0-0"; exit 1; }
 
 test: dev check-system ## everything that must hold: lint, types, layers, unit and fault tests, the samples on the whole stack
-	@{ command -v pdfsig && command -v softhsm2-util; } >/dev/null || { test "$$(id -u)" = 0 && apt-get install -y -qq poppler-utils softhsm2 >/dev/null 2>&1; } \
-	  || { echo "pdfsig or SoftHSM is missing: apt-get install poppler-utils softhsm2"; exit 1; }
+	@{ command -v pdfsig && command -v softhsm2-util && command -v promtool; } >/dev/null \
+	  || { test "$$(id -u)" = 0 && apt-get install -y -qq --no-install-recommends poppler-utils softhsm2 prometheus >/dev/null 2>&1; } \
+	  || { echo "pdfsig, SoftHSM or promtool is missing: apt-get install poppler-utils softhsm2 prometheus"; exit 1; }
 	.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/pytest -q -p no:cacheprovider tests --ignore=tests/journeys
 	.venv/bin/pytest -q -p no:cacheprovider tests/journeys

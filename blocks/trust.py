@@ -51,6 +51,14 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
+class TrustListUnreadable(SohoaError):
+    """A file in the folders anchors/ or intermediates/ holds no certificate, or a folder can't be read."""
+
+    code = "TRUST_LIST_UNREADABLE"
+    message = "Không đọc được danh sách chứng thư số tin cậy ({file}); vui lòng báo quản trị viên thay tệp đó."
+    remedy = Remedy.ADMINISTRATOR
+
+
 class CertificateRefused(SohoaError):
     """Base: a certificate that must not sign. Nothing is signed and nothing stored."""
 
@@ -153,11 +161,30 @@ def _close(session: aiohttp.ClientSession, pid: int) -> None:
             asyncio.run_coroutine_threadsafe(session.close(), _loop(pid)).result(timeout=2)
 
 
-@lru_cache
 def certificates(folder: Path) -> tuple[x509.Certificate, ...]:
-    """All certificates (PEM or DER) in a folder, in the order of their names; read once a process."""
-    files = sorted(str(path) for path in folder.iterdir() if path.suffix in {".pem", ".crt", ".cer", ".der"})
-    return tuple(load_certs_from_pemder(files))  # type: ignore[no-untyped-call]
+    """All certificates (PEM or DER) in a folder, in the order of their names; read again when a file changed.
+
+    Raises TrustListUnreadable naming the file: a list that is read in part is another list.
+    """
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix in {".pem", ".crt", ".cer", ".der"})
+        stamp = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+    except OSError as error:
+        raise TrustListUnreadable(file=folder.name) from error
+    return _certificates(stamp)
+
+
+@lru_cache(maxsize=16)
+def _certificates(stamp: tuple[tuple[str, int, int], ...]) -> tuple[x509.Certificate, ...]:
+    found: list[x509.Certificate] = []
+    for name, _, _ in stamp:
+        try:
+            here = list(load_certs_from_pemder([name]))  # type: ignore[no-untyped-call]
+            assert here and all(certificate.not_valid_after for certificate in here)  # parsed to the end
+        except (OSError, ValueError, TypeError, AssertionError) as error:
+            raise TrustListUnreadable(file=Path(name).name) from error
+        found += here
+    return tuple(found)
 
 
 def is_test(certificate: x509.Certificate) -> bool:

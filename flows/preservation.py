@@ -1,4 +1,5 @@
-"""Bảo quản bản lưu điện tử (Điều 11.5): each night records are read again, and proofs that end soon are renewed."""
+"""Bảo quản bản lưu điện tử (Điều 11.5): each night the trust list is looked over, records are read again,
+and proofs that end soon are renewed."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from tasks.preservation import (
     renew_proof,
     report_preservation,
 )
+from tasks.trust_list import review_trust_list
 
 BATCH = 50  # objects a task
 
@@ -24,6 +26,7 @@ BATCH = 50  # objects a task
 @flow(name="preservation", persist_result=True, log_prints=False)
 def preservation(objects: int = 2000, renewals: int = 500) -> str:
     """At most so many objects are read and documents renewed in one run. Returns the report (Markdown)."""
+    review_trust_list()
     checks: list[FixityReport] = []
     for turn in range(max(1, objects // BATCH)):
         due = objects_to_check(BATCH, turn)

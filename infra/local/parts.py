@@ -32,6 +32,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "prefect": ("postgres",),
     "setup": ("migrate", "prefect", "seaweed", "pki"),
     "worker": ("setup",),
+    "metrics": ("setup",),
 }
 TITLES = {
     "postgres": "PostgreSQL",
@@ -41,9 +42,10 @@ TITLES = {
     "prefect": "Prefect server",
     "setup": "blocks and deployments",
     "worker": "worker",
+    "metrics": "metrics for Prometheus",
 }
 ONE_SHOT = ("migrate", "setup")
-STOP_ORDER = ("worker", "prefect", "pki", "seaweed", "postgres")
+STOP_ORDER = ("metrics", "worker", "prefect", "pki", "seaweed", "postgres")
 
 
 @dataclass
@@ -81,6 +83,7 @@ class Parts:
             Part("prefect", self._begin_prefect, self.prefect_canary),
             Part("setup", self._begin_setup, lambda: None),
             Part("worker", self._begin_worker, self.worker_canary, lambda p: stop(p, signal.SIGTERM, 30)),
+            Part("metrics", self._begin_metrics, self.metrics_canary),
         ]
         return {part.name: part for part in parts}
 
@@ -120,6 +123,9 @@ class Parts:
         began = datetime.now(UTC)
         probe = lambda: self.worker_canary(began)  # noqa: E731
         return self._python("worker", probe, 180, *command, "--name", self.worker_name)
+
+    def _begin_metrics(self) -> subprocess.Popen[bytes]:
+        return self._python("metrics", self.metrics_canary, 60, "deployments.metrics")
 
     def _python(
         self,
@@ -193,6 +199,13 @@ class Parts:
             if worker["name"] == self.worker_name and worker["status"] == "ONLINE" and (since is None or beat >= since):
                 return
         raise StackError("no worker is online")
+
+    def metrics_canary(self) -> None:
+        """Figures come from the records database and from Prefect."""
+        told = httpx.get(f"http://127.0.0.1:{self.plan.ports['SOHOA_PORT_METRICS']}/metrics", timeout=20).text
+        for source in ("records", "prefect"):
+            if f'sohoa_source_up{{source="{source}"}} 1.0' not in told:
+                raise StackError(f"no figures come from {source}")
 
     def _auth(self) -> tuple[str, str]:
         user, _, password = self.plan.variables()["PREFECT_SERVER_API_AUTH_STRING"].partition(":")

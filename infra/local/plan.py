@@ -17,7 +17,7 @@ from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed
 BASE = 24200
 PREFECT_PORT = 4200
 # Own settings of the stack that stack.env remembers.
-PORT_NAMES = ("SOHOA_PORT_BASE", "SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI", "SOHOA_PORT_PREFECT")
+PORT_NAMES = ("SOHOA_PORT_BASE", "SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI", "SOHOA_PORT_METRICS", "SOHOA_PORT_PREFECT")
 
 
 @dataclass
@@ -137,6 +137,7 @@ class Plan:
         need_port("PostgreSQL", self.ports["SOHOA_PORT_POSTGRES"], "SOHOA_PORT_POSTGRES")
         need_port("Prefect", self.ports["SOHOA_PORT_PREFECT"], "SOHOA_PORT_PREFECT")
         need_port("PKI server", self.ports["SOHOA_PORT_PKI"], "SOHOA_PORT_PKI")
+        need_port("metrics", self.ports["SOHOA_PORT_METRICS"], "SOHOA_PORT_METRICS")
         for port in self.seaweed().ports:
             need_port("SeaweedFS", port, "SOHOA_PORT_BASE")
 
@@ -166,12 +167,13 @@ def load_plan() -> Plan:
 
     base = port("SOHOA_PORT_BASE", BASE)
     if str(base) != known.get("SOHOA_PORT_BASE"):  # a new base moves the ports that were counted from the old one
-        for name in ("SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI"):
+        for name in ("SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI", "SOHOA_PORT_METRICS"):
             known.pop(name, None)
     ports = {
         "SOHOA_PORT_BASE": base,
         "SOHOA_PORT_POSTGRES": port("SOHOA_PORT_POSTGRES", base),
         "SOHOA_PORT_PKI": port("SOHOA_PORT_PKI", base + 1),
+        "SOHOA_PORT_METRICS": port("SOHOA_PORT_METRICS", base + 3),
         "SOHOA_PORT_PREFECT": port("SOHOA_PORT_PREFECT", PREFECT_PORT),
     }
     return Plan(folder, ports, known)

@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import psycopg
 from sqlmodel import func, select
 
+from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
@@ -132,3 +134,18 @@ def test_doctor_finds_every_part_fit(played: Journey) -> None:
     found = json.loads(done.stdout)
     assert done.returncode == 0 and not [item for item in found if item["state"] == "LỖI"], found
     assert len(found) >= 12
+
+
+def test_KH03_metrics_tell_what_was_played_and_alerts_ask_for_what_is_told(played: Journey) -> None:
+    told = httpx.get(f"http://127.0.0.1:{os.environ['SOHOA_PORT_METRICS']}/metrics", timeout=30).text
+    assert told.count("sohoa_source_up{") == 3 and 'sohoa_source_up{source="prefect"} 1.0' in told
+    archived = re.search(r'^sohoa_dossiers{state="LUU_TRU"} (\S+)$', told, re.M)
+    with played.officers.records.session() as session:
+        stored = session.exec(select(func.count()).where(Dossier.state == DossierState.LUU_TRU)).one()
+    assert archived and float(archived[1]) == stored > 0
+    asked = set(re.findall(r"sohoa_\w+", (ROOT / "infra/monitoring/alerts.yml").read_text()))
+    assert not {name for name in asked if f"# TYPE {name} " not in told}
+    people = {item["fields"].get("full_name") for s in played.samples.values() for item in s.truth["documents"]} - {
+        None
+    }
+    assert people and not [name for name in people if name in told]
