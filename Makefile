@@ -68,6 +68,9 @@ bench-ocr: dev check-system ## character errors and seconds a page against Tesse
 bench-extraction: dev check-system ## fields of 330 generated papers, 44 phone photos and the genuine scans
 	$(PY) -m tests.bench.extraction
 
+bench-sign: dev ## signatures a second against plain pyHanko, memory of a file of 300 MB
+	$(PY) -m tests.bench.sign
+
 lint: dev ## format, lint, types, layers
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -94,4 +97,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction lint train-ocr lock help
+.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction bench-sign lint train-ocr lock help

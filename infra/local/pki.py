@@ -94,6 +94,7 @@ def _make_keys(folder: Path, wanted: dict[str, list[str]]) -> None:
 
     makers: dict[str, Callable[[], rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey]] = {
         "rsa2048": lambda: rsa.generate_private_key(65537, 2048),
+        "rsa3072": lambda: rsa.generate_private_key(65537, 3072),
         "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
     }
     folder.mkdir(mode=0o700, exist_ok=True)
