@@ -152,7 +152,7 @@ class Officers:
                         form["corrections"].append(
                             {"component": document.ordinal, "field": name, "value": str(on_paper)}
                         )
-                    elif not on_paper and name in SETTABLE:
+                    elif not on_paper and (name in SETTABLE or (found.get(name) and name.startswith("special."))):
                         form["absent"].append({"component": document.ordinal, "field": name})
         return form
 

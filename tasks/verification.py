@@ -23,7 +23,7 @@ from blocks.records.tables import Document, Dossier, FieldValue, now
 from tasks.approvals import Absence, Correction, Stage, Verification, VerificationDecision, as_markdown
 from tasks.extraction.fields import LABELS, REQUIRED
 from tasks.extraction.normalise import normalise_field
-from tasks.extraction.profiles import field_label
+from tasks.extraction.profiles import ROWS, field_label
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.shell import step
 from tasks.stages import not_assigned
@@ -70,7 +70,7 @@ def _open_points(
             faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
         elif normalise_field(name, correction.value) is None:
             faults.append(f"Thành phần {ordinal}: giá trị của “{field_label(name)}” chưa đúng định dạng.")
-    for name in sorted(absent - SETTABLE):
+    for name in sorted(absent - SETTABLE - {name for name in rows if name.startswith("special.")}):
         faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
     present = {name for name, row in rows.items() if row.value} | set(typed)
     needed = [name for name in REQUIRED if name != "type_code"]
@@ -186,7 +186,10 @@ def describe_verification(doubts: list[Problem], dossier_id: UUID) -> str:
         ]
         for document in awaiting(session, dossier_id):
             rows = field_rows(session, document.id)
-            low = [field_label(r.name) for r in rows if r.value and r.confidence < CONFIDENCE_THRESHOLD]
+            doubted = [r.name for r in rows if r.value and r.confidence < CONFIDENCE_THRESHOLD]
+            low = [field_label(name) for name in doubted if not name.startswith(ROWS)]
+            if cells := sum(name.startswith(ROWS) for name in doubted):
+                low.append(f"{cells} ô trong danh sách")
             have = {r.name for r in rows if r.value}
             empty = [field_label(name) for name in (*REQUIRED, "owner_id") if name not in have]
             kind = catalog.document_type(document.type_code, dossier.created_at.date()).name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -26,13 +27,14 @@ def id_fits_birth(person_id: str, birth: str) -> bool:
 def cross_check(fields: dict[str, Extracted]) -> dict[str, Extracted]:
     """Raise or lower confidences by what the fields say about each other. Values are never changed."""
     result = dict(fields)
-    owner = _value(result, "owner_id")
-    if owner and len(owner) == 12:
-        birth, sex = _value(result, "birth_date"), _value(result, "special.sex")
-        if birth:
-            _weigh(result, ("owner_id", "birth_date"), id_fits_birth(owner, birth), "id-birth")
-        if sex:
-            _weigh(result, ("owner_id", "special.sex"), century_and_sex(owner)[1] == sex, "id-sex")
+    _person(result, "owner_id", "birth_date", "special.sex")
+    for name in sorted(name for name in result if re.fullmatch(r"special\.rows\.\d+\.person_id", name)):
+        row = name.removesuffix("person_id")
+        _person(result, name, f"{row}birth_date", f"{row}sex")
+    for name in ("owner_id", "special.tax_code"):
+        code = _value(result, name)
+        if code and re.fullmatch(r"\d{10}(-\d{3})?", code):  # warned of, not refused (requirements.md, "Formats")
+            _weigh(result, (name,), tax_code_holds(code), "check-digit")
     card, number = _value(result, "special.health_card"), _value(result, "special.bhxh_number")
     if card and number and len(number) == 10:
         _weigh(result, ("special.health_card", "special.bhxh_number"), card.endswith(number), "card-bhxh")
@@ -52,6 +54,16 @@ def cross_check(fields: dict[str, Extracted]) -> dict[str, Extracted]:
     return result
 
 
+def _person(fields: dict[str, Extracted], number: str, born: str, sex: str) -> None:
+    """A personal id beside birth and sex of the same person."""
+    value = _value(fields, number)
+    if value and len(value) == 12:
+        if birth := _value(fields, born):
+            _weigh(fields, (number, born), id_fits_birth(value, birth), "id-birth")
+        if told := _value(fields, sex):
+            _weigh(fields, (number, sex), century_and_sex(value)[1] == told, "id-sex")
+
+
 def _span(start: str, end: str) -> int:
     return (date.fromisoformat(end) - date.fromisoformat(start)).days + 1
 
@@ -63,7 +75,18 @@ def _value(fields: dict[str, Extracted], name: str) -> str | None:
 
 def _weigh(fields: dict[str, Extracted], names: tuple[str, ...], agree: bool, rule: str) -> None:
     for name in names:
-        item = fields[name]
-        doubt_left = AGREE_ID if name == "owner_id" else AGREE
-        sure = 1 - (1 - item.confidence) * doubt_left if agree else item.confidence * DOUBT
-        fields[name] = replace(item, confidence=round(sure, 4), rule=f"{item.rule};{'+' if agree else '!'}{rule}")
+        fields[name] = weighed(
+            fields[name], agree, rule, AGREE_ID if name.endswith(("owner_id", "person_id")) else AGREE
+        )
+
+
+def weighed(item: Extracted, agree: bool, rule: str, doubt_left: float = AGREE) -> Extracted:
+    """The field with what a check says of it: surer, or to be looked at."""
+    sure = 1 - (1 - item.confidence) * doubt_left if agree else item.confidence * DOUBT
+    return replace(item, confidence=round(sure, 4), rule=f"{item.rule};{'+' if agree else '!'}{rule}")
+
+
+def tax_code_holds(code: str) -> bool:
+    """Whether the check digit of a tax code (10 or 10-3 digits) fits: 10 less the weighted sum modulo 11."""
+    total = sum(w * int(d) for w, d in zip((31, 29, 23, 19, 17, 13, 7, 5, 3), code[:9], strict=True))
+    return 10 - total % 11 == int(code[9])

@@ -24,6 +24,7 @@ from tasks.extraction.words import AGENCY_HEADS, NOT_ISSUER, SIGNING_FORMS
 
 _NUMBER = re.compile(r"^\W{0,2}S[O06]\s*(?:[:.;,]+\s*|(?=[\d/]))(?P<v>.*)$")
 _SUBJECT = re.compile(r"^\W{0,2}V\s?/\s?V\b[\s:.]*")
+_ABOUT = re.compile(r"^(VE VIEC|V\s?/\s?V)\b")
 _BODY_START = re.compile(r"^(CAN CU|KINH GUI|THUC HIEN|DIEU \d|XET |THEO )")
 
 
@@ -217,7 +218,9 @@ def _centred_below(page: Page, title: Row) -> list[Row]:
         usual = median(pitches) if pitches else 1.1 * row.height
         off = min(abs(_middle(row) - centre) for centre in centres)
         too_far = pitch > (1.45 if taken else 3.0) * usual
-        if too_far or off > 0.018 * page.width or _BODY_START.match(row.folded) or _heading(row):
+        # A photo's perspective moves centres; a first row that says what it is about needn't stand in the middle.
+        near = 0.06 if not taken and _ABOUT.match(row.folded) else 0.018
+        if too_far or off > near * page.width or _BODY_START.match(row.folded) or _heading(row):
             break
         if taken:
             pitches.append(pitch)
@@ -238,23 +241,25 @@ def _heading(row: Row) -> bool:
 def signature_block(pages: Sequence[Page]) -> tuple[list[Row], Row | None]:
     """Rows of the signer's office (`KT. GIÁM ĐỐC`, `PHÓ GIÁM ĐỐC`) and the row of the name below."""
     for page in reversed(pages):
-        rows = [r for r in page.rows if r.column == BODY and r.box[0] > 0.4 * page.width and not r.red]
+        parts = [part for row in page.rows for part in (row.cells or (row,))]  # `Nơi nhận` stands beside
+        rows = [r for r in parts if r.column == BODY and r.box[0] > 0.4 * page.width and not r.red]
         offices = [r for r in rows if any(squeeze(r.text)[0].startswith(squeeze(f)[0]) for f in SIGNING_FORMS)]
         offices = [r for r in offices if _heading(r)]
         if offices:
             last = offices[-1]
             first = next(r for r in offices if last.box[1] - r.box[1] < 6 * last.height)
             block = [r for r in offices if first.box[1] <= r.box[1] <= last.box[1]]
-            name = [r for r in rows if r.box[1] > last.box[3] and _person(r.text)]
-            return block, name[0] if name else None
+            names = [r for r in rows if r.box[1] > last.box[3] and _person(r.text)]
+            names = [r for r in names if abs(_middle(r) - _middle(last)) < 0.12 * page.width]
+            return block, names[0] if names else None
     return [], None
 
 
 def _person(text: str) -> bool:
-    """A name as it stands below a signature. In capitals it has three words: `XÃ HỘ` is a piece of the stamp."""
+    """The signer's name is in lower case (Decree 30, appendix I, 7); pieces of a stamp are in capitals."""
     words = text.split()
-    least = 3 if text.isupper() else 2
-    return least <= len(words) <= 7 and all(w[0].isupper() for w in words) and not any(c.isdigit() for c in text)
+    named = 2 <= len(words) <= 7 and all(w[0].isupper() for w in words) and not text.isupper()
+    return named and not any(c.isdigit() for c in text)
 
 
 def find_signer(pages: Sequence[Page]) -> list[Found]:

@@ -11,16 +11,17 @@ from rapidfuzz import fuzz
 from blocks.ocr.types import PageText
 from blocks.records.states import FieldSource, OwnerKind
 from tasks.extraction.calibration import calibrated
-from tasks.extraction.checks import DOUBT, cross_check
+from tasks.extraction.checks import DOUBT, cross_check, weighed
 from tasks.extraction.classify import Likeness, classify
 from tasks.extraction.fields import Extracted
 from tasks.extraction.found import Found
 from tasks.extraction.layout import Page, read_page
 from tasks.extraction.letters import fold
 from tasks.extraction.normalise import KINDS, name, text
-from tasks.extraction.profiles import FieldSpec, Profile, Rule, profile_of
+from tasks.extraction.profiles import FieldSpec, Profile, Rule, profile_of, row_field
 from tasks.extraction.restore import restore
 from tasks.extraction.rules import Paper
+from tasks.extraction.tables import read_table
 
 UNLIKE = 0.25  # by so much another type must look likelier before the declared one is doubted
 
@@ -48,7 +49,7 @@ def extract(pages: Sequence[tuple[int, PageText]], type_code: str) -> Extraction
     likely = tuple(classify(read)) if read else ()
     paper = Paper(read, profile)
     fields = {spec.name: _field(paper, spec, profile) for spec in profile.fields}
-    fields = cross_check(fields)
+    fields = cross_check(fields | _table(paper, profile))
     score = next((item.score for item in likely if item.type_code == profile.type), 0.0)
     return Extraction(fields, likely, score)
 
@@ -72,9 +73,21 @@ def _field(paper: Paper, spec: FieldSpec, profile: Profile) -> Extracted:
         good = _good(paper, spec, rule)
         if good:
             chosen, value = good[-1] if rule.where == "last" else good[0]
-            item = _extracted(spec, chosen, value, [v for _, v in good], paper.pages)
-            return _against_print(item, paper, spec, spec.rules[n + 1 :]) if rule.code else item
+            item = _extracted(spec.name, spec.kind, chosen, value, [v for _, v in good], paper)
+            return _confirmed(
+                _against_print(item, paper, spec, spec.rules[n + 1 :]) if rule.code else item, paper, spec
+            )
     return Extracted(spec.name, None, engine=_engine(paper.pages))
+
+
+def _table(paper: Paper, profile: Profile) -> dict[str, Extracted]:
+    """The rows of the profile's list."""
+    rows = read_table(paper.pages, profile.table) if profile.table else []
+    return {
+        (name := row_field(n, cell.column.name)): _extracted(name, cell.column.kind, cell.found, cell.value, [], paper)
+        for n, cells in enumerate(rows, 1)
+        for cell in cells
+    }
 
 
 def _good(paper: Paper, spec: FieldSpec, rule: Rule) -> list[tuple[Found, str]]:
@@ -94,6 +107,12 @@ def _against_print(item: Extracted, paper: Paper, spec: FieldSpec, rules: Sequen
     return replace(item, confidence=round(item.confidence * DOUBT, 4), rule=f"{item.rule};!print")
 
 
+def _confirmed(item: Extracted, paper: Paper, spec: FieldSpec) -> Extracted:
+    """A value that the paper prints once more, as amounts in words."""
+    again = [value for rule in spec.confirm for _, value in _good(paper, spec, rule)]
+    return weighed(item, item.value in again, "words") if again else item
+
+
 def _restored(spec: FieldSpec, found: Found) -> Found:
     """Names of agencies get the marks of the closed lists; made of known words only, they are as sure as a list."""
     if spec.kind != "agency" or found.listed:
@@ -102,7 +121,8 @@ def _restored(spec: FieldSpec, found: Found) -> Found:
     return replace(found, canonical=value or None, listed=complete, reading=max(found.reading, 0.95 * complete))
 
 
-def _extracted(spec: FieldSpec, found: Found, value: str, seen: list[str | None], pages: Sequence[Page]) -> Extracted:
+def _extracted(field: str, kind: str, found: Found, value: str, seen: Sequence[str], paper: Paper) -> Extracted:
+    """seen: all values that the rule found, this one among them."""
     confidence = found.confidence
     same = sum(v == value for v in seen)
     if same > 1:
@@ -110,16 +130,16 @@ def _extracted(spec: FieldSpec, found: Found, value: str, seen: list[str | None]
     elif len(set(seen)) > 1:
         confidence *= 0.93  # the same label has other values elsewhere on the paper
     if not found.listed:
-        confidence = calibrated(confidence, spec.kind, _engine(pages))
+        confidence = calibrated(confidence, kind, _engine(paper.pages))
     return Extracted(
-        spec.name,
+        field,
         value,
         printed=text(found.printed) or name(found.printed) or value,
         confidence=round(min(confidence, 0.999), 4),
         page=found.page,
         box=found.box,
         rule=found.rule,
-        engine=_engine(pages),
+        engine=_engine(paper.pages),
     )
 
 

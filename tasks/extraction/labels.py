@@ -84,6 +84,6 @@ def _hit(text: str, label: str, at: tuple[int, ...], first: int, last: int, scor
     value = end
     while value < len(text) and text[value] in " :;.,…_-–·)":
         value += 1
-    if label.rstrip().endswith(":") and ":" not in text[end:value]:
-        return None  # a short label counts only with its colon
+    if label.rstrip().endswith(":") and not set(":;") & set(text[end:value]):
+        return None  # a short label counts only with its colon (or what was read for it)
     return Hit(label, start, end, value, score, ":" in text[end : end + 3] or label.endswith(":"))

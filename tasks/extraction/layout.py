@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
 from blocks.ocr.geometry import to_upright
@@ -29,6 +30,7 @@ class Piece:
     end: int
     box: Box  # stored image
     confidence: float
+    at: Box = (0.0, 0.0, 0.0, 0.0)  # upright page
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Row:
     column: str
     red: bool = False
     cells: tuple[Row, ...] = ()  # the lines that OCR found, where they are several
+    slope: float = 0.0  # of the first line on the upright page: what is left of the skew, downwards to the right
 
     @cached_property
     def folded(self) -> str:
@@ -88,7 +91,7 @@ def read_page(number: int, text: PageText) -> Page:
         chosen = [i for i, box in enumerate(boxes) if _column(box, head) == name]
         for group in rows([boxes[i] for i in chosen]):
             members = [chosen[k] for k in group]
-            result.append(_row(number, name, [lines[i] for i in members], [boxes[i] for i in members]))
+            result.append(_row(number, name, [lines[i] for i in members], [boxes[i] for i in members], text))
     order = {LEFT: 0, RIGHT: 1, BODY: 2}
     result.sort(key=lambda row: (order[row.column], row.box[1]))
     return Page(number, width, height, tuple(result), head[1] if head else 0.0, text.engine, text.codes)
@@ -100,27 +103,44 @@ def _column(box: Box, head: tuple[float, float] | None) -> str:
     return LEFT if (box[0] + box[2]) / 2 < head[0] else RIGHT
 
 
-def _upright(line: Line, page: PageText) -> Box:
-    corners = np.array(line.polygon, dtype=np.float64)
+def _corners(polygon: Sequence[tuple[float, float]], page: PageText) -> NDArray[np.float64]:
+    corners = np.array(polygon, dtype=np.float64)
     if page.rotation or page.skew:
         corners = to_upright(corners, page.width, page.height, page.rotation, page.skew)
+    return corners
+
+
+def _upright(line: Line, page: PageText) -> Box:
+    return _around(_corners(line.polygon, page))
+
+
+def _around(corners: NDArray[np.float64]) -> Box:
     (x0, y0), (x1, y1) = corners.min(0), corners.max(0)
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def _row(number: int, column: str, lines: list[Line], boxes: list[Box]) -> Row:
+def _slope(line: Line, page: PageText) -> float:
+    corners = _corners(line.polygon, page)
+    run, rise = corners[1] - corners[0]
+    return float(rise / run) if abs(run) > 1 else 0.0
+
+
+def _row(number: int, column: str, lines: list[Line], boxes: list[Box], page: PageText) -> Row:
     text, pieces = "", []
     for line in lines:
         words = [(word.text, word.box) for word in line.words] or [(line.text, line.box)]
         for word, box in words:
             text += " " if text else ""
-            pieces.append(Piece(len(text), len(text) + len(word), box, line.confidence))
+            x0, y0, x1, y1 = box
+            at = _around(_corners(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), page))
+            pieces.append(Piece(len(text), len(text) + len(word), box, line.confidence, at))
             text += word
     whole = union(boxes)
     assert whole is not None
     several = zip(lines, boxes, strict=True) if len(lines) > 1 else ()
-    cells = tuple(_row(number, column, [line], [box]) for line, box in several)
-    return Row(number, text, tuple(pieces), whole, column, all(line.red for line in lines), cells)
+    cells = tuple(_row(number, column, [line], [box], page) for line, box in several)
+    red = all(line.red for line in lines)
+    return Row(number, text, tuple(pieces), whole, column, red, cells, _slope(lines[0], page))
 
 
 def _split_head(line: Line) -> list[Line]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tasks.extraction.dates import normalise_date
 from tasks.extraction.letters import fold
+from tasks.extraction.numerals import amount_words, date_words
 
 _DASHES = str.maketrans({"–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "Ð": "Đ", "\u00a0": " "})
 _FILL = re.compile(r"\.{2,}|…+|_{2,}|·{2,}")
@@ -22,9 +23,9 @@ def before_item(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """NFC, one space between words, plain dashes, fill-in dots removed, no punctuation at the ends."""
+    """NFC, one space between words, plain dashes, fill-in dots removed, no punctuation or "(" at the ends."""
     clean = _FILL.sub(" ", unicodedata.normalize("NFC", text).translate(_DASHES))
-    return " ".join(clean.split()).strip(" .,:;|")
+    return " ".join(clean.split()).strip(" .,:;|").rstrip("([{ .,:;|")
 
 
 def text(value: str) -> str | None:
@@ -129,17 +130,36 @@ def compact_date(value: str) -> str | None:
     return normalise_date("/".join(found.groups())) if found else None
 
 
+_MARKS = ".,:;'’*"  # between groups of three digits, as printed or misread
+
+
 def money(value: str) -> str | None:
     """An amount in đồng: `1.234.000`, also where OCR reads a comma or colon for a dot or O for 0. Decimals are dropped.
 
-    Broken groups (`109.823.00`) are no amount.
+    Broken groups (`109.823.00`, `1234.000`) are no amount.
     """
-    clean = re.sub(r"(?<=[\d.,])[oO](?=[\d.,\s]|[oO]|$)", "0", tidy(value))
-    clean = re.sub(r"(?<=\d)[:;'](?=\d{3}(?!\d))", ".", clean)
-    found = re.search(r"\d[\d.,\s]*", clean)
-    compact = re.sub(r"\s", "", found[0]).strip(".,") if found else ""
-    grouped = re.fullmatch(r"(\d{1,3}(?:[.,]\d{3})+|\d+)(?:,\d{1,2})?", compact)
-    return re.sub(r"[.,]", "", grouped[1]) if grouped else None
+    clean = re.sub(r"(?<=[\d.,:;])[oO](?=[\d.,:;\s]|[oO]|$)", "0", tidy(value))
+    found = re.search(r"\d[\d.,:;'’*\s]*", clean)
+    compact = re.sub(r"\s", "", found[0]).strip(_MARKS) if found else ""
+    grouped = re.fullmatch(rf"(\d{{1,3}}(?:[{_MARKS}]\d{{3}})+|\d+)(?:,\d{{1,2}})?", compact)
+    return re.sub(r"\D", "", grouped[1]) if grouped else None
+
+
+def month(value: str) -> str | None:
+    """`01/2026` is 2026-01."""
+    found = re.fullmatch(r"(\d{1,2})\s?[/.\-]\s?((?:19|20)\d{2})", tidy(value))
+    return f"{found[2]}-{int(found[1]):02d}" if found and 1 <= int(found[1]) <= 12 else None
+
+
+def rate(value: str) -> str | None:
+    """A percentage as printed: `25,5`, `22 %`."""
+    found = re.fullmatch(r"(\d{1,3})(?:[.,](\d{1,2}))?\s?%?", tidy(value))
+    return ",".join(part for part in found.groups() if part) if found else None
+
+
+def tick(value: str) -> str | None:
+    """The column `Nữ` of lists: ticked; or the sex printed out."""
+    return "Nữ" if fold(tidy(value)) == "X" else sex(value)
 
 
 def count(value: str) -> str | None:
@@ -171,6 +191,11 @@ KINDS: dict[str, Callable[[str], str | None]] = {
     "phone": phone,
     "months": months,
     "money": money,
+    "amount_words": amount_words,
+    "date_words": date_words,
+    "month": month,
+    "rate": rate,
+    "tick": tick,
     "count": count,
     "sex": sex,
 }
@@ -189,7 +214,7 @@ COMMON = {
 
 def normalise_field(field: str, value: str) -> str | None:
     """Normal form of what was printed or typed for a field (names of `fields.py`); None when it isn't of that form."""
-    from tasks.extraction.profiles import special_kinds
+    from tasks.extraction.profiles import special_kind
 
-    kind = COMMON.get(field) or special_kinds().get(field, "text")
+    kind = COMMON.get(field) or special_kind(field)
     return KINDS[kind](value)

@@ -6,6 +6,7 @@ value wins (see `extract.py`).
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from tasks.extraction.normalise import COMMON, KINDS
 from tasks.extraction.words import TYPES
 
 FORMS = Path(__file__).with_name("forms")
+ROWS = "special.rows."  # fields of a table's rows: special.rows.001.full_name
 GENERAL = "LOCAL:VAN-BAN-HANH-CHINH"
 Finder = Literal["issuer", "number", "place_date", "title", "abstract", "signer", "recipients", "serial"]
 
@@ -53,16 +55,40 @@ class FieldSpec(BaseModel):
     vi: str = ""  # label for officers; fields of Điều 9.2 have theirs in fields.py
     kind: str = ""
     rules: list[Rule]
+    confirm: list[Rule] = []  # find the same value printed once more, as in words: it proves or disproves the field
 
     @model_validator(mode="after")
     def _known(self) -> FieldSpec:
         self.kind = self.kind or COMMON.get(self.name, "text")
         if self.name not in LABELS and not (self.name.startswith("special.") and self.vi):
             raise ValueError(f"{self.name}: not a field of Điều 9.2, nor special.<name> with a Vietnamese label")
-        for kind in (self.kind, *(rule.kind for rule in self.rules if rule.kind)):
+        for kind in (self.kind, *(rule.kind for rule in (*self.rules, *self.confirm) if rule.kind)):
             if kind not in KINDS:
                 raise ValueError(f"{self.name}: unknown kind {kind}")
         return self
+
+
+class Column(BaseModel):
+    """A column of a table; one without a name only tells where its neighbours end."""
+
+    model_config = ConfigDict(extra="forbid")
+    label: list[str]  # the printed heading, any of them
+    name: str = ""  # the field is special.rows.<row>.<name>
+    vi: str = ""
+    kind: str = "text"
+
+    @model_validator(mode="after")
+    def _known(self) -> Column:
+        if self.kind not in KINDS or (self.name and not self.vi):
+            raise ValueError(f"column {self.name}: unknown kind {self.kind}, or no Vietnamese label")
+        return self
+
+
+class TableSpec(BaseModel):
+    """A list whose rows are data of the paper: its columns from left to right."""
+
+    model_config = ConfigDict(extra="forbid")
+    columns: list[Column]
 
 
 class Profile(BaseModel):
@@ -75,12 +101,16 @@ class Profile(BaseModel):
     phrases: list[str] = []  # tell this type from others
     stops: list[str] = []  # further labels: a value ends before them
     fields: list[FieldSpec]
+    table: TableSpec | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Every label of the form: a value ends where the next one begins."""
         found = [
-            text for spec in self.fields for rule in spec.rules for text in (*rule.label, *rule.after, *rule.before)
+            text
+            for spec in self.fields
+            for rule in (*spec.rules, *spec.confirm)
+            for text in (*rule.label, *rule.after, *rule.before)
         ]
         shared = [text for name, texts in _sets().items() if name != "types" for text in texts]
         return tuple(dict.fromkeys([*found, *self.stops, *shared]))
@@ -125,16 +155,33 @@ def profile_of(type_code: str) -> Profile:
 
 
 @lru_cache
-def special_kinds() -> dict[str, str]:
-    """Kind of each special field."""
-    return {s.name: s.kind for p in profiles().values() for s in p.fields if s.name not in LABELS}
+def _special() -> dict[str, tuple[str, str]]:
+    """Kind and Vietnamese label of each special field and of each column of a table."""
+    found = {s.name: (s.kind, s.vi) for p in profiles().values() for s in p.fields if s.name not in LABELS}
+    columns = [c for p in profiles().values() if p.table for c in p.table.columns if c.name]
+    return found | {f"{ROWS}{c.name}": (c.kind, c.vi) for c in columns}
 
 
-@lru_cache
-def _special_labels() -> dict[str, str]:
-    return {s.name: s.vi for p in profiles().values() for s in p.fields if s.vi}
+def row_field(row: int, column: str) -> str:
+    """Name of a field in a table; rows count from 1."""
+    return f"{ROWS}{row:03d}.{column}"
+
+
+def _row_of(name: str) -> tuple[str, str]:
+    """`special.rows.003.full_name`: the column's name without the row, and the row."""
+    found = re.fullmatch(rf"{re.escape(ROWS)}(\d+)\.(\w+)", name)
+    return (f"{ROWS}{found[2]}", found[1]) if found else (name, "")
+
+
+def special_kind(name: str) -> str:
+    """Kind of a special field."""
+    return _special().get(_row_of(name)[0], ("text", ""))[0]
 
 
 def field_label(name: str) -> str:
     """The Vietnamese label that officers see."""
-    return LABELS[name][1] if name in LABELS else _special_labels().get(name, name)
+    if name in LABELS:
+        return LABELS[name][1]
+    plain, row = _row_of(name)
+    label = _special().get(plain, ("", name))[1]
+    return f"Danh sách, dòng {int(row)}: {label}" if row else label

@@ -192,7 +192,7 @@ def administrative(
         y += 8
     if stamp:
         secrecy(sheet, 58, max(y - 14, 58) if kind == "CÔNG VĂN" else 54, stamp)
-    sheets = _body(case, look, sheet, y, pages)
+    sheets, signer = _body(case, look, sheet, y, pages)
     return Paper(
         "LOCAL:VAN-BAN-HANH-CHINH",
         sheets,
@@ -204,13 +204,14 @@ def administrative(
             issue_date=day,
             issuer=agency,
             abstract=abstract,
+            special_signer=signer,
         ),
         owner="ORGANISATION",
     )
 
 
-def _body(case: Case, look: Look, sheet: Sheet, y: float, pages: int) -> list[Sheet]:
-    """Prose over the pages and the signature block."""
+def _body(case: Case, look: Look, sheet: Sheet, y: float, pages: int) -> tuple[list[Sheet], str]:
+    """Prose over the pages and the signature block; returns the sheets and who signed."""
     rng, x, w = case.rng, 28.0, 164.0
     sheets, agency = [sheet], agency_of(case)
     for page in range(1, pages + 1):
@@ -229,13 +230,14 @@ def _body(case: Case, look: Look, sheet: Sheet, y: float, pages: int) -> list[Sh
     for n, text in enumerate(("- Như trên;", "- Giám đốc, các Phó Giám đốc;", "- Lưu: VT, VP.")):
         sheet.put(x, y + 13 + n * 4.5, text, 11)
     office = rng.choice([["GIÁM ĐỐC"], ["KT. GIÁM ĐỐC", "PHÓ GIÁM ĐỐC"]])
+    signer = pp.make_name(rng, True)
     signed(
         sheet,
         rng,
         148,
         y + 8,
         office=office,
-        name=pp.make_name(rng, True),
+        name=signer,
         stamp=(agency + " ★ BHXH Việt Nam", "BẢO HIỂM XÃ HỘI"),
     )
-    return sheets
+    return sheets, signer

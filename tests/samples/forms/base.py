@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -138,6 +139,26 @@ def signed(
     if stamp:
         round_stamp(sheet, rng, x - rng.uniform(13, 18), y + rng.uniform(6, 9), *stamp)
     return y + 23
+
+
+def table_rows(rows: list[list[str]], columns: tuple[str, ...]) -> dict[str, str | None]:
+    """Truth of a table's rows as fields `special.rows.001.<column>`; a column named "" isn't asked for."""
+    out: dict[str, str | None] = {}
+    for n, cells in enumerate((row for row in rows if len(row) == len(columns)), 1):
+        for column, cell in zip(columns, cells, strict=True):
+            if column and cell:
+                out[f"special.rows.{n:03d}.{column}"] = _plain_cell(column, cell)
+    return out
+
+
+def _plain_cell(column: str, cell: str) -> str:
+    if re.fullmatch(r"\d\d/\d\d/\d{4}", cell):
+        return "-".join(reversed(cell.split("/")))
+    if re.fullmatch(r"\d\d/\d{4}", cell):
+        return "-".join(reversed(cell.split("/")))
+    if column == "sex":
+        return "Nữ" if cell == "x" else cell
+    return cell.replace(".", "") if re.fullmatch(r"\d{1,3}(\.\d{3})+", cell) else cell
 
 
 def place_date(place: str, day: date) -> str:

@@ -6,7 +6,19 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from tests.samples import people as pp
-from tests.samples.forms.base import Case, Paper, bare, blank, issuer_head, money, national, place_date, signed, truth
+from tests.samples.forms.base import (
+    Case,
+    Paper,
+    bare,
+    blank,
+    issuer_head,
+    money,
+    national,
+    place_date,
+    signed,
+    table_rows,
+    truth,
+)
 from tests.samples.look import Look
 from tests.samples.sheet import Sheet
 
@@ -134,6 +146,9 @@ def benefits(case: Case, look: Look, part: str = "ỐM ĐAU", count: int | None 
             special_unit_code=firm.unit_code,
             special_batch=str(batch),
             special_people=str(count),
+        )
+        | table_rows(
+            rows, ("", "full_name", "bhxh_number", "person_id", "leave_from", "leave_to", "leave_days", "", "", "")
         ),
         owner="ORGANISATION",
     )
@@ -205,6 +220,10 @@ def employees(case: Case, look: Look) -> Paper:
             issuer=firm.name,
             special_unit_code=firm.unit_code,
             special_people=str(count),
+        )
+        | table_rows(
+            rows,
+            ("", "full_name", "bhxh_number", "birth_date", "sex", "person_id", "position", "salary", "from_month", ""),
         ),
         owner="ORGANISATION",
     )
@@ -265,6 +284,20 @@ def documents_list(case: Case, look: Look) -> Paper:
             issuer=firm.name,
             special_unit_code=firm.unit_code,
             special_people=str(len(rows) - 1),
+        )
+        | table_rows(
+            rows[1:],
+            (
+                "",
+                "full_name",
+                "bhxh_number",
+                "document",
+                "number_symbol",
+                "issued_on",
+                "effective_on",
+                "issuer",
+                "about",
+            ),
         ),
         owner="ORGANISATION",
     )
@@ -323,6 +356,21 @@ def health_only(case: Case, look: Look) -> Paper:
             issuer=firm.name,
             special_unit_code=firm.unit_code,
             special_people=str(count),
+        )
+        | table_rows(
+            rows[1:],
+            (
+                "",
+                "full_name",
+                "bhxh_number",
+                "birth_date",
+                "sex",
+                "person_id",
+                "address",
+                "facility",
+                "from_date",
+                "months",
+            ),
         ),
         owner="ORGANISATION",
     )

@@ -17,6 +17,7 @@ from tests.samples.forms.base import (
     person_fields,
     place_date,
     signed,
+    table_rows,
     truth,
 )
 from tests.samples.look import Look
@@ -159,7 +160,8 @@ def relatives(case: Case, look: Look) -> Paper:
             special_deceased_name=dead.name,
             special_deceased_bhxh_number=dead.bhxh,
             special_died_on=case.event,
-        ),
+        )
+        | table_rows(rows[1:], ("", "full_name", "birth_date", "relation", "address", "benefit")),
     )
 
 
@@ -223,7 +225,8 @@ def contribution_history(case: Case, look: Look) -> Paper:
             special_bhxh_number=who.bhxh,
             special_months=str(months),
             special_amount=str(amount),
-        ),
+        )
+        | table_rows(rows, ("from_month", "to_month", "work", "salary", "rate")),
     )
 
 
@@ -361,9 +364,10 @@ def declaration(case: Case, look: Look) -> Paper:
     )
     sheet.put(145, y + 3, place_date(bare(home.place), day), 12, italic=True, align="c")
     signed(sheet, rng, 145, y + 9, office=["Người kê khai"], note="(Ký, ghi rõ họ tên)", name=who.name, size=12)
+    appendix, members = _household(case, look, day)
     return Paper(
         "LOCAL:TK1-TS",
-        [sheet, _household(case, look, day)],
+        [sheet, appendix],
         truth(
             "LOCAL:TK1-TS",
             **person_fields(case),
@@ -373,11 +377,12 @@ def declaration(case: Case, look: Look) -> Paper:
             special_sex=who.sex,
             special_phone=who.phone,
             special_request=reason,
-        ),
+        )
+        | table_rows(members, ("", "full_name", "bhxh_number", "birth_date", "sex", "relation", "person_id")),
     )
 
 
-def _household(case: Case, look: Look, day: date) -> Sheet:
+def _household(case: Case, look: Look, day: date) -> tuple[Sheet, list[list[str]]]:
     """Appendix of TK1-TS: members of the household."""
     rng, who = case.rng, case.person
     sheet = blank(look)
@@ -417,7 +422,7 @@ def _household(case: Case, look: Look, day: date) -> Sheet:
         italic=True,
     )
     signed(sheet, rng, 145, y + 8, office=["Người kê khai"], note="(Ký, ghi rõ họ tên)", name=who.name, size=12)
-    return sheet
+    return sheet, rows[1:]
 
 
 def book(case: Case, look: Look) -> Paper:
@@ -473,7 +478,8 @@ def book(case: Case, look: Look) -> Paper:
             issue_date=day,
             special_bhxh_number=who.bhxh,
             special_sex=who.sex,
-        ),
+        )
+        | table_rows(rows, ("from_month", "to_month", "work", "salary", "rate")),
     )
 
 

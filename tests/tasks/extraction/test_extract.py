@@ -113,6 +113,47 @@ def test_EXg_abstract_ends_where_the_body_begins() -> None:
     assert abstract.endswith("trên địa bàn tỉnh Quảng Ngãi")
 
 
+def changed(name: str, old: str, new: str) -> Extraction:
+    """The paper with one line misread."""
+    declared, _, pages = paper(name)
+    new_pages = [
+        replace(
+            page,
+            lines=tuple(
+                replace(line, text=line.text.replace(old, new), words=()) if old in line.text else line
+                for line in page.lines
+            ),
+        )
+        for page in pages
+    ]
+    assert new_pages != pages
+    return extract(list(enumerate(new_pages, 1)), declared)
+
+
+def test_EXk_an_amount_is_proved_by_its_words() -> None:
+    item = read("hoa-don").fields["special.amount"]
+    assert item.value and "+words" in item.rule and item.confidence >= CONFIDENCE_THRESHOLD
+    printed = f"{int(item.value):,}".replace(",", ".")
+    other = changed("hoa-don", printed, printed.replace(printed[0], "1" if printed[0] != "1" else "2", 1))
+    item = other.fields["special.amount"]
+    assert "!words" in item.rule and item.confidence < CONFIDENCE_THRESHOLD
+
+
+def test_EXb_a_tax_code_whose_check_digit_fails_is_kept_and_shown() -> None:
+    item = read("d02-ts").fields["owner_id"]
+    assert item.value and "+check-digit" in item.rule and item.confidence >= CONFIDENCE_THRESHOLD
+    wrong = item.value[:-1] + str((int(item.value[-1]) + 1) % 10)
+    item = changed("d02-ts", item.value, wrong).fields["owner_id"]
+    assert item.value == wrong and "!check-digit" in item.rule and item.confidence < CONFIDENCE_THRESHOLD
+
+
+def test_EXk_pieces_of_a_stamp_are_no_signer() -> None:
+    item = read("quyet-dinh-huong").fields["special.signer"]
+    assert item.value and not item.value.isupper()
+    signed = changed("quyet-dinh-huong", item.printed or "", "XÃ HỘ").fields["special.signer"]
+    assert signed.value is None
+
+
 def test_unreadable_pages_give_nothing() -> None:
     _, _, pages = paper("c65-hd")
     hidden = replace(pages[0], readable=False, reason="HANDWRITING")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.extraction.checks import century_and_sex, id_fits_birth
+from tasks.extraction.checks import century_and_sex, id_fits_birth, tax_code_holds
 from tasks.extraction.dates import find_dates, normalise_date
 from tasks.extraction.labels import find_labels, squeeze
 from tasks.extraction.layout import BODY, Row
@@ -126,6 +126,19 @@ def test_folding_keeps_positions(text: str) -> None:
         ("money", "1.234.000 đồng", "1234000"),
         ("money", "109.823.00", None),
         ("money", "69.300:000 đồng", "69300000"),
+        ("money", "1234.000", None),
+        ("month", "9/2025", "2025-09"),
+        ("month", "13/2025", None),
+        ("rate", "25,5 %", "25,5"),
+        ("tick", "x", "Nữ"),
+        ("tick", "Nam", "Nam"),
+        ("tick", "?", None),
+        ("amount_words", "Sáu mươi chín triệu ba trăm linh năm nghìn đồng.", "69305000"),
+        ("amount_words", "Sáu mươi chín", None),
+        ("date_words", "Ngày năm tháng năm năm hai nghìn không trăm hai mươi lăm", "2025-05-05"),
+        ("date_words", "Ngày ba mươi tháng hai năm hai nghìn không trăm hai mươi lăm", None),
+        ("agency", "Công ty TNHH Thủy sản Thử Nghiệm (", "Công ty TNHH Thủy sản Thử Nghiệm"),
+        ("tax_code", "0462112879 (", "0462112879"),
         ("months", "12 năm 03 tháng", "147"),
         ("sex", "Nạm", "Nam"),
         ("sex", "Nữ.", "Nữ"),
@@ -143,6 +156,11 @@ def test_EXb_what_a_personal_id_tells() -> None:
     assert century_and_sex("001099012345") == (1900, "Nam")
     assert century_and_sex("001301012345") == (2000, "Nữ")
     assert id_fits_birth("001099012345", "1999-01-02") and not id_fits_birth("001099012345", "1998-01-02")
+
+
+def test_the_check_digit_of_a_tax_code() -> None:
+    assert tax_code_holds("0462112879") and tax_code_holds("0543738505-001")
+    assert not tax_code_holds("0462112878") and not tax_code_holds("0543738506")
 
 
 def row(text: str) -> Row:
