@@ -71,6 +71,9 @@ bench-extraction: dev check-system ## fields of 330 generated papers, 44 phone p
 bench-sign: dev ## signatures a second against plain pyHanko, memory of a file of 300 MB
 	$(PY) -m tests.bench.sign
 
+geometry-report: dev ## both signatures on pages of every geometry, as pictures
+	$(PY) -m tests.bench.geometry
+
 lint: dev ## format, lint, types, layers
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -97,4 +100,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction bench-sign lint train-ocr lock help
+.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction bench-sign geometry-report lint train-ocr lock help

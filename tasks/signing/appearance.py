@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+import numpy as np
 from pyhanko.pdf_utils import generic, layout
 from pyhanko.pdf_utils.content import ResourceType
 from pyhanko.pdf_utils.font.opentype import GlyphAccumulatorFactory
@@ -21,6 +22,7 @@ from pyhanko.stamp.base import BaseStamp, BaseStampStyle
 from blocks import fonts
 from tasks.signing.errors import CharacterMissing
 from tasks.signing.geometry import MM, Rect, SeenPage
+from tasks.signing.ink import EDGE, InkMap
 
 VIETNAM = timezone(timedelta(hours=7))
 MARGIN = 7 * MM  # from the edges of the page as seen, and between the boxes
@@ -49,6 +51,8 @@ class Placement:
     officer: Rect | None
     officer_lines: Lines | None
     agency: Rect | None
+    moved: tuple[str, ...] = ()  # officer, agency: not at the usual place, because something is printed there
+    overlapping: tuple[str, ...] = ()  # whose corner is full, so that the box lies on print
 
 
 def vietnam_time(moment: datetime) -> str:
@@ -93,8 +97,11 @@ def fit(lines: list[str], size: float, width: float | None = None) -> Lines | No
     return Lines(tuple(wrapped), size, widest + 2 * PADDING, len(wrapped) * size * LEADING + 2 * PADDING)
 
 
-def place(page: SeenPage, officer: list[str], agency: list[str]) -> Placement:
-    """Boxes for both signatures, side by side in the top corners; narrower and wrapped on narrow pages."""
+def place(page: SeenPage, officer: list[str], agency: list[str], ink: InkMap | None = None) -> Placement:
+    """Boxes for both signatures in the top corners, off what is printed; narrower and wrapped on narrow pages.
+
+    ink: of the page; None: as if it were blank.
+    """
     left, right = fit(officer, OFFICER_SIZE), fit(agency, AGENCY_SIZE)
     if not left or not right or left.width + right.width + 3 * MARGIN > page.width:
         half = (page.width - 3 * MARGIN) / 2
@@ -102,12 +109,30 @@ def place(page: SeenPage, officer: list[str], agency: list[str]) -> Placement:
     highest = page.height - 2 * MARGIN
     left = left if left and left.height <= highest else None
     right = right if right and right.height <= highest else None
+    ink = ink or InkMap(np.zeros((1, 1), np.bool_), page.width)
+    # Neither leaves its half, and the upper third stays the top of the page.
+    middle, bottom = page.width / 2, max(page.height / 3, MARGIN + max(t.height for t in (left, right, _NOTHING) if t))
+    wide_left, wide_right = (text.width if text else 0.0 for text in (left, right))
+    border = min(max(middle, MARGIN + wide_left + MARGIN / 2), page.width - MARGIN - wide_right - MARGIN / 2)
+    spots = {
+        name: ink.spot((at, MARGIN), (text.width, text.height), room)
+        for name, text, at, room in (
+            ("officer", left, MARGIN, (EDGE, border - MARGIN / 2, bottom)),
+            ("agency", right, page.width - MARGIN - wide_right, (border + MARGIN / 2, page.width - EDGE, bottom)),
+        )
+        if text
+    }
     return Placement(
         page,
-        page.rect(MARGIN, MARGIN, left.width, left.height) if left else None,
+        page.rect(spots["officer"].left, spots["officer"].top, left.width, left.height) if left else None,
         left,
-        page.rect(page.width - MARGIN - right.width, MARGIN, right.width, right.height) if right else None,
+        page.rect(spots["agency"].left, spots["agency"].top, right.width, right.height) if right else None,
+        tuple(name for name, spot in spots.items() if spot.moved),
+        tuple(name for name, spot in spots.items() if spot.overlaps),
     )
+
+
+_NOTHING = Lines((), 0, 0, 0)
 
 
 @dataclass(frozen=True)

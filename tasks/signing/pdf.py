@@ -26,6 +26,7 @@ from blocks.trust import RevocationUnavailable, Trust, revocation_answers
 from tasks.signing.appearance import AGENCY_SIZE, Lines, LinesStyle, agency_text, fit, officer_text, place
 from tasks.signing.errors import AlreadySigned, AppearanceDoesNotFit, FieldMissing, SignatureInvalid, Unsignable
 from tasks.signing.geometry import first_page
+from tasks.signing.ink import InkMap
 
 OFFICER_FIELD = "NguoiSaoChup"
 AGENCY_FIELD = "CoQuanSaoY"
@@ -33,9 +34,14 @@ AGENCY_FIELD = "CoQuanSaoY"
 
 @dataclass(frozen=True)
 class Signed:
-    """visible: whether the signature has an appearance (False on pages too small for 10 pt text)."""
+    """visible: whether the signature has an appearance (False on pages too small for 10 pt text).
+
+    moved, overlapping: which boxes (officer, agency) left their usual place for print, and which lie on print.
+    """
 
     visible: bool
+    moved: tuple[str, ...] = ()
+    overlapping: tuple[str, ...] = ()
 
 
 async def sign_as_officer(
@@ -54,7 +60,8 @@ async def sign_as_officer(
     with _opened(path) as writer:
         if any(True for _ in enumerate_sig_fields(writer)):
             raise AlreadySigned()
-        placement = place(first_page(writer), officer, seal)
+        page = first_page(writer)
+        placement = place(page, officer, seal, InkMap.of(path, page.width))
         for field, label, box in (
             (OFFICER_FIELD, "Người sao chụp", placement.officer),
             (AGENCY_FIELD, "Cơ quan sao y", placement.agency),
@@ -72,7 +79,7 @@ async def sign_as_officer(
             embed_validation_info=long_term,
         )
         await _sign(writer, metadata, signer, trust, placement.officer_lines, placement.page.rotation, border=0.5)
-        return Signed(visible=placement.officer is not None)
+        return Signed(placement.officer is not None, placement.moved, placement.overlapping)
 
 
 async def sign_as_agency(

@@ -80,13 +80,16 @@ def sign_capture(
         raise NotCaptured()
     signer, agency = signer_for(work.dossier.captured_by), agency_signer()
 
+    placed: dict[str, object] = {}
+
     def sign(path: Path) -> None:
-        run(sign_as_officer(path, signer, agency, captured_at, trust))
+        made = run(sign_as_officer(path, signer, agency, captured_at, trust))
+        placed.update(visible=made.visible, moved=list(made.moved), overlapping=list(made.overlapping))
 
     verdict, key = _signed_copy(objects, work.document, "officer.pdf", SignatureRole.OFFICER, signer, trust, sign)
     return _record(
         records, work, SignatureRole.OFFICER, key, verdict, actor=work.dossier.captured_by, rule="CA01",
-        target=DocumentState.DA_KY_CA_NHAN,
+        target=DocumentState.DA_KY_CA_NHAN, placed=placed,
     )  # fmt: skip
 
 
@@ -281,6 +284,7 @@ def _record(
     rule: str,
     target: DocumentState | None = None,
     token_sha256: str | None = None,
+    placed: dict[str, object] | None = None,
 ) -> SignatureReport:
     """Row, state and audit entry in one transaction; when another run was faster, its row is the answer."""
     found = verdict.of(role.value)
@@ -294,6 +298,7 @@ def _record(
         "level": found.level,
         "test": found.test,
         "revisions": verdict.revisions,
+        **(placed or {}),
     }
     with records.session() as session:
         document = session.exec(select(Document).where(Document.id == work.document.id).with_for_update()).one()

@@ -18,9 +18,10 @@ from blocks.trust import Trust, run
 from tasks.signing.appearance import MARGIN, PADDING, agency_text, fit, officer_text, place, vietnam_time
 from tasks.signing.errors import CharacterMissing
 from tasks.signing.geometry import MM, SeenPage
-from tasks.signing.pdf import sign_as_agency, sign_as_officer
+from tasks.signing.ink import FREE, InkMap
+from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD, sign_as_agency, sign_as_officer
 from tasks.signing.verify import verify_pdf
-from tests.tasks.signing.helpers import A4, blank_pdf, write
+from tests.tasks.signing.helpers import A4, HEAD, blank_pdf, printed_pdf, write
 
 CAPTURED = datetime(2026, 11, 24, 20, 5, 9, tzinfo=UTC)
 DPI = 144
@@ -39,6 +40,7 @@ PAGES: dict[str, dict[str, Any]] = {
     "A3": {"size": (841.89, 1190.55)},
     "A5": {"size": (419.53, 595.28)},
     "A6": {"size": (297.64, 419.53)},
+    "A0": {"size": (2383.94, 3370.39)},
     "70 mm wide": {"size": (70 * MM, 120 * MM)},
 }
 
@@ -92,6 +94,56 @@ def test_CA03_too_small_a_page_is_signed_invisibly(
     assert not run(sign_as_officer(path, officer, agency, CAPTURED, trust, long_term=False)).visible
     assert not run(sign_as_agency(path, agency, CAPTURED, trust, long_term=False)).visible
     assert verify_pdf(path, trust).valid
+
+
+def boxes(path: Path) -> dict[str, pymupdf.Rect]:
+    """Field → its rectangle as seen, points from the top left."""
+    with pymupdf.open(path) as pdf:
+        page = pdf[0]
+        return {w.field_name: (w.rect * page.rotation_matrix).normalize() for w in page.widgets()}
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+def test_CA03_boxes_move_off_what_is_printed(
+    rotate: int, officer: Signer, agency: Signer, trust: Trust, tmp_path: Path
+) -> None:
+    """An ordinary letter whose head begins at 8 mm: each box finds a place in its corner that is not printed on."""
+    path = write(tmp_path / "letter.pdf", printed_pdf(HEAD, rotate=rotate))
+    before = InkMap.of(path, A4[0])
+    signed = run(sign_as_officer(path, officer, agency, CAPTURED, trust, long_term=False))
+    assert signed.visible and set(signed.moved) == {"officer", "agency"} and signed.overlapping == ()
+    found = boxes(path)
+    for name, on_the_left in ((OFFICER_FIELD, True), (AGENCY_FIELD, False)):
+        box = found[name]
+        assert before.share(box.x0, box.y0, box.width, box.height) <= FREE
+        assert box.y0 >= 3 * MM - 0.1 and box.y1 < A4[1] / 3 and ((box.x0 + box.x1) / 2 < A4[0] / 2) is on_the_left
+        assert box.x0 >= 3 * MM - 0.1 and box.x1 <= A4[0] - 3 * MM + 0.1
+    run(sign_as_agency(path, agency, CAPTURED, trust, long_term=False))
+    assert verify_pdf(path, trust).valid
+
+
+def test_CA03_a_full_corner_is_said_and_the_emptiest_place_taken(
+    officer: Signer, agency: Signer, trust: Trust, tmp_path: Path
+) -> None:
+    lines = [(4, y, "Nội dung in dày đặc trên toàn trang giấy " * 3) for y in range(5, 110, 5)]
+    path = write(tmp_path / "full.pdf", printed_pdf(lines))
+    before = InkMap.of(path, A4[0])
+    signed = run(sign_as_officer(path, officer, agency, CAPTURED, trust, long_term=False))
+    assert signed.visible and set(signed.overlapping) == {"officer", "agency"}
+    box = boxes(path)[OFFICER_FIELD]
+    assert (
+        FREE
+        < before.share(box.x0, box.y0, box.width, box.height)
+        <= before.share(MARGIN, MARGIN, box.width, box.height)
+    )
+
+
+def test_CA03_a_page_that_is_empty_there_keeps_the_usual_place(
+    officer: Signer, agency: Signer, trust: Trust, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "low.pdf", printed_pdf([(x, y + 45, text) for x, y, text in HEAD]))
+    assert run(sign_as_officer(path, officer, agency, CAPTURED, trust, long_term=False)).moved == ()
+    assert tuple(boxes(path)[OFFICER_FIELD].top_left) == pytest.approx((MARGIN, MARGIN), abs=0.1)
 
 
 def test_CA02_time_has_the_colon_and_the_zone() -> None:
