@@ -258,7 +258,7 @@ def signature_block(pages: Sequence[Page]) -> tuple[list[Row], Row | None]:
 def _person(text: str) -> bool:
     """The signer's name is in lower case (Decree 30, appendix I, 7); pieces of a stamp are in capitals."""
     words = text.split()
-    named = 2 <= len(words) <= 7 and all(w[0].isupper() for w in words) and not text.isupper()
+    named = 2 <= len(words) <= 7 and all(w[0].isupper() and (len(w) == 1 or w[1:].islower()) for w in words)
     return named and not any(c.isdigit() for c in text)
 
 

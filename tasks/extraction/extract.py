@@ -10,7 +10,7 @@ from rapidfuzz import fuzz
 
 from blocks.ocr.types import PageText
 from blocks.records.states import FieldSource, OwnerKind
-from tasks.extraction.calibration import calibrated
+from tasks.extraction.calibration import CELL, LISTED, calibrated
 from tasks.extraction.checks import DOUBT, cross_check, weighed
 from tasks.extraction.classify import Likeness, classify
 from tasks.extraction.fields import Extracted
@@ -21,7 +21,7 @@ from tasks.extraction.normalise import KINDS, name, text
 from tasks.extraction.profiles import FieldSpec, Profile, Rule, profile_of, row_field
 from tasks.extraction.restore import restore
 from tasks.extraction.rules import Paper
-from tasks.extraction.tables import read_table
+from tasks.extraction.tables import Cell, read_table
 
 UNLIKE = 0.25  # by so much another type must look likelier before the declared one is doubted
 
@@ -82,12 +82,17 @@ def _field(paper: Paper, spec: FieldSpec, profile: Profile) -> Extracted:
 
 def _table(paper: Paper, profile: Profile) -> dict[str, Extracted]:
     """The rows of the profile's list."""
-    rows = read_table(paper.pages, profile.table) if profile.table else []
+    rows = read_table(paper.pages, profile.table) if profile.table else {}
     return {
-        (name := row_field(n, cell.column.name)): _extracted(name, cell.column.kind, cell.found, cell.value, [], paper)
-        for n, cells in enumerate(rows, 1)
+        (name := row_field(n, cell.column.name)): _extracted(name, _kind(cell), cell.found, cell.value, [], paper)
+        for n, cells in rows.items()
         for cell in cells
     }
+
+
+def _kind(cell: Cell) -> str:
+    """Text of cells proves itself otherwise than that of fields: whole lines get lost in narrow columns."""
+    return CELL if cell.column.kind == "text" else cell.column.kind
 
 
 def _good(paper: Paper, spec: FieldSpec, rule: Rule) -> list[tuple[Found, str]]:
@@ -123,23 +128,24 @@ def _restored(spec: FieldSpec, found: Found) -> Found:
 
 def _extracted(field: str, kind: str, found: Found, value: str, seen: Sequence[str], paper: Paper) -> Extracted:
     """seen: all values that the rule found, this one among them."""
-    confidence = found.confidence
+    reading = found.confidence
     same = sum(v == value for v in seen)
     if same > 1:
-        confidence = 1 - (1 - confidence) * 0.5
+        reading = 1 - (1 - reading) * 0.5
     elif len(set(seen)) > 1:
-        confidence *= 0.93  # the same label has other values elsewhere on the paper
-    if not found.listed:
-        confidence = calibrated(confidence, kind, _engine(paper.pages))
+        reading *= 0.93  # the same label has other values elsewhere on the paper
+    kind = LISTED if found.listed else kind
     return Extracted(
         field,
         value,
         printed=text(found.printed) or name(found.printed) or value,
-        confidence=round(min(confidence, 0.999), 4),
+        confidence=calibrated(reading, kind, _engine(paper.pages)),
         page=found.page,
         box=found.box,
         rule=found.rule,
         engine=_engine(paper.pages),
+        kind=kind,
+        reading=round(reading, 4),
     )
 
 

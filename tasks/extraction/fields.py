@@ -34,6 +34,7 @@ class Extracted:
 
     printed: as printed (NFC); value: normalised (dates ISO, number and symbol CO06, ids digits only);
     confidence 0..1; page 1-based in the PDF; box in pixels of that page's image; rule: what found it.
+    kind and reading: what the confidence was calibrated from (`calibration.py`), before other fields proved it.
     """
 
     name: str
@@ -45,3 +46,5 @@ class Extracted:
     rule: str = ""
     source: FieldSource = FieldSource.OCR
     engine: str = ""
+    kind: str = ""
+    reading: float = 0.0

@@ -14,7 +14,7 @@ class Found:
     """printed: as on the paper; score: how sure the rule is (0..1) before the confidence of the reading."""
 
     printed: str
-    reading: float  # lowest confidence of the lines it was read from
+    reading: float  # 0..1: how well its lines were read, see `legible`; no probability before `calibration.py`
     page: int
     box: Box | None
     rule: str
@@ -28,6 +28,11 @@ class Found:
         return self.reading * self.score
 
 
+def legible(doubt: float) -> float:
+    """doubt: letters of the value's lines that are expected to be wrong. 1: none."""
+    return 1 / (1 + doubt)
+
+
 def from_spans(spans: Sequence[tuple[Row, int, int]], rule: str, score: float = 1.0) -> Found:
     """spans: parts of rows, in reading order, joined by a space."""
     texts = [row.text[start:end].strip() for row, start, end in spans]
@@ -36,7 +41,7 @@ def from_spans(spans: Sequence[tuple[Row, int, int]], rule: str, score: float = 
     first = spans[0][0]
     return Found(
         printed=" ".join(text for text in texts if text),
-        reading=min((c for _, c in evidence), default=0.0),
+        reading=legible(sum(doubt for _, doubt in evidence)),
         page=first.page,
         box=union(boxes),
         rule=rule,

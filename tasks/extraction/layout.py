@@ -29,8 +29,9 @@ class Piece:
     start: int
     end: int
     box: Box  # stored image
-    confidence: float
-    at: Box = (0.0, 0.0, 0.0, 0.0)  # upright page
+    at: Box  # upright page
+    line: int  # which of the row's lines it stands in
+    doubt: float  # letters of that line that are expected to be wrong
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ class Row:
         return self.box[3] - self.box[1]
 
     def evidence(self, start: int, end: int) -> tuple[Box | None, float]:
-        """Box on the stored image and confidence of a part of the text."""
+        """Box on the stored image of a part of the text, and how many letters of its lines may be wrong."""
         part = [p for p in self.pieces if p.start < end and p.end > start]
-        return union([p.box for p in part]), min((p.confidence for p in part), default=0.0)
+        return union([p.box for p in part]), doubt(part)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,14 @@ class Page:
 
     def column(self, name: str) -> list[Row]:
         return [row for row in self.rows if row.column == name]
+
+
+def doubt(pieces: Sequence[Piece]) -> float:
+    """Letters expected to be wrong in the lines of one row that the pieces stand in.
+
+    A line's confidence is the mean of its letters', so in a long line one doubtful letter hardly shows in it.
+    """
+    return sum({piece.line: piece.doubt for piece in pieces}.values())
 
 
 def union(boxes: Sequence[Box]) -> Box | None:
@@ -127,13 +136,14 @@ def _slope(line: Line, page: PageText) -> float:
 
 def _row(number: int, column: str, lines: list[Line], boxes: list[Box], page: PageText) -> Row:
     text, pieces = "", []
-    for line in lines:
+    for number_of_line, line in enumerate(lines):
+        wrong = (1 - line.confidence) * len(line.text)
         words = [(word.text, word.box) for word in line.words] or [(line.text, line.box)]
         for word, box in words:
             text += " " if text else ""
             x0, y0, x1, y1 = box
             at = _around(_corners(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), page))
-            pieces.append(Piece(len(text), len(text) + len(word), box, line.confidence, at))
+            pieces.append(Piece(len(text), len(text) + len(word), box, at, number_of_line, wrong))
             text += word
     whole = union(boxes)
     assert whole is not None

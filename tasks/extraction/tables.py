@@ -16,9 +16,9 @@ import numpy as np
 from rapidfuzz import fuzz
 
 from blocks.ocr.types import Box
-from tasks.extraction.found import Found
+from tasks.extraction.found import Found, legible
 from tasks.extraction.labels import squeeze
-from tasks.extraction.layout import Page, Piece, Row, union
+from tasks.extraction.layout import Page, Piece, Row, doubt, union
 from tasks.extraction.normalise import KINDS
 from tasks.extraction.profiles import Column, TableSpec
 
@@ -26,6 +26,8 @@ ALIKE = 80.0  # of 100: how much a heading must be like its label
 SKIPPED = 0.6  # heights of a line: what stands farther from every row belongs to none
 EMPTY = 0.25  # likewise: an empty cell is less likely than one line in each of two rows
 WHOLE, TORN = 0.97, 0.6  # how sure the rule is of a cell
+SKIPPED_ROWS = 3  # so many may be missing between two that were read
+ASIDE = 0.22  # heights of a line: what stands so far from its row's middle and top has probably lost a line
 WORDY = {"text", "name", "agency"}  # kinds whose cells may run over several lines
 
 
@@ -56,10 +58,10 @@ class Cell:
     value: str  # normal form
 
 
-def read_table(pages: Sequence[Page], spec: TableSpec) -> list[list[Cell]]:
-    """The rows in order, over all pages; later pages may go on without headings. Only cells of their column's form."""
+def read_table(pages: Sequence[Page], spec: TableSpec) -> dict[int, list[Cell]]:
+    """The rows by number, over all pages; later pages may go on without headings. Only cells of their column's form."""
     heads: list[Box | None] | None = None
-    out: list[list[Cell]] = []
+    out: dict[int, list[Cell]] = {}
     for page in pages:
         chunks = _level(page)
         here = _headings(chunks, spec)
@@ -72,12 +74,12 @@ def read_table(pages: Sequence[Page], spec: TableSpec) -> list[list[Cell]]:
         known = _completed(heads, beside, page.width)
         columns = _columns(below, beside, known, page.width)
         rows = list(_rows(columns, spec))
-        placed = {id(line) for row in rows for lines in row for line in lines}
+        placed = {id(line) for _, row in rows for lines in row for line in lines}
         loose = [[line for line in column if id(line) not in placed] for column in columns]
-        for row in rows:
-            cells = list(_cells(row, loose, spec, known, page.number))
+        for y, row in rows:
+            cells = list(_cells(y, row, loose, spec, known, page.number))
             if sum(cell.column.kind != "count" for cell in cells) > 1:
-                out.append(cells)
+                out[_number(row, spec, max(out, default=0))] = cells
     return out
 
 
@@ -210,17 +212,25 @@ def _part(chunk: Chunk, left: float, right: float) -> Chunk | None:
     return Chunk(text, (box[0], chunk.box[1], box[2], chunk.box[3]), tuple(inside), chunk.lift)
 
 
-def _rows(columns: Sequence[Sequence[Chunk]], spec: TableSpec) -> Iterator[list[list[Chunk]]]:
-    """For each row the lines of each column."""
+def _rows(columns: Sequence[Sequence[Chunk]], spec: TableSpec) -> Iterator[tuple[float, list[list[Chunk]]]]:
+    """Where each row stands, and its lines of each column."""
     single = [c for column, kind in zip(columns, spec.columns, strict=True) if kind.kind not in WORDY for c in column]
     marks = [c for c in single if _numeric(c.text)]
-    rows = [y for y, count in _levels(marks) if count > 1]
+    long = [c.y for c in marks if sum(map(str.isdigit, c.text)) >= 6]  # no serial number or dirt: alone enough
+    rows = [y for y, count in _levels(marks) if count > 1 or any(abs(y - other) < 1 for other in long)]
     if not rows:
         return
     height = median(c.height for c in marks)
     placed = [_placed(column, rows, height) for column in columns]
-    for n in range(len(rows)):
-        yield [column[n] for column in placed]
+    for n, y in enumerate(rows):
+        yield y, [column[n] for column in placed]
+
+
+def _number(row: Sequence[Sequence[Chunk]], spec: TableSpec, last: int) -> int:
+    """The row's number: as printed (STT), where that can be after a row that wasn't read; else the next."""
+    first = spec.columns[0]
+    printed = KINDS["count"](row[0][0].text) if row[0] and not first.name and first.kind == "count" else None
+    return int(printed) if printed and last < int(printed) <= last + SKIPPED_ROWS else last + 1
 
 
 def _numeric(text: str) -> bool:
@@ -270,13 +280,14 @@ def _off(lines: Sequence[Chunk], row: float) -> float:
 
 
 def _cells(
+    y: float,
     row: Sequence[Sequence[Chunk]],
     loose: Sequence[Sequence[Chunk]],
     spec: TableSpec,
     heads: Sequence[Box | None],
     page: int,
 ) -> Iterator[Cell]:
-    """loose: lines of each column that belong to no row; a cell beside one may have lost it."""
+    """y: where the row stands; loose: lines that belong to no row, by column: a cell beside one may have lost it."""
     for i, (column, lines) in enumerate(zip(spec.columns, row, strict=True)):
         beside = heads[max(0, i - 1) : i + 2]
         if not column.name or not lines or (column.kind in WORDY and None in beside):
@@ -286,11 +297,12 @@ def _cells(
         if value:
             pieces = [piece for line in lines for piece in line.pieces]
             torn = any(abs(other.y - line.y) < 1.3 * line.height for other in loose[i] for line in lines)
+            torn = torn or (column.kind in WORDY and _off(lines, y) > (ASIDE * lines[0].height) ** 2)
             yield Cell(
                 column,
                 Found(
                     printed,
-                    min(piece.confidence for piece in pieces),
+                    legible(sum(doubt(line.pieces) for line in lines)),
                     page,
                     union([piece.box for piece in pieces]),
                     "table.row",
