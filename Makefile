@@ -65,7 +65,7 @@ bench-ocr: dev check-system ## character errors and seconds a page against Tesse
 	  || { echo "Tesseract is missing: apt-get install tesseract-ocr tesseract-ocr-vie"; exit 1; }
 	$(PY) -m tests.bench.ocr
 
-bench-extraction: dev check-system ## fields of 330 generated papers, 44 phone photos and the genuine scans
+bench-extraction: dev check-system ## fields of 374 generated papers (scans, phone photos, low resolution) and the genuine scans
 	$(PY) -m tests.bench.extraction
 
 bench-sign: dev ## signatures a second against plain pyHanko, memory of a file of 300 MB
@@ -73,6 +73,9 @@ bench-sign: dev ## signatures a second against plain pyHanko, memory of a file o
 
 geometry-report: dev ## both signatures on pages of every geometry, as pictures
 	$(PY) -m tests.bench.geometry
+
+calibrate: dev check-system ## measure anew what confidences mean, after a new recogniser
+	$(PY) -m tests.bench.calibrate
 
 lint: dev ## format, lint, types, layers
 	.venv/bin/ruff format --check .
@@ -100,4 +103,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction bench-sign geometry-report lint train-ocr lock help
+.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction calibrate bench-sign geometry-report lint train-ocr lock help

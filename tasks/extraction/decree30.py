@@ -145,7 +145,11 @@ def title_row(pages: Sequence[Page], titles: Sequence[str]) -> tuple[list[Row], 
             continue
         for title in titles:
             alike = _ratio(text, title)
-            if alike >= 0.82 and (best is None or alike > best[2] + 0.005):
+            # Of two alike the upper one: `QUYẾT ĐỊNH:` stands once more above the articles.
+            better = best is None or alike > best[2] + 0.005
+            if best and not better and alike > best[2] - 0.005:
+                better = part[-1].box[3] < best[0][0].box[1]
+            if alike >= 0.82 and better:
                 best = (part, title, alike)
     return best
 
@@ -257,7 +261,7 @@ def signature_block(pages: Sequence[Page]) -> tuple[list[Row], Row | None]:
 
 def _person(text: str) -> bool:
     """The signer's name is in lower case (Decree 30, appendix I, 7); pieces of a stamp are in capitals."""
-    words = text.split()
+    words = re.sub(r"^\W+", "", text).split()
     named = 2 <= len(words) <= 7 and all(w[0].isupper() and (len(w) == 1 or w[1:].islower()) for w in words)
     return named and not any(c.isdigit() for c in text)
 

@@ -42,10 +42,17 @@ def name(value: str) -> str | None:
     return clean
 
 
+def _toneless(value: str) -> str:
+    """Letters without tones (Ỵ is Y, Ề is Ê): initials in symbols carry none, so that one is misread."""
+    split = unicodedata.normalize("NFD", value)
+    return unicodedata.normalize("NFC", "".join(c for c in split if c not in "\u0300\u0301\u0303\u0309\u0323"))
+
+
 def number_symbol(value: str) -> str | None:
     """Số, ký hiệu: `Số: 352 /QĐ-BHXH` is 352/QĐ-BHXH; with the number left blank (`Số: /KH-BHXH`) it is missing."""
     clean = tidy(re.sub(r"^\s*S[ốôoồổ]\s*(?=[:.\d/…])[:.\s]*", "", unicodedata.normalize("NFC", value), flags=re.I))
     clean = re.sub(r"\s*([/\-.])\s*", r"\1", clean)
+    clean = re.sub(r"[/\-].*", lambda symbol: _toneless(symbol[0]), clean)  # not the number: 4Ạ is handwriting
     clean = re.sub(r"(?<=\d)\s+(?=\d)", "", clean).strip(" .,:;-")
     if not re.match(r"[A-ZĐ]{0,4}[.\-]?\d[\d.]*[A-Za-z]?(?=[/\-&,]|$)", clean) or " " in clean or len(clean) > 60:
         return None

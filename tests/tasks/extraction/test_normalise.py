@@ -32,6 +32,8 @@ DAYS = st.dates(date(1900, 1, 1), date(2099, 12, 31))
         ("Số: 0 5 /CT-UBND", "05/CT-UBND"),
         ("Số: 12 / QĐ - BHXH", "12/QĐ-BHXH"),
         ("Số: 12/QÐ–BHXH", "12/QĐ-BHXH"),  # Eth for Đ, en dash
+        ("421/GĐỴK-TNLĐ", "421/GĐYK-TNLĐ"),  # initials have no tones
+        ("07/TTr-VPĐKĐĐ", "07/TTr-VPĐKĐĐ"),
         ("Số: /KH-BHXH", None),
         ("Số:        /KH-BHXH", None),
         ("Số: ....../QĐ-BHXH", None),
