@@ -77,6 +77,10 @@ geometry-report: dev ## both signatures on pages of every geometry, as pictures
 calibrate: dev check-system ## measure anew what confidences mean, after a new recogniser
 	$(PY) -m tests.bench.calibrate
 
+MINUTES_OF_FUZZ ?= 10
+fuzz: dev ## damaged files against the intake's checks and the verifier, for MINUTES_OF_FUZZ
+	$(PY) -m tests.fuzz --minutes $(MINUTES_OF_FUZZ)
+
 lint: dev ## format, lint, types, layers
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -103,4 +107,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction calibrate bench-sign geometry-report lint train-ocr lock help
+.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction calibrate bench-sign geometry-report fuzz lint train-ocr lock help
