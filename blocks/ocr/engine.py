@@ -19,6 +19,7 @@ from pydantic import Field
 from blocks.errors import Remedy, SohoaError
 from blocks.ocr import geometry, language, runtime
 from blocks.ocr.codes import read_codes
+from blocks.ocr.lone import read_lone_numbers
 from blocks.ocr.order import reading_order
 from blocks.ocr.readers import Models, PageReader, RawLine, words
 from blocks.ocr.trueocr import Orientation
@@ -80,6 +81,7 @@ class OcrEngine(Block):
             return PageText(width, height, dpi, (), engine=loaded.name, readable=False, reason=LOW_DPI)
         with loaded.lock:
             page, lines = self._best_turn(loaded, image)
+            lines = read_lone_numbers(loaded.reader, page.image, lines)
             red = _red_lines(loaded, page, lines)
         ordered = _in_order(page, [line for line in lines if not _scrawl(line)], red)
         readable, reason = self._verdict(image, lines)

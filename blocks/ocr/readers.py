@@ -46,6 +46,8 @@ class PageReader(Protocol):
         """Lines of an image (H, W, 3) RGB; part: its longer side as a share of the whole page's."""
         ...
 
+    def recognise(self, crops: list[geometry.Image]) -> list[tuple[str, float]]: ...
+
 
 def _engine_options(threads: int) -> dict[str, Any]:
     logging.getLogger("paddlex").setLevel(logging.WARNING)
@@ -92,6 +94,9 @@ class ModuleReader:
             for i, line in zip(kept, texts, strict=True)
             if line.text.strip()
         ]
+
+    def recognise(self, crops: list[geometry.Image]) -> list[tuple[str, float]]:
+        return [(line.text, line.confidence) for line in self._lines.read([geometry.grey(crop) for crop in crops])]
 
 
 class SecondOpinion:
@@ -151,6 +156,12 @@ class PipelineReader:
                     positions = _positions(text, groups, regions, corners)
                     lines.append(RawLine(text, float(score), corners, positions))
         return lines
+
+    def recognise(self, crops: list[geometry.Image]) -> list[tuple[str, float]]:
+        """Text and confidence of pieces (H, W, 3) RGB of one line each, without detection."""
+        step = self._pipeline.paddlex_pipeline._pipeline.text_rec_model
+        found = step([cv2.cvtColor(crop, cv2.COLOR_RGB2BGR) for crop in crops])
+        return [(str(item["rec_text"]), float(item["rec_score"])) for item in found]
 
 
 def _positions(text: str, groups: list[str], regions: list[Any], polygon: NDArray[np.float64]) -> tuple[float, ...]:

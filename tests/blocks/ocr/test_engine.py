@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from rapidfuzz import fuzz
 
 from blocks.ocr.engine import OcrEngine, OcrModelMissing, _scrawl
+from blocks.ocr.lone import read_lone_numbers
 from blocks.ocr.readers import Models, PipelineReader, RawLine
 from blocks.ocr.types import PageText
 from tasks.ocr import secrecy_level
@@ -192,3 +193,38 @@ def test_EX01_a_filled_line_with_leaders_is_not_lost(engine: OcrEngine) -> None:
     lines = [line for line in page.text.splitlines() if ": " in line]
     assert len(lines) >= 12
     assert not [line for line in lines if fuzz.partial_ratio(line, text) < 80]
+
+
+def test_EX01_numbers_that_stand_alone_are_read(engine: OcrEngine) -> None:
+    """The serial numbers of a table: a tight box round one digit is no line of text to the recogniser."""
+    page = Image.new("RGB", (1654, 2339), (250, 250, 247))
+    draw, face = ImageDraw.Draw(page), font("Tinos", False, False, 40)
+    for row in range(2, 10):
+        y = 300 + 90 * row
+        draw.text((190, y), str(row), font=face, fill=(20, 20, 20))
+        draw.text((300, y), "Nguyễn Thị Minh Hằng", font=face, fill=(20, 20, 20))
+        draw.text((900, y), "Kế toán trưởng", font=face, fill=(20, 20, 20))
+        draw.rectangle((170, y - 20, 1500, y + 70), outline=(30, 30, 30), width=3)
+        draw.line((270, y - 20, 270, y + 70), fill=(30, 30, 30), width=3)
+    found = [line.text for line in engine.read(np.asarray(page), 200).lines]
+    alone = [text for text in found if text in "23456789"]
+    assert len(alone) >= 7 and found.count("Nguyễn Thị Minh Hằng") == 8
+
+
+def test_EX02_what_is_no_number_stays_doubtful(engine: OcrEngine) -> None:
+    """A narrow box is read again only as a number: a sign or a scrawl doesn't become one."""
+    scrawl = RawLine("Đề", 0.2, np.array([[100, 100], [140, 100], [140, 150], [100, 150]], np.float64))
+    other = [RawLine("Bảo hiểm xã hội", 0.99, np.array([[100, 300], [500, 300], [500, 350], [100, 350]], np.float64))]
+
+    class Reader:
+        def __init__(self, text: str, score: float) -> None:
+            self.answer = (text, score)
+
+        def recognise(self, crops: list[np.ndarray]) -> list[tuple[str, float]]:
+            return [self.answer for _ in crops]
+
+    page = np.full((600, 800, 3), 250, np.uint8)
+    page[110:140, 115:125] = 20
+    for text, score, wanted in (("7", 0.99, "7"), ("7", 0.9, "Đề"), ("T", 0.99, "Đề"), ("1234", 0.99, "Đề")):
+        read = read_lone_numbers(Reader(text, score), page, [scrawl, *other])  # type: ignore[arg-type]
+        assert read[0].text == wanted and read[1:] == other
