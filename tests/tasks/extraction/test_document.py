@@ -15,8 +15,10 @@ from blocks.ocr.types import PageText
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.states import DocumentState, FieldSource
-from blocks.records.tables import AuditEntry, Document, FieldValue, Page, Scan, now
+from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Page, Scan, now
+from tasks.approvals import Absence, Correction, Verification, VerificationDecision
 from tasks.extraction import extract_document
+from tasks.verification import apply_verification
 from tests.tasks.extraction.test_extract import paper
 from tests.tasks.lawcase import get, make_dossier, walk_document
 
@@ -89,6 +91,39 @@ def test_EXa_EXl_fields_are_written_once(records: RecordsDatabase, objects: Obje
     assert {n: (r.id, r.extracted_at) for n, r in again.items()} == {
         n: (r.id, r.extracted_at) for n, r in first.items()
     }
+
+
+def test_EXk_cells_of_a_list_are_corrected_like_other_fields(records: RecordsDatabase, objects: ObjectStore) -> None:
+    """WH03: the officer corrects one cell, types one that wasn't read and says of a third that the paper has none."""
+    document_id = read_paper(records, objects, "d02-ts")
+    extract_document(records, objects, document_id)
+    found = rows(records, document_id)
+    wrong, lost = "special.rows.016.bhxh_number", "special.rows.017.full_name"
+    assert found[wrong].value == "7412395162" and found[wrong].page == 2 and lost not in found
+    place = get(records, document_id).ordinal
+    answer = Verification(
+        officer="gq.01",
+        decision=VerificationDecision.DUYET,
+        corrections=[
+            Correction(component=place, field=wrong, value="7412395163"),
+            Correction(component=place, field=lost, value="Thử Văn An"),
+        ],
+        absent=[Absence(component=place, field="special.rows.016.position")],
+    )
+    dossier_id = get(records, document_id).dossier_id
+    with records.session() as session:
+        session.add(
+            Decision(
+                dossier_id=dossier_id, stage="verification-1", decision="DUYET", payload=answer.model_dump(mode="json")
+            )
+        )
+    assert apply_verification(records, dossier_id, "verification-1") == 1
+    kept = rows(records, document_id)
+    assert (kept[wrong].value, kept[wrong].extracted_value) == ("7412395163", "7412395162")
+    assert kept[lost].value == "Thử Văn An" and kept[lost].source is FieldSource.MANUAL
+    assert kept["special.rows.016.position"].value is None and kept["special.rows.016.position"].attested_absent
+    assert all(row.confirmed_by == "gq.01" for row in kept.values())
+    assert get(records, document_id).state is D.DA_BOC_TACH
 
 
 def test_EX02_unreadable_papers_are_typed(records: RecordsDatabase, objects: ObjectStore) -> None:
