@@ -274,7 +274,8 @@ def find_signer(pages: Sequence[Page]) -> list[Found]:
 def find_recipients(pages: Sequence[Page]) -> list[Found]:
     """Nơi nhận: the rows below it that begin with a dash."""
     for page in reversed(pages):
-        rows = [r for r in page.rows if r.box[0] < 0.5 * page.width]
+        parts = [part for row in page.rows for part in (row.cells or (row,))]  # the signer stands beside
+        rows = [r for r in parts if r.box[0] < 0.5 * page.width]
         for i, row in enumerate(rows):
             if _ratio(row.text, "Nơi nhận") >= 0.8:
                 taken = []

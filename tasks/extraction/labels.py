@@ -13,6 +13,7 @@ from tasks.extraction.letters import fold
 
 FUZZY_FROM = 8  # letters: shorter labels must match letter by letter (marks aside)
 FUZZY_SCORE = 86.0
+FUZZY_ALONE = 14  # letters: shorter ones that aren't exact need their colon
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ def _hit(text: str, label: str, at: tuple[int, ...], first: int, last: int, scor
     if score < 1.0:
         colon = text.find(":", end, end + 3)  # the alignment may miss the last letters
         end = colon if colon >= 0 else end
+        if colon < 0 and last - first < FUZZY_ALONE:
+            return None  # `Điện tử Hòa Bình` is no `Điện thoại`
     if end < len(text) and (text[end].isalpha() or (text[end].isdigit() and text[end - 1].isdigit())):
         return None
     value = end

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tasks.extraction.labels import squeeze
+from tasks.extraction.letters import fold
 from tasks.extraction.words import AGENCY_HEADS, AGENCY_WORDS, PROVINCES
 
 _LONGEST = 9  # words of a phrase
@@ -47,6 +48,11 @@ def restore(text: str) -> tuple[str, bool]:
             out.append(_as_printed(phrase, words[i : i + count]))
             before, i = phrase, i + count
     return " ".join(out), complete
+
+
+def company(text: str) -> bool:
+    """Whether it begins like the name of a company."""
+    return fold(text).startswith(("CONG TY", "TONG CONG TY", "DOANH NGHIEP", "HOP TAC XA", "TAP DOAN", "CHI NHANH"))
 
 
 def _known(words: list[str], before: str, first: bool) -> tuple[str, int] | None:

@@ -84,11 +84,13 @@ def read_table(pages: Sequence[Page], spec: TableSpec) -> dict[int, list[Cell]]:
 
 
 def _level(page: Page) -> list[Chunk]:
-    """The page's lines, with what is left of its skew taken out."""
+    """The page's lines, with what is left of its skew taken out; in a photo it changes from top to bottom."""
     lines = [part for row in page.rows if not row.red for part in (row.cells or (row,))]
-    slopes = [row.slope for row in lines if row.box[2] - row.box[0] > 6 * row.height]
-    slope = median(slopes) if slopes else 0.0
-    return [_chunk(row, slope * (row.box[0] + row.box[2]) / 2) for row in lines]
+    long = [row for row in lines if row.box[2] - row.box[0] > 6 * row.height]
+    lean, slope = 0.0, median(row.slope for row in long) if long else 0.0
+    if len(long) >= 12:
+        lean, slope = np.polyfit([row.box[1] for row in long], [row.slope for row in long], 1)
+    return [_chunk(row, float(lean * row.box[1] + slope) * (row.box[0] + row.box[2]) / 2) for row in lines]
 
 
 def _chunk(row: Row, lift: float) -> Chunk:

@@ -84,9 +84,8 @@ class Tally:
 
 def judge(sheaf: Sheaf, cache: Path) -> Tally:
     """All fields of the truth and all that were found, but for the declared type and what a page can't print."""
-    truth, extraction = read(sheaf, cache)
-    found = extraction.fields
-    tally = Tally(papers=1, typed=bool(extraction.likely) and extraction.likely[0].type_code == sheaf.type_code)
+    truth, found, likely = read(sheaf, cache)
+    tally = Tally(papers=1, typed=likely == sheaf.type_code)
     for name in sorted((set(truth) | set(found)) - {"type_code", "extracted_at"}):
         wanted, item = truth.get(name), found.get(name)
         got = item.value if item else None
@@ -154,9 +153,9 @@ def judge_genuine(bench: Path, cache: Path, console: Console) -> Counts:
     """The published scans, field by field."""
     counts = Counts()
     for sheaf in genuine(bench):
-        truth, extraction = read(sheaf, cache)
+        truth, found, _ = read(sheaf, cache)
         for name, value in truth.items():
-            got = extraction.fields[name].value
+            got = found[name].value
             by_hand = name in BY_HAND.get(sheaf.name, ()) and got is None
             good = by_hand or plain(name, value) == plain(name, got)
             counts.add(Counts(right=good, wrong=not good))

@@ -16,7 +16,9 @@ import numpy as np
 
 from blocks.ocr.engine import OcrEngine
 from blocks.ocr.types import PageText
-from tasks.extraction.extract import Extraction, extract
+from tasks.extraction.extract import extract
+from tasks.extraction.fields import Extracted
+from tasks.extraction.profiles import ROWS
 from tests.bench.pages import low_dpi, photographed
 from tests.samples.bench import ISSUER, PAPERS
 from tests.samples.bench import TYPE as OFFICIAL
@@ -96,10 +98,44 @@ def text_of(pixels: Pixels, dpi: int, cache: Path) -> PageText:
     return PageText.from_json(file.read_bytes())
 
 
-def read(sheaf: Sheaf, cache: Path) -> tuple[Truth, Extraction]:
-    """The true fields of a paper and what extraction found."""
+def read(sheaf: Sheaf, cache: Path) -> tuple[Truth, dict[str, Extracted], str]:
+    """The true fields of a paper, what extraction found, and which type it looks like."""
     truth, dpi, pages = sheaf.draw()
-    return truth, extract(list(enumerate((text_of(pixels, dpi, cache) for pixels in pages), 1)), sheaf.type_code)
+    texts = [text_of(pixels, dpi, cache) for pixels in pages]
+    found = extract(list(enumerate(texts, 1)), sheaf.type_code)
+    return truth, aligned(truth, found.fields), found.likely[0].type_code if found.likely else ""
+
+
+def aligned(truth: Truth, found: dict[str, Extracted]) -> dict[str, Extracted]:
+    """Rows of a list under the numbers of the true rows that they agree with most, in order.
+
+    A row that was missed then costs its own cells, not those of all rows after it.
+    """
+    wanted, got = _by_row(truth), _by_row({name: item.value for name, item in found.items()})
+    best: dict[tuple[int, int], tuple[int, list[tuple[str, str]]]] = {}
+    for i in range(len(got) + 1):
+        for j in range(len(wanted) + 1):
+            options = [(0, [])] if not i or not j else [best[i - 1, j], best[i, j - 1]]
+            if i and j:
+                score, pairs = best[i - 1, j - 1]
+                same = sum(cell in wanted[j - 1][1].items() for cell in got[i - 1][1].items())
+                options.append((score + same, [*pairs, (got[i - 1][0], wanted[j - 1][0])] if same else pairs))
+            best[i, j] = max(options, key=lambda option: option[0])
+    new = dict(best[len(got), len(wanted)][1])
+    out = {}
+    for name, item in found.items():
+        row, _, column = name.removeprefix(ROWS).partition(".")
+        out[f"{ROWS}{new.get(row, f'?{row}')}.{column}" if name.startswith(ROWS) else name] = item
+    return out
+
+
+def _by_row(fields: Truth) -> list[tuple[str, Truth]]:
+    rows: dict[str, Truth] = {}
+    for name, value in sorted(fields.items()):
+        if name.startswith(ROWS):
+            row, _, column = name.removeprefix(ROWS).partition(".")
+            rows.setdefault(row, {})[column] = value
+    return list(rows.items())
 
 
 def plain(name: str, value: str | None) -> str | None:

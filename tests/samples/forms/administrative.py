@@ -55,6 +55,9 @@ SUBJECTS = (
 KINDS = {"CÔNG VĂN": "", "BÁO CÁO": "BC", "TỜ TRÌNH": "TTr", "THÔNG BÁO": "TB", "KẾ HOẠCH": "KH", "QUYẾT ĐỊNH": "QĐ"}
 
 
+RECIPIENTS = ("- Như trên;", "- Giám đốc, các Phó Giám đốc;", "- Lưu: VT, VP.")
+
+
 def _agency_lines(sheet: Sheet, agency: str, size: float = 12.5) -> list[str]:
     return sheet.wrap(agency, size, 74, bold=True)
 
@@ -205,6 +208,7 @@ def administrative(
             issuer=agency,
             abstract=abstract,
             special_signer=signer,
+            special_recipients=" ".join(RECIPIENTS).rstrip("."),
         ),
         owner="ORGANISATION",
     )
@@ -227,7 +231,7 @@ def _body(case: Case, look: Look, sheet: Sheet, y: float, pages: int) -> tuple[l
             sheets.append(sheet)
             y = 28.0
     sheet.put(x, y + 8, "Nơi nhận:", 12, bold=True, italic=True)
-    for n, text in enumerate(("- Như trên;", "- Giám đốc, các Phó Giám đốc;", "- Lưu: VT, VP.")):
+    for n, text in enumerate(RECIPIENTS):
         sheet.put(x, y + 13 + n * 4.5, text, 11)
     office = rng.choice([["GIÁM ĐỐC"], ["KT. GIÁM ĐỐC", "PHÓ GIÁM ĐỐC"]])
     signer = pp.make_name(rng, True)
