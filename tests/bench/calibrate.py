@@ -19,6 +19,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
 import yaml
@@ -54,8 +55,9 @@ def wilson(right: int, n: int) -> float:
 def pooled(samples: Sequence[Sample]) -> list[tuple[float, int, int]]:
     """Blocks (reading from which, right, n) whose rates rise: pool adjacent violators."""
     blocks: list[tuple[float, int, int]] = []
-    for reading, right in sorted(samples):
-        blocks.append((reading, int(right), 1))
+    for reading, group in groupby(sorted(samples), key=lambda sample: sample[0]):
+        rights = [right for _, right in group]
+        blocks.append((reading, sum(rights), len(rights)))
         while len(blocks) > 1 and blocks[-2][1] * blocks[-1][2] >= blocks[-1][1] * blocks[-2][2]:
             (start, first, n), (_, second, m) = blocks[-2:]
             blocks[-2:] = [(start, first + second, n + m)]

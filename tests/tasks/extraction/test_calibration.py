@@ -9,10 +9,12 @@ import pytest
 
 from tasks.extraction import calibration
 from tasks.extraction.calibration import CELL, GROUPS, LISTED, calibrated, group
+from tasks.extraction.fields import Extracted
 from tasks.extraction.found import legible
 from tasks.extraction.normalise import KINDS
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tests.bench.calibrate import SLACK, fitted, pooled, sure_from, wilson
+from tests.bench.papers import aligned
 
 NEW = "PP-OCRv6_tiny_det@193bab7a + brand-new@abcdef01 + paddleocr 3.7.0"
 
@@ -64,6 +66,27 @@ def test_only_readings_that_hold_count_as_sure() -> None:
 
 
 def test_too_few_or_too_many_wrong_values_are_never_sure() -> None:
-    assert fitted([(1.0, True)] * 90).steps[-1][1] < CONFIDENCE_THRESHOLD
+    assert fitted([(1.0, True)] * 45).steps[-1][1] < CONFIDENCE_THRESHOLD
     assert fitted([(1.0, n % 50 > 0) for n in range(1000)]).steps[-1][1] < CONFIDENCE_THRESHOLD
     assert fitted([(1.0, True)] * 200).steps[-1][1] >= CONFIDENCE_THRESHOLD
+
+
+def test_the_best_do_not_hide_the_worst() -> None:
+    assert sure_from([(1.0, True)] * 2000 + [(0.1, False)] * 3 + [(0.1, True)] * 3) == 1.0
+
+
+def test_rows_are_compared_with_the_true_rows_they_agree_with() -> None:
+    def item(name: str, value: str) -> Extracted:
+        return Extracted(name, value)
+
+    truth: dict[str, str | None] = {f"special.rows.00{n}.full_name": who for n, who in ((1, "A"), (2, "B"), (3, "C"))}
+    found = {
+        name: item(name, value)
+        for name, value in (("special.rows.001.full_name", "A"), ("special.rows.002.full_name", "C"))
+    }
+    got = aligned(truth, found | {"title": item("title", "T")})
+    assert {name: field.value for name, field in got.items()} == {
+        "special.rows.001.full_name": "A",
+        "special.rows.003.full_name": "C",
+        "title": "T",
+    }

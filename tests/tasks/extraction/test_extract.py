@@ -310,3 +310,25 @@ def test_a_piece_of_the_stamp_is_no_signer() -> None:
     assert found["special.signer"].value is None
     named = extract(printed(*below, ("Đặng Đình Nam", 1544.0, 1400.0, 1930.0)), "LOCAL:QUYET-DINH-HUONG").fields
     assert named["special.signer"].value == "Đặng Đình Nam"
+
+
+def test_EXe_a_company_without_its_own_name_is_not_taken_for_a_listed_agency() -> None:
+    half = (("Tên đơn vị: Công ty Cổ phần", 180.0, 130.0, 700.0), *LIST[1:])
+    item = extract(printed(*half), "LOCAL:D02-TS").fields["issuer"]
+    assert item.value == "Công ty Cổ phần" and item.kind != "listed" and item.confidence < CONFIDENCE_THRESHOLD
+    agency = (("Tên đơn vị: Bảo hiểm xã hội tỉnh Nghệ An", 180.0, 130.0, 800.0), *LIST[1:])
+    assert extract(printed(*agency), "LOCAL:D02-TS").fields["issuer"].kind == "listed"
+
+
+def test_EXk_recipients_beside_the_signer() -> None:
+    below = (
+        ("BÁO CÁO", 1070.0, 300.0, 1450.0),
+        ("Nơi nhận:", 200.0, 1100.0, 400.0),
+        ("GIÁM ĐỐC", 1594.0, 1105.0, 1890.0),
+        ("- Như trên;", 200.0, 1160.0, 420.0),
+        ("- Lưu: VT.", 200.0, 1210.0, 420.0),
+        ("Đặng Đình Nam", 1544.0, 1400.0, 1930.0),
+    )
+    fields = extract(printed(*below), "LOCAL:VAN-BAN-HANH-CHINH").fields
+    assert fields["special.recipients"].value == "- Như trên; - Lưu: VT"
+    assert fields["special.signer"].value == "Đặng Đình Nam"

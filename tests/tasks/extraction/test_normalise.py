@@ -175,6 +175,8 @@ def test_labels_tolerate_marks_spaces_and_case_of_running_text() -> None:
     assert [hit.label for hit in hits] == ["Họ và tên", "Ngày sinh"]
     assert [h.label for h in find_labels(row("Ho và tên me/Nguời nuôi dưỡng: Lê Thị Thử"), labels)] == [labels[1]]
     assert find_labels(row("Điều chỉnh ngày sinh trên sổ BHXH"), labels) == []
+    assert find_labels(row("Công ty Cổ phần Điện tử Hòa Bình"), ["Điện thoại"]) == []
+    assert find_labels(row("Điên thọai: 0912"), ["Điện thoại"])
     assert find_labels(row("Số lượng 12"), labels) == []  # "Số:" counts only with its colon
 
 
