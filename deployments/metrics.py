@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from prometheus_client import start_http_server
 from prometheus_client.core import REGISTRY, GaugeMetricFamily, Metric
@@ -53,6 +53,12 @@ COUNTS = {
     "sohoa_signatures": ("Signatures by role", "role", "SELECT role, count(*) FROM signature GROUP BY role"),
 }
 SINGLE = {
+    "sohoa_pages_a_minute": (
+        "Pages read a minute, last 15 minutes",
+        "SELECT coalesce(sum((details->>'pages')::int), 0) / 15.0 FROM auditentry"
+        " WHERE at > now() - interval '15 minutes' AND source_state = 'DA_KY_CA_NHAN'"
+        " AND target_state IN ('OCR', 'NHAP_TAY')",
+    ),
     "sohoa_pages": ("Pages captured", "SELECT count(*) FROM page"),
     "sohoa_pages_unreadable": ("Pages left to manual entry (EX02)", "SELECT count(*) FROM page WHERE readable = false"),
     "sohoa_outbox_pending": ("Messages not delivered", "SELECT count(*) FROM outbox WHERE delivered_at IS NULL"),
@@ -141,6 +147,17 @@ class Sohoa(Collector):
         found = prefect.call("POST", f"/work_pools/{POOL}/workers/filter", {}).raise_for_status().json()
         online = sum(worker["status"] == "ONLINE" for worker in found)
         yield GaugeMetricFamily("sohoa_workers_online", "Workers with a heartbeat", value=online)
+        since = (datetime.now(UTC) - timedelta(hours=WINDOW_HOURS)).isoformat()
+        asked = {
+            "task_runs": {
+                "name": {"like_": "Ký số"},
+                "state": {"type": {"any_": ["FAILED", "CRASHED"]}},
+                "start_time": {"after_": since},
+            }
+        }
+        failures = prefect.call("POST", "/task_runs/count", asked).raise_for_status().json()
+        about = f"Signing steps that failed after their retries, last {WINDOW_HOURS} h"
+        yield GaugeMetricFamily("sohoa_signature_failures", about, value=failures)
         yield from self._pauses(prefect)
 
     def _pauses(self, prefect: Orchestrator) -> Iterator[Metric]:

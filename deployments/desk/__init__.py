@@ -1,0 +1,1 @@
+"""Pages that officers and operations see, served by the gateway."""

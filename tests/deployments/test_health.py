@@ -1,0 +1,72 @@
+"""The page of operations: the doctor's findings and the figures, whatever is down, and nobody's name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from blocks.objects import ObjectStore
+from blocks.records import RecordsDatabase
+from blocks.records.states import DocumentState
+from deployments.desk.health import Picture, page, routes
+from deployments.doctor import CHECKS, Finding, State
+from infra.local.process import free_port
+from tests.conftest import TestPki
+from tests.tasks.lawcase import NAME, OWNER_ID, make_dossier, walk_document
+from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
+
+
+@pytest.fixture
+def browser(
+    records: RecordsDatabase, objects: ObjectStore, pki: TestPki, monkeypatch: pytest.MonkeyPatch
+) -> TestClient:
+    """Real database, store and PKI; Prefect is down."""
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+    return TestClient(Starlette(routes=routes()))
+
+
+def test_what_is_down_is_said_with_what_to_do_and_the_rest_is_shown(
+    browser: TestClient, records: RecordsDatabase
+) -> None:
+    _, ids = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
+    walk_document(records, ids[0], DocumentState.DA_KY_CA_NHAN)
+    with records.session() as session:
+        from blocks.records.machine import move_document
+        from blocks.records.tables import Document
+
+        document = session.get_one(Document, ids[0])
+        move_document(session, document, DocumentState.OCR, actor="system", details={"pages": 30})
+    told = browser.get("/van-hanh.json")
+    assert told.status_code == 503 and told.json()["healthy"] is False
+    assert told.json()["pages_a_minute"] == 2.0 and told.json()["incidents"] == 0
+    assert told.json()["failed"] is None and told.json()["waiting"] is None  # not zero: nobody knows
+    html = browser.get("/van-hanh").text
+    assert "3 bộ phận có lỗi" in html and html.count('class="bad"') == 3 and "make up" in html
+    assert html.count('<th scope="row">') == len(CHECKS)
+    assert NAME not in html + told.text and OWNER_ID not in html + told.text
+
+
+def test_the_page_asks_nothing_of_other_hosts_and_runs_no_script(browser: TestClient) -> None:
+    html = browser.get("/van-hanh").text
+    assert not re.search(r"https?://|<script|style=| on\w+=", html)
+    css = re.search(r'href="([^"]+)"', html)
+    assert css and browser.get("/" + css[1]).headers["content-type"].startswith("text/css")
+
+
+def test_what_parts_say_is_text_not_markup() -> None:
+    from datetime import UTC, datetime
+
+    told = page(Picture(datetime.now(UTC), findings=[Finding("a", State.BAD, "<b>x", "</table>")]))
+    assert "<b>x" not in told and "&lt;b&gt;x" in told and "&lt;/table&gt;" in told
+
+
+def test_stages_have_vietnamese_names() -> None:
+    from deployments.desk.health import STAGES
+
+    sources = "".join(path.read_text() for path in Path("tasks").glob("*.py"))
+    known = set(re.findall(r' = Stage\("(\w+)"', sources))
+    assert known and known == STAGES.keys()
