@@ -13,23 +13,27 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sqlmodel import select
 
 from blocks.catalog import Catalog
+from blocks.catalog.staff import load_staff
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
-from blocks.orchestrator import Orchestrator, pause_key
+from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.records.queries import DossierUnknown, documents, fields
+from blocks.records.codes import VIET_NAM
+from blocks.records.queries import DossierUnknown, documents
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
-from tasks.extraction.profiles import field_label
 from tasks.receipts import receipt_pdf
+from tasks.review import FieldView, look
 from tasks.signing.report import lines, page_pdf
 from tasks.signing.sandbox import verify_untrusted
 from tasks.status import status_of
 from tasks.submission import hand_in, hand_in_rescan
+from tasks.worklist import Item, worklist
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sohoa – số hóa hồ sơ thủ tục hành chính BHXH.")
 # Not cut at 80 columns where the output is no terminal: codes and ids are there to be copied.
@@ -65,28 +69,67 @@ def status(code: Annotated[str, typer.Argument(help="Mã hồ sơ")]) -> None:
 
 
 @app.command()
-def waiting() -> None:
-    """Các hồ sơ đang chờ viên chức quyết định."""
-    table = Table("Hồ sơ", "Chờ bước", "Từ lúc", "Lượt xử lý")
-    for run in Orchestrator().paused():
-        table.add_row(run["name"], pause_key(run), run["state"]["timestamp"][:19], run["id"])
+def waiting(
+    officer: Annotated[str | None, typer.Option(help="Mã viên chức: chỉ việc mà người này được quyết định")] = None,
+) -> None:
+    """Các hồ sơ đang chờ viên chức quyết định, hạn trả kết quả gần nhất đứng trước."""
+    table = Table("Hồ sơ", "Chờ bước", "Từ lúc", "Hạn trả", "Còn (ngày làm việc)", "Lượt xử lý")
+    staff = load_staff() if officer else None
+    for item in worklist(RecordsDatabase(), Catalog(), Orchestrator().paused(), officer=officer, staff=staff):
+        since = item.since.astimezone(VIET_NAM)
+        due = f"{item.due:%d/%m/%Y}" if item.due else "–"
+        table.add_row(item.code, item.step, f"{since:%d/%m/%Y %H:%M}", due, _left(item), str(item.flow_run_id))
     console.print(table)
 
 
+def _left(item: Item) -> str:
+    if item.left is None:
+        return "–"
+    if item.left < 0:
+        return f"[red]quá hạn {-item.left}, báo lãnh đạo[/]"
+    if item.escalated:
+        return "[red]hết hạn hôm nay, báo lãnh đạo[/]"
+    return f"[yellow]{item.left}, sắp đến hạn[/]" if item.near else str(item.left)
+
+
 @app.command()
-def review(code: Annotated[str, typer.Argument(help="Mã hồ sơ")]) -> None:
-    """Xem dữ liệu bóc tách để đối chiếu với bản giấy (có dữ liệu cá nhân: chỉ dành cho viên chức giải quyết)."""
-    dossier = find(code)
-    with RecordsDatabase().session() as session:
-        for document in documents(session, dossier.id):
-            table = Table("Trường", "Mã trường", "Giá trị", "Tin cậy", "Trang", "Nguồn")
-            table.title = f"{document.ordinal}. {document.type_code} · {document.state.value}"
-            rows = sorted(fields(session, document.id), key=lambda row: (row.confidence, row.name))
-            for row in rows:
-                shown = row.value or ("(không có trên giấy tờ)" if row.attested_absent else "")
-                confidence = f"{row.confidence:.2f}"
-                table.add_row(field_label(row.name), row.name, shown, confidence, str(row.page or ""), row.source.value)
-            console.print(table)
+def review(
+    code: Annotated[str, typer.Argument(help="Mã hồ sơ")],
+    officer: Annotated[str, typer.Argument(help="Mã viên chức xem hồ sơ; mỗi lần xem đều được ghi nhật ký")],
+) -> None:
+    """Xem dữ liệu bóc tách để đối chiếu với bản giấy; trường cần kiểm tra đứng trên cùng (có dữ liệu cá nhân)."""
+    seen = look(RecordsDatabase(), Catalog(), find(code).id, officer)
+    console.print(f"Hồ sơ [bold]{seen.code}[/] · {seen.state} · {seen.originals} bản giấy đã khai", highlight=False)
+    for part in seen.components:
+        table = Table("Cần xem", "Trường", "Mã trường", "Giá trị", "Dữ liệu đã có", "Tin cậy", "Trang", "Nguồn")
+        table.title = f"{part.ordinal}. {part.kind} · {part.state_label} · {part.images}/{part.expected} ảnh"
+        for field in part.fields:
+            row = [_why(field), field.label, field.name, _value(field), field.shared or "", f"{field.confidence:.2f}"]
+            table.add_row(*map(escape, row), str(field.page or ""), field.source.value)
+        console.print(table)
+        for mark in part.signatures:
+            verdict = "hợp lệ" if mark.valid else "KHÔNG hợp lệ"
+            test = " · TEST, không có giá trị pháp lý" if mark.test else ""
+            console.print(f"   {mark.label}: {verdict}, {mark.level}{test}", highlight=False)
+    for event in seen.history:
+        at = event.at.astimezone(VIET_NAM)
+        console.print(f"{at:%d/%m/%Y %H:%M} · {event.actor} · {event.sentence} {event.rule}", highlight=False)
+
+
+def _why(field: FieldView) -> str:
+    notes = [("còn trống", field.missing), ("tin cậy thấp", field.doubtful), ("khác dữ liệu đã có", field.differs)]
+    return ", ".join(text for text, holds in notes if holds)
+
+
+def _value(field: FieldView) -> str:
+    if field.absent:
+        return "(không có trên giấy tờ)"
+    value = field.value or ""
+    if field.printed and field.printed != field.value:
+        value += f" (in: {field.printed})"
+    if field.extracted:
+        value += f" (máy đọc: {field.extracted}; sửa vì {field.corrected_because})"
+    return value
 
 
 @app.command()

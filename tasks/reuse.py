@@ -72,7 +72,9 @@ def _keep(session: Session, document_id: UUID, item: SharedItem, actor: str, rep
     for name, value in item.fields.items():
         if FIELD_NAME.fullmatch(name) and SHARED + name not in known:
             session.add(_shared_value(document, name, value))
-    differing = [name for name, declared in _declared(dossier).items() if _differ(item.fields.get(name), declared)]
+    differing = [
+        name for name, declared in _declared(dossier).items() if values_differ(item.fields.get(name), declared)
+    ]
     source = safe_source(item.source)
     details = {"source": source, "as_of": item.as_of.isoformat(), "fields": len(item.fields)}
     if differing:
@@ -113,7 +115,7 @@ def compare_shared(records: RecordsDatabase, document_id: UUID, actor: str) -> l
         differing = sorted(
             name.removeprefix(SHARED)
             for name, value in values.items()
-            if name.startswith(SHARED) and _differ(value, values.get(name.removeprefix(SHARED)))
+            if name.startswith(SHARED) and values_differ(value, values.get(name.removeprefix(SHARED)))
         )
         if differing:
             document = session.get_one(Document, document_id)
@@ -141,7 +143,7 @@ def _declared(dossier: Dossier) -> dict[str, str | None]:
     return {"full_name": dossier.owner_name, "birth_date": born.isoformat() if born else None}
 
 
-def _differ(left: str | None, right: str | None) -> bool:
+def values_differ(left: str | None, right: str | None) -> bool:
     """Both are known and are not the same text, regardless of case and runs of blanks."""
 
     def plain(text: str) -> str:

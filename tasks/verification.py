@@ -58,6 +58,14 @@ def check_verification(dossier_id: UUID, answer: Verification) -> list[str]:
         return faults
 
 
+def needed_fields(dossier: Dossier, present: set[str]) -> list[str]:
+    """Fields that must have a value or be attested absent; without an owner id also its substitutes (EXa–EXg)."""
+    needed = [name for name in REQUIRED if name != "type_code"]
+    if "owner_id" not in present:
+        needed += ["owner_id", *SUBSTITUTES[dossier.owner_kind]]
+    return needed
+
+
 def _open_points(
     session: Session, dossier: Dossier, document: Document, ordinal: int, answer: Verification
 ) -> list[str]:
@@ -73,10 +81,7 @@ def _open_points(
     for name in sorted(absent - SETTABLE - {name for name in rows if name.startswith("special.")}):
         faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
     present = {name for name, row in rows.items() if row.value} | set(typed)
-    needed = [name for name in REQUIRED if name != "type_code"]
-    if "owner_id" not in present:
-        needed += ["owner_id", *SUBSTITUTES[dossier.owner_kind]]
-    for name in needed:
+    for name in needed_fields(dossier, present):
         if name not in present and name not in absent:
             faults.append(
                 f"Thành phần {ordinal}: “{field_label(name)}” còn trống; nhập giá trị hoặc xác nhận giấy tờ không có."
@@ -179,7 +184,7 @@ def describe_verification(doubts: list[Problem], dossier_id: UUID) -> str:
             f"### Xác nhận dữ liệu bóc tách · hồ sơ {dossier.code}",
             "Đối chiếu từng trường với bản giấy, sửa trường sai, xác nhận trường không có trên giấy tờ, rồi chọn "
             "**DUYET** (duyệt), **QUET_LAI** (quét lại) hoặc **TRA_LAI** (trả lại, nêu lý do).",
-            f"Xem dữ liệu: `sohoa review {dossier.code}`",
+            f"Xem dữ liệu: `sohoa review {dossier.code} MÃ_VIÊN_CHỨC`",
             "",
             "| Số | Loại giấy tờ | Trang | Trường | Tin cậy thấp | Còn trống |",
             "|---|---|---|---|---|---|",

@@ -182,6 +182,10 @@ class Catalog(Block):
         """Ngày hẹn trả kết quả: `days` working days after the day of reception. Raises CalendarUnknown."""
         return self.content.holidays.add_working_days(received, days)
 
+    def working_days_left(self, today: date, due: date) -> int:
+        """Working days from today to the deadline; below zero: overdue. Raises CalendarUnknown."""
+        return self.content.holidays.working_days_left(today, due)
+
     def load_into(self, records: RecordsDatabase) -> int:
         """Keep what applies in the records database, for ever (P10/11). Idempotent: returns the rows added or changed.
 

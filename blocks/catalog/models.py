@@ -223,3 +223,9 @@ class Holidays(_Strict):
             day += timedelta(days=1)
             days -= self.is_working_day(day)
         return day
+
+    def working_days_left(self, today: date, due: date) -> int:
+        """Working days after `today` up to and with `due`; 0 on the day itself, below zero when it has passed."""
+        early, late = sorted((today, due))
+        between = sum(self.is_working_day(early + timedelta(days=n)) for n in range(1, (late - early).days + 1))
+        return between if due >= today else -between

@@ -1,0 +1,141 @@
+"""Lịch sử hồ sơ: the audit trail of a dossier as sentences that an officer reads (P14). No personal data in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import Session, col, select
+
+from blocks.records.queries import documents
+from blocks.records.states import DocumentState as T
+from blocks.records.states import DossierState as H
+from blocks.records.tables import AuditEntry
+
+STAGES = {
+    "supplement": "Bổ sung hồ sơ trước khi tiếp nhận",
+    "leader": "Ý kiến lãnh đạo về việc số hóa",
+    "scope": "Quyết định trước khi sao chụp",
+    "rescan": "Quét lại",
+    "verification": "Xác nhận dữ liệu bóc tách",
+    "signoff": "Trình ký số cơ quan",
+}
+DECISIONS = {
+    "DA_BO_SUNG": "đã bổ sung",
+    "TU_CHOI": "từ chối",
+    "DA_QUET_LAI": "đã quét lại",
+    "TRA_LAI": "trả lại",
+    "KHONG_SO_HOA": "không số hóa",
+    "SO_HOA": "số hóa",
+    "TIEP_TUC": "tiếp tục",
+    "DUYET": "duyệt",
+    "QUET_LAI": "đề nghị quét lại",
+    "KY": "cho ký số",
+    "HOI_LAI": "câu trả lời chưa đạt, hệ thống hỏi lại",
+}
+STATES: dict[str, str] = {
+    H.NHAP: "mới nộp",
+    H.KIEM_TRA: "đang kiểm tra thành phần hồ sơ",
+    H.BO_SUNG_TRUOC: "chờ bổ sung trước khi tiếp nhận",
+    H.TU_CHOI_TIEP_NHAN: "bị từ chối tiếp nhận",
+    H.DA_TIEP_NHAN: "đã tiếp nhận",
+    H.SO_HOA: "đang số hóa",
+    H.CHO_LANH_DAO_SO_HOA: "chờ ý kiến lãnh đạo về việc số hóa",
+    H.DA_CHUYEN: "đã chuyển bộ phận giải quyết",
+    H.THAM_DINH: "đang thẩm định",
+    H.CHO_Y_KIEN: "chờ ý kiến cơ quan khác",
+    H.BO_SUNG: "chờ bổ sung",
+    H.TRINH_KY: "trình ký",
+    H.KY_CO_QUAN: "đang ký số cơ quan",
+    H.CO_KET_QUA: "đã có kết quả",
+    H.DA_TRA: "đã trả kết quả",
+    H.LUU_TRU: "đã lưu trữ",
+    H.TRA_LAI: "đã trả lại kèm lý do",
+    H.RUT: "đã rút",
+    T.KHAI_BAO: "đã khai báo",
+    T.PHAN_LOAI: "đang phân loại",
+    T.NGOAI_PHAM_VI: "ngoài phạm vi số hóa",
+    T.TAI_SU_DUNG: "dùng lại dữ liệu đã có",
+    T.DE_HONG: "dễ hỏng, sao y trước khi sao chụp",
+    T.XIN_Y_KIEN: "xin ý kiến lãnh đạo",
+    T.KHONG_SO_HOA: "không số hóa theo ý kiến lãnh đạo",
+    T.CACH_LY_MAT: "bị cách ly do có dấu chỉ mức độ mật",
+    T.CHO_SAO_CHUP: "chờ sao chụp",
+    T.DA_SAO_CHUP: "đã sao chụp",
+    T.CHUP_LAI: "phải sao chụp lại",
+    T.DAT_KIEM_TRA: "đạt kiểm tra kỹ thuật",
+    T.DA_KY_CA_NHAN: "đã ký số cá nhân",
+    T.OCR: "đã nhận dạng chữ",
+    T.NHAP_TAY: "phải nhập tay",
+    T.CHO_XAC_NHAN: "chờ viên chức xác nhận dữ liệu",
+    T.DA_BOC_TACH: "đã bóc tách dữ liệu",
+    T.DA_CAP_MA: "đã cấp mã",
+    T.CHO_KET_QUA: "chờ kết quả giải quyết",
+    T.DA_KY_CO_QUAN: "đã ký số cơ quan",
+    T.DA_LUU: "đã lưu",
+    T.HIEN_THI_KHO: "hiển thị trong kho của chủ hồ sơ",
+    T.DA_LUU_CHUA_DINH_DANH: "đã lưu, chưa có mã định danh",
+    T.DA_LUU_KHONG_GIA_TRI: "lưu không có giá trị pháp lý",
+}
+ACTIONS = {
+    "register": "Ghi nhận hồ sơ đã nộp",
+    "supplement": "Ghi nhận hồ sơ bổ sung",
+    "code": "Cấp mã hồ sơ",
+    "check_account": "Kiểm tra tài khoản số của chủ hồ sơ",
+    "reuse": "Dùng lại dữ liệu đã có",
+    "differ": "Bản giấy và dữ liệu đã có khác nhau",
+    "custody": "Giao nhận bản giấy",
+    "capture": "Sao chụp",
+    "rescan": "Nhận bản quét lại",
+    "sign": "Ký số",
+    "extract": "Bóc tách dữ liệu",
+    "confirm_fields": "Xác nhận dữ liệu với bản giấy",
+    "assign_code": "Cấp mã kết quả số hóa",
+    "attach_owner": "Gắn mã định danh của chủ hồ sơ",
+    "export_receipt": "Xuất phiếu tiếp nhận",
+    "incident": "Ghi nhận sự cố",
+    "refuse": "Từ chối truy cập",
+    "view": "Xem dữ liệu hồ sơ",
+    "renew": "Gia hạn dấu thời gian lưu trữ",
+}
+
+
+class Event(BaseModel):
+    """One entry: when, who (officer id or "system"), what happened, by which rule."""
+
+    at: datetime
+    actor: str
+    sentence: str
+    rule: str = ""
+
+
+def history(session: Session, dossier_id: UUID) -> list[Event]:
+    """All that happened with the dossier, oldest first."""
+    ordinals = {document.id: document.ordinal for document in documents(session, dossier_id)}
+    query = select(AuditEntry).where(AuditEntry.dossier_id == dossier_id).order_by(col(AuditEntry.seq))
+    return [
+        Event(at=entry.at, actor=entry.actor, sentence=sentence(entry, ordinals), rule=entry.rule)
+        for entry in session.exec(query)
+    ]
+
+
+def sentence(entry: AuditEntry, ordinals: Mapping[UUID, int]) -> str:
+    """What an entry says, in Vietnamese; an action without a wording of its own is named as it is stored."""
+    ordinal = ordinals.get(entry.document_id) if entry.document_id else None
+    about = f"Thành phần {ordinal}" if ordinal else "Hồ sơ"
+    if entry.action == "transition" and entry.target_state:
+        return f"{about}: {STATES.get(entry.target_state, entry.target_state)}."
+    if entry.action == "decide":
+        name = str(entry.details.get("stage", ""))
+        verdict = str(entry.details.get("decision", ""))
+        return f"{stage_label(name)}: {DECISIONS.get(verdict, verdict)}."
+    return f"{about}: {ACTIONS.get(entry.action, entry.action)}."
+
+
+def stage_label(key: str) -> str:
+    """``verification-1`` as an officer reads it; the second and later times with their number."""
+    name, _, number = key.rpartition("-")
+    label = STAGES.get(name, key)
+    return f"{label} (lần {number})" if name in STAGES and number != "1" else label

@@ -1,0 +1,212 @@
+"""What an officer sees of a dossier: each field beside what the paper says, doubtful ones first (Điều 9.1, 9.3).
+
+Whoever looks is assigned in the dossier's unit, and every look is in the audit trail (WH04, P14).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import Session, col, select
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import Role
+from blocks.errors import Remedy, SohoaError
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.codes import vietnam_day
+from blocks.records.queries import documents, get_dossier
+from blocks.records.queries import fields as field_rows
+from blocks.records.states import DocumentState, FieldSource
+from blocks.records.tables import Document, Dossier, FieldValue, Signature
+from tasks.approvals import OFFICER_ID, CorrectionReason
+from tasks.capture.pages import layout
+from tasks.extraction.profiles import field_label
+from tasks.extraction.settings import CONFIDENCE_THRESHOLD
+from tasks.history import STATES, Event, history
+from tasks.reception import OfficerNotAssigned, require_assigned
+from tasks.reuse import SHARED, values_differ
+from tasks.signing.report import ROLES
+from tasks.verification import needed_fields
+
+REASONS = {
+    CorrectionReason.NHAN_DANG_SAI: "nhận dạng sai",
+    CorrectionReason.CHU_MO: "chữ mờ",
+    CorrectionReason.CHU_VIET_TAY: "chữ viết tay",
+    CorrectionReason.BO_SOT: "bỏ sót",
+    CorrectionReason.KHAC: "lý do khác",
+}
+
+
+class NotYours(SohoaError):
+    """Somebody without a role in the dossier's unit wants to see it (WH04)."""
+
+    code, rule = "NOT_YOURS", "WH04"
+    message = "Viên chức chưa được phân công tại đơn vị của hồ sơ nên không được xem; việc này đã được ghi lại."
+    remedy = Remedy.OFFICER
+
+
+class FieldView(BaseModel):
+    """One field. page: 1-based in the PDF; box: pixels of that page's image; shared: what other systems hold (B3g)."""
+
+    name: str
+    label: str
+    printed: str | None = None
+    value: str | None = None
+    confidence: float = 0.0
+    page: int | None = None
+    box: list[float] | None = None
+    source: FieldSource = FieldSource.MANUAL
+    shared: str | None = None
+    differs: bool = False
+    extracted: str | None = None  # what extraction had found, when an officer corrected it
+    corrected_because: str = ""
+    absent: bool = False  # không có trên giấy tờ
+    missing: bool = False  # needed, and neither found nor attested absent
+    doubtful: bool = False
+    confirmed_by: str | None = None
+
+    @property
+    def pressing(self) -> bool:
+        return self.missing or self.doubtful or self.differs
+
+
+class SignatureView(BaseModel):
+    label: str
+    signed_at: datetime
+    valid: bool
+    test: bool  # made with test keys: no legal value
+    level: str
+
+
+class ComponentView(BaseModel):
+    """One paper. images: page images that exist; expected: as many as were declared, notes twice (CA06, CA07)."""
+
+    id: UUID
+    ordinal: int
+    kind: str
+    state: DocumentState
+    images: int
+    expected: int
+    fields: list[FieldView]
+    signatures: list[SignatureView]
+
+    @property
+    def state_label(self) -> str:
+        return STATES[self.state]
+
+
+class Review(BaseModel):
+    """A dossier as an officer sees it. originals: declared at the counter (CA04)."""
+
+    code: str
+    state: str
+    originals: int
+    components: list[ComponentView]
+    history: list[Event]
+
+
+def look(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, officer: str) -> Review:
+    """The dossier for this officer, noted in the audit trail. Raises NotYours, which is an incident (WH01)."""
+    _insist_assigned(records, dossier_id, officer)
+    with records.session() as session:
+        dossier = get_dossier(session, dossier_id)
+        review = Review(
+            code=dossier.code or dossier.submission,
+            state=STATES[dossier.state],
+            originals=dossier.originals_declared,
+            components=[_component(session, catalog, dossier, d) for d in documents(session, dossier_id)],
+            history=history(session, dossier_id),
+        )
+        audit(
+            session,
+            actor=officer,
+            action="view",
+            dossier_id=dossier_id,
+            rule="P14",
+            details={"components": len(review.components)},
+        )
+    return review
+
+
+def _insist_assigned(records: RecordsDatabase, dossier_id: UUID, officer: str) -> None:
+    known = re.fullmatch(OFFICER_ID, officer) is not None  # anything else might be a name: it isn't written down
+    try:
+        if not known:
+            raise OfficerNotAssigned()
+        require_assigned(records, dossier_id, officer, *Role)
+    except OfficerNotAssigned as error:
+        with records.session() as session:
+            # The incident of an earlier try may be open still: each try has an entry of its own.
+            audit(
+                session,
+                actor=officer if known else "unknown",
+                action="refuse",
+                dossier_id=dossier_id,
+                rule=NotYours.rule,
+                details={"code": NotYours.code},
+            )
+        raise NotYours() from error
+
+
+def _component(session: Session, catalog: Catalog, dossier: Dossier, document: Document) -> ComponentView:
+    rows = {row.name: row for row in field_rows(session, document.id)}
+    names = {name for name in rows if not name.startswith(SHARED)}
+    needed: set[str] = set()
+    if document.state is DocumentState.CHO_XAC_NHAN:
+        needed = set(needed_fields(dossier, {name for name in names if rows[name].value}))
+    views = [_field(name, rows.get(name), rows.get(SHARED + name), name in needed) for name in names | needed]
+    views += [
+        FieldView(name=name, label=field_label(name), source=FieldSource.LOOKUP, shared=row.value)
+        for name, row in ((n.removeprefix(SHARED), r) for n, r in rows.items() if n.startswith(SHARED))
+        if name not in names | needed
+    ]
+    kinds = {kind.code: kind.name for kind in catalog.document_types(vietnam_day(dossier.created_at))}
+    return ComponentView(
+        id=document.id,
+        ordinal=document.ordinal,
+        kind=kinds.get(document.type_code, document.type_code),
+        state=document.state,
+        images=document.page_count or 0,
+        expected=len(layout(document.declared_pages, document.note_pages)),
+        fields=sorted(views, key=lambda view: (not view.pressing, view.confidence, view.name)),
+        signatures=_signatures(session, document),
+    )
+
+
+def _field(name: str, row: FieldValue | None, shared: FieldValue | None, needed: bool) -> FieldView:
+    other = shared.value if shared else None
+    if row is None:
+        return FieldView(name=name, label=field_label(name), shared=other, missing=True)
+    reason = row.correction_reason
+    return FieldView(
+        name=name,
+        label=field_label(name),
+        printed=row.printed,
+        value=row.value,
+        confidence=row.confidence,
+        page=row.page,
+        box=row.box,
+        source=row.source,
+        shared=other,
+        differs=values_differ(row.value, other),
+        extracted=row.extracted_value,
+        corrected_because=REASONS[CorrectionReason(reason)] if reason else "",
+        absent=row.attested_absent,
+        missing=needed and not row.value and not row.attested_absent,
+        doubtful=bool(row.value) and row.source is FieldSource.OCR and row.confidence < CONFIDENCE_THRESHOLD,
+        confirmed_by=row.confirmed_by,
+    )
+
+
+def _signatures(session: Session, document: Document) -> list[SignatureView]:
+    query = select(Signature).where(Signature.document_id == document.id, Signature.attempt == document.attempt)
+    found: Sequence[Signature] = session.exec(query.order_by(col(Signature.signed_at))).all()
+    return [
+        SignatureView(label=ROLES[s.role.value], signed_at=s.signed_at, valid=s.valid, test=s.test, level=s.level)
+        for s in found
+    ]

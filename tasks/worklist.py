@@ -1,0 +1,108 @@
+"""Danh sách việc: which dossiers wait for an officer, at which step, since when, and how long the deadline allows.
+
+The deadline is the day of result promised at reception, in working days of Viet Nam (QĐ 352, Điều 12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import col, select
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import Role, Staff
+from blocks.orchestrator import pause_key
+from blocks.records import RecordsDatabase
+from blocks.records.codes import vietnam_day
+from blocks.records.tables import Dossier
+from tasks.history import stage_label
+
+WHO = {
+    "supplement": Role.RECEIVE,
+    "scope": Role.RECEIVE,
+    "rescan": Role.RECEIVE,
+    "leader": Role.LEAD,
+    "verification": Role.RESOLVE,
+    "signoff": Role.LEAD,
+}
+NEAR = 1  # working days left: remind; none left, the leader of the unit sees it too
+
+
+class Item(BaseModel):
+    """One waiting dossier. left: working days until the deadline, below zero overdue; None: no deadline yet."""
+
+    dossier_id: UUID
+    flow_run_id: UUID
+    code: str
+    unit: str
+    stage: str  # verification-1 …
+    step: str  # the same, as an officer reads it
+    since: datetime
+    due: date | None = None
+    left: int | None = None
+
+    @property
+    def near(self) -> bool:
+        return self.left is not None and self.left <= NEAR
+
+    @property
+    def escalated(self) -> bool:
+        """Due today or overdue: the unit's leader sees it. It stays undecided until a person decides."""
+        return self.left is not None and self.left <= 0
+
+
+def worklist(
+    records: RecordsDatabase,
+    catalog: Catalog,
+    paused: Iterable[Mapping[str, Any]],
+    *,
+    day: date | None = None,
+    officer: str | None = None,
+    staff: Staff | None = None,
+) -> list[Item]:
+    """Waiting dossiers, the nearest deadline first, then the longest wait.
+
+    paused: flow runs as Prefect's API gives them. With an officer (and the staff): only what this officer may decide,
+    and for a leader what is escalated in the unit. The captured-by rule (WH03) hides one's own captures.
+    """
+    today = day or vietnam_day()
+    runs = {UUID(str(run["id"])): run for run in paused if pause_key(dict(run))}
+    with records.session() as session:
+        dossiers = session.exec(select(Dossier).where(col(Dossier.flow_run_id).in_(list(runs)))).all()
+        items = [
+            _item(catalog, dossier, runs[dossier.flow_run_id], today)
+            for dossier in dossiers
+            if dossier.flow_run_id is not None
+        ]
+        captured = {dossier.id: dossier.captured_by for dossier in dossiers}
+    if officer is not None and staff is not None:
+        items = [item for item in items if _mine(item, officer, staff, today, captured[item.dossier_id])]
+    return sorted(items, key=lambda item: (item.due or date.max, item.since))
+
+
+def _item(catalog: Catalog, dossier: Dossier, run: Mapping[str, Any], today: date) -> Item:
+    stage = pause_key(dict(run))
+    return Item(
+        dossier_id=dossier.id,
+        flow_run_id=run["id"],
+        code=dossier.code or dossier.submission,
+        unit=dossier.unit_id,
+        stage=stage,
+        step=stage_label(stage),
+        since=run["state"]["timestamp"],
+        due=dossier.due_date,
+        left=catalog.working_days_left(today, dossier.due_date) if dossier.due_date else None,
+    )
+
+
+def _mine(item: Item, officer: str, staff: Staff, today: date, captured_by: str) -> bool:
+    if item.escalated and staff.may(officer, item.unit, Role.LEAD, today):
+        return True
+    role = WHO[item.stage.rpartition("-")[0]]
+    if role is Role.RESOLVE and officer == captured_by:
+        return False
+    return staff.may(officer, item.unit, role, today)

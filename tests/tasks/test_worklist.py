@@ -1,0 +1,74 @@
+"""Worklist: by role and unit, nearest deadline first, working days of Viet Nam; silence never decides."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import load_staff
+from blocks.records import RecordsDatabase
+from tasks.stages import LEADER, RESCAN, SCOPE, SIGNOFF, SUPPLEMENT
+from tasks.verification import VERIFICATION
+from tasks.worklist import WHO, Item, worklist
+from tests.tasks.lawcase import make_dossier
+
+TODAY = date(2026, 11, 23)  # Monday; 24/11 is a day off
+
+
+def waiting(records: RecordsDatabase, stage: str, due: date | None, **values: Any) -> tuple[UUID, dict[str, Any]]:
+    run = uuid4()
+    dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"], flow_run_id=run, due_date=due, **values)
+    state = {"timestamp": "2026-11-20T03:00:00Z", "state_details": {"pause_key": stage}}
+    return dossier_id, {"id": str(run), "state": state}
+
+
+def of(records: RecordsDatabase, runs: list[dict[str, Any]], officer: str) -> list[Item]:
+    return worklist(records, Catalog(), runs, day=TODAY, officer=officer, staff=load_staff())
+
+
+@pytest.mark.parametrize(
+    ("due", "left"),
+    [
+        (date(2026, 11, 23), 0),
+        (date(2026, 11, 24), 0),  # a holiday adds nothing
+        (date(2026, 11, 25), 1),
+        (date(2026, 11, 30), 4),  # over a weekend
+        (date(2026, 11, 20), -1),
+    ],
+)
+def test_working_days_left(due: date, left: int) -> None:
+    assert Catalog().working_days_left(TODAY, due) == left
+
+
+def test_each_role_sees_its_own_work_nearest_deadline_first(records: RecordsDatabase) -> None:
+    later, a = waiting(records, "verification-1", date(2026, 12, 10))
+    sooner, b = waiting(records, "verification-2", date(2026, 12, 1))
+    sign, c = waiting(records, "signoff-1", date(2026, 12, 2))
+    none, d = waiting(records, "supplement-1", None)
+    other, e = waiting(records, "verification-1", date(2026, 12, 1), unit_id="BHXH-KHAC")
+    mine, f = waiting(records, "verification-1", date(2026, 12, 1), captured_by="gq.01")  # WH03
+    runs = [a, b, c, d, e, f, {"id": str(uuid4()), "state": {}}]
+    assert [item.dossier_id for item in of(records, runs, "gq.01")] == [sooner, later]
+    assert mine in [item.dossier_id for item in of(records, runs, "gq.02")]
+    assert [item.dossier_id for item in of(records, runs, "ld.01")] == [sign]
+    assert [item.dossier_id for item in of(records, runs, "tnhs.01")] == [none]
+    assert of(records, runs, "nobody") == []
+    everything = worklist(records, Catalog(), runs, day=TODAY)
+    assert len(everything) == 6 and other in [item.dossier_id for item in everything] and everything[-1].left is None
+    assert of(records, runs, "gq.01")[0].step == "Xác nhận dữ liệu bóc tách (lần 2)"
+
+
+def test_the_leader_sees_what_is_due_and_nothing_is_decided_by_silence(records: RecordsDatabase) -> None:
+    near, a = waiting(records, "verification-1", date(2026, 11, 25))
+    due, b = waiting(records, "verification-1", date(2026, 11, 20))
+    items = {item.dossier_id: item for item in of(records, [a, b], "gq.01")}
+    assert items[near].near and not items[near].escalated and items[due].escalated and items[due].left == -1
+    assert [item.dossier_id for item in of(records, [a, b], "ld.01")] == [due]
+
+
+def test_every_pause_has_its_role() -> None:
+    assert set(WHO) == {stage.name for stage in (SUPPLEMENT, LEADER, SCOPE, RESCAN, VERIFICATION, SIGNOFF)}
