@@ -27,6 +27,7 @@ from blocks.records.codes import VIET_NAM
 from blocks.records.queries import DossierUnknown, documents
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
+from tasks.archive import export_dossier
 from tasks.receipts import receipt_pdf
 from tasks.review import FieldView, look
 from tasks.signing.report import lines, page_pdf
@@ -201,6 +202,19 @@ def originals(code: Annotated[str, typer.Argument(help="Mã hồ sơ")]) -> None
                     scan.refused_code or "",
                 )
     console.print(table)
+
+
+@app.command()
+def export(
+    code: Annotated[str, typer.Argument(help="Mã hồ sơ")],
+    folder: Annotated[Path, typer.Argument(help="Thư mục mới để ghi gói nộp lưu")],
+    officer: Annotated[str, typer.Option(help="Mã viên chức xuất hồ sơ (ghi vào nhật ký)")],
+) -> None:
+    """Xuất gói nộp lưu của một hồ sơ đã lưu trữ (có dữ liệu cá nhân): tệp đã ký, dữ liệu đặc tả, mã băm."""
+    report = export_dossier(RecordsDatabase(), ObjectStore(), Catalog(), code, folder, officer)
+    console.print(f"Đã ghi {report.documents} thành phần, {report.files} tệp vào {folder}")
+    for place in report.shortened:
+        console.print(f"Đã rút gọn theo Phụ lục VI (nội dung đầy đủ trong manifest.json): {place}")
 
 
 @app.command()
