@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,40 +144,29 @@ def verifier(path: Path, report: Report, known: set[str | None]) -> None:
     report.note(f"verify {answer}", time.monotonic() - began)
 
 
-def rounds(seed: int) -> Iterator[tuple[int, random.Random]]:
-    number_ = 0
-    while True:
-        yield number_, random.Random(f"{seed} {number_}")
-        number_ += 1
-
-
-def fuzz_intake(seeds: list[bytes], folder: Path, seed: int, most: int, minutes: float = 60) -> Report:
-    report, end = Report(), time.monotonic() + 60 * minutes
-    for n, r in rounds(seed):
-        if n >= most or time.monotonic() > end:
-            return report
-        path = folder / "file"
-        path.write_bytes(mutated(r, seeds))
-        broken = len(report.broken)
-        intake(path, report)
-        if len(report.broken) > broken:
+def campaign(
+    seeds: list[bytes], folder: Path, seed: int, most: int, minutes: float, read: Callable[[Path, Report], None]
+) -> Report:
+    """Mutated files one after the other, at most so many and so long; what breaks a promise is kept in the folder."""
+    report, end, path = Report(), time.monotonic() + 60 * minutes, folder / "file.pdf"
+    for n in range(most):
+        if time.monotonic() > end:
+            break
+        path.write_bytes(mutated(random.Random(f"{seed} {n}"), seeds))
+        before = len(report.broken)
+        read(path, report)
+        if len(report.broken) > before:
             (folder / f"broken-{seed}-{n}").write_bytes(path.read_bytes())
     return report
 
 
+def fuzz_intake(seeds: list[bytes], folder: Path, seed: int, most: int, minutes: float = 60) -> Report:
+    return campaign(seeds, folder, seed, most, minutes, intake)
+
+
 def fuzz_verifier(signed: list[bytes], folder: Path, seed: int, most: int, minutes: float = 60) -> Report:
-    report, end = Report(), time.monotonic() + 60 * minutes
     known = {item.revision_sha256 for data in signed for item in verify_pdf(data, Trust()).signatures}
-    for n, r in rounds(seed):
-        if n >= most or time.monotonic() > end:
-            return report
-        path = folder / "file.pdf"
-        path.write_bytes(mutated(r, signed))
-        broken = len(report.broken)
-        verifier(path, report, known)
-        if len(report.broken) > broken:
-            (folder / f"broken-{seed}-{n}.pdf").write_bytes(path.read_bytes())
-    return report
+    return campaign(signed, folder, seed, most, minutes, lambda path, report: verifier(path, report, known))
 
 
 def main() -> None:
