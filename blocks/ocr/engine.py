@@ -54,7 +54,7 @@ class OcrEngine(Block):
         default=True, description="Let a bigram of syllables choose among letters that look nearly alike"
     )
     min_dpi: int = Field(default=100, description="Below: manual entry (EX02)")
-    min_confidence: float = Field(default=0.6, description="Mean of the page below: manual entry (EX02)")
+    min_confidence: float = Field(default=0.75, description="Mean of the page below: manual entry (EX02)")
 
     @classmethod
     def get(cls) -> Self:
