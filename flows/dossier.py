@@ -37,6 +37,7 @@ from tasks.ocr import read_pages
 from tasks.progress import advance, announce, send_back
 from tasks.quarantine import isolate
 from tasks.reception import check_account, receive, refuse
+from tasks.reports import report_dossier
 from tasks.reuse import find_shared_data
 from tasks.scope import decide_scope
 from tasks.signing import sign_by_agency, sign_captured
@@ -73,8 +74,8 @@ class Case:
 class CaseEnded(Exception):
     """The case was refused, or returned with written reasons."""
 
-    def __init__(self, state: DossierState) -> None:
-        self.state = state
+    def __init__(self, case: Case, state: DossierState) -> None:
+        self.case, self.state = case, state
 
 
 @flow(name="dossier", persist_result=True, log_prints=False)
@@ -89,9 +90,11 @@ def dossier(submission: str) -> str:
         coding(case)  # Điều 10
         signing(case)  # Bước 4b: Điều 9.4
         archive(case)  # Bước 4c, 5: Điều 11, 12
+        end = DossierState.LUU_TRU
     except CaseEnded as ended:
-        return ended.state.value
-    return DossierState.LUU_TRU.value
+        case, end = ended.case, ended.state
+    report_dossier(case.id)
+    return end.value
 
 
 def reception(submission: str) -> Case:
@@ -107,7 +110,7 @@ def reception(submission: str) -> Case:
         answer = pause(case, SUPPLEMENT, describe_supplement(report.problems))
         if answer.decision is SupplementDecision.TU_CHOI:
             refuse(case.id, answer.officer, last(case, SUPPLEMENT))
-            raise CaseEnded(DossierState.TU_CHOI_TIEP_NHAN)
+            raise CaseEnded(case, DossierState.TU_CHOI_TIEP_NHAN)
         revision += 1
         register(submission, revision)
     announce(case.id, report.code)
@@ -237,4 +240,4 @@ def last(case: Case, stage: Stage[Any]) -> str:
 def give_back(case: Case, stage: Stage[Any], officer: str) -> None:
     """Trả lại hồ sơ kèm lý do bằng văn bản; không ký số cơ quan."""
     return_case(case.id, officer, last(case, stage))
-    raise CaseEnded(DossierState.TRA_LAI)
+    raise CaseEnded(case, DossierState.TRA_LAI)

@@ -17,6 +17,7 @@ from uuid import UUID
 import numpy as np
 import pikepdf
 from PIL import Image
+from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
@@ -210,5 +211,23 @@ def _stamp(line: Line) -> str | None:
 
 @step("Nhận dạng chữ", rule="EX01")
 def read_pages(document_id: UUID, attempt: int) -> OcrReport:
-    """Điều 9.1: read the signed copy. `attempt` only tells rescans apart."""
-    return read_document(RecordsDatabase.get(), ObjectStore.get(), OcrEngine.get(), document_id)
+    """Điều 9.1: read the signed copy; the report becomes an artifact. `attempt` only tells rescans apart."""
+    engine = OcrEngine.get()
+    report = read_document(RecordsDatabase.get(), ObjectStore.get(), engine, document_id)
+    create_markdown_artifact(
+        key=f"doc-{document_id}", markdown=as_table(report, engine.name), description="Kết quả nhận dạng chữ"
+    )
+    return report
+
+
+def as_table(report: OcrReport, engine: str) -> str:
+    """Counts and times for operations (Markdown). No thumbnails: a page that can be made out shows personal data."""
+    rows = (
+        ("Trang", report.pages),
+        ("Trang đọc được", report.readable),
+        ("Trang viên chức phải nhập (EX02)", report.pages - report.readable),
+        ("Độ tin cậy trung bình", f"{report.mean_confidence:.3f}"),
+        ("Thời gian", f"{report.seconds:.1f} giây"),
+        ("Mô hình", f"`{engine}`"),
+    )
+    return "\n".join(["| Nội dung | Giá trị |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])

@@ -38,17 +38,27 @@ def send_back_to_capture(records: RecordsDatabase, dossier_id: UUID, stage: str)
         return [document.id for document in chosen]
 
 
+STATE = "state:"  # tag of a run that follows the dossier
+
+
 def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID) -> None:
-    """Link dossier and flow run; name the run by the dossier's code and tag it by unit and procedure."""
+    """Link dossier and flow run; name the run by the dossier's code and tag it by unit, procedure and state."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         dossier.flow_run_id = flow_run_id
         session.add(dossier)
         name = dossier.code or f"moi-{dossier.submission[:12]}"
-        tags = {f"unit:{dossier.unit_id}", f"procedure:{dossier.procedure_code[:32]}"}
+        tags = {f"unit:{dossier.unit_id}", f"procedure:{dossier.procedure_code[:32]}", f"{STATE}{dossier.state.value}"}
     with get_client(sync_client=True) as client:
-        run = client.read_flow_run(flow_run_id)
-        client.update_flow_run(flow_run_id, name=name, tags=sorted(tags | set(run.tags)))
+        kept = {tag for tag in client.read_flow_run(flow_run_id).tags if not tag.startswith(STATE)}
+        client.update_flow_run(flow_run_id, name=name, tags=sorted(tags | kept))
+
+
+def show_here(dossier_id: UUID) -> None:
+    """`show_run` for the run that this task belongs to."""
+    context = TaskRunContext.get()
+    if context is not None and context.task_run.flow_run_id is not None:
+        show_run(RecordsDatabase.get(), dossier_id, context.task_run.flow_run_id)
 
 
 @step("Chuyển bước", rule="ST01")
@@ -60,7 +70,9 @@ def advance(
     after: DossierState | None = None,
 ) -> bool:
     """Điều 7, 13: the dossier goes on. `after` only tells apart two moves to the same state."""
-    return move_on(RecordsDatabase.get(), dossier_id, target, rule, actor)
+    moved = move_on(RecordsDatabase.get(), dossier_id, target, rule, actor)
+    show_here(dossier_id)
+    return moved
 
 
 @step("Trả về bước sao chụp", rule="CA05")
@@ -72,6 +84,4 @@ def send_back(dossier_id: UUID, stage: str) -> list[UUID]:
 @step("Ghi tên lượt xử lý")
 def announce(dossier_id: UUID, code: str | None = None) -> None:
     """What operations staff see: the run's name and tags. `code` only tells apart before and after reception."""
-    context = TaskRunContext.get()
-    if context is not None and context.task_run.flow_run_id is not None:
-        show_run(RecordsDatabase.get(), dossier_id, context.task_run.flow_run_id)
+    show_here(dossier_id)

@@ -181,3 +181,20 @@ def test_P14_the_audit_trail_is_complete_and_unbroken(played: Journey) -> None:
             assert moves[-1].target_state == dossier.state.value
             for before, after in itertools.pairwise(moves):
                 assert after.source_state in (before.target_state, None)
+
+
+def test_WH04_operations_see_reports_and_the_state_of_each_dossier(played: Journey) -> None:
+    """Artifacts: reading and summary, made once however often the run was resumed; the tag follows the state."""
+    sample = played.samples["01-om-dau"]
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None
+    run = played.prefect.run(sample.run_id)
+    assert [tag for tag in run["tags"] if tag.startswith("state:")] == [f"state:{dossier.state.value}"]
+    body = {"artifacts": {"flow_run_id": {"any_": [sample.run_id]}}, "limit": 200}
+    made = played.prefect.call("POST", "/artifacts/filter", body).json()
+    keys = [item["key"] for item in made if item["key"]]
+    assert keys.count(f"tong-ket-{dossier.id}") == 1
+    papers = [d for d in played.officers.documents(dossier) if d.page_count]
+    assert papers and all(keys.count(f"doc-{paper.id}") == 1 for paper in papers)
+    told = next(item["data"] for item in made if item["key"] == f"tong-ket-{dossier.id}")
+    assert "LUU_TRU" in told and "hợp lệ" in told and dossier.owner_name not in told
