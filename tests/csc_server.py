@@ -6,13 +6,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 from aiohttp import web
 from certomancer.registry import CertomancerConfig
 from csc_dummy.csc_dummy_server import CSCWithCertomancer, DummyServiceParams
+
+from infra.local.process import free_port, spawn, stop, wait_ready
 
 PIN = "24681357"
 MULTISIGN = 10
@@ -26,6 +33,7 @@ class Service(CSCWithCertomancer):
         super().__init__(config, service_params=DummyServiceParams(multisign=MULTISIGN))
         self.mode, self.pin = "ok", ""
         self.counts = {"authorize": 0, "sign": 0, "pins": 0}
+        self.hashes: set[str] = set()  # that were signed
         self.register_routes()
         self.app.add_routes([web.post("/control", self.control)])
 
@@ -34,7 +42,8 @@ class Service(CSCWithCertomancer):
         self.mode, self.pin = told.get("mode", self.mode), told.get("pin", self.pin)
         if told.get("reset"):
             self.counts = dict.fromkeys(self.counts, 0)
-        return web.json_response(self.counts)
+            self.hashes.clear()
+        return web.json_response({**self.counts, "hashes": len(self.hashes)})
 
     async def credentials_authorize(self, request: web.Request) -> Any:
         self.counts["authorize"] += 1
@@ -54,10 +63,30 @@ class Service(CSCWithCertomancer):
 
     async def signatures_sign_hash(self, request: web.Request) -> Any:
         self.counts["sign"] += 1
+        self.hashes.update((await request.json())["hash"])
         if self.mode == "wrong":
             count = len((await request.json())["hash"])
             return web.json_response({"signatures": ["AAAA"] * (count - 1)})
         return await super().signatures_sign_hash(request)
+
+
+@contextmanager
+def serving(folder: Path, log: Path) -> Iterator[str]:
+    """The service over the keys of a PKI folder, in a process of its own. Yields its address."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    arguments = [sys.executable, "-m", "tests.csc_server", folder, str(port)]
+    root = Path(__file__).resolve().parent.parent
+    server = spawn(arguments, log=log, cwd=root, env=os.environ, parent_death=signal.SIGKILL)
+    try:
+        wait_ready("CSC server", lambda: httpx.get(f"{url}/info", timeout=2) and None, server, log, 60)
+        yield url
+    finally:
+        stop(server)
+
+
+def control(url: str, **told: Any) -> dict[str, int]:
+    return dict(httpx.post(f"{url}/control", json=told).json())
 
 
 if __name__ == "__main__":

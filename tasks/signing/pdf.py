@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +23,16 @@ from pyhanko_certvalidator.errors import InsufficientRevinfoError
 
 from blocks.signer import Signer
 from blocks.trust import RevocationUnavailable, Trust, revocation_answers
-from tasks.signing.appearance import AGENCY_SIZE, Lines, LinesStyle, agency_text, fit, officer_text, place
+from tasks.signing.appearance import (
+    AGENCY_SIZE,
+    Lines,
+    LinesStyle,
+    Placement,
+    agency_text,
+    fit,
+    officer_text,
+    place,
+)
 from tasks.signing.errors import AlreadySigned, AppearanceDoesNotFit, FieldMissing, SignatureInvalid, Unsignable
 from tasks.signing.geometry import first_page
 from tasks.signing.ink import InkMap
@@ -54,32 +63,41 @@ async def sign_as_officer(
     TimestampUnavailable, TimestampRefused, RevocationUnavailable.
     """
     await trust.check(signer.certificate)
+    with opened(path) as writer:
+        metadata, placement = officer_fields(path, writer, signer, agency, captured_at, trust)
+        metadata = replace(metadata, embed_validation_info=long_term)
+        await _sign(writer, metadata, signer, trust, placement.officer_lines, placement.page.rotation, border=0.5)
+        return Signed(placement.officer is not None, placement.moved, placement.overlapping)
+
+
+def officer_fields(
+    path: Path, writer: IncrementalPdfFileWriter, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust
+) -> tuple[PdfSignatureMetadata, Placement]:
+    """Add both fields; how the officer's is to be signed and where it stands. Raises AlreadySigned."""
     officer = officer_text(signer.name, captured_at, test=signer.test)
     # the time of the second signature isn't known yet; digits have all the same width
     seal = agency_text(agency.name, captured_at, test=agency.test)
-    with _opened(path) as writer:
-        if any(True for _ in enumerate_sig_fields(writer)):
-            raise AlreadySigned()
-        page = first_page(writer)
-        placement = place(page, officer, seal, InkMap.of(path, page.width))
-        for field, label, box in (
-            (OFFICER_FIELD, "Người sao chụp", placement.officer),
-            (AGENCY_FIELD, "Cơ quan sao y", placement.agency),
-        ):
-            append_signature_field(writer, SigFieldSpec(field, box=box, readable_field_name=label))  # type: ignore[arg-type]
-        metadata = PdfSignatureMetadata(
-            field_name=OFFICER_FIELD,
-            md_algorithm="sha256",
-            subfilter=SigSeedSubFilter.PADES,
-            certify=True,
-            docmdp_permissions=MDPPerm.FILL_FORMS,
-            name=signer.name,
-            reason="Sao chụp từ bản giấy",
-            validation_context=trust.context(),
-            embed_validation_info=long_term,
-        )
-        await _sign(writer, metadata, signer, trust, placement.officer_lines, placement.page.rotation, border=0.5)
-        return Signed(placement.officer is not None, placement.moved, placement.overlapping)
+    if any(True for _ in enumerate_sig_fields(writer)):
+        raise AlreadySigned()
+    page = first_page(writer)
+    placement = place(page, officer, seal, InkMap.of(path, page.width))
+    for field, label, box in (
+        (OFFICER_FIELD, "Người sao chụp", placement.officer),
+        (AGENCY_FIELD, "Cơ quan sao y", placement.agency),
+    ):
+        append_signature_field(writer, SigFieldSpec(field, box=box, readable_field_name=label))  # type: ignore[arg-type]
+    metadata = PdfSignatureMetadata(
+        field_name=OFFICER_FIELD,
+        md_algorithm="sha256",
+        subfilter=SigSeedSubFilter.PADES,
+        certify=True,
+        docmdp_permissions=MDPPerm.FILL_FORMS,
+        name=signer.name,
+        reason="Sao chụp từ bản giấy",
+        validation_context=trust.context(),
+        embed_validation_info=True,
+    )
+    return metadata, placement
 
 
 async def sign_as_agency(
@@ -91,7 +109,7 @@ async def sign_as_agency(
     """
     await trust.check(signer.certificate)
     text = agency_text(signer.name, signed_at, test=signer.test)
-    with _opened(path) as writer:
+    with opened(path) as writer:
         empty = {name: reference for name, value, reference in enumerate_sig_fields(writer) if value is None}
         if AGENCY_FIELD not in empty:
             raise FieldMissing()
@@ -121,7 +139,7 @@ async def renew(path: Path, trust: Trust) -> None:
     TimestampRefused, RevocationUnavailable, Unsignable.
     """
     tool = signers.PdfTimeStamper(trust.timestamper(), field_name=None)
-    with _opened(path) as writer:
+    with opened(path) as writer:
         for last in writer.prev.embedded_timestamp_signatures[-1:]:
             chain = [*last.other_embedded_certs, *trust.intermediates]
             validator = CertificateValidator(last.signer_cert, chain, validation_context=trust.context())
@@ -138,19 +156,26 @@ def _lines_for(text: list[str], width: float, height: float) -> Lines:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IncrementalPdfFileWriter]:
-    with path.open("r+b") as stream:
-        try:
-            with revocation_answers():
-                yield IncrementalPdfFileWriter(stream)
-        except InsufficientRevinfoError as error:
+def opened(path: Path) -> Iterator[IncrementalPdfFileWriter]:
+    """A file to be extended in place; what pyHanko raises comes out as ours."""
+    with path.open("r+b") as stream, signing_errors():
+        yield IncrementalPdfFileWriter(stream)
+
+
+@contextmanager
+def signing_errors() -> Iterator[None]:
+    """pyHanko's errors as ours: RevocationUnavailable, SignatureInvalid, Unsignable."""
+    try:
+        with revocation_answers():
+            yield
+    except InsufficientRevinfoError as error:
+        raise RevocationUnavailable() from error
+    except SigningError as error:
+        if isinstance(error.__cause__, InsufficientRevinfoError):
             raise RevocationUnavailable() from error
-        except SigningError as error:
-            if isinstance(error.__cause__, InsufficientRevinfoError):
-                raise RevocationUnavailable() from error
-            raise SignatureInvalid() from error
-        except (PdfError, ValueError, KeyError, RecursionError) as error:
-            raise Unsignable() from error
+        raise SignatureInvalid() from error
+    except (PdfError, ValueError, KeyError, RecursionError) as error:
+        raise Unsignable() from error
 
 
 async def _sign(
@@ -162,8 +187,16 @@ async def _sign(
     rotation: int,
     border: float,
 ) -> None:
-    style = LinesStyle(border_width=border, text=lines, rotation=rotation)  # type: ignore[arg-type]
-    tool = signers.PdfSigner(
-        metadata, signer=await signer.open(), timestamper=trust.timestamper(), stamp_style=style if lines else None
-    )
+    tool = signing_tool(metadata, await signer.open(), trust, lines, rotation, border)
     await tool.async_sign_pdf(writer, in_place=True)
+
+
+def signing_tool(
+    metadata: PdfSignatureMetadata, signer: signers.Signer, trust: Trust, lines: Lines | None, rotation: int,
+    border: float,
+) -> signers.PdfSigner:  # fmt: skip
+    """pyHanko's signer with our appearance and time-stamp service. On the loop."""
+    style = LinesStyle(border_width=border, text=lines, rotation=rotation)  # type: ignore[arg-type]
+    return signers.PdfSigner(
+        metadata, signer=signer, timestamper=trust.timestamper(), stamp_style=style if lines else None
+    )

@@ -30,6 +30,7 @@ from blocks.signer import Signer, agency_signer, signer_for
 from blocks.trust import Trust, run
 from tasks.signing import manifest as manifests
 from tasks.signing.errors import AgencyNotAllowed, ForeignFile, NotCaptured, SignatureInvalid
+from tasks.signing.interrupted import sign_interrupted
 from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD, sign_as_agency, sign_as_officer
 from tasks.signing.report import REPORT_TYPES, etsi_reports
 from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
@@ -68,7 +69,8 @@ def sign_capture(
     """Sign the captured copy with the personal certificate of the officer who captured it (CA01–CA03, CA10).
 
     DAT_KIEM_TRA → DA_KY_CA_NHAN; stores officer.pdf. Raises InvalidTransition, NotCaptured, SignerUnknown,
-    CertificateRefused, TimestampUnavailable (retry), SignatureInvalid, ForeignFile and the errors of the stores.
+    CertificateRefused, TimestampUnavailable (retry), SignatureInvalid, ForeignFile and the errors of the stores;
+    SignaturePending where the officer confirms on a phone and hasn't yet: call it again, however much later.
     """
     trust = trust or Trust()
     work = _read(records, document_id, SignatureRole.OFFICER)
@@ -83,7 +85,10 @@ def sign_capture(
     placed: dict[str, object] = {}
 
     def sign(path: Path) -> None:
-        made = run(sign_as_officer(path, signer, agency, captured_at, trust))
+        if signer.interrupted:
+            made = sign_interrupted(records, objects, work.document, path, signer, agency, captured_at, trust)
+        else:
+            made = run(sign_as_officer(path, signer, agency, captured_at, trust))
         placed.update(visible=made.visible, moved=list(made.moved), overlapping=list(made.overlapping))
 
     verdict, key = _signed_copy(objects, work.document, "officer.pdf", SignatureRole.OFFICER, signer, trust, sign)

@@ -6,14 +6,12 @@ import asyncio
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
@@ -35,9 +33,9 @@ from blocks.signer import (
 from blocks.signer.base import insist_fits
 from blocks.trust import run
 from infra.local import token
-from infra.local.process import free_port, spawn, stop, wait_ready
+from infra.local.process import free_port
 from tests.conftest import ROOT, TestPki
-from tests.csc_server import MULTISIGN, PIN
+from tests.csc_server import MULTISIGN, PIN, control, serving
 
 DATA = b"du lieu can ky"
 pytestmark = pytest.mark.usefixtures("folder")
@@ -198,19 +196,8 @@ def test_secrets_are_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 # -- remote signing -----------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def csc(pki: TestPki, home: Path) -> Iterator[str]:
-    port = free_port()
-    url, log = f"http://127.0.0.1:{port}", home / "csc.log"
-    arguments = [sys.executable, "-m", "tests.csc_server", pki.folder, str(port)]
-    server = spawn(arguments, log=log, cwd=ROOT, env=os.environ, parent_death=signal.SIGKILL)
-    try:
-        wait_ready("CSC server", lambda: httpx.get(f"{url}/info", timeout=2) and None, server, log, 60)
+    with serving(pki.folder, home / "csc.log") as url:
         yield url
-    finally:
-        stop(server)
-
-
-def control(url: str, **told: Any) -> dict[str, int]:
-    return dict(httpx.post(f"{url}/control", json=told).json())
 
 
 @pytest.fixture
