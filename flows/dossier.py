@@ -34,6 +34,7 @@ from tasks.completeness import check_completeness, insist_complete
 from tasks.extraction import extract_fields
 from tasks.fragile import certify_copy, settle_leader_opinion, settle_unlisted
 from tasks.ocr import read_pages
+from tasks.originals import examine_originals, store_originals
 from tasks.progress import advance, announce, send_back
 from tasks.quarantine import isolate
 from tasks.reception import check_account, receive, refuse
@@ -104,6 +105,7 @@ def reception(submission: str) -> Case:
     revision = 1
     while True:
         announce(case.id)
+        examine_originals(case.id, revision)
         report = receive(case.id, case.counter_officer, revision)
         if report.accepted:
             break
@@ -222,6 +224,7 @@ def archive(case: Case) -> None:
     """Bước 4c, 5, Điều 11, 12: lưu khóa, đưa vào kho của chủ hồ sơ, trả kết quả, lưu trữ."""
     for document in case.attempts:
         store_record(document)
+    store_originals(case.id)
     close_case(case.id)
 
 

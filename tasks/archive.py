@@ -90,7 +90,7 @@ def export_dossier(
         dossier = find_dossier(session, code)
         if dossier.state is not DossierState.LUU_TRU:
             raise NotFiled()
-        stored = documents(session, dossier.id, STORED)
+        stored = [d for d in documents(session, dossier.id) if d.state in STORED or d.record_key]
         described = [_document_row(session, catalog, dossier, document, shortened) for document in stored]
         described_file = _dossier_row(catalog, dossier, stored, shortened)
         wanted = [(document.ordinal, newest) for document in stored for newest in _newest(session, document)]

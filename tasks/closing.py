@@ -18,6 +18,7 @@ from blocks.records.queries import decision, documents
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier
 from tasks.custody import CustodyOrder, Place, move_paper
+from tasks.originals import awaits_storage
 from tasks.shell import step
 from tasks.storage import put_out
 
@@ -68,7 +69,7 @@ def announce_result(records: RecordsDatabase, dossier_id: UUID, actor: str) -> N
         dossier = _locked(session, dossier_id)
         if dossier.state in {DossierState.CO_KET_QUA, DossierState.DA_TRA, DossierState.LUU_TRU}:
             return
-        waiting = documents(session, dossier_id, UNSTORED)
+        waiting = [d for d in documents(session, dossier_id) if d.state in UNSTORED or awaits_storage(d)]
         if waiting:
             raise NotStored(count=len(waiting))
         move_dossier(session, dossier, DossierState.CO_KET_QUA, actor=actor, rule="KQ03")

@@ -87,6 +87,8 @@ ACTIONS = {
     "reuse": "Dùng lại dữ liệu đã có",
     "differ": "Bản giấy và dữ liệu đã có khác nhau",
     "custody": "Giao nhận bản giấy",
+    "examine_original": "Kiểm tra chữ ký số của bản điện tử được nộp",
+    "store_original": "Lưu nguyên trạng bản điện tử",
     "capture": "Sao chụp",
     "rescan": "Nhận bản quét lại",
     "sign": "Ký số",

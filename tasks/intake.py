@@ -29,7 +29,7 @@ from tasks.capture.facts import (
     FileFacts,
     PageFacts,
 )
-from tasks.capture.pdf_input import PdfImagePage, pdf_pages
+from tasks.capture.pdf_input import PdfImagePage, electronic_pages, pdf_pages
 
 MAGIC = {
     b"\xff\xd8\xff": "image/jpeg",
@@ -61,6 +61,14 @@ def inspect_file(source: Path | bytes, scan_dpi: int, out_dir: Path | None = Non
     else:
         pages = [_single(source, media_type, scan_dpi, out_dir)]
     return FileFacts(media_type=media_type, size=size, pages=tuple(pages))
+
+
+def inspect_electronic(source: Path | bytes) -> int:
+    """Pages of a signed PDF (SC05) that passes the checks of a scan, or the `ScanError` of the first that fails."""
+    _check_size(source)
+    if _media_type(source) != "application/pdf":
+        raise errors.FileType()
+    return electronic_pages(source)
 
 
 def _check_size(source: Path | bytes) -> int:

@@ -36,7 +36,7 @@ from blocks.objects import (
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.incidents import close_incident, raise_incident
-from blocks.records.tables import ArchivedObject, Document
+from blocks.records.tables import ArchivedObject, Document, Scan
 from blocks.trust import Trust, clock, run
 from tasks.shell import step
 from tasks.signing import cades
@@ -44,10 +44,11 @@ from tasks.signing.errors import SignatureInvalid
 from tasks.signing.pdf import renew
 from tasks.signing.report import REPORT_TYPES
 from tasks.signing.verify import Verdict, verify_manifest, verify_pdf
-from tasks.storage import FOREVER_YEARS, MANIFEST, MANIFEST_SIGNATURE, RECORD, note_archived
+from tasks.storage import FOREVER_YEARS, MANIFEST, MANIFEST_SIGNATURE, ORIGINAL, RECORD, note_archived
 
 TYPES = {
     RECORD: "application/pdf",
+    ORIGINAL: "application/pdf",
     MANIFEST: "application/json",
     MANIFEST_SIGNATURE: "application/pkcs7-signature",
     **REPORT_TYPES,
@@ -223,6 +224,9 @@ def _places(
         document = session.get_one(Document, row.document_id)
         names = {RECORD: "agency.pdf"}
         working = document_key(document.dossier_id, document.id, row.attempt, names.get(row.kind, row.kind))
+        scan = session.exec(
+            select(Scan).where(col(Scan.document_id) == document.id, col(Scan.attempt) == row.attempt)
+        ).first()
         later = session.exec(
             select(ArchivedObject).where(
                 col(ArchivedObject.document_id) == row.document_id,
@@ -233,6 +237,8 @@ def _places(
         ).all()
     if row.number == 0:
         yield "WORKING", Bucket.WORKING, working, None
+    if row.kind == ORIGINAL and scan is not None:
+        yield "INTAKE", Bucket.INTAKE, scan.object_key, None
     if row.kind == RECORD:  # a renewed PDF begins with the one that it renews
         for item in later:
             yield "RENEWAL", Bucket.RECORDS, item.object_key, item.version

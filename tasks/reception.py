@@ -24,8 +24,9 @@ from blocks.records.codes import ManualCode, assign_dossier_code, vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.machine import ReasonMissing, move_dossier
 from blocks.records.queries import decision, documents, get_dossier
-from blocks.records.states import DossierState, OwnerKind
+from blocks.records.states import DossierState, ElectronicOriginal, OwnerKind
 from blocks.records.tables import Custody, Document, Dossier, now
+from tasks.originals import original_problems
 from tasks.scope import verdict_of
 from tasks.shell import step
 
@@ -80,7 +81,9 @@ def receive_dossier(
             return _report(dossier, [])
         if dossier.code is not None:
             raise ManualCode()
-        problems = check_dossier(catalog, dossier, documents(session, dossier_id), vietnam_day(moment))
+        components = documents(session, dossier_id)
+        problems = check_dossier(catalog, dossier, components, vietnam_day(moment))
+        problems += [problem for document in components for problem in original_problems(session, document)]
         if problems and dossier.state is DossierState.BO_SUNG_TRUOC:
             return _report(dossier, problems)  # still waiting for the supplement
         move_dossier(session, dossier, DossierState.KIEM_TRA, actor=actor, rule="B3a")
@@ -96,6 +99,8 @@ def check_dossier(catalog: Catalog, dossier: Dossier, components: Sequence[Docum
     """Everything that keeps a dossier from being received (P10, EXa, B3a, CA04); [] when nothing does. Pure."""
     problems: list[Problem] = []
     to_capture = unknown = 0
+    refused = {ElectronicOriginal.INVALID, ElectronicOriginal.UNSIGNED}
+    uncounted = any(document.electronic_original in refused for document in components)
     for document in components:
         try:
             to_capture += verdict_of(catalog, document, on).in_scope is not False
@@ -106,7 +111,7 @@ def check_dossier(catalog: Catalog, dossier: Dossier, components: Sequence[Docum
         problems += _missing_components(catalog.procedure(dossier.procedure_code, on), components, unknown)
     except ProcedureUnknown as error:
         problems.append(error.problem())
-    if dossier.originals_declared != to_capture:
+    if dossier.originals_declared != to_capture and not uncounted:  # else it is counted anew with the supplement
         text = (
             f"Số bản giấy đã đếm ({dossier.originals_declared}) khác số thành phần cần sao chụp ({to_capture}); "
             "vui lòng đếm lại bản giấy và kê khai lại."

@@ -14,9 +14,16 @@ from sqlmodel import Session, col, select
 
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
+from blocks.records.states import ElectronicOriginal
 from blocks.records.tables import AuditEntry, Decision, Document, Signature
 from tasks.progress import show_here
 from tasks.shell import step
+
+ELECTRONIC: dict[str, str] = {  # of a signed PDF that was handed in (SC05)
+    ElectronicOriginal.VALID: "bản điện tử, chữ ký số hợp lệ, giữ nguyên trạng",
+    ElectronicOriginal.INVALID: "bản điện tử, chữ ký số KHÔNG hợp lệ",
+    ElectronicOriginal.UNSIGNED: "bản điện tử chưa có chữ ký số",
+}
 
 
 def summary(records: RecordsDatabase, dossier_id: UUID) -> str:
@@ -62,6 +69,7 @@ def _papers(session: Session, papers: list[Document]) -> list[str]:
             select(Signature).where(Signature.document_id == paper.id, Signature.attempt == paper.attempt)
         ).all()
         told = ", ".join(map(_signed, sorted(signatures, key=lambda item: item.signed_at)))
+        told = ELECTRONIC.get(paper.electronic_original or "", told)
         lines.append(
             f"| {paper.ordinal} | {paper.type_code} | {paper.state.value} | {paper.page_count or 0} | "
             f"{paper.attempt} | {told or '–'} |"

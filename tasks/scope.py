@@ -1,8 +1,9 @@
 """Phạm vi số hóa (QĐ 1333, Điều 4 và 5): which papers are digitised, in the order that requirements.md fixes.
 
-Checked in the order 5.4, 5.3, 5.1, 4.1c, 4.2, 5.2, 4.1a, 4.1b, 4.1d [R]: what may not be captured comes first, then
-what need not be, then the agency's own list, which 5.2 excepts. Điều 4.2 (answers of other agencies) stands before 5.2
-because 5.2 speaks of components that the person handed in only [R].
+Checked in the order 5.4, 5.3, 5.1, electronic originals, 4.1c, 4.2, 5.2, 4.1a, 4.1b, 4.1d [R]: what may not be captured
+comes first, then what need not be (shared data; a valid electronic original is no paper to copy, SC05), then the
+agency's own list, which 5.2 excepts. Điều 4.2 (answers of other agencies) stands before 5.2 because 5.2 speaks of
+components that the person handed in only [R].
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
 from blocks.records.machine import move_document
 from blocks.records.queries import get_dossier
-from blocks.records.states import DocumentState, Form
+from blocks.records.states import DocumentState, ElectronicOriginal, Form
 from blocks.records.tables import Document, Dossier, Scan
 from tasks.quarantine import SecrecyLevel, quarantine, refuse_images
 from tasks.shell import step
@@ -46,6 +47,7 @@ class DocumentFacts(BaseModel):
     secret: bool = False
     show_only: bool = False
     shared_source: str | None = None  # where it is shared as data with legal value
+    electronic: bool = False  # a signed PDF whose signatures were found valid (tasks/originals.py)
     prior_result: bool = False
     requested: bool = False
     fragile: bool = False
@@ -81,6 +83,9 @@ def decide(facts: DocumentFacts, kind: DocumentType, listed: bool | None) -> Sco
     if facts.shared_source:
         text = "Giấy tờ đã được chia sẻ dưới dạng dữ liệu có giá trị pháp lý; sử dụng lại dữ liệu, không số hóa."
         return _verdict("SC10", False, DocumentState.TAI_SU_DUNG, text)
+    if facts.electronic:
+        text = "Bản điện tử có chữ ký số hợp lệ; giữ nguyên tệp, không sao chụp và ký lại."
+        return _verdict("SC05", False, DocumentState.TAI_SU_DUNG, text)
     if listed:
         return _captured("SC03", "Giấy tờ thuộc danh mục cần số hóa theo yêu cầu quản lý.", facts)
     if kind.consultation:
@@ -129,6 +134,7 @@ def facts_of(document: Document) -> DocumentFacts:
         secret=document.secret,
         show_only=document.show_only,
         shared_source=document.shared_as_data,
+        electronic=document.electronic_original == ElectronicOriginal.VALID,
         prior_result=document.is_prior_result,
         requested=document.requested_by_owner,
         fragile=document.fragile,

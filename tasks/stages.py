@@ -30,6 +30,7 @@ from tasks.approvals import (
     SupplementDecision,
     as_markdown,
 )
+from tasks.originals import awaits_storage
 from tasks.submission import inbox_key, rescan_prefix
 
 
@@ -158,6 +159,7 @@ def describe_signoff(dossier_id: UUID) -> str:
         dossier = get_dossier(session, dossier_id)
         rows = documents(session, dossier_id, states=[DocumentState.CHO_KET_QUA])
         on = vietnam_day(dossier.received_at)
+        kept = [d for d in documents(session, dossier_id) if awaits_storage(d)]
         lines = [
             f"### Trình ký số cơ quan · hồ sơ {dossier.code}",
             f"Thủ tục {dossier.procedure_code}: {catalog.procedure(dossier.procedure_code, on).name}.",
@@ -166,6 +168,10 @@ def describe_signoff(dossier_id: UUID) -> str:
             "| Số | Loại giấy tờ | Trang |",
             "|---|---|---|",
             *(f"| {d.ordinal} | {catalog.document_type(d.type_code, on).name} | {d.page_count or 0} |" for d in rows),
+            *(
+                f"| {d.ordinal} | {catalog.document_type(d.type_code, on).name} (bản điện tử) | {d.page_count or 0} |"
+                for d in kept
+            ),
             "",
             "Chọn **KY** để ký số cơ quan từng thành phần và dữ liệu đặc tả (Điều 9.4), "
             "hoặc **TRA_LAI** và nêu lý do bằng văn bản.",

@@ -40,6 +40,7 @@ FOREVER_YEARS = 100  # object lock needs a date: a lock "for ever" is renewed by
 NATIONAL_PORTAL = "national-portal"  # topic of the outbox (B4f)
 OWNER_ID = re.compile(r"[0-9A-Z.]{1,35}")  # QĐ 20/2020; a personal id is 12 digits
 RECORD, MANIFEST, MANIFEST_SIGNATURE = "record.pdf", "manifest.json", "manifest.p7s"
+ORIGINAL = "original.pdf"  # an electronic original, byte for byte (SC05)
 ORIGINAL_NAME = re.compile(r"\.r\d{4}(?=\.)")  # the mark of a renewal in an object's name
 
 
@@ -137,7 +138,7 @@ def store_document(
             raise InvalidTransition(source=document.state.value, target=DocumentState.DA_LUU.value)
         agency, manifest = _signatures(session, document)
         renewals = {RECORD: _renew_before(agency), MANIFEST_SIGNATURE: _renew_before(manifest)}
-        retention = _retention(session, catalog, document)
+        retention = retention_of(session, catalog, document)
     until = lock_until(retention, agency.signed_at, RetentionSettings(), vietnam_day(now()))
     manifest_key = document.manifest_key or _key(document, MANIFEST)
     lawful = (
@@ -145,9 +146,9 @@ def store_document(
         (manifest_key, document.manifest_sha256, MANIFEST, "application/json"),
         (manifest.object_key, manifest.sha256, MANIFEST_SIGNATURE, "application/pkcs7-signature"),
     )
-    stored = [_lock_away(objects, document, *item, until) for item in lawful]
+    stored = [lock_away(objects, document, *item, until) for item in lawful]
     reports = [(_key(document, name), None, name, kind) for name, kind in REPORT_TYPES.items()]
-    kept = [_lock_away(objects, document, *item, until) for item in reports if objects.head(Bucket.WORKING, item[0])]
+    kept = [lock_away(objects, document, *item, until) for item in reports if objects.head(Bucket.WORKING, item[0])]
     with records.session() as session:
         document = _locked(session, document_id)
         if document.state is DocumentState.DA_KY_CO_QUAN:
@@ -170,7 +171,7 @@ def _signatures(session: Session, document: Document) -> tuple[Signature, Signat
     return agency, manifest
 
 
-def _retention(session: Session, catalog: Catalog, document: Document) -> Retention:
+def retention_of(session: Session, catalog: Catalog, document: Document) -> Retention:
     """The class of the paper's type; for ever when the type is not (or no longer) known (LU06)."""
     on = case_date(get_dossier(session, document.dossier_id))
     try:
@@ -184,7 +185,7 @@ def _key(document: Document, name: str) -> str:
     return document_key(document.dossier_id, document.id, document.attempt, name)
 
 
-def _lock_away(
+def lock_away(
     objects: ObjectStore,
     document: Document,
     source: str,
@@ -192,11 +193,13 @@ def _lock_away(
     name: str,
     content_type: str,
     until: datetime,
+    *,
+    bucket: Bucket = Bucket.WORKING,
 ) -> StoredObject:
-    """Copy one file from WORKING to RECORDS under lock, through a file on disk: records may be hundreds of MB."""
+    """Copy one file from `bucket` to RECORDS under lock, through a file on disk: records may be hundreds of MB."""
     with tempfile.TemporaryDirectory(prefix="sohoa-") as folder:
         path = Path(folder) / name
-        objects.download(Bucket.WORKING, source, path, sha256=sha256)
+        objects.download(bucket, source, path, sha256=sha256)
         return objects.put_once(Bucket.RECORDS, _key(document, name), path, content_type=content_type, lock_until=until)
 
 

@@ -64,6 +64,14 @@ class Form(StrEnum):
     CERTIFIED_COPY = "CERTIFIED_COPY"  # bản sao có chứng thực (giấy)
 
 
+class ElectronicOriginal(StrEnum):
+    """What became of a signed PDF that was handed in (SC05)."""
+
+    VALID = "VALID"  # kept as it is
+    INVALID = "INVALID"
+    UNSIGNED = "UNSIGNED"  # declared as an electronic copy, but it carries no signature
+
+
 class FieldSource(StrEnum):
     OCR = "OCR"
     MANUAL = "MANUAL"  # typed by the officer (EX02)

@@ -70,8 +70,8 @@ class PdfAttachments(ScanError):
 class PdfSigned(ScanError):
     code, rule = "PDF_SIGNED", "CA01"
     message = (
-        "Tệp PDF đã có chữ ký số nên không thể sao chụp lại; vui lòng quét bản giấy hoặc nộp bản điện tử qua kênh "
-        "tái sử dụng dữ liệu."
+        "Tệp PDF đã có chữ ký số nên không được dùng làm bản quét; vui lòng quét bản giấy, hoặc nộp bản điện tử "
+        "thành một thành phần riêng chỉ gồm tệp này."
     )
 
 

@@ -39,15 +39,22 @@ class Worker:
 
     def inspect(self, path: Path, scan_dpi: int, out_dir: Path | None) -> FileFacts:
         """As `tasks.intake.inspect_file`. A file that breaks the limits raises ImageBomb."""
+        reply = self._reply(path, {"dpi": scan_dpi, "out": str(out_dir) if out_dir else None})
+        return FileFacts.model_validate(reply["facts"])
+
+    def inspect_electronic(self, path: Path) -> int:
+        """As `tasks.intake.inspect_electronic`, within the same limits."""
+        return int(self._reply(path, {"electronic": True})["pages"])
+
+    def _reply(self, path: Path, request: dict[str, Any]) -> dict[str, Any]:
         seconds = CPU_SECONDS + int(path.stat().st_size / 1_000_000 * CPU_SECONDS_A_MEGABYTE)
-        request = {"path": str(path), "dpi": scan_dpi, "out": str(out_dir) if out_dir else None, "cpu": seconds}
         with self._lock:
-            reply = self._ask(request, seconds * WALL_FACTOR)
+            reply = self._ask({"path": str(path), "cpu": seconds, **request}, seconds * WALL_FACTOR)
         if reply is None:
             raise errors.ImageBomb()
-        if "facts" in reply:
-            return FileFacts.model_validate(reply["facts"])
-        raise _as_error(reply)
+        if "error" in reply:
+            raise _as_error(reply)
+        return reply
 
     def _ask(self, request: dict[str, Any], wall: float) -> dict[str, Any] | None:
         process = self._running()
@@ -99,6 +106,11 @@ def inspect_guarded(path: Path, scan_dpi: int, out_dir: Path | None = None) -> F
     return _worker.inspect(path, scan_dpi, out_dir)
 
 
+def inspect_electronic_guarded(path: Path) -> int:
+    """`tasks.intake.inspect_electronic` with limits of time and memory (see module)."""
+    return _worker.inspect_electronic(path)
+
+
 def _all_errors(base: type[SohoaError]) -> list[type[SohoaError]]:
     return [base, *(found for sub in base.__subclasses__() for found in _all_errors(sub))]
 
@@ -112,12 +124,14 @@ def _as_error(reply: dict[str, Any]) -> SohoaError:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    from tasks.intake import inspect_file
+    from tasks.intake import inspect_electronic, inspect_file
 
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime)
     resource.setrlimit(resource.RLIMIT_CPU, (spent + request["cpu"] + 1, resource.RLIM_INFINITY))
     try:
+        if request.get("electronic"):
+            return {"pages": inspect_electronic(Path(request["path"]))}
         out = Path(request["out"]) if request["out"] else None
         facts = inspect_file(Path(request["path"]), request["dpi"], out)
         return {"facts": facts.model_dump(mode="json")}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,26 @@ class PdfImagePage:
 
 def pdf_pages(source: Path | bytes) -> Iterator[PdfImagePage]:
     """The pages of a PDF as images, one after the other, or the `ScanError` of the first check that fails."""
+    with _opened(source) as pdf:
+        for number, page in enumerate(pdf.pages, 1):
+            try:
+                found = _image_page(page, number)
+            except DAMAGE as error:
+                raise errors.PdfDamaged() from error
+            yield found
+
+
+def electronic_pages(source: Path | bytes) -> int:
+    """Pages of a signed PDF that is kept as it is (SC05), or the `ScanError` of the first check that fails.
+
+    What a scan may not hold it may not hold either, signatures aside: no password, code or attachments.
+    """
+    with _opened(source, signed=True) as pdf:
+        return len(pdf.pages)
+
+
+@contextmanager
+def _opened(source: Path | bytes, *, signed: bool = False) -> Iterator[pikepdf.Pdf]:
     try:
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         pdf = pikepdf.open(stream, attempt_recovery=False, suppress_warnings=True)
@@ -63,18 +84,13 @@ def pdf_pages(source: Path | bytes) -> Iterator[PdfImagePage]:
         raise errors.PdfDamaged() from error
     with pdf:
         try:
-            _check_structure(pdf)
+            _check_structure(pdf, signed=signed)
         except DAMAGE as error:
             raise errors.PdfDamaged() from error
-        for number, page in enumerate(pdf.pages, 1):
-            try:
-                found = _image_page(page, number)
-            except DAMAGE as error:
-                raise errors.PdfDamaged() from error
-            yield found
+        yield pdf
 
 
-def _check_structure(pdf: pikepdf.Pdf) -> None:
+def _check_structure(pdf: pikepdf.Pdf, *, signed: bool) -> None:
     if len(pdf.objects) > MAX_OBJECTS or len(pdf.pages) > MAX_PAGES:
         raise errors.ImageBomb()
     if len(pdf.pages) == 0:
@@ -86,7 +102,7 @@ def _check_structure(pdf: pikepdf.Pdf) -> None:
         raise errors.ImageBomb()
     if pdf.is_encrypted:  # an owner password alone opens, and would be saved decrypted
         raise errors.PdfEncrypted()
-    if "signed" in findings:
+    if "signed" in findings and not signed:
         raise errors.PdfSigned()
     if "active" in findings or Name.AA in pdf.Root:
         raise errors.PdfActiveContent()

@@ -96,12 +96,14 @@ async def validate(
     trust: Trust,
     at: datetime | None = None,
     *,
+    stamped: bool = True,
     status_cls: type[SignatureStatus] = StandardCMSSignatureStatus,
     status_kwargs: dict[str, Any] | None = None,
 ) -> Finding:
     """Validate the signature over `digest`. proofs: the archive time-stamps after it, in order of time.
 
-    at: as if it were then (None: now).
+    at: as if it were then (None: now). stamped: a signature without time-stamp is not valid (our own have one); False:
+    it is as long as its certificate is, at the time of validation (EN 319 102-1, 5.3).
     """
     timing = ValidationTimingInfo(at or clock(), at or clock(), point_in_time_validation=at is not None)
     specification = trust.specification().signature_validation_spec
@@ -120,6 +122,15 @@ async def validate(
     signer = signed["signer_infos"][0]
     stamped_at = await _stamped_at(signer, past, poes, timing)
     code: Any = result.ades_subindic
+    if code is AdESIndeterminate.SIG_CONSTRAINTS_FAILURE and not stamped:  # pyHanko's word for a missing time-stamp
+        basic = await ades.ades_basic_validation(
+            signed,
+            everything,
+            timing_info=timing,
+            validation_data_handlers=_handlers(everything, timing, poes),
+            raw_digest=digest,
+        )
+        code = basic.ades_subindic
     code = _out_of_bounds(code, signed, timing)
     if isinstance(code, AdESIndeterminate) and proofs and complete and stamped_at:
         poes.register(signer["signature"].native, poe_type=POEType.VALIDATION, dt=stamped_at)

@@ -23,10 +23,12 @@ BYTES_A_SECOND = 20 << 20  # large files may take longer: they are read several 
 UNAVAILABLE = 3  # exit status
 
 
-def verify_untrusted(path: Path, *, signature: Path | None = None, etsi: Path | None = None) -> Verdict:
+def verify_untrusted(
+    path: Path, *, signature: Path | None = None, etsi: Path | None = None, stamped: bool = True
+) -> Verdict:
     """`verify_pdf` (or `verify_manifest`, with its signature) within limits: a verdict in any case.
 
-    etsi: folder for the ETSI report (XML) of each signature of a PDF.
+    etsi: folder for the ETSI report (XML) of each signature of a PDF; stamped: as in `verify_pdf`.
     Raises RevocationUnavailable, and OSError for a file that can't be opened.
     """
     size = path.stat().st_size
@@ -34,6 +36,7 @@ def verify_untrusted(path: Path, *, signature: Path | None = None, etsi: Path | 
     command = [sys.executable, "-m", "tasks.signing.sandbox", str(seconds), str(path.resolve())]
     command += ["--signature", str(signature.resolve())] if signature else []
     command += ["--etsi", str(etsi.resolve())] if etsi and not signature else []
+    command += [] if stamped else ["--unstamped"]
     kind = "MANIFEST" if signature else "PDF"
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=PATIENCE * seconds)
@@ -62,6 +65,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("path", type=Path)
     parser.add_argument("--signature", type=Path)
     parser.add_argument("--etsi", type=Path)
+    parser.add_argument("--unstamped", action="store_true")
     asked = parser.parse_args(arguments)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (asked.seconds, asked.seconds))
@@ -71,7 +75,7 @@ def main(arguments: list[str]) -> int:
         if asked.signature:
             verdict = verify_manifest(asked.path, asked.signature, trust)
         else:
-            verdict = verify_pdf(asked.path, trust)
+            verdict = verify_pdf(asked.path, trust, stamped=not asked.unstamped)
             if asked.etsi and verdict.signatures:
                 asked.etsi.mkdir(parents=True, exist_ok=True)
                 for name, text in etsi_reports(asked.path, trust).items():

@@ -110,7 +110,7 @@ def sign_agency(
     work = _read(records, document_id, SignatureRole.AGENCY)
     if work.done:
         return _again(objects, work.done, trust)
-    _succeeded(work.dossier)
+    insist_succeeded(work.dossier)
     _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
     signer = agency_signer()
 
@@ -136,13 +136,25 @@ def sign_manifest(
     work = _read(records, document_id, SignatureRole.MANIFEST)
     if work.done:
         return _again(objects, work.done, trust)
-    _succeeded(work.dossier)
+    insist_succeeded(work.dossier)
     _expect(work.document, DocumentState.DA_KY_CO_QUAN, DocumentState.DA_KY_CO_QUAN)
     signer = agency_signer()
     with records.session() as session:
         rows = session.exec(select(FieldValue).where(FieldValue.document_id == document_id)).all()
     data = manifests.build(work.dossier, work.document, rows, test=signer.test)
-    json_key, key = _key(work.document, "manifest.json"), _key(work.document, "manifest.p7s")
+    key, token, verdict = sign_data(objects, work.document, data, work.document.file_sha256, signer, trust)
+    return _record(records, work, SignatureRole.MANIFEST, key, verdict, actor="system", rule="EX17",
+                   token_sha256=hashlib.sha256(token).hexdigest())  # fmt: skip
+
+
+def sign_data(
+    objects: ObjectStore, document: Document, data: bytes, pdf_sha256: str | None, signer: Signer, trust: Trust
+) -> tuple[str, bytes, Verdict]:
+    """Store manifest.json and its detached signature, verified; or adopt the signature that is stored already.
+
+    pdf_sha256: the file that the manifest names. Returns key and bytes of the signature, and its verdict.
+    """
+    json_key, key = _key(document, "manifest.json"), _key(document, "manifest.p7s")
     objects.put_once(Bucket.WORKING, json_key, data, content_type=JSON_TYPE)
     stored = objects.head(Bucket.WORKING, key)
     token = (
@@ -150,16 +162,15 @@ def sign_manifest(
         if stored
         else run(manifests.sign_detached(data, signer, trust))
     )
-    verdict = verify_manifest(data, token, trust, pdf_sha256=work.document.file_sha256)
-    _insist(verdict, SignatureRole.MANIFEST, signer)
+    verdict = verify_manifest(data, token, trust, pdf_sha256=pdf_sha256)
+    insist_valid(verdict, SignatureRole.MANIFEST, signer)
     try:
         objects.put_once(Bucket.WORKING, key, token, content_type=CMS_TYPE)
     except ObjectConflict:  # another run was faster: what it stored is the signature
         token = objects.get(Bucket.WORKING, key)
-        verdict = verify_manifest(data, token, trust, pdf_sha256=work.document.file_sha256)
-        _insist(verdict, SignatureRole.MANIFEST, signer)
-    return _record(records, work, SignatureRole.MANIFEST, key, verdict, actor="system", rule="EX17",
-                   token_sha256=hashlib.sha256(token).hexdigest())  # fmt: skip
+        verdict = verify_manifest(data, token, trust, pdf_sha256=pdf_sha256)
+        insist_valid(verdict, SignatureRole.MANIFEST, signer)
+    return key, token, verdict
 
 
 def _keep_reports(objects: ObjectStore, document: Document, key: str, verdict: Verdict, trust: Trust) -> None:
@@ -212,7 +223,7 @@ def _expect(document: Document, state: DocumentState, target: DocumentState) -> 
         raise InvalidTransition(source=document.state.value, target=target.value)
 
 
-def _succeeded(dossier: Dossier) -> None:
+def insist_succeeded(dossier: Dossier) -> None:
     if dossier.state is not DossierState.KY_CO_QUAN:
         raise AgencyNotAllowed(state=dossier.state.value)
 
@@ -244,7 +255,7 @@ def _signed_copy(
         if objects.head(Bucket.WORKING, key) is None:
             sign(path)
             verdict = verify_pdf(path, trust)
-            _insist(verdict, role, signer)
+            insist_valid(verdict, role, signer)
             try:
                 objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)
                 return verdict, key
@@ -254,11 +265,11 @@ def _signed_copy(
         if _prefix_sha256(path, size) != document.file_sha256:
             raise ForeignFile()
         verdict = verify_pdf(path, trust)
-        _insist(verdict, role, signer)
+        insist_valid(verdict, role, signer)
         return verdict, key
 
 
-def _insist(verdict: Verdict, role: SignatureRole, signer: Signer) -> SignatureVerdict:
+def insist_valid(verdict: Verdict, role: SignatureRole, signer: Signer) -> SignatureVerdict:
     """Every signature is valid and the one of `role` was made with the certificate of `signer`."""
     found = verdict.of(role.value)
     if not verdict.valid or found is None or found.serial != f"{signer.certificate.serial_number:x}":

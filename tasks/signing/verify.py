@@ -52,6 +52,7 @@ _REASONS = {
     AdESIndeterminate.EXPIRED.name: "chứng thư số đã hết hạn khi ký",
     AdESIndeterminate.OUT_OF_BOUNDS_NO_POE.name: "chứng thư số không có hiệu lực khi ký",
     AdESIndeterminate.NO_CERTIFICATE_CHAIN_FOUND.name: "chứng thư số không do tổ chức được tin cậy cấp",
+    AdESIndeterminate.SIG_CONSTRAINTS_FAILURE.name: "chữ ký không có dấu thời gian",
     AdESIndeterminate.TRY_LATER.name: "chưa kiểm tra được tình trạng thu hồi của chứng thư số",
 }
 
@@ -97,16 +98,19 @@ class Verdict(BaseModel):
         return next((item for item in self.signatures if item.role == role), None)
 
 
-def verify_pdf(source: Path | bytes, trust: Trust, *, at: datetime | None = None) -> Verdict:
+def verify_pdf(source: Path | bytes, trust: Trust, *, at: datetime | None = None, stamped: bool = True) -> Verdict:
     """Every signature of a PDF (document time-stamps count for the level). A damaged file gives a verdict, no error.
 
-    at: as if it were then (None: now). For files from outside use `tasks.signing.sandbox.verify_untrusted`.
+    at: as if it were then (None: now). stamped: a signature without time-stamp is not valid; False: it is while its
+    certificate is. For files from outside use `tasks.signing.sandbox.verify_untrusted`.
     """
     with _stream(source) as stream:
-        return run(verify_stream(stream, trust, at))
+        return run(verify_stream(stream, trust, at, stamped=stamped))
 
 
-async def verify_stream(stream: IO[bytes], trust: Trust, at: datetime | None = None) -> Verdict:
+async def verify_stream(
+    stream: IO[bytes], trust: Trust, at: datetime | None = None, *, stamped: bool = True
+) -> Verdict:
     """The same on the signing loop."""
     digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     size = stream.seek(0, io.SEEK_END)
@@ -115,7 +119,8 @@ async def verify_stream(stream: IO[bytes], trust: Trust, at: datetime | None = N
         with revocation_answers():
             proofs = _proofs(reader)
             signatures = [
-                await _one(item, reader, stream, proofs, trust, at) for item in reader.embedded_regular_signatures
+                await _one(item, reader, stream, proofs, trust, at, stamped)
+                for item in reader.embedded_regular_signatures
             ]
         revisions, renew_before = _revisions(reader, stream), _renew_before(reader)
     except Exception as error:  # whatever a hostile file makes a parser raise is a verdict about the file
@@ -167,6 +172,7 @@ async def _one(
     proofs: list[tuple[int, ltv.Proof]],
     trust: Trust,
     at: datetime | None,
+    stamped: bool,
 ) -> SignatureVerdict:
     item.compute_integrity_info(diff_policy=trust.specification().diff_policy)  # type: ignore[no-untyped-call]
     found = await ltv.validate(
@@ -176,6 +182,7 @@ async def _one(
         _material(reader),
         trust,
         at,
+        stamped=stamped,
         status_cls=PdfSignatureStatus,
         status_kwargs=item.summarise_integrity_info(),
     )
@@ -323,11 +330,15 @@ def _end(stream: IO[bytes], start: int) -> int:
     return start + (found.end() if (found := mark.search(seen)) else len(seen))
 
 
+def reason(code: str) -> str:
+    """Why a signature is not valid, as the officer reads it."""
+    return _REASONS.get(code, f"mã lỗi {code}")
+
+
 def _sentence(verdict: SignatureVerdict) -> str:
     title = f"{_TITLES[verdict.role]} của {verdict.signer}" if verdict.signer else _TITLES[verdict.role]
     if not verdict.valid:
-        reason = _REASONS.get(verdict.code, f"mã lỗi {verdict.code}")
-        return f"{title} KHÔNG hợp lệ: {reason}; vui lòng không sử dụng tệp này và báo quản trị viên."
+        return f"{title} KHÔNG hợp lệ: {reason(verdict.code)}; vui lòng không sử dụng tệp này và báo quản trị viên."
     when = f", ký lúc {vietnam_time(verdict.signed_at)} theo dấu thời gian" if verdict.signed_at else ""
     mark = "; đây là chữ ký THỬ NGHIỆM (TEST), không có giá trị pháp lý" if verdict.test else ""
     return f"{title} hợp lệ{when}, nội dung nguyên vẹn{mark}."

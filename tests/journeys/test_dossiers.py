@@ -26,7 +26,7 @@ DEFECTS = [
     "d13-thua-trang", "d14-trung-tep", "d15-trung-trang", "d16-ghi-chu-khac-trang", "d17-anh-xam", "d18-pdf-1-3",
     "d19-sai-dpi", "d20-dung-chung-tep", "d21-tep-rong", "d22-tep-cut", "d23-sai-loai-tep", "d24-anh-bom",
     "d25-pdf-da-ky", "d26-pdf-ma-lenh", "d27-pdf-dinh-kem", "d28-pdf-khong-trang", "d29-pdf-hong", "d30-thieu-tep",
-    "d31-ten-nfd", "d32-thu-tuc-la", "d33-loai-giay-la", "d34-to-khai-sai",
+    "d31-ten-nfd", "d32-thu-tuc-la", "d33-loai-giay-la", "d34-to-khai-sai", "d35-ban-dien-tu-sai",
 ]  # fmt: skip
 GOOD = [
     "01-om-dau", "02-om-dau-ghi-chu", "10-bhxh-tu-nguyen", "12-tu-tuat-so-de-hong", "13-chuyen-noi-huong-viet-tay",

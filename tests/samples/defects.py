@@ -195,7 +195,8 @@ DEFECTS = (
            lambda f, c: _file(f, "0001.jpg", badfiles.office_file())),
     Defect("d24-anh-bom", "IMAGE_BOMB", "Ảnh khai 65.000 × 65.000 điểm ảnh.",
            lambda f, c: _file(f, "0001.jpg", badfiles.bomb(_jpeg(c)))),
-    Defect("d25-pdf-da-ky", "PDF_SIGNED", "PDF đã có chữ ký số.", _pdf(badfiles.signed)),
+    Defect("d25-pdf-da-ky", "PDF_SIGNED", "Bản chụp điện tử là PDF đã có chữ ký số.", _pdf(badfiles.signed),
+           edit=_set_component(form="E_PHOTO_COMPARED")),
     Defect("d26-pdf-ma-lenh", "PDF_ACTIVE_CONTENT", "PDF chứa JavaScript.", _pdf(badfiles.active)),
     Defect("d27-pdf-dinh-kem", "PDF_ATTACHMENTS", "PDF có tệp đính kèm.", _pdf(badfiles.attachments)),
     Defect("d28-pdf-khong-trang", "PDF_ZERO_PAGES", "PDF không có trang nào.",
@@ -209,6 +210,8 @@ DEFECTS = (
            edit=_set_component(type="LOCAL:KHONG-CO"), state=TU_CHOI),
     Defect("d34-to-khai-sai", "MANIFEST_INVALID", "Tờ khai dossier.yaml thiếu chủ hồ sơ.", edit=_wrong_manifest,
            state=REFUSED),
+    Defect("d35-ban-dien-tu-sai", "ELECTRONIC_INVALID", "SC05: bản điện tử ký bằng chứng thư không được tin cậy.",
+           _pdf(badfiles.signed), state=TU_CHOI),
 )  # fmt: skip
 
 

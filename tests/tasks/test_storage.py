@@ -104,7 +104,7 @@ def test_LU01_a_crash_anywhere_is_finished_by_the_next_run(
     _, document_id = signed(records, objects)
     from tasks import storage
 
-    real, done = storage._lock_away, []
+    real, done = storage.lock_away, []
 
     def crashing(*args: object) -> object:
         if len(done) == puts_before_the_crash:
@@ -116,7 +116,7 @@ def test_LU01_a_crash_anywhere_is_finished_by_the_next_run(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "_lock_away", crashing)
+        patch.setattr(storage, "lock_away", crashing)
         patch.setattr(storage, "_note_stored", killed)
         with pytest.raises(KeyboardInterrupt):
             store_document(records, objects, CATALOG, document_id, "gq.01")

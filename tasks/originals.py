@@ -1,0 +1,348 @@
+"""Bản điện tử có chữ ký số được nộp (QĐ 1333, Điều 4.1, 5.1; SC05, SC10; NĐ 45/2020): examined, then kept as it is.
+
+A component that is ONE signed PDF is an electronic original or electronic copy, no scan of a paper. Its signatures are
+validated before reception (integrity, chain, revocation, time; each must be valid, and nothing but validation data may
+follow the last). Valid: it is out of scope of digitisation, neither copied nor signed anew; its bytes are locked with
+the record. Not valid, or an electronic copy without any signature: the component is refused (SC05), and the dossier
+waits for a supplement like any other. A signed PDF in any other place is refused by capture (PDF_SIGNED).
+
+When the case has succeeded the agency signs a manifest that names the file's hash and the verdict: its archive
+time-stamp proves what the signatures were worth then, long after their own certificates have ended.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import Session, col, select
+
+from blocks.catalog import Catalog
+from blocks.errors import ObjectConflict, Problem, Remedy, SohoaError
+from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.codes import vietnam_day
+from blocks.records.queries import documents, get_document, get_dossier
+from blocks.records.states import DocumentState, ElectronicOriginal, Form
+from blocks.records.tables import AuditEntry, Document, Scan, now
+from blocks.signer import agency_signer
+from blocks.trust import Trust
+from tasks.capture.errors import ScanError
+from tasks.capture.guard import inspect_electronic_guarded
+from tasks.shell import step
+from tasks.signing.manifest import VERSION, canonical
+from tasks.signing.report import REPORT_TYPES
+from tasks.signing.sandbox import verify_untrusted
+from tasks.signing.steps import insist_succeeded, sign_data
+from tasks.signing.verify import Verdict, reason
+from tasks.storage import (
+    MANIFEST,
+    MANIFEST_SIGNATURE,
+    ORIGINAL,
+    RetentionSettings,
+    legally_usable,
+    lock_away,
+    lock_until,
+    note_archived,
+    retention_of,
+)
+
+COPIES = {Form.E_COPY_REGISTER, Form.E_COPY_CERTIFIED}  # must be signed by the agency that issued or certified them
+FORMS = COPIES | {Form.ORIGINAL}  # a photo of a paper, or a paper copy, is none
+MARK = b"/ByteRange"  # stands in clear in every signed PDF: what it gives the place of is left out of the signature
+VERIFICATION = "verification.json"
+WHY = {  # where a signature's own words (tasks/signing/verify.py) would not do
+    "OUT_OF_BOUNDS_NO_POE": "chứng thư số đã hết hạn hoặc chưa có hiệu lực, không có dấu thời gian chứng minh lúc ký",
+    "PDF_ENCRYPTED": "tệp đặt mật khẩu hoặc bị khóa quyền",
+    "PDF_ACTIVE_CONTENT": "tệp chứa mã lệnh hoặc biểu mẫu động",
+    "PDF_ATTACHMENTS": "tệp có tệp đính kèm bên trong",
+    "PDF_VERSION": "phiên bản PDF thấp hơn 1.4",
+    "TOO_COMPLEX": "tệp quá phức tạp",
+}
+
+
+class OriginalRefused(SohoaError):
+    """A signed PDF whose signatures are not valid, or that may not be opened (SC05)."""
+
+    code, rule, remedy = "ELECTRONIC_INVALID", "SC05", Remedy.OFFICER
+    message = (
+        "Bản điện tử của thành phần {component} không hợp lệ: {reason}; "
+        "vui lòng đề nghị nộp bản điện tử khác hoặc nộp bản giấy."
+    )
+
+
+class OriginalUnsigned(SohoaError):
+    """Declared as an electronic copy from the register or certified, but nobody signed it (SC05)."""
+
+    code, rule, remedy = "ELECTRONIC_UNSIGNED", "SC05", Remedy.OFFICER
+    message = (
+        "Bản sao điện tử của thành phần {component} không có chữ ký số; "
+        "vui lòng đề nghị nộp tệp có chữ ký số của cơ quan cấp bản sao hoặc nộp bản giấy."
+    )
+
+
+class OriginalReport(BaseModel):
+    """What was found about one component; no personal data. code: OK, or why it is refused."""
+
+    document_id: UUID
+    ordinal: int
+    found: ElectronicOriginal
+    code: str
+    signatures: int = 0
+    test: bool = False
+
+
+def examine_dossier(records: RecordsDatabase, objects: ObjectStore, dossier_id: UUID) -> list[OriginalReport]:
+    """Validate every component that is a signed PDF; the verdict stands in `electronic_original`. Idempotent.
+
+    Looked at are the files of the current declaration. Papers that may not be opened (secret, only shown) and those
+    shared as data are not. Raises RevocationUnavailable (retry), IntegrityError, the errors of the stores.
+    """
+    with records.session() as session:
+        waiting = [
+            (document, scans[0])
+            for document in documents(session, dossier_id, [DocumentState.KHAI_BAO])
+            if document.form in FORMS and not (document.secret or document.show_only or document.shared_as_data)
+            if _outcome(session, document) is None
+            if len(scans := _scans(session, document)) == 1 and scans[0].object_key
+        ]
+        session.expunge_all()
+    found = [_examine(records, objects, document, scan) for document, scan in waiting]
+    return [report for report in found if report is not None]
+
+
+def _scans(session: Session, document: Document) -> list[Scan]:
+    return list(session.exec(select(Scan).where(Scan.document_id == document.id, Scan.attempt == document.attempt)))
+
+
+def _outcome(session: Session, document: Document) -> AuditEntry | None:
+    """What was found about the current file, from the audit trail."""
+    query = select(AuditEntry).where(AuditEntry.document_id == document.id, AuditEntry.action == "examine_original")
+    entries = session.exec(query.order_by(col(AuditEntry.seq).desc()))
+    return next((entry for entry in entries if entry.details.get("attempt") == document.attempt), None)
+
+
+def _examine(records: RecordsDatabase, objects: ObjectStore, document: Document, scan: Scan) -> OriginalReport | None:
+    """None: no electronic original, a scan like others."""
+    with tempfile.TemporaryDirectory(prefix="sohoa-original-") as folder:
+        path = Path(folder) / ORIGINAL
+        objects.download(Bucket.INTAKE, scan.object_key, path, sha256=scan.sha256)
+        if not _bears_mark(path):
+            if document.form not in COPIES:
+                return None
+            return _note(records, objects, document, None, "NOT_SIGNED", 0)
+        verdict, code, pages = _verdict(path)
+    if verdict is not None and code == "NOT_SIGNED" and document.form not in COPIES:
+        return None  # the mark stood in its text
+    return _note(records, objects, document, verdict, code, pages)
+
+
+def _bears_mark(path: Path) -> bool:
+    """A PDF with the mark of a signature. Whether there is one is the verifier's matter."""
+    with path.open("rb") as stream:
+        if stream.read(5) != b"%PDF-":
+            return False
+        seen = b""
+        while piece := stream.read(1 << 20):
+            if MARK in (seen := seen[-len(MARK) :] + piece):
+                return True
+    return False
+
+
+def _verdict(path: Path) -> tuple[Verdict | None, str, int]:
+    """(verdict, code, pages): OK, or the first thing that is wrong. Both readers run in processes with limits."""
+    try:
+        pages = inspect_electronic_guarded(path)
+    except ScanError as error:
+        return None, error.code, 0
+    verdict = verify_untrusted(path, stamped=False)  # most agencies' signatures have none yet
+    if not verdict.valid:
+        wrong = [item.code for item in verdict.signatures if not item.valid]
+        return verdict, wrong[0] if wrong else verdict.code, pages
+    newest = max(verdict.signatures, key=lambda item: item.revision or 0)
+    return verdict, "OK" if newest.modification in {"NONE", "LTA_UPDATES"} else "CHANGED", pages
+
+
+def _note(
+    records: RecordsDatabase, objects: ObjectStore, document: Document, verdict: Verdict | None, code: str, pages: int
+) -> OriginalReport:
+    """Verdict in the records and in the audit trail; the whole of it, which names the signers, beside the file."""
+    found = ElectronicOriginal.VALID if code == "OK" else ElectronicOriginal.INVALID
+    found = ElectronicOriginal.UNSIGNED if code == "NOT_SIGNED" else found
+    if verdict is not None:
+        data = verdict.model_dump_json().encode()
+        with suppress(ObjectConflict):  # an earlier run's, at another time: the first stays
+            objects.put_once(
+                Bucket.WORKING, _key(document, VERIFICATION), data, content_type=REPORT_TYPES[VERIFICATION]
+            )
+    signatures = verdict.signatures if verdict else []
+    report = OriginalReport(
+        document_id=document.id,
+        ordinal=document.ordinal,
+        found=found,
+        code=code,
+        signatures=len(signatures),
+        test=any(item.test for item in signatures),
+    )
+    with records.session() as session:
+        row = session.exec(select(Document).where(Document.id == document.id).with_for_update(key_share=True)).one()
+        if row.attempt != document.attempt or _outcome(session, row) is not None:
+            return report
+        row.electronic_original = found
+        row.page_count = pages or None
+        session.add(row)
+        details: dict[str, Any] = {
+            "attempt": row.attempt,
+            "verdict": found,
+            "code": code,
+            "sha256": verdict.sha256 if verdict else None,
+            "signatures": [{"code": item.code, "level": item.level, "test": item.test} for item in signatures],
+            "revisions": verdict.revisions if verdict else [],
+        }
+        audit(
+            session,
+            actor="system",
+            action="examine_original",
+            dossier_id=row.dossier_id,
+            document_id=row.id,
+            rule="SC05",
+            details=details,
+        )
+    return report
+
+
+def original_problems(session: Session, document: Document) -> list[Problem]:
+    """What keeps a component from being received because of its signatures (SC05); [] when nothing does."""
+    if document.electronic_original == ElectronicOriginal.UNSIGNED:
+        return [OriginalUnsigned(component=document.ordinal).problem(component=document.ordinal)]
+    entry = _outcome(session, document)
+    if document.electronic_original != ElectronicOriginal.INVALID or entry is None:
+        return []
+    code = str(entry.details["code"])
+    why = WHY.get(code) or ("tệp bị hỏng" if entry.details["sha256"] is None else reason(code))
+    return [OriginalRefused(component=document.ordinal, reason=why).problem(component=document.ordinal)]
+
+
+def awaits_storage(document: Document) -> bool:
+    """A valid electronic original that is not locked away yet (KQ03)."""
+    valid = document.electronic_original == ElectronicOriginal.VALID
+    return valid and document.state is DocumentState.TAI_SU_DUNG and document.record_key is None
+
+
+class OriginalsStored(BaseModel):
+    """How many electronic originals the dossier has under lock."""
+
+    stored: int
+
+
+def store_dossier_originals(
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: UUID, trust: Trust, actor: str
+) -> OriginalsStored:
+    """Lock the originals away, byte for byte, with the agency's signed manifest of what was found (LU06). Idempotent.
+
+    Raises AgencyNotAllowed unless the case has succeeded (EX17), the errors of signing and of the stores.
+    """
+    with records.session() as session:
+        dossier = get_dossier(session, dossier_id)
+        waiting = [document for document in documents(session, dossier_id) if awaits_storage(document)]
+        if waiting:
+            insist_succeeded(dossier)
+        ids = [document.id for document in waiting]
+    for document_id in ids:
+        _store(records, objects, catalog, document_id, trust, actor)
+    with records.session() as session:
+        kept = [d for d in documents(session, dossier_id) if d.electronic_original == ElectronicOriginal.VALID]
+        return OriginalsStored(stored=sum(document.record_key is not None for document in kept))
+
+
+def _store(
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: UUID, trust: Trust, actor: str
+) -> None:
+    with records.session() as session:
+        document = get_document(session, document_id)
+        dossier = get_dossier(session, document.dossier_id)
+        (scan,), entry = _scans(session, document), _outcome(session, document)
+        assert entry is not None
+        retention = retention_of(session, catalog, document)
+        found = dict(entry.details)
+        signer = agency_signer()
+        data = canonical(
+            {
+                "version": VERSION,
+                "test": signer.test,
+                "dossier": {"id": str(dossier.id), "code": dossier.code, "procedure": dossier.procedure_code},
+                "document": {
+                    "id": str(document.id),
+                    "ordinal": document.ordinal,
+                    "type_code": document.type_code,
+                    "form": document.form.value,
+                    "pages": document.page_count,
+                },
+                "pdf": {"sha256": scan.sha256},
+                "original": {"verdict": found["verdict"], "signatures": found["signatures"], "examined_at": entry.at},
+            }
+        )
+        session.expunge_all()
+    key, _token, signed = sign_data(objects, document, data, scan.sha256, signer, trust)
+    until = lock_until(retention, signed.signatures[0].signed_at or now(), RetentionSettings(), vietnam_day(now()))
+    original = lock_away(
+        objects, document, scan.object_key, scan.sha256, ORIGINAL, "application/pdf", until, bucket=Bucket.INTAKE
+    )
+    beside = [
+        lock_away(objects, document, place, None, name, kind, until)
+        for place, name, kind in (
+            (_key(document, MANIFEST), MANIFEST, "application/json"),
+            (key, MANIFEST_SIGNATURE, "application/pkcs7-signature"),
+            (_key(document, VERIFICATION), VERIFICATION, REPORT_TYPES[VERIFICATION]),
+        )
+    ]
+    with records.session() as session:
+        row = session.exec(select(Document).where(Document.id == document_id).with_for_update(key_share=True)).one()
+        if row.record_key is not None:
+            return
+        row.record_key, row.record_version, row.manifest_key = original.key, original.version, _key(row, MANIFEST)
+        row.manifest_sha256 = signed.sha256
+        row.retention_class, row.retain_until = retention.code, None if retention.years is None else until
+        lawful = not signer.test and not any(item["test"] for item in found["signatures"])
+        row.legally_valid = legally_usable(agency_signed=True, stored=True, legally_valid=lawful)
+        session.add(row)
+        for item in (original, *beside):
+            note_archived(session, row, item, until, signed.renew_before if item.key == key else None)
+        audit(
+            session,
+            actor=actor,
+            action="store_original",
+            dossier_id=row.dossier_id,
+            document_id=row.id,
+            rule="SC05",
+            details={
+                "sha256": original.sha256,
+                "version": original.version,
+                "manifest_sha256": signed.sha256,
+                "retention": retention.code,
+                "locked_until": until.isoformat(),
+            },
+        )
+
+
+def _key(document: Document, name: str) -> str:
+    return document_key(document.dossier_id, document.id, document.attempt, name)
+
+
+@step("Kiểm tra chữ ký số của bản điện tử", rule="SC05-SC10")
+def examine_originals(dossier_id: UUID, revision: int) -> Sequence[OriginalReport]:
+    """Điều 4.1: signed PDFs that were handed in are validated. `revision` separates the runs after a supplement."""
+    return examine_dossier(RecordsDatabase.get(), ObjectStore.get(), dossier_id)
+
+
+@step("Lưu nguyên trạng bản điện tử", rule="SC05-LU06")
+def store_originals(dossier_id: UUID, actor: str = "system") -> OriginalsStored:
+    """Điều 11: electronic originals go under lock as they came, with what was found about their signatures."""
+    trust = Trust.get()
+    return store_dossier_originals(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), dossier_id, trust, actor)
