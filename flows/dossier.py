@@ -18,6 +18,7 @@ from prefect import flow
 from blocks.errors import Problem
 from blocks.records.states import DossierState
 from tasks.approvals import (
+    ConfirmDecision,
     LeaderDecision,
     RescanDecision,
     ScopeDecision,
@@ -43,11 +44,13 @@ from tasks.reuse import find_shared_data
 from tasks.scope import decide_scope
 from tasks.signing import sign_by_agency, sign_captured
 from tasks.stages import (
+    CONFIRM,
     LEADER,
     RESCAN,
     SCOPE,
     SIGNOFF,
     SUPPLEMENT,
+    describe_confirm,
     describe_leader,
     describe_rescan,
     describe_scope,
@@ -156,18 +159,27 @@ def digitise(case: Case, papers: list[UUID]) -> None:
         checked = check_completeness(case.id, case.rounds)
         if all(report.ok for report in reports.values()):
             insist_complete(checked)
-        for document in papers:
-            if reports[document].ok:
-                read(case, document)
+        captured = [document for document in papers if reports[document].ok]
+        sign(case, captured)
+        for document in captured:
+            read(case, document)
         papers = [document for document in papers if not reports[document].ok]
         if papers:
             rescan(case, papers, [problem for document in papers for problem in reports[document].problems])
 
 
+def sign(case: Case, papers: list[UUID]) -> None:
+    """Điều 8.1: ký cá nhân trước khi bóc tách, một lần cho phép cho cả hồ sơ; ký từ xa thì chờ người ký xác nhận."""
+    attempts = [(document, case.attempts[document]) for document in papers]
+    while sign_captured(attempts, case.asked.get(CONFIRM.name, 0)):
+        answer = pause(case, CONFIRM, describe_confirm)
+        if answer.decision is ConfirmDecision.TRA_LAI:
+            give_back(case, CONFIRM, answer.officer)
+
+
 def read(case: Case, document: UUID) -> None:
-    """Điều 8.1, 9.1: ký cá nhân trước, rồi đọc và bóc tách; giấy tờ mật bị cách ly (Điều 5.4)."""
+    """Điều 9.1: đọc và bóc tách; giấy tờ mật bị cách ly (Điều 5.4)."""
     attempt = case.attempts[document]
-    sign_captured(document, attempt)
     seen = read_pages(document, attempt)
     if seen.secrecy:
         isolate(document, seen.secrecy)
@@ -216,8 +228,7 @@ def signing(case: Case) -> None:
     if answer.decision is SignOffDecision.TRA_LAI:
         give_back(case, SIGNOFF, answer.officer)
     advance(case.id, DossierState.KY_CO_QUAN, "EX17", actor=answer.officer)
-    for document in case.attempts:
-        sign_by_agency(document, case.attempts[document])
+    sign_by_agency(list(case.attempts.items()))
 
 
 def archive(case: Case) -> None:

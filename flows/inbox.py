@@ -1,13 +1,16 @@
-"""Hộp nhận hồ sơ: each minute, what lies in the inbox folder is taken in."""
+"""Hộp nhận hồ sơ: each minute, what lies in the inbox folder is taken in, and what was confirmed on a phone goes on."""
 
 from __future__ import annotations
 
 from prefect import flow
 
 from tasks.inbox import take_ready_folders
+from tasks.signing import go_on_with_confirmed
 
 
 @flow(name="inbox", persist_result=False)
 def inbox() -> int:
-    """Take every ready folder (Điều 13.1). Returns how many were handed in."""
-    return take_ready_folders()
+    """Take every ready folder (Điều 13.1); fetch confirmed signatures (Điều 8.1). Returns how many were handed in."""
+    taken = take_ready_folders()
+    go_on_with_confirmed()
+    return taken

@@ -64,6 +64,11 @@ class VerificationDecision(StrEnum):
     TRA_LAI = "TRA_LAI"
 
 
+class ConfirmDecision(StrEnum):
+    DA_XAC_NHAN = "DA_XAC_NHAN"
+    TRA_LAI = "TRA_LAI"
+
+
 class SignOffDecision(StrEnum):
     KY = "KY"
     TRA_LAI = "TRA_LAI"
@@ -111,6 +116,14 @@ class Rescan(RunInput):
     reason: Reason = ""
 
 
+class Confirmation(RunInput):
+    """Người sao chụp xác nhận ký số trên điện thoại (Điều 8.1)."""
+
+    officer: OfficerId
+    decision: ConfirmDecision = Field(title="Quyết định")
+    reason: Reason = ""
+
+
 class LeaderOpinion(RunInput):
     """Ý kiến lãnh đạo về giấy tờ quan trọng, dễ hỏng (Điều 13.3b)."""
 
@@ -149,7 +162,7 @@ class SignOff(RunInput):
     reason: Reason = ""
 
 
-Answer = TypeVar("Answer", Supplement, Rescan, LeaderOpinion, ScopeOpinion, Verification, SignOff)
+Answer = TypeVar("Answer", Supplement, Rescan, Confirmation, LeaderOpinion, ScopeOpinion, Verification, SignOff)
 Check = Callable[[UUID, Any], list[str]]
 
 

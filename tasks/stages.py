@@ -19,6 +19,8 @@ from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import Dossier
 from tasks.approvals import (
+    Confirmation,
+    ConfirmDecision,
     LeaderOpinion,
     Rescan,
     RescanDecision,
@@ -31,6 +33,7 @@ from tasks.approvals import (
     as_markdown,
 )
 from tasks.originals import awaits_storage
+from tasks.signing.confirmed import STAGE, unconfirmed
 from tasks.submission import inbox_key, rescan_prefix
 
 
@@ -103,6 +106,13 @@ def check_rescan(dossier_id: UUID, answer: Rescan) -> list[str]:
     return faults
 
 
+def check_confirm(dossier_id: UUID, answer: Confirmation) -> list[str]:
+    """The signatures themselves are the answer of who holds the key, also after a change of assignments."""
+    if answer.decision is ConfirmDecision.DA_XAC_NHAN and not unconfirmed(RecordsDatabase.get(), dossier_id):
+        return []
+    return not_assigned(_dossier(dossier_id), answer.officer, Role.RECEIVE)
+
+
 def check_signoff(dossier_id: UUID, answer: SignOff) -> list[str]:
     return not_assigned(_dossier(dossier_id), answer.officer, Role.LEAD)
 
@@ -111,6 +121,7 @@ SUPPLEMENT = Stage("supplement", Supplement, check_supplement, "B3a")
 LEADER = Stage("leader", LeaderOpinion, check_leader, "B3e")
 SCOPE = Stage("scope", ScopeOpinion, check_scope, "SC03")
 RESCAN = Stage("rescan", Rescan, check_rescan, "CA05")
+CONFIRM = Stage(STAGE, Confirmation, check_confirm, "CA01")
 SIGNOFF = Stage("signoff", SignOff, check_signoff, "EX17")
 
 
@@ -150,6 +161,18 @@ def describe_rescan(problems: list[Problem]) -> str:
         "Quét lại bằng `sohoa rescan <mã hồ sơ> <thành phần> <tệp …>` rồi chọn **DA_QUET_LAI**, "
         "hoặc chọn **TRA_LAI** và nêu lý do bằng văn bản. Bản quét trước vẫn được lưu giữ."
     )
+
+
+def describe_confirm(dossier_id: UUID) -> str:
+    lines = ["### Chờ người sao chụp xác nhận ký số trên điện thoại (Điều 8.1)"]
+    for ordinal, declined in unconfirmed(RecordsDatabase.get(), dossier_id):
+        lines.append(f"- Thành phần {ordinal}: {'đã bị từ chối hoặc hết hạn' if declined else 'chờ xác nhận'}.")
+    lines.append(
+        "\nNgười sao chụp xác nhận trên ứng dụng ký số; hồ sơ tự đi tiếp trong vòng một phút sau đó. "
+        "Yêu cầu đã bị từ chối hoặc hết hạn: chọn **DA_XAC_NHAN** để gửi lại. "
+        "Không ký: chọn **TRA_LAI** và nêu lý do bằng văn bản."
+    )
+    return "\n".join(lines)
 
 
 def describe_signoff(dossier_id: UUID) -> str:

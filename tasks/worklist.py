@@ -25,6 +25,7 @@ WHO = {
     "supplement": Role.RECEIVE,
     "scope": Role.RECEIVE,
     "rescan": Role.RECEIVE,
+    "confirm": Role.RECEIVE,
     "leader": Role.LEAD,
     "verification": Role.RESOLVE,
     "signoff": Role.LEAD,

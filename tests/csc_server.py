@@ -1,6 +1,7 @@
 """A remote signing service (CSC 1.0.4) on loopback: certomancer's dummy with a PIN, phones that must be tapped, faults.
 
-`python -m tests.csc_server PKI_FOLDER PORT`; control by POST /control {"mode": "ok|pending|hang|html|down|wrong", …}.
+`python -m tests.csc_server PKI_FOLDER PORT`; control by POST /control {"mode": …}: ok, pending, declined, hang, html,
+down, wrong.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class Service(CSCWithCertomancer):
         self.counts["authorize"] += 1
         if self.mode == "pending":
             return web.json_response({"error": "authorization_pending"}, status=400)
+        if self.mode == "declined":
+            return web.json_response({"error": "access_denied"}, status=400)
         if self.mode == "hang":
             await asyncio.sleep(60)
         if self.mode == "html":

@@ -100,6 +100,13 @@ class RemoteRefused(SohoaError):
     message = "Dịch vụ ký số từ xa từ chối yêu cầu ({answer}); vui lòng báo quản trị viên kiểm tra cấu hình."
 
 
+class SignatureDeclined(SohoaError):
+    """The person refused on the phone, or let the request lapse. It is not asked again by itself."""
+
+    code, remedy = "SIGNATURE_DECLINED", Remedy.OFFICER
+    message = "Yêu cầu ký số đã bị từ chối hoặc hết hạn trên ứng dụng ký số; vui lòng gửi lại yêu cầu khi sẵn sàng ký."
+
+
 class SignaturePending(SohoaError):
     """The person has not confirmed on the phone yet. Asking again with the same hash goes on with the same request."""
 
@@ -137,8 +144,15 @@ class Signer(Protocol):
         """What pyHanko signs with, certificate chain included."""
         ...
 
+    async def most(self) -> int:
+        """How many signatures one authorisation may cover; 1 where nobody is asked."""
+        ...
+
     async def sign_digests(self, digests: list[bytes]) -> list[bytes]:
-        """Raw signatures of SHA-256 digests, in their order, by one authorisation. Raises SignaturePending."""
+        """Raw signatures of at most `most` SHA-256 digests, in their order, by one authorisation: all or none.
+
+        Raises SignaturePending, SignatureDeclined.
+        """
         ...
 
 

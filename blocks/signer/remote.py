@@ -1,7 +1,8 @@
 """Remote signing by the protocol of the Cloud Signature Consortium (CSC API 1.0.4): VNPT SmartCA, Viettel MySign kind.
 
-Only hashes travel. One authorisation may cover many hashes (`batch`). Where the person confirms on a phone the service
-answers ``authorization_pending`` until then: SignaturePending, and the same hash is asked for again later.
+Only hashes travel. One authorisation may cover many hashes (`batch`; CSC 11.6: one SAD for numSignatures). Where the
+person confirms on a phone the service answers ``authorization_pending`` until then (RFC 8628): SignaturePending, and
+the same hashes are asked for again later.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from blocks.signer.base import (
     PinRefused,
     RemoteRefused,
     RemoteUnavailable,
+    SignatureDeclined,
     SignaturePending,
     common_name,
     load_certificate,
@@ -41,6 +43,7 @@ from blocks.signer.base import (
 from blocks.trust import certificates, is_test, session
 
 _PENDING = {"authorization_pending", "slow_down"}  # RFC 8628
+_DECLINED = {"access_denied", "expired_token"}
 _WRONG_PIN = {"invalid_pin", "invalid_otp"}
 
 
@@ -56,7 +59,7 @@ class RemoteSigner(Block):
     token: str = ""  # reference to the service's access token
     pin: str = ""  # reference; empty: the person confirms elsewhere
     chain_folder: Path | None = None
-    batch: int = 10  # most hashes of one authorisation; the service may allow fewer
+    batch: int = 10  # most hashes of one authorisation; what the service allows, if that is fewer
     timeout: float = 20.0  # seconds, each request
 
     @property
@@ -76,28 +79,30 @@ class RemoteSigner(Block):
         return not self.pin
 
     async def open(self) -> signers.Signer:
-        """Signatures asked for at the same time share an authorisation. Raises the errors of `sign_digests`."""
+        """One a process: signatures of those who `enter` share an authorisation. Raises TestKeyRefused."""
         refuse_test_keys(self.certificate, soft=False)
-        chain = certificates(self.chain_folder) if self.chain_folder else ()
-        return GatheringSigner(self, self.certificate, chain)
+        known, place = _gathering(os.getpid()), self.model_dump_json()
+        if place not in known:
+            chain = certificates(self.chain_folder) if self.chain_folder else ()
+            known[place] = GatheringSigner(self, self.certificate, chain)
+        return known[place]
+
+    async def most(self) -> int:
+        """The service's own limit or ours. Raises RemoteUnavailable, RemoteRefused, KeyMismatch."""
+        return max(1, min(self.batch, (await self._information(self._service())).max_batch_size or 1))
 
     async def sign_digests(self, digests: list[bytes]) -> list[bytes]:
-        """One authorisation for each `batch` of hashes.
+        """One authorisation, one SAD for all of them.
 
-        Raises SignaturePending, PinRefused, RemoteUnavailable (retry), RemoteRefused, KeyMismatch.
+        Raises SignaturePending, SignatureDeclined, PinRefused, RemoteUnavailable (retry), RemoteRefused, KeyMismatch.
         """
         refuse_test_keys(self.certificate, soft=False)
-        service = CSCServiceSessionInfo(
-            self.url.rstrip("/"),
-            self.credential,
-            oauth_token=secret(self.token).get_secret_value() if self.token else None,
-        )
-        information = await self._information(service)
-        size = max(1, min(self.batch, information.max_batch_size or 1))
-        signatures: list[bytes] = []
-        for start in range(0, len(digests), size):
-            signatures += await self._sign(service, information, digests[start : start + size])
-        return signatures
+        service = self._service()
+        return await self._sign(service, await self._information(service), digests)
+
+    def _service(self) -> CSCServiceSessionInfo:
+        token = secret(self.token).get_secret_value() if self.token else None
+        return CSCServiceSessionInfo(self.url.rstrip("/"), self.credential, oauth_token=token)
 
     async def _information(self, service: CSCServiceSessionInfo) -> CSCCredentialInfo:
         known = _credentials(os.getpid())
@@ -167,6 +172,8 @@ class RemoteSigner(Block):
                 told = str(answer.get("error", ""))
                 if told in _PENDING:
                     raise SignaturePending()
+                if told in _DECLINED:
+                    raise SignatureDeclined()
                 if told in _WRONG_PIN:
                     raise PinRefused()
                 if response.status >= 400 or told:
@@ -189,15 +196,19 @@ def _translated(cause: BaseException | None) -> Exception:
 
 
 class GatheringSigner(signers.Signer):
-    """Collects the hashes that are asked for in the same moment and has them signed together."""
+    """Has the hashes of those who work at the same time signed together.
+
+    Who belongs to a batch enters and leaves; once all who are inside wait for their signature, the hashes are sent.
+    Whoever works alone is served at once.
+    """
 
     def __init__(
         self, remote: RemoteSigner, certificate: x509.Certificate, chain: tuple[x509.Certificate, ...]
     ) -> None:
         self._remote = remote
         self._waiting: list[tuple[bytes, asyncio.Future[bytes]]] = []
-        self._flush: asyncio.Task[None] | None = None
-        self.expected = 1  # how many signatures are on their way; set by a batch
+        self._sending: set[asyncio.Task[None]] = set()
+        self._inside = 0
         super().__init__(signing_cert=certificate, cert_registry=store(chain))
 
     async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
@@ -207,14 +218,32 @@ class GatheringSigner(signers.Signer):
             raise RemoteRefused(answer=digest_algorithm)
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting.append((hashlib.sha256(data).digest(), done))
-        self.settle()
+        self._settle()
         return await done
 
-    def settle(self) -> None:
-        """Send what waits once everybody who is expected has come; a batch calls it when one of its files fails."""
-        if self._waiting and len(self._waiting) >= self.expected:
+    async def enter(self, count: int) -> None:
+        """So many files of a batch are on their way."""
+        self._inside += count
+
+    async def leave(self) -> None:
+        """One of them has ended, signed or not: the others don't wait for it."""
+        self._inside -= 1
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._waiting and len(self._waiting) >= self._inside:
             waiting, self._waiting = self._waiting, []
-            self._flush = asyncio.get_running_loop().create_task(self._send(waiting))
+            task = asyncio.get_running_loop().create_task(self._send_all(waiting))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _send_all(self, waiting: list[tuple[bytes, asyncio.Future[bytes]]]) -> None:
+        try:
+            size = await self._remote.most()
+        except Exception:  # the service says so again to each
+            size = len(waiting)
+        for start in range(0, len(waiting), size):
+            await self._send(waiting[start : start + size])
 
     async def _send(self, waiting: list[tuple[bytes, asyncio.Future[bytes]]]) -> None:
         try:
@@ -227,6 +256,11 @@ class GatheringSigner(signers.Signer):
             for (_, done), signature in zip(waiting, signatures, strict=True):
                 if not done.done():
                     done.set_result(signature)
+
+
+@cache
+def _gathering(_pid: int) -> dict[str, GatheringSigner]:
+    return {}
 
 
 @cache

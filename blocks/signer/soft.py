@@ -51,6 +51,9 @@ class SoftKeySigner(Block):
         refuse_test_keys(self.certificate, soft=True)
         return _opened(self.key_path, self.certificate_path, self.chain_folder)
 
+    async def most(self) -> int:
+        return 1
+
     async def sign_digests(self, digests: list[bytes]) -> list[bytes]:
         key = await self.open()
         return [key.sign_digest(digest) for digest in digests]

@@ -89,6 +89,9 @@ class TokenSigner(Block):
         """
         return await self._opened()
 
+    async def most(self) -> int:
+        return 1
+
     async def sign_digests(self, digests: list[bytes]) -> list[bytes]:
         opened = await self._opened()
         return [await opened.sign_digest(digest) for digest in digests]

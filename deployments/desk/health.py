@@ -32,6 +32,7 @@ STAGES = {
     "leader": "Xin ý kiến lãnh đạo",
     "scope": "Phạm vi số hóa",
     "rescan": "Quét lại",
+    "confirm": "Xác nhận ký số",
     "verification": "Xác nhận dữ liệu",
     "signoff": "Trình ký",
 }

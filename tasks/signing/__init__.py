@@ -1,43 +1,63 @@
 """Ký số (QĐ 1333, Điều 8.1, 9.4): the officer signs the capture, the agency the result; both can be verified.
 
-Plain functions: `sign_capture`, `sign_agency`, `sign_manifest`, `verify_pdf`, `verify_manifest`. Prefect tasks:
-`sign_captured`, `sign_by_agency` (copy and extracted data).
+Plain functions: `sign_capture`, `sign_agency`, `sign_manifest`, for many `sign_captures`, `sign_results`; `verify_pdf`,
+`verify_manifest`. Prefect tasks: `sign_captured`, `sign_by_agency` (copies and extracted data of a dossier),
+`go_on_with_confirmed`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from blocks.objects import ObjectStore
+from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.trust import Trust
 from tasks.shell import step
+from tasks.signing.batch import Batch, sign_captures, sign_results
+from tasks.signing.confirmed import go_on
 from tasks.signing.steps import SignatureReport, sign_agency, sign_capture, sign_manifest
 from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
 
 __all__ = [
+    "Batch",
     "SignatureReport",
     "SignatureVerdict",
     "Verdict",
+    "go_on_with_confirmed",
     "sign_agency",
     "sign_by_agency",
     "sign_capture",
     "sign_captured",
+    "sign_captures",
     "sign_manifest",
+    "sign_results",
     "verify_manifest",
     "verify_pdf",
 ]
 
 
 @step("Ký số cá nhân lên bản sao chụp", rule="CA01-CA03")
-def sign_captured(document_id: UUID, attempt: int) -> SignatureReport:
-    """The officer's signature. `attempt` separates the runs after a rescan."""
-    return sign_capture(RecordsDatabase.get(), ObjectStore.get(), document_id, trust=Trust.get())
+def sign_captured(papers: Sequence[tuple[UUID, int]], asked: int) -> list[UUID]:
+    """The officer's signature on papers of a dossier; returns those that wait for a confirmation on the phone.
+
+    papers: with their capture attempts, which separate the runs after a rescan; asked: how often the officer was asked.
+    """
+    blocks = RecordsDatabase.get(), ObjectStore.get()
+    batch = sign_captures(*blocks, [document for document, _ in papers], trust=Trust.get())
+    batch.insist()
+    return batch.waiting
 
 
 @step("Ký số cơ quan lên bản sao và dữ liệu đặc tả", rule="EX17")
-def sign_by_agency(document_id: UUID, attempt: int) -> list[SignatureReport]:
-    """The agency's signatures: the copy, then the extracted data that name its hash."""
-    blocks = RecordsDatabase.get(), ObjectStore.get(), document_id
-    trust = Trust.get()
-    return [sign_agency(*blocks, trust=trust), sign_manifest(*blocks, trust=trust)]
+def sign_by_agency(papers: Sequence[tuple[UUID, int]]) -> None:
+    """The agency's signatures on the papers of a dossier: the copies, then the extracted data that name their hash."""
+    blocks = RecordsDatabase.get(), ObjectStore.get()
+    sign_results(*blocks, [document for document, _ in papers], trust=Trust.get()).insist()
+
+
+@step("Lấy chữ ký số đã xác nhận trên điện thoại", rule="CA01")
+def go_on_with_confirmed() -> int:
+    """Dossiers whose officer has confirmed go on by themselves. Returns how many."""
+    return go_on(RecordsDatabase.get(), Orchestrator())

@@ -1,9 +1,10 @@
 """The officer's signature where the person confirms elsewhere, perhaps days later (remote signing without a PIN).
 
-The file is prepared once, with room for the signature; the request (table SigningRequest) keeps what is signed. Each
-call asks the service for that same digest, so a process that dies anywhere goes on with the same request: the service
-may answer twice, the file holds the one signature that was stored first. Time-stamp and revocation answers are fetched
-when the signature is there, not when it was asked for.
+The file is prepared once, with room for the signature; the request (table SigningRequest) keeps what is signed. The
+papers of a dossier are asked for together: one authorisation, one confirmation. Each call asks the service for those
+same digests, so a process that dies anywhere goes on with the same requests: the service may answer twice, the file
+holds the one signature that was stored first. Time-stamp and revocation answers are fetched when the signature is
+there, not when it was asked for.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 from asn1crypto import cms
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -20,14 +22,15 @@ from pyhanko.sign.signers.pdf_byterange import PreparedByteRangeDigest
 from pyhanko.sign.signers.pdf_cms import ExternalSigner
 from pyhanko.sign.signers.pdf_signer import PdfTBSDocument
 from pyhanko.sign.validation.dss import async_add_validation_info
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
+from blocks.errors import SohoaError
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.states import SignatureRole
 from blocks.records.tables import Document, SigningRequest, now
-from blocks.signer import Signer
+from blocks.signer import SignatureDeclined, Signer
 from blocks.signer.base import insist_fits, store
 from blocks.trust import Trust, run
 from tasks.signing.pdf import Signed, officer_fields, opened, signing_errors, signing_tool
@@ -48,21 +51,120 @@ def sign_interrupted(
 ) -> Signed:
     """Sign the file in place like `sign_as_officer`, or raise SignaturePending: then call it again later.
 
-    Raises the errors of sign_as_officer and of the signer; IntegrityError when the prepared file was changed since.
+    Raises the errors of `prepare` and of the signer; IntegrityError when the prepared file was changed since.
     """
-    run(trust.check(signer.certificate))  # nobody is asked to confirm with a certificate that must not sign
-    request = _open_request(records, document, signer)
-    if request is None:
-        made = run(_prepare(path, signer, agency, captured_at, trust))
-        request = _ask(records, objects, document, path, made)
-    signature = base64.b64decode(request.signature) if request.signature else _answer(records, request, signer)
+    prepare(records, objects, document, path, signer, agency, captured_at, trust)
+    request = _stored(records, document)
+    if request.signature is None:
+        if why := collect(records, document.dossier_id, signer).get(document.id):
+            raise why
+        request = _stored(records, document)
+    assert request.signature is not None
     objects.download(Bucket.WORKING, request.prepared_key, path, sha256=request.prepared_sha256)
-    run(_complete(path, request.state, signature, signer, trust))
+    run(_complete(path, request.state, base64.b64decode(request.signature), signer, trust))
     state = request.state
     return Signed(state["visible"], tuple(state["moved"]), tuple(state["overlapping"]))
 
 
-# -- the request --------------------------------------------------------------------------------------------------
+def prepare(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    document: Document,
+    path: Path,
+    signer: Signer,
+    agency: Signer,
+    captured_at: datetime,
+    trust: Trust,
+) -> None:
+    """Note what the officer must confirm, unless it was noted; nobody is asked yet. Changes the file in place.
+
+    Raises the errors of sign_as_officer: nobody is asked to confirm with a certificate that must not sign.
+    """
+    run(trust.check(signer.certificate))
+    if not _noted(records, document, signer):
+        _ask(records, objects, document, path, run(_prepare(path, signer, agency, captured_at, trust)))
+
+
+def open_requests(session: Session, dossier_id: UUID) -> list[SigningRequest]:
+    """What the officer has still to confirm in this dossier, in the order of the documents."""
+    query = (
+        select(SigningRequest)
+        .join(Document, col(Document.id) == col(SigningRequest.document_id))
+        .where(
+            Document.dossier_id == dossier_id,
+            SigningRequest.attempt == Document.attempt,
+            SigningRequest.role == SignatureRole.OFFICER,
+            col(SigningRequest.signature).is_(None),
+        )
+        .order_by(col(Document.ordinal))
+    )
+    return list(session.exec(query))
+
+
+def collect(records: RecordsDatabase, dossier_id: UUID, signer: Signer) -> dict[UUID, SohoaError]:
+    """Ask the service for all that is open in a dossier and store what it gives; the first one stored counts.
+
+    Returns why a document has no signature yet (SignaturePending, SignatureDeclined, the signer's errors).
+    """
+    missing: dict[UUID, SohoaError] = {}
+    try:
+        groups = _groups(records, dossier_id, signer)
+    except SohoaError as error:  # the service doesn't say how many it signs at once
+        with records.session() as session:
+            return {request.document_id: error for request in open_requests(session, dossier_id)}
+    for group in groups:
+        try:
+            signatures = run(signer.sign_digests([bytes.fromhex(request.digest) for request in group]))
+        except SohoaError as error:
+            missing |= dict.fromkeys((request.document_id for request in group), error)
+            _note_declined(records, group, isinstance(error, SignatureDeclined))
+            continue
+        for request, signature in zip(group, signatures, strict=True):
+            try:
+                insist_fits(signer.certificate, base64.b64decode(request.state["attributes"]), signature)
+                _store(records, request, signature)
+            except SohoaError as error:
+                missing[request.document_id] = error
+    return missing
+
+
+# -- the requests -------------------------------------------------------------------------------------------------
+def _groups(records: RecordsDatabase, dossier_id: UUID, signer: Signer) -> list[list[SigningRequest]]:
+    """Open requests by authorisation. Once asked for together they stay together: the service knows them so."""
+    with records.session() as session:
+        if not _mine(session, dossier_id, signer):
+            return []
+    most = run(signer.most())
+    with records.session() as session:
+        session.exec(select(Document).where(Document.dossier_id == dossier_id).with_for_update()).all()
+        mine = _mine(session, dossier_id, signer)
+        fresh = [request for request in mine if "group" not in request.state]
+        for start in range(0, len(fresh), most):
+            name = uuid4().hex
+            for request in fresh[start : start + most]:
+                request.state = {**request.state, "group": name}
+                session.add(request)
+        groups: dict[str, list[SigningRequest]] = {}
+        for request in mine:
+            groups.setdefault(request.state["group"], []).append(request)
+        return list(groups.values())
+
+
+def _mine(session: Session, dossier_id: UUID, signer: Signer) -> list[SigningRequest]:
+    certificate = signer.certificate.sha256.hex()
+    return [request for request in open_requests(session, dossier_id) if request.state["certificate"] == certificate]
+
+
+def _note_declined(records: RecordsDatabase, group: list[SigningRequest], declined: bool) -> None:
+    """Whoever declined is asked again when an officer says so, not by the clock."""
+    with records.session() as session:
+        for request in group:
+            row = session.exec(select(SigningRequest).where(SigningRequest.id == request.id).with_for_update()).first()
+            if row is not None and bool(row.state.get("declined")) != declined:
+                row.state = {**row.state, "declined": declined}
+                session.add(row)
+
+
 def _row(session: Session, document: Document) -> SigningRequest | None:
     query = select(SigningRequest).where(
         SigningRequest.document_id == document.id,
@@ -72,47 +174,47 @@ def _row(session: Session, document: Document) -> SigningRequest | None:
     return session.exec(query).first()
 
 
-def _open_request(records: RecordsDatabase, document: Document, signer: Signer) -> SigningRequest | None:
-    """What was asked for; a request for a certificate that the officer no longer has is dropped."""
+def _stored(records: RecordsDatabase, document: Document) -> SigningRequest:
+    with records.session() as session:
+        row = _row(session, document)
+    assert row is not None
+    return row
+
+
+def _noted(records: RecordsDatabase, document: Document, signer: Signer) -> bool:
+    """Is there a request? One for a certificate that the officer no longer has is dropped."""
     with records.session() as session:
         row = _row(session, document)
         if row is not None and row.state["certificate"] != signer.certificate.sha256.hex():
             session.delete(row)
             _note(session, document, "sign-dropped", row.digest)
-            return None
-        return row
+            return False
+        return row is not None
 
 
-def _ask(
-    records: RecordsDatabase, objects: ObjectStore, document: Document, path: Path, state: dict[str, Any]
-) -> SigningRequest:
+def _ask(records: RecordsDatabase, objects: ObjectStore, document: Document, path: Path, state: dict[str, Any]) -> None:
     """Store the prepared file, then the request; when another run was faster, its request is the one."""
     digest = hashlib.sha256(base64.b64decode(state["attributes"])).hexdigest()
     key = document_key(document.dossier_id, document.id, document.attempt, f"prepared-{digest[:16]}.pdf")
     stored = objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)
     with records.session() as session:
         session.exec(select(Document).where(Document.id == document.id).with_for_update()).one()
-        if row := _row(session, document):
-            return row
+        if _row(session, document) is not None:
+            return
         row = SigningRequest(
             document_id=document.id, role=SignatureRole.OFFICER, attempt=document.attempt, digest=digest,
             prepared_key=key, prepared_sha256=stored.sha256, state=state,
         )  # fmt: skip
         session.add(row)
         _note(session, document, "sign-asked", digest)
-        return row
 
 
-def _answer(records: RecordsDatabase, request: SigningRequest, signer: Signer) -> bytes:
-    """The service's signature, stored; the one that was stored first counts. Raises SignaturePending."""
-    [signature] = run(signer.sign_digests([bytes.fromhex(request.digest)]))
-    insist_fits(signer.certificate, base64.b64decode(request.state["attributes"]), signature)
+def _store(records: RecordsDatabase, request: SigningRequest, signature: bytes) -> None:
     with records.session() as session:
         row = session.exec(select(SigningRequest).where(SigningRequest.id == request.id).with_for_update()).one()
         if row.signature is None:
             row.signature, row.signed_at = base64.b64encode(signature).decode(), now()
             session.add(row)
-        return base64.b64decode(row.signature)
 
 
 def _note(session: Session, document: Document, action: str, digest: str) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from blocks.signer import Signer, agency_signer, signer_for
 from blocks.trust import Trust, run
 from tasks.signing import manifest as manifests
 from tasks.signing.errors import AgencyNotAllowed, ForeignFile, NotCaptured, SignatureInvalid
-from tasks.signing.interrupted import sign_interrupted
+from tasks.signing.interrupted import prepare, sign_interrupted
 from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD, sign_as_agency, sign_as_officer
 from tasks.signing.report import REPORT_TYPES, etsi_reports
 from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
@@ -96,6 +96,25 @@ def sign_capture(
         records, work, SignatureRole.OFFICER, key, verdict, actor=work.dossier.captured_by, rule="CA01",
         target=DocumentState.DA_KY_CA_NHAN, placed=placed,
     )  # fmt: skip
+
+
+def prepare_capture(
+    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, *, trust: Trust | None = None
+) -> None:
+    """Note what the officer must confirm on the phone for this paper, unless it is signed. Nobody is asked yet.
+
+    Raises like sign_capture, but for what the service says.
+    """
+    trust = trust or Trust()
+    work = _read(records, document_id, SignatureRole.OFFICER)
+    if work.done or objects.head(Bucket.WORKING, _key(work.document, "officer.pdf")):
+        return
+    _expect(work.document, DocumentState.DAT_KIEM_TRA, DocumentState.DA_KY_CA_NHAN)
+    if work.captured_at is None:
+        raise NotCaptured()
+    signer, agency = signer_for(work.dossier.captured_by), agency_signer()
+    with _copy(objects, work.document, "officer.pdf") as path:
+        prepare(records, objects, work.document, path, signer, agency, work.captured_at, trust)
 
 
 def sign_agency(
@@ -245,12 +264,8 @@ def _signed_copy(
     sign: Callable[[Path], None],
 ) -> tuple[Verdict, str]:
     """Sign a copy of the document's file, verify, store; or adopt what an earlier run stored under that key."""
-    if document.file_key is None or document.file_sha256 is None:
-        raise ForeignFile()
     key = _key(document, name)
-    with tempfile.TemporaryDirectory(prefix="sohoa-sign-") as folder:
-        path = Path(folder) / name
-        objects.download(Bucket.WORKING, document.file_key, path, sha256=document.file_sha256)
+    with _copy(objects, document, name) as path:
         size = path.stat().st_size
         if objects.head(Bucket.WORKING, key) is None:
             sign(path)
@@ -267,6 +282,17 @@ def _signed_copy(
         verdict = verify_pdf(path, trust)
         insist_valid(verdict, role, signer)
         return verdict, key
+
+
+@contextmanager
+def _copy(objects: ObjectStore, document: Document, name: str) -> Iterator[Path]:
+    """The document's file, to be signed in place."""
+    if document.file_key is None or document.file_sha256 is None:
+        raise ForeignFile()
+    with tempfile.TemporaryDirectory(prefix="sohoa-sign-") as folder:
+        path = Path(folder) / name
+        objects.download(Bucket.WORKING, document.file_key, path, sha256=document.file_sha256)
+        yield path
 
 
 def insist_valid(verdict: Verdict, role: SignatureRole, signer: Signer) -> SignatureVerdict:

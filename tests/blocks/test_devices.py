@@ -22,6 +22,7 @@ from blocks.signer import (
     PinRefused,
     RemoteRefused,
     RemoteUnavailable,
+    SignatureDeclined,
     SignaturePending,
     Signer,
     TestKeyRefused,
@@ -211,8 +212,15 @@ def remote(csc: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Signer:
 
 async def gather(signer: Signer, count: int) -> list[bytes]:
     opened: Any = await signer.open()
-    opened.expected = count
-    return list(await asyncio.gather(*(opened.async_sign_raw(DATA + bytes([n]), "sha256") for n in range(count))))
+    await opened.enter(count)
+
+    async def one(number: int) -> bytes:
+        try:
+            return bytes(await opened.async_sign_raw(DATA + bytes([number]), "sha256"))
+        finally:
+            await opened.leave()
+
+    return list(await asyncio.gather(*map(one, range(count))))
 
 
 def test_remote_service_signs_hashes(remote: Signer) -> None:
@@ -231,8 +239,8 @@ def test_many_signatures_with_one_authorisation(remote: Signer, csc: str) -> Non
 @pytest.mark.parametrize(
     ("mode", "refusal"),
     [
-        ("pending", SignaturePending), ("html", RemoteRefused), ("down", RemoteUnavailable),
-        ("hang", RemoteUnavailable), ("wrong", RemoteRefused),
+        ("pending", SignaturePending), ("declined", SignatureDeclined), ("html", RemoteRefused),
+        ("down", RemoteUnavailable), ("hang", RemoteUnavailable), ("wrong", RemoteRefused),
     ],
 )  # fmt: skip
 def test_faults_of_the_remote_service(remote: Signer, csc: str, mode: str, refusal: type[Exception]) -> None:

@@ -41,14 +41,15 @@ def csc(pki: TestPki, home: Path) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def listed(csc: str, pki: TestPki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listing:
-    """Officer tnhs.01 signs by a service and confirms elsewhere; call it to change the entry."""
+    """Officer tnhs.01 signs by a service and confirms elsewhere; call it to change the entry, or the agency's."""
     folder = tmp_path / "pki"
     shutil.copytree(pki.folder, folder, ignore=shutil.ignore_patterns(".lock"))
     monkeypatch.setenv("SOHOA_PKI_DIR", str(folder))
     monkeypatch.setenv("CSC_TOKEN", "access")
 
-    def change(**entry: Any) -> None:
+    def change(agency: dict[str, str] | None = None, **entry: Any) -> None:
         known = yaml.safe_load((folder / "officers.yml").read_text())
+        known["agency"] = agency or known["agency"]
         known["officers"]["tnhs.01"] |= entry
         (folder / "officers.yml").write_text(yaml.safe_dump(known, allow_unicode=True))
 

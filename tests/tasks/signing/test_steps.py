@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlmodel import select
@@ -70,11 +70,24 @@ class Case:
         with self.records.session() as session:
             return list(session.exec(select(Signature).where(Signature.document_id == self.id)))
 
-    def move(self, *states: DocumentState) -> None:
+    def another(self, ordinal: int) -> UUID:
+        """One more paper, captured and checked."""
+        document = Document(
+            dossier_id=self.dossier_id, ordinal=ordinal, type_code="LOCAL:GIAY-RA-VIEN", declared_pages=1
+        )
+        key = document_key(self.dossier_id, document.id, 1, "built.pdf")
+        stored = self.objects.put_once(Bucket.WORKING, key, self.data, content_type="application/pdf")
+        document.file_key, document.file_sha256, document.page_count = stored.key, stored.sha256, 1
         with self.records.session() as session:
-            document = session.exec(select(Document).where(Document.id == self.id)).one()
+            session.add(document)
+        self.move(D.PHAN_LOAI, D.CHO_SAO_CHUP, D.DA_SAO_CHUP, D.DAT_KIEM_TRA, document=document.id)
+        return document.id
+
+    def move(self, *states: DocumentState, document: UUID | None = None) -> None:
+        with self.records.session() as session:
+            row = session.exec(select(Document).where(Document.id == (document or self.id))).one()
             for state in states:
-                move_document(session, document, state, actor="system")
+                move_document(session, row, state, actor="system")
 
     def move_dossier(self, *states: DossierState) -> None:
         with self.records.session() as session:
@@ -82,16 +95,19 @@ class Case:
             for state in states:
                 move_dossier(session, dossier, state, actor="system", reason="lý do thử nghiệm")
 
-    def to_signoff(self) -> None:
+    def to_signoff(self, ids: Sequence[UUID] = ()) -> None:
         """Everything between the two signatures, and the case succeeds."""
-        self.move(D.OCR, D.CHO_XAC_NHAN, D.DA_BOC_TACH, D.DA_CAP_MA, D.CHO_KET_QUA)
+        for one in ids or [self.id]:
+            self.move(D.OCR, D.CHO_XAC_NHAN, D.DA_BOC_TACH, D.DA_CAP_MA, D.CHO_KET_QUA, document=one)
         self.move_dossier(H.KIEM_TRA, H.DA_TIEP_NHAN, H.SO_HOA, H.DA_CHUYEN, H.THAM_DINH, H.TRINH_KY, H.KY_CO_QUAN)
 
-    def field(self, name: str, value: str | None, confirmed: str | None = "gq.01") -> None:
+    def field(
+        self, name: str, value: str | None, confirmed: str | None = "gq.01", document: UUID | None = None
+    ) -> None:
         with self.records.session() as session:
             session.add(
                 FieldValue(
-                    document_id=self.id, name=name, value=value, printed=value, confirmed_by=confirmed,
+                    document_id=document or self.id, name=name, value=value, printed=value, confirmed_by=confirmed,
                     confirmed_at=now() if confirmed else None, confidence=0.97, source=FieldSource.OCR,
                 )
             )  # fmt: skip

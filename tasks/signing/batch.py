@@ -1,0 +1,119 @@
+"""The papers of a dossier signed together: many signatures with one authorisation (Điều 8.1, 9.4; CSC 1.0.4, 11.6).
+
+Remote services (CSC) get all hashes with one request; where the officer confirms on a phone, that is one confirmation
+for the dossier. A token's session is kept by the process anyway. One paper that can't be signed doesn't keep the others
+from it, and each is signed once, however often the batch is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import select
+
+from blocks.errors import Remedy, SohoaError
+from blocks.objects import ObjectStore
+from blocks.records import RecordsDatabase
+from blocks.records.tables import Document, Dossier
+from blocks.signer import SignatureDeclined, SignaturePending, Signer, agency_signer, signer_for
+from blocks.trust import Trust, run
+from tasks.signing.interrupted import collect
+from tasks.signing.steps import SignatureReport, prepare_capture, sign_agency, sign_capture, sign_manifest
+
+Work = Callable[[UUID], Any]
+
+
+@dataclass
+class Batch:
+    """Signed, waiting for the officer's confirmation, failed: each document is in one of them."""
+
+    signed: dict[UUID, list[SignatureReport]] = field(default_factory=dict)
+    waiting: list[UUID] = field(default_factory=list)
+    failed: dict[UUID, SohoaError] = field(default_factory=dict)
+
+    def insist(self) -> None:
+        """Raise what kept a document from being signed; what heals by itself first, so that it is tried again."""
+        for error in sorted(self.failed.values(), key=lambda error: error.remedy is not Remedy.RETRY):
+            raise error
+
+
+def sign_captures(
+    records: RecordsDatabase, objects: ObjectStore, ids: Sequence[UUID], *, trust: Trust | None = None
+) -> Batch:
+    """The officer's signature on these papers of one dossier (CA01–CA03): `sign_capture` for each of them.
+
+    Raises SignerUnknown and errors of the records; all that concerns one paper is in the batch.
+    """
+    trust, batch = trust or Trust(), Batch()
+    if not ids:
+        return batch
+    with records.session() as session:
+        query = select(Dossier).join(Document).where(Document.id == ids[0])
+        dossier = session.exec(query).one()
+    signer = signer_for(dossier.captured_by)
+    if signer.interrupted:
+        _each(batch, ids, None, lambda one: prepare_capture(records, objects, one, trust=trust))
+        missing = collect(records, dossier.id, signer)
+        for one in [one for one in ids if one in missing]:
+            if isinstance(missing[one], SignaturePending | SignatureDeclined):
+                batch.waiting.append(one)
+            else:
+                batch.failed[one] = missing[one]
+    _each(batch, ids, signer, lambda one: [sign_capture(records, objects, one, trust=trust)])
+    return batch
+
+
+def sign_results(
+    records: RecordsDatabase, objects: ObjectStore, ids: Sequence[UUID], *, trust: Trust | None = None
+) -> Batch:
+    """The agency's signatures on these papers and their data (EX17): `sign_agency`, `sign_manifest` for each."""
+    trust, batch = trust or Trust(), Batch()
+
+    def both(one: UUID) -> list[SignatureReport]:
+        return [step(records, objects, one, trust=trust) for step in (sign_agency, sign_manifest)]
+
+    _each(batch, ids, agency_signer(), both)
+    return batch
+
+
+def _each(batch: Batch, ids: Sequence[UUID], signer: Signer | None, work: Work) -> None:
+    """Do the work for each document that hasn't failed or to wait; at the same time where that saves authorisations."""
+    left = [one for one in ids if one not in batch.failed and one not in batch.waiting]
+    try:
+        size = run(signer.most()) if signer and not signer.interrupted else 1
+    except SohoaError as error:
+        batch.failed |= dict.fromkeys(left, error)
+        return
+    for start in range(0, len(left), size):
+        group = left[start : start + size]
+        with _together(signer, len(group)) as leave, ThreadPoolExecutor(len(group)) as pool:
+
+            def one_of(one: UUID, leave: Callable[[], None] = leave) -> Any:
+                try:
+                    return work(one)
+                except SohoaError as error:
+                    return error
+                finally:
+                    leave()
+
+            for one, made in zip(group, pool.map(one_of, group), strict=True):
+                if isinstance(made, SohoaError):
+                    batch.failed[one] = made
+                elif made is not None:
+                    batch.signed[one] = made
+
+
+@contextmanager
+def _together(signer: Signer | None, count: int) -> Iterator[Callable[[], None]]:
+    """The hashes of so many documents are sent together. Yields what each calls when it has ended."""
+    if signer is None or count < 2:
+        yield lambda: None
+        return
+    opened: Any = run(signer.open())
+    run(opened.enter(count))
+    yield lambda: run(opened.leave())

@@ -1,0 +1,89 @@
+"""An officer who confirms signatures on a phone: the dossier waits, goes on by itself, and each paper is signed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from sqlmodel import select
+
+from blocks.objects import Bucket
+from blocks.records.states import SignatureRole
+from blocks.records.tables import Decision, Document, Signature, SigningRequest
+from blocks.settings import settings
+from blocks.trust import Trust
+from deployments.officers import Sample
+from tasks.signing import verify_pdf
+from tests.csc_server import control, serving
+from tests.faults.stack import until
+from tests.journeys.conftest import Journey
+
+OFFICER = "tnhs.02"
+
+
+@pytest.fixture
+def csc(played: Journey) -> Iterator[str]:
+    """Officer tnhs.02 of the running stack signs by a remote service."""
+    folder = settings().pki_dir
+    listing = folder / "officers.yml"
+    before = listing.read_text()
+    (folder / "csc.token").write_text("access")
+    (folder / "csc.token").chmod(0o600)
+    with serving(folder, played.folder / "csc.log") as url:
+        known = yaml.safe_load(before)
+        entry = {"kind": "csc", "url": url, "credential": f"test/{OFFICER}", "token": "file:csc.token", "pin": ""}
+        known["officers"][OFFICER] |= entry
+        listing.write_text(yaml.safe_dump(known, allow_unicode=True))
+        try:
+            yield url
+        finally:
+            listing.write_text(before)
+
+
+def signed(played: Journey, sample: Sample) -> list[Signature]:
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None
+    with played.officers.records.session() as session:
+        query = select(Signature).join(Document).where(Document.dossier_id == dossier.id)  # type: ignore[arg-type]
+        return [row for row in session.exec(query) if row.role is SignatureRole.OFFICER]
+
+
+def test_CA01_waits_for_the_phone_and_goes_on_by_itself(played: Journey, csc: str) -> None:
+    sample = played.variant("dien-thoai", "01-om-dau", captured_by=OFFICER)
+    control(csc, mode="pending")
+    played.officers.hand_in(sample)
+    run = played.wait_pause(sample, "confirm-1", 180)
+    assert run["state_name"] == "Suspended" and not signed(played, sample)
+    assert "Thành phần 1: chờ xác nhận" in played.description(sample, "confirm-1")
+
+    # somebody resumes it too early: it waits on; then the officer declines, and nobody asks again by the clock
+    played.prefect.resume(sample.run_id, {"officer": OFFICER, "decision": "DA_XAC_NHAN"})
+    played.wait_pause(sample, "confirm-2")
+    control(csc, mode="declined")
+    played.prefect.resume(sample.run_id, {"officer": OFFICER, "decision": "DA_XAC_NHAN"})
+    played.wait_pause(sample, "confirm-3")
+    assert "đã bị từ chối hoặc hết hạn" in played.description(sample, "confirm-3")
+    control(csc, mode="pending", reset=True)
+    played.prefect.resume(sample.run_id, {"officer": OFFICER, "decision": "DA_XAC_NHAN"})
+    played.wait_pause(sample, "confirm-4")
+    until(lambda: control(csc)["authorize"] > 1, 90)  # asked each minute while it waits
+    assert not signed(played, sample)
+
+    control(csc, mode="ok")  # the officer taps
+    played.wait_pause(sample, "verification-1", 240)
+    papers = [d for d in played.officers.documents(played.officers.dossier(sample)) if d.page_count]  # type: ignore[arg-type]
+    rows = signed(played, sample)
+    assert papers and sorted(row.document_id for row in rows) == sorted(paper.id for paper in papers)
+    assert control(csc)["hashes"] == len(papers)
+    for row in rows:
+        data = played.officers.objects.get(Bucket.WORKING, row.object_key, sha256=row.sha256)
+        [found] = verify_pdf(data, Trust()).signatures
+        assert found.valid and found.level == "B-LT"
+    with played.officers.records.session() as session:
+        requests = session.exec(select(SigningRequest).where(SigningRequest.document_id == papers[0].id)).all()
+        dossier = played.officers.dossier(sample)
+        kept = session.exec(select(Decision).where(Decision.dossier_id == dossier.id)).all()  # type: ignore[union-attr]
+    assert len(requests) == 1 and requests[0].signature
+    confirmed = [decision for decision in kept if decision.stage.startswith("confirm-")]
+    assert len(confirmed) == 4 and {decision.officer for decision in confirmed} == {OFFICER}
