@@ -22,6 +22,13 @@ import aiohttp
 from asn1crypto import cms, tsp, x509
 from prefect.blocks.core import Block
 from pyhanko.keys import load_certs_from_pemder
+from pyhanko.sign.diff_analysis import (
+    DEFAULT_DIFF_POLICY,
+    FormUpdatingRule,
+    SigFieldCreationRule,
+    SigFieldModificationRule,
+    StandardDiffPolicy,
+)
 from pyhanko.sign.timestamps import HTTPTimeStamper, TimeStamper
 from pyhanko.sign.timestamps.common_utils import TimestampRequestError
 from pyhanko.sign.validation.policy_decl import (
@@ -44,6 +51,12 @@ TOLERANCE = timedelta(seconds=30)  # clocks of this machine and of the services;
 CLOCK_SKEW = timedelta(seconds=60)  # more than this between time-stamp and local clock: one of them is wrong
 REVOCATION_CACHE = 30.0  # seconds that an answer about revocation is used again
 TRIES = 3
+# What may come after a signature: other signatures, time-stamps and their validation data. No form is filled in
+# afterwards, though DocMDP (ISO 32000-1, 12.8.2.2) would let it.
+AFTERWARDS = StandardDiffPolicy(
+    global_rules=DEFAULT_DIFF_POLICY.global_rules,
+    form_rule=FormUpdatingRule(field_rules=[SigFieldCreationRule(), SigFieldModificationRule()]),  # type: ignore[no-untyped-call]
+)
 
 
 def clock() -> datetime:
@@ -248,7 +261,7 @@ class Trust(Block):
             time_tolerance=TOLERANCE,
         )
         gathering = RevocationInfoGatheringSpec(fetcher_backend=_SharedFetchers(self._fetchers()))
-        return PdfSignatureValidationSpec(SignatureValidationSpec(policy, gathering))
+        return PdfSignatureValidationSpec(SignatureValidationSpec(policy, gathering), AFTERWARDS)
 
     def _fetchers(self) -> Fetchers:
         return _fetchers(os.getpid(), self.timeout, int(time.monotonic() / REVOCATION_CACHE))

@@ -225,12 +225,18 @@ def verify(
     signature: Annotated[
         Path | None, typer.Option(help="Chữ ký rời (p7s) trên tệp", exists=True, dir_okay=False)
     ] = None,
+    pdf: Annotated[
+        Path | None,
+        typer.Option(help="Bản sao PDF mà dữ liệu phải mô tả (cùng với --signature)", exists=True, dir_okay=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="In kết quả cho phần mềm (JSON)")] = False,
     page: Annotated[Path | None, typer.Option(help="Ghi kết quả thành một trang PDF")] = None,
     etsi: Annotated[Path | None, typer.Option(help="Ghi báo cáo ETSI TS 119 102-2 (XML) vào thư mục này")] = None,
 ) -> None:
-    """Kiểm tra mọi chữ ký số trong một tệp PDF, hoặc chữ ký rời trên tệp dữ liệu."""
-    verdict = verify_untrusted(path, signature=signature, etsi=etsi)
+    """Kiểm tra mọi chữ ký số trong một tệp PDF, hoặc chữ ký rời trên tệp dữ liệu (và bản sao PDF của nó)."""
+    if pdf and not signature:
+        raise typer.BadParameter("--pdf chỉ dùng cùng với --signature")
+    verdict = verify_untrusted(path, signature=signature, pdf=pdf, etsi=etsi)
     if as_json:
         console.print_json(verdict.model_dump_json())
     else:
@@ -238,7 +244,7 @@ def verify(
             console.print(line, markup=False, highlight=False)
     if page:
         page.write_bytes(page_pdf(verdict))
-    if not verdict.valid:
+    if not verdict.whole:
         raise typer.Exit(2)
 
 

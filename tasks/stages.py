@@ -33,7 +33,7 @@ from tasks.approvals import (
     as_markdown,
 )
 from tasks.originals import awaits_storage
-from tasks.signing.confirmed import STAGE, unconfirmed
+from tasks.signing.confirmed import unconfirmed
 from tasks.submission import inbox_key, rescan_prefix
 
 
@@ -121,7 +121,7 @@ SUPPLEMENT = Stage("supplement", Supplement, check_supplement, "B3a")
 LEADER = Stage("leader", LeaderOpinion, check_leader, "B3e")
 SCOPE = Stage("scope", ScopeOpinion, check_scope, "SC03")
 RESCAN = Stage("rescan", Rescan, check_rescan, "CA05")
-CONFIRM = Stage(STAGE, Confirmation, check_confirm, "CA01")
+CONFIRM = Stage("confirm", Confirmation, check_confirm, "CA01")
 SIGNOFF = Stage("signoff", SignOff, check_signoff, "EX17")
 
 

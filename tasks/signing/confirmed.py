@@ -13,8 +13,6 @@ from blocks.records.tables import Document, Dossier
 from blocks.signer import signer_for
 from tasks.signing.interrupted import collect, open_requests
 
-STAGE = "confirm"
-
 
 def unconfirmed(records: RecordsDatabase, dossier_id: UUID) -> list[tuple[int, bool]]:
     """(ordinal of the document, whether the officer declined) of each signature that is still to be confirmed."""
@@ -32,7 +30,7 @@ def go_on(records: RecordsDatabase, prefect: Orchestrator) -> int:
     """
     resumed = 0
     for run in prefect.paused():
-        if not pause_key(run).startswith(f"{STAGE}-"):
+        if not pause_key(run).startswith("confirm-"):
             continue
         with records.session() as session:
             dossier = session.exec(select(Dossier).where(Dossier.flow_run_id == UUID(str(run["id"])))).first()

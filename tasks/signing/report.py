@@ -50,7 +50,8 @@ def page_pdf(verdict: Verdict, at: datetime | None = None) -> bytes:
     sheet = Sheet()
     sheet.text("KẾT QUẢ KIỂM TRA CHỮ KÝ SỐ", WIDTH / 2, 14, bold=True, centre=True)
     sheet.y += 26
-    sheet.text("HỢP LỆ" if verdict.valid else "KHÔNG HỢP LỆ", WIDTH / 2, 16, bold=True, centre=True)
+    told = "HỢP LỆ" if verdict.whole else "CHƯA ĐỦ CHỮ KÝ" if verdict.valid else "KHÔNG HỢP LỆ"
+    sheet.text(told, WIDTH / 2, 16, bold=True, centre=True)
     sheet.y += 30
     sheet.paragraph(verdict.sentence, bold=True)
     for number, item in enumerate(verdict.signatures, 1):

@@ -14,7 +14,7 @@ from pathlib import Path
 from blocks.settings import ROOT
 from blocks.trust import RevocationUnavailable, Trust
 from tasks.signing.report import etsi_reports
-from tasks.signing.verify import Verdict, verify_manifest, verify_pdf
+from tasks.signing.verify import Verdict, verify_manifest, verify_pdf, verify_record
 
 MEMORY = 450 << 20  # bytes of data
 SECONDS = 10  # of the processor
@@ -24,17 +24,24 @@ UNAVAILABLE = 3  # exit status
 
 
 def verify_untrusted(
-    path: Path, *, signature: Path | None = None, etsi: Path | None = None, stamped: bool = True
+    path: Path,
+    *,
+    signature: Path | None = None,
+    pdf: Path | None = None,
+    etsi: Path | None = None,
+    stamped: bool = True,
 ) -> Verdict:
-    """`verify_pdf` (or `verify_manifest`, with its signature) within limits: a verdict in any case.
+    """`verify_pdf` (with a signature `verify_manifest`, with a PDF besides `verify_record`) within limits.
 
-    etsi: folder for the ETSI report (XML) of each signature of a PDF; stamped: as in `verify_pdf`.
+    A verdict in any case. etsi: folder for the ETSI report (XML) of each signature of a PDF; stamped: as in
+    `verify_pdf`.
     Raises RevocationUnavailable, and OSError for a file that can't be opened.
     """
-    size = path.stat().st_size
+    size = path.stat().st_size + (pdf.stat().st_size if pdf else 0)
     seconds = SECONDS + size // BYTES_A_SECOND
     command = [sys.executable, "-m", "tasks.signing.sandbox", str(seconds), str(path.resolve())]
     command += ["--signature", str(signature.resolve())] if signature else []
+    command += ["--pdf", str(pdf.resolve())] if pdf else []
     command += ["--etsi", str(etsi.resolve())] if etsi and not signature else []
     command += [] if stamped else ["--unstamped"]
     kind = "MANIFEST" if signature else "PDF"
@@ -64,6 +71,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("seconds", type=int)
     parser.add_argument("path", type=Path)
     parser.add_argument("--signature", type=Path)
+    parser.add_argument("--pdf", type=Path)
     parser.add_argument("--etsi", type=Path)
     parser.add_argument("--unstamped", action="store_true")
     asked = parser.parse_args(arguments)
@@ -72,7 +80,9 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     trust = Trust()
     try:
-        if asked.signature:
+        if asked.signature and asked.pdf:
+            verdict = verify_record(asked.path, asked.signature, asked.pdf, trust)
+        elif asked.signature:
             verdict = verify_manifest(asked.path, asked.signature, trust)
         else:
             verdict = verify_pdf(asked.path, trust, stamped=not asked.unstamped)

@@ -9,7 +9,7 @@ import errno
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.ades.report import AdESFailure, AdESIndeterminate, AdESPassed
 from pyhanko.sign.diff_analysis import ModificationLevel
+from pyhanko.sign.fields import enumerate_sig_fields
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.sign.validation.errors import NoDSSFoundError
 from pyhanko.sign.validation.generic_cms import extract_tst_data_iter
@@ -44,7 +45,8 @@ _TITLES = {
 _REASONS = {
     "CHANGED": "nội dung đã bị thay đổi sau khi ký",
     "UNCOVERED": "chữ ký không bao trùm toàn bộ nội dung đã ký",
-    "PDF_DIFFERS": "tệp PDF kèm theo không phải là tệp đã được ký",
+    "SIGNATURE_REMOVED": "chữ ký số trong tệp đã bị gỡ bỏ",
+    "PDF_DIFFERS": "dữ liệu đặc tả này không mô tả tệp PDF kèm theo (của hồ sơ khác, hoặc đã cũ)",
     AdESFailure.HASH_FAILURE.name: "nội dung đã bị thay đổi sau khi ký",
     AdESFailure.SIG_CRYPTO_FAILURE.name: "chữ ký không khớp với chứng thư số",
     AdESFailure.REVOKED.name: "chứng thư số đã bị thu hồi",
@@ -54,6 +56,13 @@ _REASONS = {
     AdESIndeterminate.NO_CERTIFICATE_CHAIN_FOUND.name: "chứng thư số không do tổ chức được tin cậy cấp",
     AdESIndeterminate.SIG_CONSTRAINTS_FAILURE.name: "chữ ký không có dấu thời gian",
     AdESIndeterminate.TRY_LATER.name: "chưa kiểm tra được tình trạng thu hồi của chứng thư số",
+}
+
+
+_MISSING = {
+    "AGENCY": "tệp CHƯA CÓ chữ ký số cơ quan, hoặc phần đó đã bị cắt bỏ",
+    "END": "phần cuối tệp bị cắt cụt hoặc bị ghi thêm dữ liệu ngoài phần đã ký",
+    "ARCHIVE_STAMP": "tệp THIẾU dấu thời gian lưu trữ hợp lệ của chữ ký số cơ quan, hoặc phần đó đã bị cắt bỏ",
 }
 
 
@@ -81,7 +90,10 @@ class SignatureVerdict(BaseModel):
 
 
 class Verdict(BaseModel):
-    """valid: there is at least one signature, and every one is valid. code: OK, NOT_SIGNED, PDF_DAMAGED, INVALID."""
+    """valid: there is at least one signature, and every one is valid.
+
+    code: OK, INCOMPLETE (valid, yet something is missing), INVALID, NOT_SIGNED, SIGNATURE_REMOVED, PDF_DAMAGED …
+    """
 
     kind: str  # PDF | MANIFEST
     valid: bool
@@ -90,8 +102,14 @@ class Verdict(BaseModel):
     sha256: str
     size: int
     signatures: list[SignatureVerdict] = []
+    missing: list[str] = []  # AGENCY, ARCHIVE_STAMP, END: what a finished copy has besides what is there
     revisions: list[str] = []  # SHA-256 of the file up to the end of each revision
     renew_before: datetime | None = None  # when the certificate of the newest archive time-stamp ends
+
+    @property
+    def whole(self) -> bool:
+        """Valid, and nothing is missing: a finished copy."""
+        return self.valid and not self.missing
 
     def of(self, role: str) -> SignatureVerdict | None:
         """The signature of a role, or None."""
@@ -123,13 +141,18 @@ async def verify_stream(
                 for item in reader.embedded_regular_signatures
             ]
         revisions, renew_before = _revisions(reader, stream), _renew_before(reader)
+        missing = _missing(reader, stream, signatures)
     except Exception as error:  # whatever a hostile file makes a parser raise is a verdict about the file
         if _ours(error):
             raise
-        return _verdict("PDF", "PDF_DAMAGED", "Không đọc được tệp PDF hoặc chữ ký trong tệp.", digest, size, [])
+        text = "Không đọc được tệp PDF hoặc chữ ký trong tệp; vui lòng không sử dụng tệp này và đề nghị nộp tệp khác."
+        return _verdict("PDF", "PDF_DAMAGED", text, digest, size, [])
+    if not signatures and _holds_range(stream):
+        text = "Tệp có dấu vết của chữ ký số đã bị gỡ bỏ; vui lòng không sử dụng tệp này và báo quản trị viên."
+        return _verdict("PDF", "SIGNATURE_REMOVED", text, digest, size, [])
     if not signatures:
         return _verdict("PDF", "NOT_SIGNED", "Tệp chưa có chữ ký số.", digest, size, [])
-    found = _summary("PDF", digest, size, signatures)
+    found = _summary("PDF", digest, size, signatures, missing)
     return found.model_copy(update={"revisions": revisions, "renew_before": renew_before})
 
 
@@ -158,11 +181,32 @@ def verify_manifest(
     except Exception as error:
         if _ours(error):
             raise
-        return _verdict("MANIFEST", "CMS_DAMAGED", "Không đọc được chữ ký trên dữ liệu đặc tả.", digest, size, [])
+        text = "Không đọc được chữ ký trên dữ liệu đặc tả; vui lòng không sử dụng dữ liệu này."
+        return _verdict("MANIFEST", "CMS_DAMAGED", text, digest, size, [])
     if verdict.valid and pdf_sha256 is not None and named_pdf(data) != pdf_sha256:
         verdict.valid, verdict.code = False, "PDF_DIFFERS"
         verdict.sentence = _sentence(verdict)
     return _summary("MANIFEST", digest, size, [verdict]).model_copy(update={"renew_before": renew_before})
+
+
+def verify_record(
+    manifest: Path | bytes, signature: Path | bytes, pdf: Path | bytes, trust: Trust, *, at: datetime | None = None
+) -> Verdict:
+    """A manifest, its signature and the copy that it must describe (Điều 9.4): all signatures, and that they fit.
+
+    The copy may have got archive time-stamps since: then the manifest names one of its revisions.
+    """
+    copy = verify_pdf(pdf, trust, at=at)
+    agency = copy.of("AGENCY")
+    fitting = {copy.sha256, *(copy.revisions[agency.revision - 1 :] if agency and agency.revision else [])}
+    named = named_pdf(manifest.read_bytes() if isinstance(manifest, Path) else manifest)
+    wanted = named if named in fitting else copy.sha256
+    data = verify_manifest(manifest, signature, trust, pdf_sha256=wanted, at=at)
+    verdict = _summary("MANIFEST", data.sha256, data.size, [*data.signatures, *copy.signatures], copy.missing)
+    for part in (data, copy):
+        if not part.signatures:  # damaged, or not signed
+            verdict.valid, verdict.code, verdict.sentence = False, part.code, part.sentence
+    return verdict.model_copy(update={"renew_before": data.renew_before})
 
 
 async def _one(
@@ -344,9 +388,39 @@ def _sentence(verdict: SignatureVerdict) -> str:
     return f"{title} hợp lệ{when}, nội dung nguyên vẹn{mark}."
 
 
-def _summary(kind: str, digest: str, size: int, signatures: list[SignatureVerdict]) -> Verdict:
+def _missing(reader: PdfFileReader, stream: IO[bytes], signatures: list[SignatureVerdict]) -> list[str]:
+    """What a file lacks: its end, where something else stands; of our finished copies, signature and time-stamp."""
+    stream.seek(_end(stream, reader.xrefs.get_startxref_for_revision(reader.xrefs.total_revisions - 1)))
+    if stream.read(1 << 16).strip(b"\r\n\t \0"):
+        return ["END"]
+    roles = {item.role: item for item in signatures}
+    empty = {name for name, value, _ in enumerate_sig_fields(reader) if value is None}
+    if "OFFICER" in roles and AGENCY_FIELD in empty:
+        return ["AGENCY"]
+    agency = roles.get("AGENCY")
+    return ["ARCHIVE_STAMP"] if agency and agency.valid and agency.level != "B-LTA" else []
+
+
+def _holds_range(stream: IO[bytes]) -> bool:
+    """Does a signature's ByteRange stand in the file, though no field has it?"""
+    stream.seek(0)
+    seen = b""
+    while piece := stream.read(1 << 20):
+        if re.search(rb"/ByteRange\s*\[\s*0\s", seen := seen[-32:] + piece):
+            return True
+    return False
+
+
+def _summary(
+    kind: str, digest: str, size: int, signatures: list[SignatureVerdict], missing: Sequence[str] = ()
+) -> Verdict:
     if all(item.valid for item in signatures):
         text = f"Tất cả {len(signatures)} chữ ký số hợp lệ."
+        if missing:
+            text = f"Các chữ ký số đang có hợp lệ, nhưng {'; '.join(_MISSING[name] for name in missing)}; "
+            text += "vui lòng không sử dụng như bản sao y."
+            found = _verdict(kind, "OK", text, digest, size, signatures)
+            return found.model_copy(update={"code": "INCOMPLETE", "missing": list(missing)})
         return _verdict(kind, "OK", text, digest, size, signatures)
     wrong = sum(not item.valid for item in signatures)
     text = f"Có {wrong} trong {len(signatures)} chữ ký số không hợp lệ; vui lòng không sử dụng tệp này."

@@ -1,4 +1,4 @@
-"""An officer who confirms signatures on a phone: the dossier waits, goes on by itself, and each paper is signed once."""
+"""An officer who confirms on a phone: the dossier waits, goes on by itself, and each paper is signed once."""
 
 from __future__ import annotations
 
