@@ -291,10 +291,14 @@ class Trust(Block):
         except errors.RevokedError as error:
             raise CertificateRevoked() from error
         except errors.ExpiredError as error:
+            await self._insist_clock()
             raise CertificateExpired() from error
         except errors.NotYetValidError as error:
+            await self._insist_clock()
             raise CertificateNotYetValid() from error
         except errors.InsufficientRevinfoError as error:
+            if isinstance(error, errors.StaleRevinfoError) or "too recent" in str(error):
+                await self._insist_clock()
             raise RevocationUnavailable() from error
         except errors.InvalidCertificateError as error:
             raise CertificateUsage() from error
@@ -302,6 +306,11 @@ class Trust(Block):
             raise CertificateIssuer() from error
         except errors.PathValidationError as error:
             raise CertificateRefused() from error
+
+    async def _insist_clock(self) -> None:
+        """What looks too old or too young may be judged by a wrong clock: TimestampClock, if the time-stamps say so."""
+        with suppress(TimestampUnavailable, TimestampRefused):
+            await self.timestamper().async_timestamp(os.urandom(32), "sha256")
 
 
 @cache

@@ -71,6 +71,16 @@ class ForeignFile(SohoaError):
     message = "Tệp đã lưu không được tạo từ bản sao chụp này; vui lòng báo quản trị viên kiểm tra sự cố dữ liệu."
 
 
+class DiskFull(SohoaError):
+    """No room for the copy that is being signed. Nothing was stored; what is stored stays as it was."""
+
+    code, remedy = "DISK_FULL", Remedy.RETRY
+    message = (
+        "Ổ đĩa của máy chủ đã đầy nên chưa ký được; hệ thống sẽ tự thử lại, "
+        "vui lòng báo quản trị viên giải phóng dung lượng."
+    )
+
+
 class Unsignable(SohoaError):
     """pyHanko can't read or extend the PDF."""
 

@@ -7,6 +7,7 @@ signatures and never none.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue, Sig
 from blocks.signer import Signer, agency_signer, signer_for
 from blocks.trust import Trust, run
 from tasks.signing import manifest as manifests
-from tasks.signing.errors import AgencyNotAllowed, ForeignFile, NotCaptured, SignatureInvalid
+from tasks.signing.errors import AgencyNotAllowed, DiskFull, ForeignFile, NotCaptured, SignatureInvalid
 from tasks.signing.interrupted import prepare, sign_interrupted
 from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD, sign_as_agency, sign_as_officer
 from tasks.signing.report import REPORT_TYPES, etsi_reports
@@ -291,8 +292,13 @@ def _copy(objects: ObjectStore, document: Document, name: str) -> Iterator[Path]
         raise ForeignFile()
     with tempfile.TemporaryDirectory(prefix="sohoa-sign-") as folder:
         path = Path(folder) / name
-        objects.download(Bucket.WORKING, document.file_key, path, sha256=document.file_sha256)
-        yield path
+        try:
+            objects.download(Bucket.WORKING, document.file_key, path, sha256=document.file_sha256)
+            yield path
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+                raise DiskFull() from error
+            raise
 
 
 def insist_valid(verdict: Verdict, role: SignatureRole, signer: Signer) -> SignatureVerdict:

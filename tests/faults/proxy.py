@@ -10,13 +10,18 @@ from types import TracebackType
 
 
 class FaultyProxy:
-    """Forwards to `upstream`. `lose_answers`: the next n answers are cut off; `refuse`: nobody gets in."""
+    """Forwards to `upstream`. `lose_answers`: the next n answers are cut off; `refuse`: nobody gets in.
+
+    hold: a request whose first line holds this (and PUT) gets no answer; `forward` says whether it is carried out.
+    `held` tells that it came.
+    """
 
     def __init__(self, upstream: int) -> None:
         self.upstream = upstream
         self.lose_answers = 0
         self.refuse = False
         self.lost = 0
+        self.hold, self.forward, self.held = b"", False, threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
 
@@ -35,12 +40,19 @@ class FaultyProxy:
                     _cut(client)
                     continue
                 server = socket.create_connection(("127.0.0.1", self.upstream))
+                silent = threading.Event()  # nothing comes back on this connection any more
                 for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=(source, target, source is server), daemon=True).start()
+                    arguments = (source, target, source is server, silent)
+                    threading.Thread(target=self._pump, args=arguments, daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, answers: bool, silent: threading.Event) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if not answers and self.hold and data.startswith(b"PUT ") and self.hold in data.splitlines()[0]:
+                    silent.set()
+                    self.held.set()
+                if silent.is_set() and (not self.forward or (answers and not data.startswith(b"HTTP/1.1 100"))):
+                    continue
                 if answers and self.lose_answers > 0 and not data.startswith(b"HTTP/1.1 100"):
                     self.lose_answers -= 1
                     self.lost += 1
