@@ -111,9 +111,15 @@ def signer_for(officer_id: str, folder: Path | None = None) -> Signer:
 
 
 def agency_signer(folder: Path | None = None) -> Signer:
-    """The signer of the agency (Điều 9.4: chữ ký số cơ quan). Raises SignerUnknown."""
+    """The signer of the agency (Điều 9.4: chữ ký số cơ quan). Raises SignerUnknown.
+
+    It needs its PIN: the leader has decided at the pause, and a digest that is asked for anew would be signed twice.
+    """
     folder = folder or settings().pki_dir
     entry = _listing(folder).get("agency")
     if entry is None:
         raise SignerUnknown()
-    return _signer(folder, entry)
+    signer = _signer(folder, entry)
+    if signer.interrupted:
+        raise SignerUnknown("Khóa ký số của cơ quan chưa có mã PIN; vui lòng báo quản trị viên cấu hình.")
+    return signer

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlmodel import select
+import httpx
+from sqlmodel import col, select
 
 from blocks.errors import SohoaError
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
-from blocks.records.tables import Document, Dossier
+from blocks.records.states import DocumentState
+from blocks.records.tables import Document, Dossier, SigningRequest
 from blocks.signer import signer_for
 from tasks.signing.interrupted import collect, open_requests
 
@@ -26,21 +28,31 @@ def unconfirmed(records: RecordsDatabase, dossier_id: UUID) -> list[tuple[int, b
 def go_on(records: RecordsDatabase, prefect: Orchestrator) -> int:
     """Fetch what was confirmed and resume those runs: who holds the key has answered. Returns how many.
 
-    Nobody is asked again who declined.
+    Nobody is asked again who declined. Prefect is asked about dossiers with such a request only, not about all.
     """
+    asked = (
+        select(Document.dossier_id)
+        .join(SigningRequest, col(SigningRequest.document_id) == col(Document.id))
+        .where(Document.state == DocumentState.DAT_KIEM_TRA, SigningRequest.attempt == Document.attempt)
+    )
+    with records.session() as session:
+        dossiers = session.exec(select(Dossier).where(col(Dossier.id).in_(asked))).all()
     resumed = 0
-    for run in prefect.paused():
-        if not pause_key(run).startswith("confirm-"):
-            continue
-        with records.session() as session:
-            dossier = session.exec(select(Dossier).where(Dossier.flow_run_id == UUID(str(run["id"])))).first()
+    for dossier in dossiers:
         try:
-            if dossier is not None and _confirmed(records, dossier):
-                prefect.resume(str(run["id"]), {"officer": dossier.captured_by, "decision": "DA_XAC_NHAN"})
-                resumed += 1
-        except SohoaError:  # a service is down, or somebody was faster: next minute; the other dossiers go on
+            resumed += _resumed(records, prefect, dossier)
+        except (SohoaError, httpx.HTTPStatusError):  # a service is down, the run is gone, somebody was faster
             continue
     return resumed
+
+
+def _resumed(records: RecordsDatabase, prefect: Orchestrator, dossier: Dossier) -> bool:
+    if dossier.flow_run_id is None or not pause_key(prefect.run(dossier.flow_run_id)).startswith("confirm-"):
+        return False
+    if not _confirmed(records, dossier):
+        return False
+    prefect.resume(dossier.flow_run_id, {"officer": dossier.captured_by, "decision": "DA_XAC_NHAN"})
+    return True
 
 
 def _confirmed(records: RecordsDatabase, dossier: Dossier) -> bool:

@@ -13,7 +13,7 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Document, Signature, SigningRequest
-from blocks.signer import PinRefused, RemoteUnavailable
+from blocks.signer import PinRefused, RemoteUnavailable, SignerUnknown
 from blocks.trust import Trust
 from tasks.signing import sign_captures, sign_results, verify_pdf
 from tasks.signing.confirmed import unconfirmed
@@ -173,6 +173,14 @@ def test_EX17_the_agency_signs_copies_and_data_with_two_authorisations(
     counts = control(csc)
     assert (counts["authorize"], counts["hashes"]) == (2, 6)
     assert set(signatures(case, SignatureRole.AGENCY)) == set(signatures(case, SignatureRole.MANIFEST)) == set(ids)
+
+
+def test_EX17_the_agency_is_never_asked_on_a_phone(papers: Make, listed: Listing, csc: str) -> None:  # noqa: F811
+    case, ids = papers(1)
+    listed(agency={"kind": "csc", "url": csc, "credential": "test/agency", "certificate": "certs/agency.pem"})
+    with pytest.raises(SignerUnknown, match="mã PIN"):
+        sign_results(case.records, case.objects, ids)
+    assert control(csc)["authorize"] == 0
 
 
 def test_CA01_a_token_keeps_its_session_for_the_batch(papers: Make, listed: Listing, trust: Trust) -> None:  # noqa: F811

@@ -26,6 +26,7 @@ from blocks.signer import KeyMismatch, RemoteUnavailable, SignaturePending
 from blocks.signer.remote import RemoteSigner
 from blocks.trust import CertificateExpired, CertificateRevoked, TimestampUnavailable, Trust
 from tasks.signing import interrupted, sign_agency, sign_capture, steps, verify_pdf
+from tasks.signing.errors import SignatureInvalid
 from tests.conftest import ROOT, TestPki
 from tests.csc_server import control, serving
 from tests.tasks.signing.test_steps import Case
@@ -168,7 +169,9 @@ def test_CA01_four_workers_ask_for_one_signature(case: Case, trust: Trust, csc: 
     insist_signed_once(case, trust, csc)
 
 
-def test_CA08_prepared_file_changed_before_the_signature_came(case: Case, csc: str) -> None:
+@pytest.mark.parametrize("hash_too", [False, True])
+def test_CA08_prepared_file_changed_before_the_signature_came(case: Case, csc: str, hash_too: bool) -> None:
+    """By somebody with rights on the object store, or on the records besides: what was signed is another file."""
     control(csc, mode="pending")
     with pytest.raises(SignaturePending):
         sign(case)
@@ -176,9 +179,14 @@ def test_CA08_prepared_file_changed_before_the_signature_came(case: Case, csc: s
     data = bytearray(case.objects.get(Bucket.WORKING, key))
     data[200] ^= 1
     case.objects.delete(Bucket.WORKING, key)
-    case.objects.put_once(Bucket.WORKING, key, bytes(data), content_type="application/pdf")
+    stored = case.objects.put_once(Bucket.WORKING, key, bytes(data), content_type="application/pdf")
+    if hash_too:
+        with case.records.session() as session:
+            row = session.exec(select(SigningRequest).where(SigningRequest.document_id == case.id)).one()
+            row.prepared_sha256 = stored.sha256
+            session.add(row)
     control(csc, mode="ok")
-    with pytest.raises(IntegrityError):
+    with pytest.raises(SignatureInvalid if hash_too else IntegrityError):
         sign(case)
     assert not case.signatures() and case.objects.head(Bucket.WORKING, case.key("officer.pdf")) is None
 
