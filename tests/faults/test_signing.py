@@ -21,14 +21,14 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-from sqlmodel import select
+from sqlmodel import col, select
 
 from blocks import trust as trusting
 from blocks.catalog import Catalog
-from blocks.objects import Bucket, ObjectStore
+from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.states import DocumentState, SignatureRole
-from blocks.records.tables import ArchivedObject, AuditEntry
+from blocks.records.tables import ArchivedObject, AuditEntry, Signature
 from blocks.signer import PinRefused, Signer, SoftKeySigner, signer_for
 from blocks.trust import TimestampClock, Trust, run
 from infra.local import token
@@ -36,16 +36,18 @@ from infra.local.pki import ARCHITECTURE, _architecture, ensure_pki, tsa_url
 from infra.local.process import free_port
 from infra.local.seaweed import Seaweed
 from tasks.preservation import PreservationSettings, check_objects, due_for_check, renew_document
-from tasks.signing import sign_agency, sign_capture, sign_manifest, verify_pdf
+from tasks.signing import sign_agency, sign_capture, sign_captures, sign_manifest, verify_manifest, verify_pdf
 from tasks.signing.errors import DiskFull
 from tasks.signing.pdf import sign_as_officer
 from tasks.storage import store_document
 from tests.blocks.test_devices import folder, in_process, listing, on_token  # noqa: F401  (fixtures)
 from tests.conftest import ROOT, TestPki
+from tests.csc_server import PIN, control
 from tests.faults.proxy import FaultyProxy
 from tests.faults.stack import until
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401
 from tests.tasks.signing.helpers import blank_pdf
+from tests.tasks.signing.test_interrupted import csc, listed  # noqa: F401  (fixtures)
 from tests.tasks.signing.test_steps import Case
 
 SIGN = """
@@ -107,8 +109,9 @@ def case(records: RecordsDatabase, objects: ObjectStore, pki: TestPki) -> Case:
 
 
 ROLES = {
-    "sign_capture": (SignatureRole.OFFICER, "officer.pdf", 1),
-    "sign_agency": (SignatureRole.AGENCY, "agency.pdf", 2),
+    "sign_capture": (sign_capture, SignatureRole.OFFICER, "officer.pdf"),
+    "sign_agency": (sign_agency, SignatureRole.AGENCY, "agency.pdf"),
+    "sign_manifest": (sign_manifest, SignatureRole.MANIFEST, "manifest.p7s"),
 }
 
 
@@ -116,10 +119,12 @@ ROLES = {
 @pytest.mark.parametrize("moment", ["before it is stored", "stored, not answered", "stored, no row"])
 @pytest.mark.parametrize("name", ROLES)
 def test_CA01_EX17_killed_between_signing_and_storing(case: Case, seaweed: Seaweed, name: str, moment: str) -> None:
-    role, file, count = ROLES[name]
-    if name == "sign_agency":
+    sign, role, file = ROLES[name]
+    if role is not SignatureRole.OFFICER:
         sign_capture(case.records, case.objects, case.id)
         case.to_signoff()
+    if role is SignatureRole.MANIFEST:
+        sign_agency(case.records, case.objects, case.id)
     before = case.document().state
     if moment == "stored, no row":
         with locked(case.records, "document", case.id) as waiting:
@@ -138,12 +143,48 @@ def test_CA01_EX17_killed_between_signing_and_storing(case: Case, seaweed: Seawe
     assert (left is None) == (moment == "before it is stored")
     assert case.document().state is before and role not in {row.role for row in case.signatures()}
 
-    report = {"sign_capture": sign_capture, "sign_agency": sign_agency}[name](case.records, case.objects, case.id)
+    report = sign(case.records, case.objects, case.id)
     assert left is None or report.sha256 == left.sha256, "what the killed process stored is the signed file"
     assert [row.role for row in case.signatures()].count(role) == 1
-    path = case.objects.get(Bucket.WORKING, case.key(file), sha256=report.sha256)
-    assert len(verify_pdf(path, Trust()).signatures) == count and verify_pdf(path, Trust()).valid
-    assert {"sign_capture": sign_capture, "sign_agency": sign_agency}[name](case.records, case.objects, case.id).already
+    data = case.objects.get(Bucket.WORKING, case.key(file), sha256=report.sha256)
+    if role is SignatureRole.MANIFEST:
+        verdict = verify_manifest(case.objects.get(Bucket.WORKING, case.key("manifest.json")), data, Trust())
+    else:
+        verdict = verify_pdf(data, Trust())
+    assert verdict.valid and len(verdict.signatures) == (2 if role is SignatureRole.AGENCY else 1)
+    assert sign(case.records, case.objects, case.id).already
+
+
+def test_CA01_a_batch_that_was_killed_in_the_middle(
+    case: Case, seaweed: Seaweed, csc: str, listed: Callable[..., None], monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
+    """One authorisation for four papers; the process dies when three are stored. Only the fourth is signed anew."""
+    monkeypatch.setenv("CSC_PIN", PIN)
+    listed(pin="env:CSC_PIN")
+    control(csc, pin=PIN, reset=True)
+    ids = [case.id, *(case.another(ordinal) for ordinal in (2, 3, 4))]
+    names = ", ".join(f"UUID({str(one)!r})" for one in ids)
+    call = f"signing.sign_captures(RecordsDatabase(), ObjectStore(), [{names}])"
+
+    def done() -> int:
+        with case.records.session() as session:
+            query = select(Signature).where(col(Signature.document_id).in_(ids))
+            return len(session.exec(query).all())
+
+    with FaultyProxy(seaweed.ports[0]) as proxy:
+        proxy.hold = f"{ids[2]}/1/officer.pdf".encode()
+        process = child(call, SOHOA_S3_ENDPOINT=f"http://127.0.0.1:{proxy.port}")
+        assert proxy.held.wait(90), process.poll()
+        until(lambda: done() == 3, 60)
+        kill(process)
+    assert control(csc)["authorize"] == 1 and control(csc)["hashes"] == 4
+    batch = sign_captures(case.records, case.objects, ids)
+    batch.insist()
+    again = [one for one in ids if not batch.signed[one][0].already]
+    assert again == [ids[2]] and done() == 4 and control(csc)["hashes"] == 5
+    for one in ids:
+        key = document_key(case.dossier_id, one, 1, "officer.pdf")
+        assert len(verify_pdf(case.objects.get(Bucket.WORKING, key), Trust()).signatures) == 1
 
 
 # -- full disks -----------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from tests.csc_server import control, serving
 from tests.tasks.signing.test_steps import Case
 
 Listing = Callable[..., None]
+pytestmark = pytest.mark.usefixtures("listed")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def csc(pki: TestPki, home: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def listed(csc: str, pki: TestPki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listing:
     """Officer tnhs.01 signs by a service and confirms elsewhere; call it to change the entry, or the agency's."""
     folder = tmp_path / "pki"
