@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
@@ -22,6 +23,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from typer.testing import CliRunner
 
+from blocks import trust as trusting
 from blocks.settings import settings
 from blocks.signer import agency_signer, signer_for
 from blocks.trust import Trust, run
@@ -80,8 +82,6 @@ def make(folder: Path, data: bytes, trust: Trust, pki: Path | None = None, numbe
     officer = path.read_bytes()
     run(sign_as_agency(path, agency, CAPTURED, trust))
     pdf = path.read_bytes()
-    import hashlib
-
     manifest = canonical({"document": {"ordinal": number}, "pdf": {"sha256": hashlib.sha256(pdf).hexdigest()}})
     return Record(pdf, officer, manifest, run(sign_detached(manifest, agency, trust)))
 
@@ -123,13 +123,16 @@ def foreign(environment: None, home: Path, tmp_path_factory: pytest.TempPathFact
         (folder / "officers.yml").write_text(yaml.safe_dump(listing, allow_unicode=True))
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SOHOA_PKI_DIR", str(folder))
+            trusting._fetchers.cache_clear()  # it knows lists of revoked certificates by their issuer's name
             settings.cache_clear()
             made = make(
                 tmp_path_factory.mktemp("foreign"), letter(), Trust(folder=folder, tsa_url=tsa_url(url)), folder
             )
         settings.cache_clear()
+        trusting._fetchers.cache_clear()
         yield made
     finally:
+        settings.cache_clear()
         stop(server)
 
 
