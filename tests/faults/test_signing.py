@@ -70,9 +70,9 @@ except SohoaError as error:
 def child(call: str, **environment: str) -> subprocess.Popen[str]:
     """A process that does this with the real parts; what it leaves behind lies in the folder of this test run."""
     everything = os.environ | {"TMPDIR": os.environ["SOHOA_HOME"]} | environment
-    return subprocess.Popen(
-        [sys.executable, "-c", SIGN.format(call=call)], cwd=ROOT, env=everything, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    command = [sys.executable, "-c", SIGN.format(call=call)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=everything, stdout=pipe, stderr=pipe, text=True)
 
 
 def step(name: str, document: UUID) -> str:
