@@ -21,9 +21,9 @@ from blocks.ocr import geometry, language, runtime
 from blocks.ocr.codes import read_codes
 from blocks.ocr.lone import read_lone_numbers
 from blocks.ocr.order import reading_order
-from blocks.ocr.readers import Models, PageReader, RawLine, words
+from blocks.ocr.readers import DETECTION_SIDE, DETECTION_STEP, Models, PageReader, RawLine, WordSpan, words
 from blocks.ocr.trueocr import Orientation
-from blocks.ocr.types import Line, PageText, Word
+from blocks.ocr.types import Box, Line, PageText, Word
 
 MODELS = Path(__file__).with_name("models")
 _SECRECY = re.compile(r"M[AÂẬĂẠÀẤẦẨẪ]T")
@@ -79,12 +79,13 @@ class OcrEngine(Block):
         height, width = image.shape[:2]
         if dpi < self.min_dpi:
             return PageText(width, height, dpi, (), engine=loaded.name, readable=False, reason=LOW_DPI)
+        grey, has_red = geometry.grey(image), geometry.has_red(image)
         with loaded.lock:
-            page, lines = self._best_turn(loaded, image)
-            lines = read_lone_numbers(loaded.reader, page.image, lines)
-            red = _red_lines(loaded, page, lines)
+            page, lines = self._best_turn(loaded, geometry.without_red(image) if has_red else grey)
+            lines = read_lone_numbers(loaded.reader, page, lines)
+            red = _red_lines(loaded, page.of(geometry.only_red(image)), lines) if has_red else []
         ordered = _in_order(page, [line for line in lines if not _scrawl(line)], red)
-        readable, reason = self._verdict(image, lines)
+        readable, reason = self._verdict(grey, lines)
         return PageText(
             width,
             height,
@@ -95,7 +96,7 @@ class OcrEngine(Block):
             engine=loaded.name,
             readable=readable,
             reason=reason,
-            codes=read_codes(geometry.grey(image)),
+            codes=read_codes(grey),
             seconds=round(time.perf_counter() - started, 3),
         )
 
@@ -103,26 +104,25 @@ class OcrEngine(Block):
         return self.detector, self.recogniser, self.orientation, self.threads, self.second_opinion
 
     def _best_turn(self, loaded: _Loaded, image: np.ndarray) -> tuple[geometry.Upright, list[RawLine]]:
-        """Upright page and its lines; when the text comes out badly, the other quarter turns are tried."""
-        skew = geometry.estimate_skew(geometry.grey(image))
-        page = geometry.upright(image, 0, skew)
-        turn = loaded.orientation(geometry.grey(page.image)) * 90 if loaded.orientation else 0
+        """Upright page of an image (H, W) and its lines; when they come out badly, other quarter turns are tried."""
+        page = geometry.upright(image)
+        turn = loaded.orientation(page.overview) * 90 if loaded.orientation else 0
         if turn:
-            page = geometry.upright(image, turn)
+            page = geometry.upright(image, turn, small=page.small)
         lines = _read(loaded.reader, page)
         if lines and confidence(lines) < self.min_confidence + 0.1:
             for other in (180, 90, 270, 0):
                 if other != page.rotation:
-                    candidate = geometry.upright(image, other)
+                    candidate = geometry.upright(image, other, small=page.small)
                     again = _read(loaded.reader, candidate)
                     if confidence(again) > confidence(lines) + 0.1:
                         page, lines = candidate, again
         return page, lines
 
-    def _verdict(self, image: np.ndarray, lines: list[RawLine]) -> tuple[bool, str]:
+    def _verdict(self, grey: np.ndarray, lines: list[RawLine]) -> tuple[bool, str]:
         letters = sum(len(line.text) for line in lines)
         if letters < 3:
-            ink = geometry.ink_share(geometry.grey(image))
+            ink = geometry.ink_share(grey)
             return False, BLANK if ink < 0.004 else HANDWRITING
         if confidence(lines) < self.min_confidence:
             return False, HANDWRITING
@@ -188,15 +188,9 @@ def confidence(lines: list[RawLine]) -> float:
 
 def _read(reader: PageReader, page: geometry.Upright) -> list[RawLine]:
     """The lines of an upright page. Only its inked part is read: margins cost time and hold nothing."""
-    x0, y0, x1, y1 = geometry.ink_box(geometry.grey(page.image))
-    part = page.image[y0:y1, x0:x1]
-    scale = max(part.shape[:2]) / max(page.image.shape[:2])
-    found = reader.read(geometry.without_red(part) if geometry.has_red(part) else part, scale)
-    return [_moved(line, x0, y0) for line in found if line.text.strip() and not _specks(line)]
-
-
-def _moved(line: RawLine, x: int, y: int) -> RawLine:
-    return RawLine(line.text, line.confidence, line.polygon + np.array([x, y]), line.positions)
+    scale = min(1.0, DETECTION_SIDE / max(page.width, page.height))
+    found = reader.read(page.view(geometry.ink_box(page), scale, DETECTION_STEP))
+    return [line for line in found if line.text.strip() and not _specks(line)]
 
 
 def _specks(line: RawLine) -> bool:
@@ -217,18 +211,17 @@ def _scrawl(line: RawLine) -> bool:
 
 
 def _red_lines(loaded: _Loaded, page: geometry.Upright, lines: list[RawLine]) -> list[RawLine]:
-    """What is written in red: headings of certificates, seals, secrecy stamps (SC13)."""
-    if not geometry.has_red(page.image):
-        return []
-    mask = geometry.red_ink(page.image) > 60
-    ys, xs = np.flatnonzero(mask.sum(1) > 1), np.flatnonzero(mask.sum(0) > 1)
+    """What is written in red: headings of certificates, seals, secrecy stamps (SC13). page: of red ink."""
+    ys, xs = (np.flatnonzero((page.overview < 255 - geometry.RED / 2).sum(axis) > 1) for axis in (1, 0))
     if not len(ys) or not len(xs):
         return []
-    y0, x0 = max(0, int(ys[0]) - 20), max(0, int(xs[0]) - 20)
-    part = geometry.only_red(page.image[y0 : int(ys[-1]) + 20, x0 : int(xs[-1]) + 20])
+    step = max(page.width, page.height) / max(page.overview.shape)
+    x0, x1, y0, y1 = xs[0] * step - 20, (xs[-1] + 1) * step + 20, ys[0] * step - 20, (ys[-1] + 1) * step + 20
+    box = max(0.0, x0), max(0.0, y0), min(page.width, x1), min(page.height, y1)
+    scale = min(1.0, DETECTION_SIDE / max(box[2] - box[0], box[3] - box[1]))
     found = [
-        _moved(line, x0, y0)
-        for line in loaded.reader.read(part)
+        line
+        for line in loaded.reader.read(page.view(box, scale, DETECTION_STEP))
         if line.confidence >= 0.8 and sum(c.isalpha() for c in line.text) >= 2
     ]
     return [line for line in found if not any(_same_place(line, other) for other in lines)]
@@ -244,8 +237,7 @@ def _same_place(a: RawLine, b: RawLine) -> bool:
 def _in_order(page: geometry.Upright, lines: list[RawLine], red: list[RawLine]) -> list[Line]:
     everything = [(line, False) for line in lines] + [(line, True) for line in red]
     boxes = [(*line.polygon.min(0), *line.polygon.max(0)) for line, _ in everything]
-    height, width = page.image.shape[:2]
-    order = reading_order(boxes, [line.text for line, _ in everything], width, height)
+    order = reading_order(boxes, [line.text for line, _ in everything], page.width, page.height)
     return [_line(page, *everything[i]) for i in order]
 
 
@@ -257,14 +249,14 @@ def _line(page: geometry.Upright, raw: RawLine, red: bool) -> Line:
         text=" ".join(part.text for part in parts),
         confidence=round(min(1.0, raw.confidence), 4),
         polygon=tuple((round(float(x), 1), round(float(y), 1)) for x, y in corners),
-        words=tuple(Word(p.text, _span_box(corners, p.start, p.end)) for p in parts),
+        words=tuple(Word(part.text, box) for part, box in zip(parts, _boxes(corners, parts), strict=True)),
         red=red,
     )
 
 
-def _span_box(corners: geometry.Points, start: float, end: float) -> tuple[float, float, float, float]:
+def _boxes(corners: geometry.Points, parts: list[WordSpan]) -> list[Box]:
+    """The upright box round each word of a line."""
     a, b, c, d = corners
-    quad = np.array([a + (b - a) * start, a + (b - a) * end, d + (c - d) * end, d + (c - d) * start])
-    x0, y0 = quad.min(0)
-    x1, y1 = quad.max(0)
-    return round(float(x0), 1), round(float(y0), 1), round(float(x1), 1), round(float(y1), 1)
+    ends = np.array([(part.start, part.end) for part in parts]).reshape(-1, 2, 1)
+    quads = np.concatenate([a + (b - a) * ends, d + (c - d) * ends], 1).round(1)
+    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in np.concatenate([quads.min(1), quads.max(1)], 1).tolist()]

@@ -96,20 +96,28 @@ class Reading:
     classes: tuple[int, ...]
 
 
-def letters(probabilities: NDArray[np.float32], characters: Sequence[str], blank: int = 0) -> list[Letter]:
-    """The characters of one line's CTC output (columns, classes) on its best path."""
-    path, sure = probabilities.argmax(-1), probabilities.max(-1)
-    edges = np.flatnonzero(np.diff(path)) + 1
+def letters(
+    path: NDArray[np.intp], sure: NDArray[np.float32], probabilities: NDArray[np.float32], characters: Sequence[str]
+) -> list[Letter]:
+    """The characters of one line's CTC output (columns, classes) on its best path; 0 is the blank.
+
+    Empty when none of them has a second reading.
+    """
+    edges = np.flatnonzero(np.diff(path, prepend=-1, append=-1))
+    starts, classes = edges[:-1], path[edges[:-1]]
+    peaks = np.maximum.reduceat(sure, starts)
+    doubtful = (peaks < 1 - POSSIBLE) & (classes != 0)
+    if not doubtful.any():
+        return []
     found = []
-    for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(path)], strict=True):
-        best = int(path[start])
-        if best == blank:
+    runs = zip(starts.tolist(), edges[1:].tolist(), classes.tolist(), peaks.tolist(), doubtful.tolist(), strict=True)
+    for start, end, best, peak, doubt in runs:
+        if best == 0:
             continue
-        peak = start + int(sure[start:end].argmax())
-        readings = [(best, math.log(float(sure[peak])))]
-        if sure[peak] < 1 - POSSIBLE and characters[best].isalpha():
-            column = probabilities[peak]
-            others = [c for c in np.flatnonzero(column >= POSSIBLE).tolist() if c not in (best, blank)]
+        readings = [(best, math.log(peak))]
+        if doubt and characters[best].isalpha():
+            column = probabilities[start + int(sure[start:end].argmax())]
+            others = [c for c in np.flatnonzero(column >= POSSIBLE).tolist() if c not in (best, 0)]
             readings += [(c, math.log(float(column[c]))) for c in others if characters[c].isalpha()]
             readings.sort(key=lambda reading: -reading[1])
         found.append(Letter(start, end, best, tuple(readings)))
@@ -170,11 +178,16 @@ def _best(run: list[list[Letter]], characters: Sequence[str], model: Bigram) -> 
     return list(max(states, key=lambda scored: scored[0])[1])
 
 
-def second_opinion(probabilities: NDArray[np.float32], characters: Sequence[str], model: Bigram) -> int:
-    """Exchange letters in one line's CTC output (columns, classes), in place. Returns how many."""
-    count = 0
-    for letter, class_ in exchanges(letters(probabilities, characters), characters, model):
-        columns = probabilities[letter.start : letter.end]
-        columns[:, [letter.best, class_]] = columns[:, [class_, letter.best]]
-        count += 1
-    return count
+def best_path(
+    probabilities: NDArray[np.float32], characters: Sequence[str], model: Bigram | None
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Class of each column of one line's CTC output (columns, classes) and its confidence.
+
+    With a model, letters are exchanged; they keep the confidence of what they were read as first.
+    """
+    path = probabilities.argmax(-1)
+    sure = np.take_along_axis(probabilities, path[:, None], 1)[:, 0]
+    if model is not None:
+        for letter, class_ in exchanges(letters(path, sure, probabilities, characters), characters, model):
+            path[letter.start : letter.end] = class_
+    return path, sure

@@ -20,17 +20,17 @@ WIDEST, TALLEST = 1.6, 1.5  # of its height; of the usual height of lines
 _NUMBER = re.compile(r"\d{1,3}[.)]?")
 
 
-def read_lone_numbers(reader: PageReader, image: geometry.Image, lines: list[RawLine]) -> list[RawLine]:
-    """The lines of an upright page (H, W, 3) RGB, with boxes of one number read anew where they were doubtful."""
+def read_lone_numbers(reader: PageReader, page: geometry.Upright, lines: list[RawLine]) -> list[RawLine]:
+    """The lines of an upright page, with boxes of one number read anew where they were doubtful."""
     usual = float(np.median([np.ptp(line.polygon[:, 1]) for line in lines])) if lines else 0.0
     doubtful = [i for i, line in enumerate(lines) if line.confidence < DOUBTFUL and _narrow(line, usual)]
-    inked = {i: box for i in doubtful if (box := _ink(image, lines[i])) is not None}
+    inked = {i: box for i in doubtful if (box := _ink(page, lines[i])) is not None}
     result = list(lines)
     for room in ROOM:
         left = [i for i in inked if result[i] is lines[i]]
         if not left:
             break
-        crops = [_crop(image, inked[i], room) for i in left]
+        crops = [_crop(page, inked[i], room) for i in left]
         for i, (text, score) in zip(left, reader.recognise(crops), strict=True):
             if score >= SURE and _NUMBER.fullmatch(text):
                 result[i] = replace(lines[i], text=text, confidence=score, positions=())
@@ -42,12 +42,12 @@ def _narrow(line: RawLine, usual: float) -> bool:
     return bool(width <= WIDEST * height and height <= TALLEST * usual)
 
 
-def _ink(image: geometry.Image, line: RawLine) -> tuple[int, int, int, int] | None:
+def _ink(page: geometry.Upright, line: RawLine) -> tuple[int, int, int, int] | None:
     """x0, y0, x1, y1 of what is dark in the line's box."""
     (left, top), (right, bottom) = np.rint(line.polygon.min(0)).astype(int), np.rint(line.polygon.max(0)).astype(int)
     left, top = max(0, int(left)), max(0, int(top))
-    part = geometry.grey(image[top:bottom, left:right]) if bottom > top and right > left else None
-    if part is None or part.size == 0:
+    part = _part(page, left, top, int(right), int(bottom))
+    if part is None:
         return None
     dark = part < (float(part.min()) + float(np.median(part))) / 2
     ys, xs = np.flatnonzero(dark.sum(1) > 1), np.flatnonzero(dark.sum(0) > 1)
@@ -56,9 +56,14 @@ def _ink(image: geometry.Image, line: RawLine) -> tuple[int, int, int, int] | No
     return left + int(xs[0]), top + int(ys[0]), left + int(xs[-1]) + 1, top + int(ys[-1]) + 1
 
 
-def _crop(image: geometry.Image, box: tuple[int, int, int, int], room: float) -> geometry.Image:
+def _crop(page: geometry.Upright, box: tuple[int, int, int, int], room: float) -> geometry.Image:
     x0, y0, x1, y1 = box
     edge = round(room * (y1 - y0))
-    height, width = image.shape[:2]
-    part = image[max(0, y0 - edge) : min(height, y1 + edge), max(0, x0 - edge) : min(width, x1 + edge)]
-    return np.ascontiguousarray(part)
+    part = _part(page, x0 - edge, y0 - edge, x1 + edge, y1 + edge)
+    assert part is not None  # there is ink in it
+    return part
+
+
+def _part(page: geometry.Upright, x0: int, y0: int, x1: int, y1: int) -> geometry.Image | None:
+    x0, y0, x1, y1 = max(0, x0), max(0, y0), min(page.width, x1), min(page.height, y1)
+    return page.view((x0, y0, x1, y1)).pixels if x1 > x0 and y1 > y0 else None

@@ -1,8 +1,8 @@
 """From an upright page image to raw lines: the two ways of reading.
 
-`PipelineReader` is the unmodified PaddleOCR pipeline, used with any PP-OCR-style recogniser folder (`inference.onnx`
-and `inference.yml`) whose dictionary holds the Vietnamese letters. `ModuleReader` is PaddleOCR's text detection with
-trueocr's recogniser, until such a folder is there.
+`PipelineReader` is the PaddleOCR pipeline with steps for one core (`steps.py`), used with any PP-OCR-style recogniser
+folder (`inference.onnx` and `inference.yml`) whose dictionary holds the Vietnamese letters. `ModuleReader` is
+PaddleOCR's text detection with trueocr's recogniser, until such a folder is there.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from blocks.ocr import geometry, language, runtime
+from blocks.ocr.steps import Cut, Normalise, Read, piece
 from blocks.ocr.trueocr import LineReader
 
 DETECTION_SIDE = 1536  # without this limit and its type the pipeline detects at full resolution
+DETECTION_STEP = 64  # sides of what it is shown: OpenVINO prepares its kernels anew for each size
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the detector's input
 UNCLIP = 1.6  # the model's own 1.4 cuts the marks above and below Vietnamese letters
 # The model's own; the pipeline's default is 0.6, at which whole lines of forms are lost: the dots of a fill-in line
 # draw the score of the text before them down. What comes in besides is told by its confidence (`engine._scrawl`).
@@ -42,11 +43,13 @@ class RawLine:
 
 
 class PageReader(Protocol):
-    def read(self, image: geometry.Image, part: float = 1.0) -> list[RawLine]:
-        """Lines of an image (H, W, 3) RGB; part: its longer side as a share of the whole page's."""
+    def read(self, view: geometry.View) -> list[RawLine]:
+        """The lines in a view, at most `DETECTION_SIDE` pixels of it long; polygons on the upright page."""
         ...
 
-    def recognise(self, crops: list[geometry.Image]) -> list[tuple[str, float]]: ...
+    def recognise(self, crops: list[geometry.Image]) -> list[tuple[str, float]]:
+        """Text and confidence of pieces (h, w) of one line each, without detection."""
+        ...
 
 
 def _engine_options(threads: int) -> dict[str, Any]:
@@ -81,39 +84,25 @@ class ModuleReader:
         )
         self._lines = LineReader(recogniser, threads)
 
-    def read(self, image: geometry.Image, part: float = 1.0) -> list[RawLine]:
-        side = round(DETECTION_SIDE * part)
-        found = self._detect.predict(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), batch_size=1, limit_side_len=side)
+    def read(self, view: geometry.View) -> list[RawLine]:
+        pixels = np.repeat(view.pixels[..., None], 3, axis=2)
+        found = self._detect.predict(pixels, batch_size=1, limit_side_len=max(pixels.shape))
         polygons = [np.asarray(p, dtype=np.float64) for r in found for p in r["dt_polys"]]
-        gray = geometry.grey(image)
-        crops = [geometry.crop(gray, polygon) for polygon in polygons]
+        crops = [piece(view, polygon) for polygon in polygons]
         kept = [i for i, crop in enumerate(crops) if min(crop.shape) >= 4]
         texts = self._lines.read([crops[i] for i in kept])
         return [
-            RawLine(line.text, line.confidence, polygons[i], line.positions)
+            RawLine(line.text, line.confidence, view.on_page(polygons[i]), line.positions)
             for i, line in zip(kept, texts, strict=True)
             if line.text.strip()
         ]
 
     def recognise(self, crops: list[geometry.Image]) -> list[tuple[str, float]]:
-        return [(line.text, line.confidence) for line in self._lines.read([geometry.grey(crop) for crop in crops])]
-
-
-class SecondOpinion:
-    """The pipeline's CTC decoder, asked after the language has chosen among nearly equal letters (`language.py`)."""
-
-    def __init__(self, decoder: Any) -> None:
-        self._decoder = decoder
-
-    def __call__(self, outputs: Any, **options: Any) -> Any:
-        lines = np.array(outputs[0])  # (lines, columns, classes) probabilities
-        for line in lines:
-            language.second_opinion(line, self._decoder.character, language.bigram())
-        return self._decoder([lines], **options)
+        return [(line.text, line.confidence) for line in self._lines.read(crops)]
 
 
 class PipelineReader:
-    """The unmodified PaddleOCR pipeline; with `second_opinion` its decoder gets what the language has chosen."""
+    """The PaddleOCR pipeline with the steps of `steps.py`; with `second_opinion` the language chooses among letters."""
 
     def __init__(self, detector: Path, recogniser: Path, threads: int, second_opinion: bool) -> None:
         from paddleocr import PaddleOCR
@@ -131,53 +120,27 @@ class PipelineReader:
             text_det_limit_type="max",
             text_det_unclip_ratio=UNCLIP,
             text_det_box_thresh=BOX_SCORE,
-            return_word_box=True,
             **_engine_options(threads),
         )
-        if second_opinion:
-            recogniser_step = self._pipeline.paddlex_pipeline._pipeline.text_rec_model
-            recogniser_step.post_op = SecondOpinion(recogniser_step.post_op)
+        steps = self._pipeline.paddlex_pipeline._pipeline
+        self._cut = steps._crop_by_polys = Cut()
+        self._lines = steps.text_rec_model = Read(steps.text_rec_model, language.bigram() if second_opinion else None)
+        detection = steps.text_det_model.pre_tfs
+        detection["Normalize"] = Normalise(MEAN, STD)
+        detection["ToCHW"] = lambda imgs: imgs  # done already
 
-    def read(self, image: geometry.Image, part: float = 1.0) -> list[RawLine]:
+    def read(self, view: geometry.View) -> list[RawLine]:
         lines = []
-        pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        for page in self._pipeline.predict(pixels, text_det_limit_side_len=round(DETECTION_SIDE * part)):
-            parts = zip(
-                page["rec_texts"],
-                page["rec_scores"],
-                page["rec_polys"],
-                page["text_word"],
-                page["text_word_region"],
-                strict=True,
-            )
-            for text, score, polygon, groups, regions in parts:
+        self._cut.view = view
+        side = max(view.pixels.shape)
+        for page in self._pipeline.predict(view.pixels[..., None], text_det_limit_side_len=side):
+            for text, score, polygon in zip(page["rec_texts"], page["rec_scores"], page["rec_polys"], strict=True):
                 if text.strip():
-                    corners = np.asarray(polygon, dtype=np.float64)
-                    positions = _positions(text, groups, regions, corners)
-                    lines.append(RawLine(text, float(score), corners, positions))
+                    lines.append(RawLine(str(text), score, view.on_page(polygon), text.positions))
         return lines
 
     def recognise(self, crops: list[geometry.Image]) -> list[tuple[str, float]]:
-        """Text and confidence of pieces (H, W, 3) RGB of one line each, without detection."""
-        step = self._pipeline.paddlex_pipeline._pipeline.text_rec_model
-        found = step([cv2.cvtColor(crop, cv2.COLOR_RGB2BGR) for crop in crops])
-        return [(str(item["rec_text"]), float(item["rec_score"])) for item in found]
-
-
-def _positions(text: str, groups: list[str], regions: list[Any], polygon: NDArray[np.float64]) -> tuple[float, ...]:
-    """Centre of each character along the line, 0..1.
-
-    The pipeline groups characters by script (an accented letter is a "symbol" to it), so its groups are no words; but
-    together they are the text, each with the columns where it was decoded.
-    """
-    x0, x1 = float(polygon[:, 0].min()), float(polygon[:, 0].max())
-    if "".join(groups) != text or len(groups) != len(regions) or x1 <= x0:
-        return ()
-    at: list[float] = []
-    for group, region in zip(groups, regions, strict=True):
-        left, right = float(region[0][0]), float(region[1][0])
-        at += [(left + (i + 0.5) * (right - left) / len(group) - x0) / (x1 - x0) for i in range(len(group))]
-    return tuple(min(1.0, max(0.0, p)) for p in at)
+        return [self._lines.line(crop) for crop in crops]
 
 
 @dataclass(frozen=True)

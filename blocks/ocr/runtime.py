@@ -40,7 +40,7 @@ def session_config(threads: int) -> dict[str, Any]:
         "INFERENCE_PRECISION_HINT": precision(),
         "INFERENCE_NUM_THREADS": str(threads),
         "NUM_STREAMS": "1",
-        "CPU_RUNTIME_CACHE_CAPACITY": "64",  # kernels by width of line: each keeps memory
+        "CPU_RUNTIME_CACHE_CAPACITY": "5000",  # kernels by size of input: all of them, 0.1 GB more than with 64
     }
     options = {"device_type": "CPU", "num_of_threads": str(threads), "load_config": json.dumps({"CPU": plugin})}
     return {

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from rapidfuzz import fuzz
 
 from blocks.ocr.engine import OcrEngine, OcrModelMissing, _scrawl
+from blocks.ocr.geometry import upright
 from blocks.ocr.lone import read_lone_numbers
 from blocks.ocr.readers import Models, PipelineReader, RawLine
 from blocks.ocr.types import PageText
@@ -152,7 +153,7 @@ def test_trueocr_reads_until_there_is_an_own_model() -> None:
 
 
 def test_pp_ocr_style_folders_go_through_the_pipeline(engine: OcrEngine) -> None:
-    """The folder decides: inference.yml means the unmodified PaddleOCR pipeline."""
+    """The folder decides: inference.yml means the PaddleOCR pipeline."""
     from blocks.ocr.engine import MODELS, default_recogniser
 
     folder = default_recogniser()
@@ -222,8 +223,9 @@ def test_EX02_what_is_no_number_stays_doubtful(engine: OcrEngine) -> None:
         def recognise(self, crops: list[np.ndarray]) -> list[tuple[str, float]]:
             return [self.answer for _ in crops]
 
-    page = np.full((600, 800, 3), 250, np.uint8)
+    page = np.full((600, 800), 250, np.uint8)
     page[110:140, 115:125] = 20
+    sheet = upright(page, skew=0.0)
     for text, score, wanted in (("7", 0.99, "7"), ("7", 0.9, "Đề"), ("T", 0.99, "Đề"), ("1234", 0.99, "Đề")):
-        read = read_lone_numbers(Reader(text, score), page, [scrawl, *other])  # type: ignore[arg-type]
+        read = read_lone_numbers(Reader(text, score), sheet, [scrawl, *other])  # type: ignore[arg-type]
         assert read[0].text == wanted and read[1:] == other
