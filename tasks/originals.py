@@ -20,7 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from blocks.catalog import Catalog
 from blocks.errors import ObjectConflict, Problem, Remedy, SohoaError
@@ -28,7 +28,7 @@ from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
-from blocks.records.queries import documents, get_document, get_dossier
+from blocks.records.queries import attempt_entry, documents, get_document, get_dossier
 from blocks.records.states import DocumentState, ElectronicOriginal, Form
 from blocks.records.tables import AuditEntry, Document, Scan, now
 from blocks.signer import agency_signer
@@ -123,9 +123,7 @@ def _scans(session: Session, document: Document) -> list[Scan]:
 
 def _outcome(session: Session, document: Document) -> AuditEntry | None:
     """What was found about the current file, from the audit trail."""
-    query = select(AuditEntry).where(AuditEntry.document_id == document.id, AuditEntry.action == "examine_original")
-    entries = session.exec(query.order_by(col(AuditEntry.seq).desc()))
-    return next((entry for entry in entries if entry.details.get("attempt") == document.attempt), None)
+    return attempt_entry(session, document.id, "examine_original", document.attempt)
 
 
 def _examine(records: RecordsDatabase, objects: ObjectStore, document: Document, scan: Scan) -> OriginalReport | None:

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
 from blocks.records.states import DocumentState
-from blocks.records.tables import Decision, Document, Dossier, FieldValue, now
+from blocks.records.tables import AuditEntry, Decision, Document, Dossier, FieldValue, now
 
 
 class DossierUnknown(SohoaError):
@@ -66,6 +66,13 @@ def fields(session: Session, document_id: UUID) -> list[FieldValue]:
     """The field values of a document, by name."""
     query = select(FieldValue).where(FieldValue.document_id == document_id)
     return list(session.exec(query.order_by(col(FieldValue.name))))
+
+
+def attempt_entry(session: Session, document_id: UUID, action: str, attempt: int) -> AuditEntry | None:
+    """What the audit trail says of a step on this capture attempt of a document; None: it wasn't done yet."""
+    query = select(AuditEntry).where(AuditEntry.document_id == document_id, AuditEntry.action == action)
+    entries = session.exec(query.order_by(col(AuditEntry.seq).desc()))
+    return next((entry for entry in entries if entry.details.get("attempt") == attempt), None)
 
 
 def decision(session: Session, dossier_id: UUID, stage: str) -> Decision | None:

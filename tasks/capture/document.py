@@ -22,8 +22,9 @@ from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
+from blocks.records.queries import attempt_entry
 from blocks.records.states import DocumentState
-from blocks.records.tables import AuditEntry, Document, Incident, Page, Scan
+from blocks.records.tables import Document, Incident, Page, Scan
 from tasks.capture import errors
 from tasks.capture.build import build_pdf
 from tasks.capture.guard import inspect_guarded
@@ -109,11 +110,8 @@ def _shared_files(session: Session, document: Document) -> dict[str, int]:
 
 def _outcome(session: Session, document_id: UUID, attempt: int) -> CaptureReport | None:
     """The report of an attempt that was already judged, from the audit trail."""
-    query = select(AuditEntry).where(AuditEntry.document_id == document_id, AuditEntry.action == "capture")
-    for entry in session.exec(query):
-        if entry.details.get("attempt") == attempt:
-            return CaptureReport.model_validate(entry.details["report"])
-    return None
+    entry = attempt_entry(session, document_id, "capture", attempt)
+    return CaptureReport.model_validate(entry.details["report"]) if entry else None
 
 
 def _read_files(records: RecordsDatabase, objects: ObjectStore, job: _Job, work: Path) -> bool:
