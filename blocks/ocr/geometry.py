@@ -18,10 +18,8 @@ Points = NDArray[np.float64]  # (N, 2), x and y
 Matrix = NDArray[np.float64]  # 2x3
 
 SKEW_MAX, SKEW_MIN = 15.0, 0.3  # degrees searched; smaller ones are left alone
-RED, RED_SHARE = (
-    60,
-    0.0006,
-)  # a pixel is red from; of the page's pixels, from here on a stamp or a red heading stands on it
+RED = 60  # a pixel is red from here on
+RED_SHARE = 0.0006  # of the page's pixels: from here on a stamp or a red heading stands on it
 SMALL = 800  # longer side of thumbnails
 
 

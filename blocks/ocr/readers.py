@@ -112,7 +112,6 @@ class PipelineReader:
             text_detection_model_dir=str(detector),
             text_recognition_model_name=model_name(recogniser),
             text_recognition_model_dir=str(recogniser),
-            text_recognition_batch_size=6,
             use_doc_orientation_classify=False,
             use_doc_unwarping=False,
             use_textline_orientation=False,
