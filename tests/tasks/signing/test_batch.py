@@ -154,16 +154,22 @@ def test_CA01_declined_on_the_phone_is_asked_again_when_an_officer_says_so(
     insist_valid(case, ids, trust)
 
 
-def test_EX17_the_agency_signs_copies_and_data_with_two_authorisations(
-    papers: Make, listed: Listing, csc: str, trust: Trust, pki: TestPki, monkeypatch: pytest.MonkeyPatch  # noqa: F811
-) -> None:  # fmt: skip
-    monkeypatch.setenv("CSC_PIN", PIN)
-    listed(kind="soft", key="keys/tnhs.01.pem")
+def at_signoff(papers: Make) -> tuple[Case, list[UUID]]:
+    """Three papers, signed by the officer and read, that wait for the agency's signature."""
     case, ids = papers(3)
     sign_captures(case.records, case.objects, ids).insist()
     for one in ids:
         case.field("title", "Giấy ra viện", document=one)
     case.to_signoff(ids)
+    return case, ids
+
+
+def test_EX17_the_agency_signs_copies_and_data_with_two_authorisations(
+    papers: Make, listed: Listing, csc: str, trust: Trust, pki: TestPki, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
+    monkeypatch.setenv("CSC_PIN", PIN)
+    listed(kind="soft", key="keys/tnhs.01.pem")
+    case, ids = at_signoff(papers)
     listed(agency={"kind": "csc", "url": csc, "credential": "test/agency", "token": "env:CSC_TOKEN",
                    "pin": "env:CSC_PIN", "certificate": "certs/agency.pem"})  # fmt: skip
     control(csc, pin=PIN, reset=True)
@@ -186,10 +192,6 @@ def test_EX17_the_agency_is_never_asked_on_a_phone(papers: Make, listed: Listing
 def test_CA01_a_token_keeps_its_session_for_the_batch(papers: Make, listed: Listing, trust: Trust) -> None:  # noqa: F811
     """The agency's key lies on SoftHSM; soft keys sign one after the other."""
     listed(kind="soft", key="keys/tnhs.01.pem")
-    case, ids = papers(3)
-    sign_captures(case.records, case.objects, ids).insist()
-    for one in ids:
-        case.field("title", "Giấy ra viện", document=one)
-    case.to_signoff(ids)
+    case, ids = at_signoff(papers)
     sign_results(case.records, case.objects, ids).insist()
     assert len(signatures(case, SignatureRole.AGENCY)) == len(signatures(case, SignatureRole.MANIFEST)) == 3
