@@ -155,11 +155,15 @@ def explain(log: Path) -> str:
 
 
 def alive(pid: int) -> bool:
-    """Does the process exist, and is it more than a zombie?"""
+    """Does the process exist, and is it more than a zombie?
+
+    A killed process is one from the end of its first thread, while the others still hold its ports and files.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # from the third on, proc(5)
     except OSError:
         return False
+    return fields[0] not in "ZX" or int(fields[17]) > 1
 
 
 def wait_gone(pid: int, timeout: float = 10) -> None:
