@@ -6,12 +6,14 @@ next `up` ends them and starts anew, so nothing has to be adopted.
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from pathlib import Path
 
 from infra.local.board import Board, take_lock
 from infra.local.parts import NEEDS, ONE_SHOT, STOP_ORDER, TITLES, Part, Parts
@@ -19,6 +21,7 @@ from infra.local.plan import Plan
 from infra.local.process import StackError, end_all, flow_runs, marked, workers
 
 BACK_OFF = (0.5, 1, 2, 5, 10, 30)  # seconds before the n-th restart in a row
+LEFT_LYING, SWEEP_EVERY = 24 * 3600.0, 3600.0  # seconds
 CALM = 60.0  # seconds of life after which a part counts as healthy again
 
 
@@ -30,6 +33,17 @@ def end_strays(plan: Plan) -> int:
     count += end_all(lambda: list(flow_runs(plan.home)), signal.SIGKILL, 15)
     count += end_all(lambda: list(marked(plan.home)), signal.SIGTERM, 15)
     return count + plan.seaweed().end_strays() + plan.postgres().end_strays()
+
+
+def sweep(folder: Path, age: float = LEFT_LYING) -> int:
+    """Delete the temporary folders of steps that were killed `age` seconds ago or earlier. Returns how many.
+
+    They hold pages of papers (WH04); a step that lives ends within the hour and deletes its own.
+    """
+    old = [entry for entry in folder.glob("sohoa-*") if time.time() - entry.lstat().st_mtime > age]
+    for entry in old:
+        shutil.rmtree(entry, ignore_errors=True)
+    return len(old)
 
 
 class Supervisor:
@@ -117,8 +131,13 @@ class Supervisor:
         """
         due: dict[str, float] = {}
         starting: dict[str, Future[None]] = {}
+        swept = time.monotonic()
         with ThreadPoolExecutor(len(NEEDS)) as pool:
             while not self.ending.wait(0.25):
+                if time.monotonic() - swept > SWEEP_EVERY:
+                    swept = time.monotonic()
+                    if left := sweep(self.plan.home / "tmp"):
+                        self._say(f"{left} temporary folders of killed steps deleted")
                 for name in NEEDS:
                     part = self.parts[name]
                     if name in starting:
