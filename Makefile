@@ -48,15 +48,19 @@ password: ## what the Prefect UI asks for
 check-system: setup
 	@$(PY) -c "import cv2" 2>/dev/null || { echo "A system library is missing: apt-get install libgl1 libglib2.0-0"; exit 1; }
 
+DEBIAN := poppler-utils softhsm2 prometheus chromium fonts-dejavu-core
+NEEDED_BY_TESTS = { command -v pdfsig && command -v softhsm2-util && command -v promtool && command -v chromium; } >/dev/null \
+  || { test "$$(id -u)" = 0 && { apt-get update -qq; apt-get install -y -qq --no-install-recommends $(DEBIAN); } >/dev/null 2>&1; } \
+  || { echo "pdfsig, SoftHSM, promtool or Chromium is missing: apt-get install $(DEBIAN)"; exit 1; }
+
 test: dev check-system ## everything that must hold: lint, types, layers, unit and fault tests, the samples on the whole stack
-	@{ command -v pdfsig && command -v softhsm2-util && command -v promtool; } >/dev/null \
-	  || { test "$$(id -u)" = 0 && apt-get install -y -qq --no-install-recommends poppler-utils softhsm2 prometheus >/dev/null 2>&1; } \
-	  || { echo "pdfsig, SoftHSM or promtool is missing: apt-get install poppler-utils softhsm2 prometheus"; exit 1; }
+	@$(NEEDED_BY_TESTS)
 	.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/pytest -q -p no:cacheprovider tests --ignore=tests/journeys
 	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
 
 journeys: dev check-system ## only the samples, played through the whole stack with faults on the way
+	@$(NEEDED_BY_TESTS)
 	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
 
 bench-ocr: dev check-system ## character errors and seconds a page against Tesseract, same pages, same run
@@ -70,6 +74,10 @@ bench-extraction: dev check-system ## fields of 374 generated papers (scans, pho
 
 bench-sign: dev ## signatures a second against plain pyHanko, memory of a file of 300 MB
 	$(PY) -m tests.bench.sign
+
+bench-desk: dev check-system ## how soon an officer's page of ten images is ready, on the running stack
+	@$(NEEDED_BY_TESTS)
+	$(PY) -m tests.bench.desk
 
 geometry-report: dev ## both signatures on pages of every geometry, as pictures
 	$(PY) -m tests.bench.geometry
@@ -107,4 +115,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction calibrate bench-sign geometry-report fuzz lint train-ocr lock help
+.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction calibrate bench-sign bench-desk geometry-report fuzz lint train-ocr lock help

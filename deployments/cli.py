@@ -134,20 +134,6 @@ def _value(field: FieldView) -> str:
 
 
 @app.command()
-def decide(
-    code: Annotated[str, typer.Argument(help="Mã hồ sơ")],
-    answer: Annotated[Path, typer.Argument(help="Tệp JSON có biểu mẫu quyết định, hoặc - để đọc từ bàn phím")],
-) -> None:
-    """Ghi quyết định của viên chức cho bước đang chờ (cùng một API với giao diện Prefect)."""
-    dossier = find(code)
-    if dossier.flow_run_id is None:
-        raise DossierUnknown()
-    text = sys.stdin.read() if str(answer) == "-" else answer.read_text(encoding="utf-8")
-    Orchestrator().resume(dossier.flow_run_id, json.loads(text))
-    console.print("Đã ghi nhận quyết định.")
-
-
-@app.command()
 def rescan(
     code: Annotated[str, typer.Argument(help="Mã hồ sơ hoặc mã lần nộp")],
     component: Annotated[int, typer.Argument(help="Thành phần số")],

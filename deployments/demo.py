@@ -185,6 +185,8 @@ def main() -> int:
     if example:
         shown = " · ".join(str(value) for value in status_of(officers.records, example).values() if value)
         console.print(f"Tra cứu: .venv/bin/sohoa status {example} → {shown}")
+    gateway = os.environ.get("SOHOA_GATEWAY_URL") or f"http://127.0.0.1:{os.environ['SOHOA_PORT_GATEWAY']}"
+    console.print(f"Cổng viên chức: [bold]{gateway}[/]  (TEST: chọn người đăng nhập, không hỏi mật khẩu)")
     console.print(
         f"Giao diện Prefect: [bold]{os.environ['PREFECT_API_URL'].removesuffix('/api')}[/]  (mật khẩu: make password)"
     )

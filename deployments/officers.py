@@ -1,4 +1,4 @@
-"""Plays the officers of the sample dossiers: reads what an officer would see, answers through the REST resume.
+"""Plays the officers of the sample dossiers: signs in at the gateway, reads what an officer would see, answers there.
 
 Used by the demo and by the journeys. The truth beside each sample stands for the paper on the desk: the player
 compares each extracted field with it, as the resolving officer would.
@@ -7,23 +7,80 @@ compares each extracted field with it, as the resolving officer would.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import httpx
 from sqlmodel import select
 
+from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
-from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
+from blocks.orchestrator import Orchestrator, PrefectUnavailable, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, fields
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier
+from blocks.settings import load_stack_env
 from tasks.submission import hand_in, hand_in_rescan
 from tasks.verification import SETTABLE
 
-COUNTER, RESOLVING, LEADER = "tnhs.01", "gq.01", "ld.01"
+COUNTER, RESOLVING, LEADER, CLERK = "tnhs.01", "gq.01", "ld.01", "vt.01"
+WHO = {
+    "supplement": COUNTER,
+    "rescan": COUNTER,
+    "scope": COUNTER,
+    "leader": LEADER,
+    "verification": RESOLVING,
+    "signoff": LEADER,
+    "seal": CLERK,
+}
+
+
+class SignInFailed(SohoaError):
+    """The gateway or the TEST provider didn't let this officer in."""
+
+    code = "SIGN_IN_FAILED"
+    message = "Chưa đăng nhập được cổng viên chức; vui lòng kiểm tra bằng `sohoa doctor`."
+    remedy = Remedy.RETRY
+
+
+class GatewayClient:
+    """One officer at the gateway, signed in at the TEST provider as a browser would be."""
+
+    def __init__(self, officer: str, base: str | None = None) -> None:
+        load_stack_env()
+        port = os.environ.get("SOHOA_PORT_GATEWAY", "")
+        self.base = base or os.environ.get("SOHOA_GATEWAY_URL") or f"http://127.0.0.1:{port}"
+        self.officer = officer
+        self.http = httpx.Client(base_url=self.base, headers={"origin": self.base}, follow_redirects=True, timeout=60)
+        self.sign_in()
+
+    def sign_in(self) -> None:
+        asked = self.http.get("/dang-nhap", params={"ve": "/suc-khoe"})
+        given = self.http.post(asked.url, data={"sub": self.officer}) if asked.status_code == 200 else asked
+        if given.status_code != 200 or given.text != "ok":
+            raise SignInFailed()
+
+    def resume(self, flow_run_id: UUID | str, run_input: dict[str, Any]) -> None:
+        """Decide. Raises ResumeRefused with the gateway's status (REJECT, ABORT) and sentence."""
+        answer = self._post(flow_run_id, run_input)
+        if answer.status_code == 401:  # the gateway was restarted, or the session has ended
+            self.sign_in()
+            answer = self._post(flow_run_id, run_input)
+        if answer.status_code == 503:
+            raise PrefectUnavailable()
+        body = answer.json()
+        if answer.status_code not in (200, 201):
+            raise ResumeRefused(status=str(answer.status_code), why=str(body.get("detail")))
+        if body["status"] != "ACCEPT":
+            raise ResumeRefused(status=body["status"], why=body["details"]["reason"])
+
+    def _post(self, flow_run_id: UUID | str, run_input: dict[str, Any]) -> httpx.Response:
+        return self.http.post(f"/api/flow_runs/{flow_run_id}/resume", json={"run_input": run_input})
 
 
 @dataclass
@@ -55,6 +112,13 @@ class Officers:
 
     def __init__(self, records: RecordsDatabase, objects: ObjectStore, prefect: Orchestrator) -> None:
         self.records, self.objects, self.prefect = records, objects, prefect
+        self._signed_in: dict[str, GatewayClient] = {}
+
+    def at_gateway(self, officer: str) -> GatewayClient:
+        """This officer's session, begun when it is first needed."""
+        if officer not in self._signed_in:
+            self._signed_in[officer] = GatewayClient(officer)
+        return self._signed_in[officer]
 
     def hand_in(self, sample: Sample) -> None:
         """At the counter: hand the folder in and start its flow run (twice gives the same run)."""
@@ -69,10 +133,10 @@ class Officers:
         stage = key.rpartition("-")[0]
         form = getattr(self, f"_{stage}")(sample)
         try:
-            self.prefect.resume(sample.run_id, form)
+            self.at_gateway(WHO[stage]).resume(sample.run_id, form)
         except ResumeRefused as refusal:
-            # Suspended, but its form is not saved yet: Prefect does the two one after the other.
-            if refusal.details.get("status") == "REJECT":
+            # Suspended, but its form is not saved yet (Prefect does the two one after the other), or just resumed.
+            if refusal.details.get("status") in ("REJECT", "ABORT"):
                 return None
             raise
         sample.answered.add(key)
@@ -94,7 +158,6 @@ class Officers:
 
     def _supplement(self, sample: Sample) -> dict[str, Any]:
         return {
-            "officer": COUNTER,
             "decision": "TU_CHOI",
             "reason": "Hồ sơ không bảo đảm thành phần theo quy định của thủ tục hành chính.",
         }
@@ -109,9 +172,8 @@ class Officers:
                 hand_in_rescan(self.objects, dossier.submission, document.ordinal, document.attempt + 1, files)
                 supplied += 1
         if supplied:
-            return {"officer": COUNTER, "decision": "DA_QUET_LAI"}
+            return {"decision": "DA_QUET_LAI"}
         return {
-            "officer": COUNTER,
             "decision": "TRA_LAI",
             "reason": "Người nộp không cung cấp được bản giấy đạt yêu cầu để sao chụp.",
         }
@@ -120,22 +182,20 @@ class Officers:
         dossier = self.dossier(sample)
         assert dossier is not None
         fragile = [d.ordinal for d in self.documents(dossier) if d.state is DocumentState.DE_HONG]
-        return {"officer": COUNTER, "decision": "TIEP_TUC", "certified": fragile}
+        return {"decision": "TIEP_TUC", "certified": fragile}
 
     def _leader(self, sample: Sample) -> dict[str, Any]:
-        return {"officer": LEADER, "decision": "SO_HOA", "reason": "Giấy tờ vẫn có thể sao chụp an toàn."}
+        return {"decision": "SO_HOA", "reason": "Giấy tờ vẫn có thể sao chụp an toàn."}
 
     def _verification(self, sample: Sample) -> dict[str, Any]:
         if sample.truth.get("defect") == "REFUSE_VERIFICATION":
             return {
-                "officer": RESOLVING,
                 "decision": "TRA_LAI",
                 "reason": "Nội dung giấy tờ chưa đủ điều kiện giải quyết theo quy định.",
             }
         dossier = self.dossier(sample)
         assert dossier is not None
         form: dict[str, Any] = {
-            "officer": RESOLVING,
             "decision": "DUYET",
             "flagged_checked": True,
             "corrections": [],
@@ -159,8 +219,10 @@ class Officers:
     def _signoff(self, sample: Sample) -> dict[str, Any]:
         if sample.truth.get("defect") == "REFUSE_SIGNOFF":
             return {
-                "officer": LEADER,
                 "decision": "TRA_LAI",
                 "reason": "Chưa đủ căn cứ để giải quyết; trả lại hồ sơ theo quy định.",
             }
-        return {"officer": LEADER, "decision": "KY"}
+        return {"decision": "KY"}
+
+    def _seal(self, sample: Sample) -> dict[str, Any]:
+        return {"decision": "KY_SO"}

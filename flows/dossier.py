@@ -19,9 +19,11 @@ from blocks.errors import Problem
 from blocks.records.states import DossierState
 from tasks.approvals import (
     ConfirmDecision,
+    ConsultationDecision,
     LeaderDecision,
     RescanDecision,
     ScopeDecision,
+    SealDecision,
     SignOffDecision,
     Stage,
     SupplementDecision,
@@ -45,15 +47,19 @@ from tasks.scope import decide_scope
 from tasks.signing import sign_by_agency, sign_captured
 from tasks.stages import (
     CONFIRM,
+    CONSULT,
     LEADER,
     RESCAN,
     SCOPE,
+    SEAL,
     SIGNOFF,
     SUPPLEMENT,
     describe_confirm,
+    describe_consult,
     describe_leader,
     describe_rescan,
     describe_scope,
+    describe_seal,
     describe_signoff,
     describe_supplement,
 )
@@ -210,9 +216,22 @@ def verification(case: Case) -> None:
         if answer.decision is VerificationDecision.DUYET:
             confirm_fields(case.id, last(case, VERIFICATION))
             return
+        if answer.decision is VerificationDecision.XIN_Y_KIEN:
+            consultation(case)
+            continue
         again = send_back(case.id, last(case, VERIFICATION))
         rescan(case, again, [])
         digitise(case, again)
+
+
+def consultation(case: Case) -> None:
+    """QĐ 352: hồ sơ chờ ý kiến, rồi trở lại thẩm định."""
+    times = case.asked[VERIFICATION.name]
+    advance(case.id, DossierState.CHO_Y_KIEN, "B4a", times=times)
+    answer = pause(case, CONSULT, describe_consult)
+    advance(case.id, DossierState.THAM_DINH, "B4a", after=DossierState.CHO_Y_KIEN, times=times)
+    if answer.decision is ConsultationDecision.TRA_LAI:
+        give_back(case, CONSULT, answer.officer)
 
 
 def coding(case: Case) -> None:
@@ -222,11 +241,15 @@ def coding(case: Case) -> None:
 
 
 def signing(case: Case) -> None:
-    """Bước 4b, Điều 9.4: trình ký; chỉ hồ sơ giải quyết thành công được ký số cơ quan (EX17)."""
+    """Bước 4b, Điều 9.4: trình lãnh đạo, văn thư ký số; chỉ hồ sơ giải quyết thành công được ký số cơ quan (EX17)."""
     advance(case.id, DossierState.TRINH_KY, "B4b")
-    answer = pause(case, SIGNOFF, describe_signoff)
-    if answer.decision is SignOffDecision.TRA_LAI:
-        give_back(case, SIGNOFF, answer.officer)
+    while True:
+        answer = pause(case, SIGNOFF, describe_signoff)
+        if answer.decision is SignOffDecision.TRA_LAI:
+            give_back(case, SIGNOFF, answer.officer)
+        answer = pause(case, SEAL, describe_seal)
+        if answer.decision is SealDecision.KY_SO:
+            break
     advance(case.id, DossierState.KY_CO_QUAN, "EX17", actor=answer.officer)
     sign_by_agency(list(case.attempts.items()))
 

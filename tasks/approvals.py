@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
@@ -22,15 +23,19 @@ from prefect.input.run_input import RunInput, keyset_from_base_key
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blocks.errors import Problem
+from blocks.identity import Attestation, DecisionNotProven, prove
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
+from blocks.records.incidents import raise_incident
 from blocks.records.queries import decision, record_decision
 
 TIMEOUT_SECONDS = 45 * 24 * 3600  # then the run fails: silence is never an approval
 ASK_AGAIN = "HOI_LAI"
 OFFICER_ID = r"^[0-9a-z._-]{1,64}$"
 
-OfficerId = Annotated[str, Field(title="Mã viên chức", description="Ví dụ: gq.01", pattern=OFFICER_ID)]
+# The gateway fills in both from the session; a person neither sees nor types them.
+OfficerId = Annotated[str, Field(title="Mã viên chức (cổng tự ghi)", pattern=r"^[0-9a-z._-]{0,64}$")]
+Proof = Annotated[str, Field(title="Chứng thực của cổng (cổng tự ghi)", max_length=4096)]
 # Empty rather than None: Prefect's dialog would draw a choice between "str" and "None".
 Reason = Annotated[
     str,
@@ -61,6 +66,12 @@ class ScopeDecision(StrEnum):
 class VerificationDecision(StrEnum):
     DUYET = "DUYET"
     QUET_LAI = "QUET_LAI"
+    XIN_Y_KIEN = "XIN_Y_KIEN"
+    TRA_LAI = "TRA_LAI"
+
+
+class ConsultationDecision(StrEnum):
+    DA_CO_Y_KIEN = "DA_CO_Y_KIEN"
     TRA_LAI = "TRA_LAI"
 
 
@@ -72,6 +83,11 @@ class ConfirmDecision(StrEnum):
 class SignOffDecision(StrEnum):
     KY = "KY"
     TRA_LAI = "TRA_LAI"
+
+
+class SealDecision(StrEnum):
+    KY_SO = "KY_SO"
+    TRINH_LAI = "TRINH_LAI"
 
 
 class CorrectionReason(StrEnum):
@@ -103,77 +119,117 @@ class Absence(BaseModel):
 class Supplement(RunInput):
     """Bổ sung hồ sơ trước khi tiếp nhận (B3a)."""
 
-    officer: OfficerId
     decision: SupplementDecision = Field(title="Quyết định")
     reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
 
 
 class Rescan(RunInput):
     """Quét lại thành phần không đạt (Điều 8.2)."""
 
-    officer: OfficerId
     decision: RescanDecision = Field(title="Quyết định")
     reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
 
 
 class Confirmation(RunInput):
     """Người sao chụp xác nhận ký số trên điện thoại (Điều 8.1)."""
 
-    officer: OfficerId
     decision: ConfirmDecision = Field(title="Quyết định")
     reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
 
 
 class LeaderOpinion(RunInput):
     """Ý kiến lãnh đạo về giấy tờ quan trọng, dễ hỏng (Điều 13.3b)."""
 
-    officer: OfficerId
     decision: LeaderDecision = Field(title="Ý kiến của lãnh đạo")
     reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
 
 
 class ScopeOpinion(RunInput):
     """Việc còn phải quyết định trước khi sao chụp (Điều 4, 5, 13.3b)."""
 
-    officer: OfficerId
     decision: ScopeDecision = Field(title="Quyết định")
     digitise: list[int] = Field([], title="Thành phần chưa có danh mục mà viên chức quyết định số hóa", max_length=500)
     certified: list[int] = Field([], title="Thành phần dễ hỏng đã sao y bản giấy", max_length=500)
     reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
 
 
 class Verification(RunInput):
     """Viên chức giải quyết TTHC xác nhận dữ liệu bóc tách (Điều 9.3)."""
 
-    officer: OfficerId
     decision: VerificationDecision = Field(title="Quyết định")
     flagged_checked: bool = Field(False, title="Đã đối chiếu với bản giấy mọi trường có độ tin cậy thấp")
     corrections: list[Correction] = Field([], title="Sửa, nhập dữ liệu", max_length=2000)
     absent: list[Absence] = Field([], title="Trường không có trên giấy tờ", max_length=2000)
     rescan: list[int] = Field([], title="Thành phần cần quét lại (số thứ tự)", max_length=500)
     reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
+
+
+class Consultation(RunInput):
+    """Ý kiến của đơn vị, cơ quan được hỏi (QĐ 352: chờ ý kiến)."""
+
+    decision: ConsultationDecision = Field(title="Quyết định")
+    reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
 
 
 class SignOff(RunInput):
     """Lãnh đạo cho ký số cơ quan (Điều 9.4)."""
 
-    officer: OfficerId
     decision: SignOffDecision = Field(title="Quyết định")
     reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
 
 
-Answer = TypeVar("Answer", Supplement, Rescan, Confirmation, LeaderOpinion, ScopeOpinion, Verification, SignOff)
+class Seal(RunInput):
+    """Văn thư ký số cơ quan sau khi lãnh đạo đã ký duyệt (NĐ 30/2020, Điều 26; QĐ 1333, Điều 9.4)."""
+
+    decision: SealDecision = Field(title="Quyết định")
+    reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
+
+
+Answer = TypeVar(
+    "Answer",
+    Supplement,
+    Rescan,
+    Confirmation,
+    LeaderOpinion,
+    ScopeOpinion,
+    Verification,
+    Consultation,
+    SignOff,
+    Seal,
+)
 Check = Callable[[UUID, Any], list[str]]
 
 
 @dataclass(frozen=True)
 class Stage(Generic[Answer]):
-    """One kind of pause: its key, its form, and the checks that go beyond the form (Vietnamese sentences)."""
+    """One kind of pause: its key, its form, and the checks that go beyond the form (Vietnamese sentences).
+
+    proven: whether something else than the gateway's attestation proves an answer, so that a program may give it.
+    """
 
     name: str
     model: type[Answer]
     check: Check
     rule: str
+    proven: Callable[[UUID, Any], bool] = lambda dossier_id, answer: False
 
 
 @dataclass(frozen=True)
@@ -182,10 +238,13 @@ class Answered(Generic[Answer]):
     answer: Answer
 
 
+IN_WRITING = {"TRA_LAI", "TU_CHOI", "TRINH_LAI", "XIN_Y_KIEN"}
+
+
 def needs_reason(answer: Any) -> list[str]:
     """Returning or refusing needs written reasons (B4c)."""
-    if answer.decision.value in {"TRA_LAI", "TU_CHOI"} and not answer.reason.strip():
-        return ["Vui lòng nêu rõ lý do bằng văn bản khi trả lại hoặc từ chối hồ sơ."]
+    if answer.decision.value in IN_WRITING and not answer.reason.strip():
+        return ["Vui lòng nêu rõ lý do bằng văn bản khi trả lại, từ chối, trình lại hoặc xin ý kiến."]
     return []
 
 
@@ -220,15 +279,28 @@ def _suspend_and_record(
     stage: Stage[Answer], dossier_id: UUID, key: str, description: str, records: RecordsDatabase
 ) -> tuple[str, dict[str, Any]]:
     form = stage.model.with_initial_data(description=description)
+    said: Attestation | None = None
+    who = ""
+    verdict, reason = ASK_AGAIN, ""
+    payload: dict[str, Any] = {}
+    faults: list[str] = []
     try:
         answer = suspend_flow_run(wait_for_input=form, timeout=TIMEOUT_SECONDS, key=key)
         payload = answer.model_dump(mode="json")
+        if stage.proven(dossier_id, answer):
+            who = answer.officer
+        else:
+            run, accepted_at = _accepted(key)
+            said = prove(payload, run=run, pause=key, accepted_at=accepted_at)
+            who = said.officer
         faults = needs_reason(answer) + stage.check(dossier_id, answer)
-        verdict, officer, reason = answer.decision.value, answer.officer, answer.reason
+        verdict, reason = answer.decision.value, answer.reason
     except ValidationError as error:
         # Passed the JSON Schema at the API but not the model: ask again rather than fail the run.
         places = sorted({".".join(map(str, item["loc"])) for item in error.errors()})
-        faults, payload, verdict, officer, reason = [f"Mục chưa hợp lệ: {', '.join(places)}."], {}, "", "", None
+        faults = [f"Mục chưa hợp lệ: {', '.join(places)}."]
+    except DecisionNotProven as error:
+        faults = [error.text]
     if faults:
         verdict, payload = ASK_AGAIN, {"problems": faults}
     with records.session() as session:
@@ -238,21 +310,39 @@ def _suspend_and_record(
             stage=key,
             decision=verdict,
             reason=reason or None,
-            officer=officer,
-            role=stage.name,
+            officer=who,
+            role=said.role if said else "",
             payload=payload,
         )
         kept = (stored.decision, dict(stored.payload))
         audit(
             session,
-            actor=officer or "unknown",
-            action="decide",
+            actor=who or "unknown",
+            action="decide" if who else "refuse",
             dossier_id=dossier_id,
             rule=stage.rule,
-            details={"stage": key, "decision": verdict},
+            details={"stage": key, "decision": verdict}
+            | ({"role": said.role, "trace": said.trace} if said else {})
+            | ({} if who else {"code": DecisionNotProven.code}),
         )
+        if not who:
+            details = {"stage": key}
+            raise_incident(session, code=DecisionNotProven.code, dossier_id=dossier_id, rule="WH03", details=details)
     _forget_input(key)
     return kept
+
+
+def _accepted(key: str) -> tuple[UUID, datetime]:
+    """This run, and when Prefect took the answer of its pause."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise DecisionNotProven()
+    response = keyset_from_base_key(f"suspended-{key}")["response"]
+    with get_client(sync_client=True) as client:
+        found = client.filter_flow_run_input(context.flow_run.id, response, 1, set())
+    if not found or found[0].created is None:
+        raise DecisionNotProven()
+    return context.flow_run.id, found[0].created
 
 
 def _forget_input(key: str) -> None:

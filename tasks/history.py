@@ -21,7 +21,9 @@ STAGES = {
     "rescan": "Quét lại",
     "confirm": "Xác nhận ký số trên điện thoại",
     "verification": "Xác nhận dữ liệu bóc tách",
+    "consult": "Xin ý kiến",
     "signoff": "Trình ký số cơ quan",
+    "seal": "Văn thư ký số cơ quan",
 }
 DECISIONS = {
     "DA_BO_SUNG": "đã bổ sung",
@@ -33,8 +35,12 @@ DECISIONS = {
     "SO_HOA": "số hóa",
     "TIEP_TUC": "tiếp tục",
     "DUYET": "duyệt",
+    "XIN_Y_KIEN": "xin ý kiến",
+    "DA_CO_Y_KIEN": "đã có ý kiến",
     "QUET_LAI": "đề nghị quét lại",
     "KY": "cho ký số",
+    "KY_SO": "ký số cơ quan",
+    "TRINH_LAI": "trình lại lãnh đạo",
     "HOI_LAI": "câu trả lời chưa đạt, hệ thống hỏi lại",
 }
 STATES: dict[str, str] = {
@@ -97,6 +103,8 @@ ACTIONS = {
     "sign-asked": "Gửi yêu cầu xác nhận ký số",
     "sign-dropped": "Hủy yêu cầu xác nhận ký số do đổi chứng thư số",
     "extract": "Bóc tách dữ liệu",
+    "claim": "Nhận việc",
+    "release": "Trả lại việc đã nhận",
     "confirm_fields": "Xác nhận dữ liệu với bản giấy",
     "assign_code": "Cấp mã kết quả số hóa",
     "attach_owner": "Gắn mã định danh của chủ hồ sơ",

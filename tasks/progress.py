@@ -68,8 +68,9 @@ def advance(
     rule: str,
     actor: str = "system",
     after: DossierState | None = None,
+    times: int = 0,
 ) -> bool:
-    """Điều 7, 13: the dossier goes on. `after` only tells apart two moves to the same state."""
+    """Điều 7, 13: the dossier goes on. `after` and `times` only tell apart two moves to the same state."""
     moved = move_on(RecordsDatabase.get(), dossier_id, target, rule, actor)
     show_here(dossier_id)
     return moved

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role
+from blocks.catalog.staff import SEES_PAPERS
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -25,7 +25,7 @@ from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import Document, Dossier, FieldValue, Signature
 from tasks.approvals import OFFICER_ID, CorrectionReason
 from tasks.capture.pages import layout
-from tasks.extraction.profiles import field_label
+from tasks.extraction.profiles import ROWS, field_label
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.history import STATES, Event, history
 from tasks.reception import OfficerNotAssigned, require_assigned
@@ -71,6 +71,11 @@ class FieldView(BaseModel):
     confirmed_by: str | None = None
 
     @property
+    def in_list(self) -> bool:
+        """A cell of a list on the paper."""
+        return self.name.startswith(ROWS)
+
+    @property
     def pressing(self) -> bool:
         return self.missing or self.doubtful or self.differs
 
@@ -103,6 +108,7 @@ class ComponentView(BaseModel):
 class Review(BaseModel):
     """A dossier as an officer sees it. originals: declared at the counter (CA04)."""
 
+    id: UUID
     code: str
     state: str
     originals: int
@@ -116,6 +122,7 @@ def look(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, officer: 
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         review = Review(
+            id=dossier.id,
             code=dossier.code or dossier.submission,
             state=STATES[dossier.state],
             originals=dossier.originals_declared,
@@ -138,7 +145,7 @@ def _insist_assigned(records: RecordsDatabase, dossier_id: UUID, officer: str) -
     try:
         if not known:
             raise OfficerNotAssigned()
-        require_assigned(records, dossier_id, officer, *Role)
+        require_assigned(records, dossier_id, officer, *SEES_PAPERS)
     except OfficerNotAssigned as error:
         with records.session() as session:
             # The incident of an earlier try may be open still: each try has an entry of its own.

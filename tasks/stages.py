@@ -21,11 +21,14 @@ from blocks.records.tables import Dossier
 from tasks.approvals import (
     Confirmation,
     ConfirmDecision,
+    Consultation,
+    ConsultationDecision,
     LeaderOpinion,
     Rescan,
     RescanDecision,
     ScopeDecision,
     ScopeOpinion,
+    Seal,
     SignOff,
     Stage,
     Supplement,
@@ -106,9 +109,21 @@ def check_rescan(dossier_id: UUID, answer: Rescan) -> list[str]:
     return faults
 
 
-def check_confirm(dossier_id: UUID, answer: Confirmation) -> list[str]:
+def signatures_tell(dossier_id: UUID, answer: Confirmation) -> bool:
     """The signatures themselves are the answer of who holds the key, also after a change of assignments."""
-    if answer.decision is ConfirmDecision.DA_XAC_NHAN and not unconfirmed(RecordsDatabase.get(), dossier_id):
+    confirmed = answer.decision is ConfirmDecision.DA_XAC_NHAN and answer.officer == _dossier(dossier_id).captured_by
+    return confirmed and not unconfirmed(RecordsDatabase.get(), dossier_id)
+
+
+def check_consult(dossier_id: UUID, answer: Consultation) -> list[str]:
+    faults = not_assigned(_dossier(dossier_id), answer.officer, Role.RESOLVE)
+    if answer.decision is ConsultationDecision.DA_CO_Y_KIEN and not answer.reason.strip():
+        faults.append("Vui lòng ghi nội dung ý kiến nhận được, của ai, văn bản nào.")
+    return faults
+
+
+def check_confirm(dossier_id: UUID, answer: Confirmation) -> list[str]:
+    if signatures_tell(dossier_id, answer):
         return []
     return not_assigned(_dossier(dossier_id), answer.officer, Role.RECEIVE)
 
@@ -117,12 +132,18 @@ def check_signoff(dossier_id: UUID, answer: SignOff) -> list[str]:
     return not_assigned(_dossier(dossier_id), answer.officer, Role.LEAD)
 
 
+def check_seal(dossier_id: UUID, answer: Seal) -> list[str]:
+    return not_assigned(_dossier(dossier_id), answer.officer, Role.SEAL)
+
+
 SUPPLEMENT = Stage("supplement", Supplement, check_supplement, "B3a")
 LEADER = Stage("leader", LeaderOpinion, check_leader, "B3e")
 SCOPE = Stage("scope", ScopeOpinion, check_scope, "SC03")
 RESCAN = Stage("rescan", Rescan, check_rescan, "CA05")
-CONFIRM = Stage("confirm", Confirmation, check_confirm, "CA01")
+CONFIRM = Stage("confirm", Confirmation, check_confirm, "CA01", signatures_tell)
+CONSULT = Stage("consult", Consultation, check_consult, "B4a")
 SIGNOFF = Stage("signoff", SignOff, check_signoff, "EX17")
+SEAL = Stage("seal", Seal, check_seal, "EX17")
 
 
 def describe_supplement(problems: list[Problem]) -> str:
@@ -175,6 +196,16 @@ def describe_confirm(dossier_id: UUID) -> str:
     return "\n".join(lines)
 
 
+def describe_consult(dossier_id: UUID) -> str:
+    """The question itself stays in the records: it may name people."""
+    return (
+        "### Chờ ý kiến\n"
+        "Hồ sơ đã gửi xin ý kiến; câu hỏi nằm trong quyết định đã lưu. "
+        "Khi có ý kiến, chọn **DA_CO_Y_KIEN** và ghi nội dung; hồ sơ trở lại bước xác nhận dữ liệu. "
+        "Hoặc chọn **TRA_LAI** và nêu lý do bằng văn bản."
+    )
+
+
 def describe_signoff(dossier_id: UUID) -> str:
     """Counts and codes of types for the leader; codes of results are not shown: they carry the owner's id."""
     catalog = Catalog.get()
@@ -196,7 +227,19 @@ def describe_signoff(dossier_id: UUID) -> str:
                 for d in kept
             ),
             "",
-            "Chọn **KY** để ký số cơ quan từng thành phần và dữ liệu đặc tả (Điều 9.4), "
+            "Chọn **KY** để cho ký số cơ quan từng thành phần và dữ liệu đặc tả (Điều 9.4), "
             "hoặc **TRA_LAI** và nêu lý do bằng văn bản.",
         ]
         return "\n".join(lines)
+
+
+def describe_seal(dossier_id: UUID) -> str:
+    """For the clerk, who keeps the agency's key: how many papers the leader has allowed to be signed."""
+    with RecordsDatabase.get().session() as session:
+        dossier = get_dossier(session, dossier_id)
+        count = len(documents(session, dossier_id, states=[DocumentState.CHO_KET_QUA]))
+        return (
+            f"### Ký số cơ quan · hồ sơ {dossier.code}\n"
+            f"Lãnh đạo đã cho ký {count} thành phần. Kiểm tra thể thức rồi chọn **KY_SO** để ký số cơ quan, "
+            "hoặc **TRINH_LAI** (trình lại lãnh đạo, nêu lý do)."
+        )

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role
+from blocks.catalog.staff import Role, four_eyes
 from blocks.errors import Problem
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -46,7 +46,7 @@ def check_verification(dossier_id: UUID, answer: Verification) -> list[str]:
         dossier = get_dossier(session, dossier_id)
         waiting = {document.ordinal: document for document in awaiting(session, dossier_id)}
         faults = not_assigned(dossier, answer.officer, Role.RESOLVE)
-        if answer.officer == dossier.captured_by:
+        if answer.officer == dossier.captured_by and four_eyes():
             faults.append("Người xác nhận dữ liệu phải là viên chức giải quyết TTHC, không phải người đã sao chụp.")
         places = {c.component for c in answer.corrections} | {a.component for a in answer.absent} | set(answer.rescan)
         faults += [f"Thành phần {n} không có trong hồ sơ chờ xác nhận." for n in sorted(places - set(waiting))]

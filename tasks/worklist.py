@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role, Staff
+from blocks.catalog.staff import Role, Staff, four_eyes
 from blocks.orchestrator import pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
@@ -28,7 +28,9 @@ WHO = {
     "confirm": Role.RECEIVE,
     "leader": Role.LEAD,
     "verification": Role.RESOLVE,
+    "consult": Role.RESOLVE,
     "signoff": Role.LEAD,
+    "seal": Role.SEAL,
 }
 NEAR = 1  # working days left: remind; none left, the leader of the unit sees it too
 
@@ -104,6 +106,6 @@ def _mine(item: Item, officer: str, staff: Staff, today: date, captured_by: str)
     if item.escalated and staff.may(officer, item.unit, Role.LEAD, today):
         return True
     role = WHO[item.stage.rpartition("-")[0]]
-    if role is Role.RESOLVE and officer == captured_by:
+    if role is Role.RESOLVE and officer == captured_by and four_eyes():
         return False
     return staff.may(officer, item.unit, role, today)

@@ -25,6 +25,11 @@ class Role(StrEnum):
     RESOLVE = "RESOLVE"  # viên chức giải quyết TTHC
     LEAD = "LEAD"  # lãnh đạo
     SEAL = "SEAL"  # văn thư: ký số cơ quan
+    OPERATE = "OPERATE"  # vận hành: sees no paper
+    AUDIT = "AUDIT"  # kiểm tra: sees, decides nothing
+
+
+SEES_PAPERS = (Role.RECEIVE, Role.RESOLVE, Role.LEAD, Role.SEAL, Role.AUDIT)  # WH04
 
 
 class Assignment(BaseModel):
@@ -61,6 +66,11 @@ class Staff(BaseModel):
         """Whether the officer is assigned, or validly delegated, for this role in this unit on this day (WH01/02)."""
         everyone: Iterable[Assignment] = (*self.staff, *self.delegations)
         return any(person.id == officer and person.holds(unit, role, on) for person in everyone)
+
+
+def four_eyes() -> bool:
+    """Whether who captured may not confirm the data (WH03). ``SOHOA_FOUR_EYES=false`` is for an office of one."""
+    return os.environ.get("SOHOA_FOUR_EYES", "true").lower() not in {"false", "0", "no"}
 
 
 def load_staff(path: Path | None = None) -> Staff:

@@ -264,6 +264,14 @@ class ResultNumber(SQLModel, table=True):
     sha256: str | None = Field(default=None, max_length=64)
 
 
+class WorkClaim(SQLModel, table=True):
+    """Which officer has taken a waiting dossier to work on: tells the colleagues, binds nobody for long."""
+
+    dossier_id: UUID = Field(foreign_key="dossier.id", primary_key=True)
+    officer: str = Field(max_length=64)
+    at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
 class Custody(SQLModel, table=True):
     """Sổ giao nhận: where the paper is (LU04)."""
 

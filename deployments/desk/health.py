@@ -1,6 +1,6 @@
 """The page of operations: who waits, what failed, how fast pages are read, and whether each part is fit for work.
 
-Routes to be served behind the gateway, to the role OPERATE only: `/van-hanh` (page), `/van-hanh.json` (the same for
+Routes that the gateway serves to operations and leaders only: `/van-hanh` (page), `/van-hanh.json` (the same for
 software), `/van-hanh.css`. Counts, states and ages; no dossier and no person is named (WH04). Without scripts: the
 browser asks again by itself.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -34,7 +34,9 @@ STAGES = {
     "rescan": "Quét lại",
     "confirm": "Xác nhận ký số",
     "verification": "Xác nhận dữ liệu",
+    "consult": "Xin ý kiến",
     "signoff": "Trình ký",
+    "seal": "Văn thư ký số",
 }
 CSS = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -179,19 +181,23 @@ def as_json(picture: Picture) -> dict[str, Any]:
     return told
 
 
-def routes() -> list[Route]:
-    """For an application that lets only operations in. The JSON answers 503 when a part is not fit for work."""
+def routes(refuse: Callable[[Request], Response | None]) -> list[Route]:
+    """refuse: the answer to who may not look, None for operations. JSON answers 503 when a part is not fit for work."""
     doctor = Doctor()
-    fresh = {"Cache-Control": "no-store"}
+    fresh = {"Cache-Control": "no-store", "x-sohoa-page": "1"}
 
-    async def html(_: Request) -> Response:
+    async def html(request: Request) -> Response:
+        if (refusal := await run_in_threadpool(refuse, request)) is not None:
+            return refusal
         return HTMLResponse(page(await run_in_threadpool(look, doctor)), headers=fresh)
 
-    async def json(_: Request) -> Response:
+    async def json(request: Request) -> Response:
+        if (refusal := await run_in_threadpool(refuse, request)) is not None:
+            return refusal
         told = as_json(await run_in_threadpool(look, doctor))
         return JSONResponse(told, status_code=200 if told["healthy"] else 503, headers=fresh)
 
     async def css(_: Request) -> Response:
-        return Response(CSS, media_type="text/css")
+        return Response(CSS, media_type="text/css", headers={"x-sohoa-page": "1"})
 
     return [Route("/van-hanh", html), Route("/van-hanh.json", json), Route("/van-hanh.css", css)]

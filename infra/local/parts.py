@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from blocks.settings import ROOT
 from infra.local.pki import ensure_pki
@@ -24,6 +25,7 @@ from infra.local.plan import Plan
 from infra.local.process import StackError, explain, spawn, stop, wait_ready
 
 POOL = "sohoa"
+TEST_STAFF = ROOT / "blocks" / "catalog" / "data" / "staff-test.yaml"
 NEEDS: dict[str, tuple[str, ...]] = {
     "postgres": (),
     "seaweed": (),
@@ -33,6 +35,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "setup": ("migrate", "prefect", "seaweed", "pki"),
     "worker": ("setup",),
     "metrics": ("setup",),
+    "oidc": (),
+    "gateway": ("setup", "oidc"),
 }
 TITLES = {
     "postgres": "PostgreSQL",
@@ -43,9 +47,24 @@ TITLES = {
     "setup": "blocks and deployments",
     "worker": "worker",
     "metrics": "metrics for Prometheus",
+    "oidc": "TEST sign-in (OIDC)",
+    "gateway": "officer gateway",
 }
 ONE_SHOT = ("migrate", "setup")
-STOP_ORDER = ("metrics", "worker", "prefect", "pki", "seaweed", "postgres")
+STOP_ORDER = ("gateway", "oidc", "metrics", "worker", "prefect", "pki", "seaweed", "postgres")
+
+
+def test_users() -> list[dict[str, Any]]:
+    """Claims of the people on the list for tests, as an office's provider would tell them."""
+    listed = yaml.safe_load(TEST_STAFF.read_text(encoding="utf-8"))
+    return [
+        {
+            "sub": person["id"],
+            "preferred_username": person["id"],
+            "groups": [f"sohoa/{unit}/{role}" for unit in person["units"] for role in person["roles"]],
+        }
+        for person in (*listed["staff"], *listed["delegations"])
+    ]
 
 
 @dataclass
@@ -84,6 +103,8 @@ class Parts:
             Part("setup", self._begin_setup, lambda: None),
             Part("worker", self._begin_worker, self.worker_canary, lambda p: stop(p, signal.SIGTERM, 30)),
             Part("metrics", self._begin_metrics, self.metrics_canary),
+            Part("oidc", self._begin_oidc, self.oidc_canary),
+            Part("gateway", self._begin_gateway, self.gateway_canary),
         ]
         return {part.name: part for part in parts}
 
@@ -126,6 +147,16 @@ class Parts:
 
     def _begin_metrics(self) -> subprocess.Popen[bytes]:
         return self._python("metrics", self.metrics_canary, 60, "deployments.metrics")
+
+    def _begin_oidc(self) -> subprocess.Popen[bytes] | None:
+        if not self.plan.test_provider:
+            return None  # the office has a provider of its own
+        users = [argument for user in test_users() for argument in ("--user-claims", json.dumps(user))]
+        port = self.plan.ports["SOHOA_PORT_OIDC"]
+        return self._python("oidc", self.oidc_canary, 60, "oidc_provider_mock", "--port", port, *users)
+
+    def _begin_gateway(self) -> subprocess.Popen[bytes]:
+        return self._python("gateway", self.gateway_canary, 90, "deployments.desk", extra=self.plan.gateway_secrets())
 
     def _python(
         self,
@@ -206,6 +237,19 @@ class Parts:
         for source in ("records", "prefect"):
             if f'sohoa_source_up{{source="{source}"}} 1.0' not in told:
                 raise StackError(f"no figures come from {source}")
+
+    def oidc_canary(self) -> None:
+        """The provider tells where to sign in."""
+        if self.plan.test_provider:
+            base = f"http://127.0.0.1:{self.plan.ports['SOHOA_PORT_OIDC']}"
+            httpx.get(f"{base}/.well-known/openid-configuration", timeout=5).raise_for_status()
+
+    def gateway_canary(self) -> None:
+        """It lives, sends browsers to the sign-in and lets nobody else through to Prefect."""
+        base = f"http://127.0.0.1:{self.plan.ports['SOHOA_PORT_GATEWAY']}"
+        httpx.get(f"{base}/suc-khoe", timeout=5).raise_for_status()
+        if httpx.get(f"{base}/api/health", timeout=5).status_code != 401:
+            raise StackError("the officer gateway lets strangers in")
 
     def _auth(self) -> tuple[str, str]:
         user, _, password = self.plan.variables()["PREFECT_SERVER_API_AUTH_STRING"].partition(":")

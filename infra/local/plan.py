@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from blocks.identity import PUBLIC_KEY_FILE, ensure_keys
 from blocks.settings import ROOT, home
 from infra.local.pki import tsa_url
 from infra.local.postgres import Postgres
@@ -17,7 +18,8 @@ from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed
 BASE = 24200
 PREFECT_PORT = 4200
 # Own settings of the stack that stack.env remembers.
-PORT_NAMES = ("SOHOA_PORT_BASE", "SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI", "SOHOA_PORT_METRICS", "SOHOA_PORT_PREFECT")
+COUNTED = ("SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI", "SOHOA_PORT_METRICS", "SOHOA_PORT_GATEWAY", "SOHOA_PORT_OIDC")
+PORT_NAMES = ("SOHOA_PORT_BASE", *COUNTED, "SOHOA_PORT_PREFECT")
 
 
 @dataclass
@@ -43,6 +45,31 @@ class Plan:
     @property
     def prefect_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['SOHOA_PORT_PREFECT']}"
+
+    @property
+    def gateway_url(self) -> str:
+        """As browsers know the officer gateway: an administrator behind a TLS proxy sets SOHOA_GATEWAY_URL."""
+        return self.known.get("SOHOA_GATEWAY_URL") or f"http://127.0.0.1:{self.ports['SOHOA_PORT_GATEWAY']}"
+
+    @property
+    def test_provider(self) -> bool:
+        """Whether officers sign in at our own TEST provider, where nobody asks for a password."""
+        return "SOHOA_OIDC_ISSUER" not in self.known and self.known.get("SOHOA_ENVIRONMENT", "test") == "test"
+
+    def gateway_secrets(self) -> dict[str, str]:
+        """What only the gateway's process gets. Raises StackError without a provider in production."""
+        private, _ = ensure_keys(self.home / "gateway")
+        issuer = self.known.get("SOHOA_OIDC_ISSUER")
+        if issuer is None and not self.test_provider:
+            raise StackError(f"who signs officers in? set SOHOA_OIDC_ISSUER (and client id, secret) in {self.env_file}")
+        secret = self.home / "gateway" / "client-secret"  # not in stack.env, which every part reads
+        return {
+            "SOHOA_OIDC_CLIENT_SECRET": secret.read_text().strip() if secret.exists() else "TEST",
+            "SOHOA_GATEWAY_URL": self.gateway_url,
+            "SOHOA_GATEWAY_PRIVATE_KEY_FILE": str(private),
+            "SOHOA_GATEWAY_SECRET": secrets.token_urlsafe(32),
+            "SOHOA_OIDC_ISSUER": issuer or f"http://127.0.0.1:{self.ports['SOHOA_PORT_OIDC']}",
+        }
 
     def postgres(self) -> Postgres:
         return Postgres(
@@ -72,6 +99,7 @@ class Plan:
             "SOHOA_PKI_DIR": str(self.home / "pki"),
             "SOHOA_PKI_URL": pki_url,
             "SOHOA_TSA_URL": tsa_url(pki_url),
+            PUBLIC_KEY_FILE: str(ensure_keys(self.home / "gateway")[1]),
             "PREFECT_API_URL": f"{self.prefect_url}/api",
             "PREFECT_API_AUTH_STRING": auth,
             "PREFECT_SERVER_API_AUTH_STRING": auth,
@@ -138,6 +166,9 @@ class Plan:
         need_port("Prefect", self.ports["SOHOA_PORT_PREFECT"], "SOHOA_PORT_PREFECT")
         need_port("PKI server", self.ports["SOHOA_PORT_PKI"], "SOHOA_PORT_PKI")
         need_port("metrics", self.ports["SOHOA_PORT_METRICS"], "SOHOA_PORT_METRICS")
+        need_port("officer gateway", self.ports["SOHOA_PORT_GATEWAY"], "SOHOA_PORT_GATEWAY")
+        if self.test_provider:
+            need_port("TEST sign-in", self.ports["SOHOA_PORT_OIDC"], "SOHOA_PORT_OIDC")
         for port in self.seaweed().ports:
             need_port("SeaweedFS", port, "SOHOA_PORT_BASE")
 
@@ -167,13 +198,15 @@ def load_plan() -> Plan:
 
     base = port("SOHOA_PORT_BASE", BASE)
     if str(base) != known.get("SOHOA_PORT_BASE"):  # a new base moves the ports that were counted from the old one
-        for name in ("SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI", "SOHOA_PORT_METRICS"):
+        for name in COUNTED:
             known.pop(name, None)
     ports = {
         "SOHOA_PORT_BASE": base,
         "SOHOA_PORT_POSTGRES": port("SOHOA_PORT_POSTGRES", base),
         "SOHOA_PORT_PKI": port("SOHOA_PORT_PKI", base + 1),
         "SOHOA_PORT_METRICS": port("SOHOA_PORT_METRICS", base + 3),
+        "SOHOA_PORT_GATEWAY": port("SOHOA_PORT_GATEWAY", base + 4),
+        "SOHOA_PORT_OIDC": port("SOHOA_PORT_OIDC", base + 5),
         "SOHOA_PORT_PREFECT": port("SOHOA_PORT_PREFECT", PREFECT_PORT),
     }
     return Plan(folder, ports, known)

@@ -26,7 +26,7 @@ def browser(
 ) -> TestClient:
     """Real database, store and PKI; Prefect is down."""
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
-    return TestClient(Starlette(routes=routes()))
+    return TestClient(Starlette(routes=routes(lambda _: None)))
 
 
 def test_what_is_down_is_said_with_what_to_do_and_the_rest_is_shown(

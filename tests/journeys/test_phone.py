@@ -58,14 +58,14 @@ def test_CA01_waits_for_the_phone_and_goes_on_by_itself(played: Journey, csc: st
     assert "Thành phần 1: chờ xác nhận" in played.description(sample, "confirm-1")
 
     # somebody resumes it too early: it waits on; then the officer declines, and nobody asks again by the clock
-    played.prefect.resume(sample.run_id, {"officer": OFFICER, "decision": "DA_XAC_NHAN"})
+    played.officers.at_gateway(OFFICER).resume(sample.run_id, {"decision": "DA_XAC_NHAN"})
     played.wait_pause(sample, "confirm-2")
     control(csc, mode="declined")
-    played.prefect.resume(sample.run_id, {"officer": OFFICER, "decision": "DA_XAC_NHAN"})
+    played.officers.at_gateway(OFFICER).resume(sample.run_id, {"decision": "DA_XAC_NHAN"})
     played.wait_pause(sample, "confirm-3")
     assert "đã bị từ chối hoặc hết hạn" in played.description(sample, "confirm-3")
     control(csc, mode="pending", reset=True)
-    played.prefect.resume(sample.run_id, {"officer": OFFICER, "decision": "DA_XAC_NHAN"})
+    played.officers.at_gateway(OFFICER).resume(sample.run_id, {"decision": "DA_XAC_NHAN"})
     played.wait_pause(sample, "confirm-4")
     until(lambda: control(csc)["authorize"] > 1, 90)  # asked each minute while it waits
     assert not signed(played, sample)

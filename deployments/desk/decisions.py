@@ -1,0 +1,210 @@
+"""An officer's decision on its way: may this person decide here, is the form complete, then attested and handed on.
+
+The one way for the review page and for Prefect's own dialog. The flow checks all of it again (tasks/approvals.py):
+what is refused here costs the officer no round, what is forged beside us finds a locked door there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+from sqlmodel import select
+
+from blocks.catalog.staff import Role, four_eyes, load_staff
+from blocks.identity import PROOF, Attestation, attest, form_digest
+from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.codes import vietnam_day
+from blocks.records.queries import decision
+from blocks.records.tables import Dossier
+from infra.gateway.sessions import Officer
+from tasks.approvals import Stage, needs_reason
+from tasks.claims import holders
+from tasks.history import DECISIONS, stage_label
+from tasks.stages import CONFIRM, CONSULT, LEADER, RESCAN, SCOPE, SEAL, SIGNOFF, SUPPLEMENT
+from tasks.verification import VERIFICATION
+from tasks.worklist import WHO
+
+STAGES: dict[str, Stage[Any]] = {
+    stage.name: stage for stage in (SUPPLEMENT, LEADER, SCOPE, RESCAN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL)
+}
+REMEMBERED = 2000
+ROLE_NAMES = {
+    Role.RECEIVE: "viên chức tiếp nhận",
+    Role.RESOLVE: "viên chức giải quyết",
+    Role.LEAD: "lãnh đạo",
+    Role.SEAL: "văn thư",
+    Role.OPERATE: "vận hành",
+    Role.AUDIT: "kiểm tra",
+}
+
+
+@dataclass
+class Answer:
+    """status: ACCEPT, REJECT (mend and repeat) or ABORT (too late, or not for this person)."""
+
+    status: str
+    sentences: list[str] = field(default_factory=list)
+    code: str = ""
+    shown: dict[str, Any] = field(default_factory=dict)  # of an accepted one, to be shown back
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One dossier at its pause."""
+
+    dossier: Dossier
+    run: UUID
+    key: str
+
+    @property
+    def stage(self) -> Stage[Any]:
+        return STAGES[self.key.rpartition("-")[0]]
+
+    @property
+    def role(self) -> Role:
+        return WHO[self.stage.name]
+
+
+def why_not(officer: Officer, dossier: Dossier, stage: str) -> tuple[str, str] | None:
+    """(code, sentence) when this officer may not decide at this stage of this dossier; None: may (WH01–WH03).
+
+    The provider's group and the office's own list, with its days and delegations (WH02), must both say so.
+    """
+    role, unit, day, staff = WHO[stage], dossier.unit_id, vietnam_day(), load_staff()
+    if not officer.holds(role.value):
+        return "WRONG_ROLE", f"Bước này dành cho {ROLE_NAMES[role]}; tài khoản của bạn không có vai trò đó."
+    if not officer.holds(role.value, unit):
+        return "WRONG_UNIT", "Hồ sơ thuộc đơn vị khác; bạn không được quyết định."
+    if not staff.may(officer.id, unit, role, day):
+        return "OFFICER_NOT_ASSIGNED", "Bạn chưa được phân công việc này tại đơn vị; vui lòng báo lãnh đạo đơn vị."
+    if role is Role.RESOLVE and officer.id == dossier.captured_by and four_eyes():
+        return "SAME_PERSON", "Bạn đã sao chụp hồ sơ này nên không được xác nhận dữ liệu của nó."
+    return None
+
+
+class Decisions:
+    """Takes decisions. private_key: file of the gateway's Ed25519 key."""
+
+    def __init__(self, records: RecordsDatabase, prefect: Orchestrator, private_key: Path) -> None:
+        self.records, self.prefect, self.private_key = records, prefect, private_key
+        self._taken: OrderedDict[tuple[UUID, str], str] = OrderedDict()  # what was taken, until the flow has noted it
+        self._lock = threading.Lock()
+
+    def waiting(self, run: UUID) -> Waiting | None:
+        """The pause at which this run waits; None when it doesn't wait, or is no dossier's."""
+        answer = self.prefect.call("GET", f"/flow_runs/{run}")
+        if answer.status_code != 200:
+            return None
+        key = pause_key(answer.json())
+        with self.records.session() as session:
+            dossier = session.exec(select(Dossier).where(Dossier.flow_run_id == run)).first()
+            if dossier is None or key.rpartition("-")[0] not in STAGES:
+                return None
+            session.expunge(dossier)
+        return Waiting(dossier, run, key)
+
+    def take(
+        self, officer: Officer, run: UUID, form: dict[str, Any], trace: str, *, expected: str | None = None
+    ) -> Answer:
+        """Decide. expected: the pause that the officer's page showed; None: whatever waits now."""
+        waiting = self.waiting(run)
+        if waiting is None:
+            return self._refuse(officer, None, trace, Answer("ABORT", [self._too_late(run, expected)], "NOT_WAITING"))
+        if expected is not None and waiting.key != expected:
+            sentence = self._too_late(run, expected)
+            return self._refuse(officer, waiting, trace, Answer("ABORT", [sentence], "OLD_PAGE"))
+        if (reason := why_not(officer, waiting.dossier, waiting.stage.name)) is not None:
+            return self._refuse(officer, waiting, trace, Answer("ABORT", [reason[1]], reason[0]))
+        with self.records.session() as session:
+            holder = holders(session, [waiting.dossier.id]).get(waiting.dossier.id)
+        if holder not in (None, officer.id):
+            return Answer(
+                "REJECT", [f"Hồ sơ đang do {holder} xử lý; vui lòng nhận việc trước khi quyết định."], "TAKEN"
+            )
+        if set(form) & {"officer", PROOF} and (form.get("officer") or form.get(PROOF)):
+            sentence = "Mã viên chức và chứng thực do cổng tự ghi; vui lòng không nhập."
+            return self._refuse(officer, waiting, trace, Answer("REJECT", [sentence], "IDENTITY_TYPED"))
+        try:
+            answer = waiting.stage.model.model_validate({**form, "officer": officer.id, PROOF: ""})
+        except ValidationError as error:
+            places = sorted({".".join(map(str, item["loc"])) or "biểu mẫu" for item in error.errors()})
+            return Answer("REJECT", [f"Mục chưa hợp lệ: {', '.join(places)[:500]}."], "FORM")
+        if faults := needs_reason(answer) + waiting.stage.check(waiting.dossier.id, answer):
+            return Answer("REJECT", faults, "OPEN_POINTS")
+        return self._hand_on(officer, waiting, answer.model_dump(mode="json"), trace)
+
+    def _hand_on(self, officer: Officer, waiting: Waiting, payload: dict[str, Any], trace: str) -> Answer:
+        said = Attestation(
+            officer=officer.id,
+            role=waiting.role.value,
+            unit=waiting.dossier.unit_id,
+            run=waiting.run,
+            pause=waiting.key,
+            form=form_digest(payload),
+            at=datetime.now(UTC),
+            trace=trace,
+        )
+        try:
+            self.prefect.resume(waiting.run, payload | {PROOF: attest(self.private_key, said)})
+        except ResumeRefused as refused:
+            if refused.details.get("status") == "ABORT":
+                return Answer("ABORT", [self._too_late(waiting.run, waiting.key)], "NOT_WAITING")
+            # Suspended, but its form is not saved yet: Prefect does the two one after the other.
+            return Answer("REJECT", ["Hồ sơ vừa đến bước này; vui lòng gửi lại sau vài giây."], "NOT_READY")
+        label = DECISIONS.get(payload["decision"], payload["decision"])
+        at = datetime.now(UTC)
+        with self._lock:
+            self._taken[(waiting.run, waiting.key)] = f"{label} bởi {officer.id}"
+            while len(self._taken) > REMEMBERED:
+                self._taken.popitem(last=False)
+        shown = {
+            "step": stage_label(waiting.key),
+            "decision": label,
+            "officer": officer.id,
+            "role": ROLE_NAMES[waiting.role],
+            "at": at,
+            "reason": payload.get("reason") or "",
+            "corrections": len(payload.get("corrections", [])),
+            "absent": len(payload.get("absent", [])),
+            "rescan": payload.get("rescan", []),
+        }
+        return Answer("ACCEPT", [], shown=shown)
+
+    def _too_late(self, run: UUID, key: str | None) -> str:
+        """What became of the pause that the officer meant."""
+        with self._lock:
+            mine = {pause: text for (of, pause), text in self._taken.items() if of == run}
+        taken = mine.get(key) if key else next(reversed(mine.values()), None)
+        if taken is None and key is not None:
+            with self.records.session() as session:
+                dossier = session.exec(select(Dossier).where(Dossier.flow_run_id == run)).first()
+                kept = decision(session, dossier.id, key) if dossier else None
+                taken = f"{DECISIONS.get(kept.decision, kept.decision)} bởi {kept.officer or '–'}" if kept else None
+        if taken:
+            return f"Bước này đã có quyết định: {taken}. Vui lòng mở lại trang để xem tình trạng mới."
+        return "Hồ sơ không còn chờ quyết định này; vui lòng mở lại trang để xem tình trạng mới."
+
+    def _refuse(self, officer: Officer, waiting: Waiting | None, trace: str, answer: Answer) -> Answer:
+        details = {"code": answer.code, "trace": trace} | ({"stage": waiting.key} if waiting else {})
+        with self.records.session() as session:
+            audit(
+                session,
+                actor=officer.id,
+                action="refuse",
+                dossier_id=waiting.dossier.id if waiting else None,
+                rule="WH03",
+                details=details,
+            )
+        return answer
+
+
+__all__ = ["ROLE_NAMES", "STAGES", "Answer", "Decisions", "Waiting", "why_not"]

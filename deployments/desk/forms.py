@@ -1,0 +1,71 @@
+"""Between the page's form and the form of the pause: what the officer changed becomes corrections and absences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from tasks.approvals import CorrectionReason, VerificationDecision
+from tasks.review import ComponentView, FieldView
+
+ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def shown(value: str | None) -> str:
+    """A value as officers read and type it: days as dd/mm/yyyy."""
+    if value and ISO.fullmatch(value):
+        try:
+            return f"{date.fromisoformat(value):%d/%m/%Y}"
+        except ValueError:
+            return value
+    return value or ""
+
+
+def key(kind: str, component: ComponentView, field: FieldView) -> str:
+    """Name of an input: v value, r reason, a absent."""
+    return f"{kind}.{component.ordinal}.{field.name}"
+
+
+def numbers(form: Mapping[str, Any], prefix: str) -> list[int]:
+    """Ordinals of the boxes ``<prefix>.<ordinal>`` that were ticked."""
+    found = (re.fullmatch(rf"{prefix}\.(\d{{1,4}})", name) for name in form)
+    return sorted(int(match[1]) for match in found if match)
+
+
+def verification_form(form: Mapping[str, Any], components: list[ComponentView]) -> dict[str, Any]:
+    """What the officer typed on the review page, as the form of the pause `verification`."""
+    corrections, absent = [], []
+    for component in components:
+        for field in component.fields:
+            place = {"component": component.ordinal, "field": field.name}
+            typed = str(form.get(key("v", component, field), shown(field.value))).strip()
+            if form.get(key("a", component, field)):
+                absent.append(place)
+            elif typed and typed != shown(field.value):
+                reason = str(form.get(key("r", component, field)) or _reason(field))
+                corrections.append(place | {"value": typed, "reason": reason})
+    return {
+        "decision": str(form.get("decision", "")),
+        "flagged_checked": bool(form.get("flagged_checked")),
+        # Sent back: nothing is confirmed yet, so nothing is set.
+        "corrections": corrections if form.get("decision") == VerificationDecision.DUYET else [],
+        "absent": absent if form.get("decision") == VerificationDecision.DUYET else [],
+        "rescan": numbers(form, "rescan"),
+        "reason": str(form.get("reason", "")),
+    }
+
+
+def _reason(field: FieldView) -> str:
+    return (CorrectionReason.NHAN_DANG_SAI if field.value else CorrectionReason.BO_SOT).value
+
+
+def pause_form(stage: str, form: Mapping[str, Any], components: list[ComponentView]) -> dict[str, Any]:
+    """The form of any pause from what was posted."""
+    if stage == "verification":
+        return verification_form(form, components)
+    answer: dict[str, Any] = {"decision": str(form.get("decision", "")), "reason": str(form.get("reason", ""))}
+    if stage == "scope":
+        answer |= {"digitise": numbers(form, "digitise"), "certified": numbers(form, "certified")}
+    return answer

@@ -1,0 +1,81 @@
+"""Page images for officers: through the gateway, for one person, for 15 minutes; never an open link (WH04)."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from uuid import UUID
+
+import pymupdf
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from blocks.errors import Remedy, SohoaError
+from blocks.objects import Bucket, ObjectStore
+from blocks.records import RecordsDatabase
+from blocks.records.queries import get_document
+
+SECONDS = 900  # that an address is good for
+WIDTH = 1240  # pixels of a shown page: A4 at 150 dpi
+QUALITY = 70
+KEPT_FILES, KEPT_IMAGES = 4, 60
+
+
+class ImageGone(SohoaError):
+    """The address of the image is too old, somebody else's or made up, or the paper has no images (any more)."""
+
+    code, rule = "IMAGE_GONE", "WH04"
+    message = "Ảnh không còn mở được; vui lòng tải lại trang hồ sơ."
+    remedy = Remedy.RETRY
+
+
+class Images:
+    """Makes addresses and the images behind them; what was drawn last is kept in memory, nowhere else."""
+
+    def __init__(self, records: RecordsDatabase, objects: ObjectStore) -> None:
+        self.records, self.objects = records, objects
+        self._addresses = URLSafeTimedSerializer(secrets.token_bytes(32), salt="page-image")
+        self._lock = threading.Lock()
+        self._files: OrderedDict[str, bytes] = OrderedDict()
+        self._images: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+
+    def address(self, officer: str, document: UUID, page: int) -> str:
+        """For an officer who was let in to this dossier just now. page: 1-based in the PDF."""
+        return "/anh/" + self._addresses.dumps([officer, str(document), page])
+
+    def open(self, token: str, officer: str) -> bytes:
+        """JPEG. Raises ImageGone."""
+        try:
+            named, document, page = self._addresses.loads(token, max_age=SECONDS)
+        except (BadData, ValueError) as error:
+            raise ImageGone() from error
+        if named != officer:
+            raise ImageGone()
+        with self.records.session() as session:
+            row = get_document(session, UUID(document))
+            bucket, key = (Bucket.RECORDS, row.record_key) if row.record_key else (Bucket.WORKING, row.file_key)
+            sha256 = row.file_sha256
+        if not key:
+            raise ImageGone()
+        return self._draw(bucket, key, sha256 or key, page)
+
+    def _draw(self, bucket: Bucket, key: str, version: str, page: int) -> bytes:
+        with self._lock:  # pymupdf is not for several threads
+            known = self._images.get((version, page))
+            if known is None:
+                data = self._files.get(version)
+                if data is None:
+                    data = self._files[version] = self.objects.get(bucket, key)
+                with pymupdf.open(stream=data, filetype="pdf") as pdf:
+                    if not 1 <= page <= pdf.page_count:
+                        raise ImageGone()
+                    sheet = pdf[page - 1]
+                    scale = WIDTH / sheet.rect.width
+                    drawn = sheet.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False, annots=False)
+                    known = self._images[(version, page)] = drawn.tobytes("jpeg", jpg_quality=QUALITY)
+            self._images.move_to_end((version, page))
+            while len(self._files) > KEPT_FILES:
+                self._files.popitem(last=False)
+            while len(self._images) > KEPT_IMAGES:
+                self._images.popitem(last=False)
+            return known

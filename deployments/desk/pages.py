@@ -1,0 +1,399 @@
+"""The officers' pages: worklist, review of a dossier, decision (QĐ 1333, Điều 9.3, 9.4, 13)..
+
+Rendered on the server; the script only makes it quicker. Every look is audited by `tasks.review.look`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from jinja2 import Environment, FileSystemLoader
+from markdown_it import MarkdownIt
+from sqlmodel import select
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import Role, load_staff
+from blocks.errors import SohoaError
+from blocks.objects import ObjectStore
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
+from blocks.records.codes import VIET_NAM
+from blocks.records.queries import DossierUnknown, documents, get_dossier, latest_decision
+from blocks.records.states import DocumentState
+from blocks.records.tables import Dossier, Page
+from deployments.desk.decisions import ROLE_NAMES, Answer, Decisions, Waiting, why_not
+from deployments.desk.forms import key, pause_form, shown
+from deployments.desk.images import ImageGone, Images
+from infra.gateway.sessions import Officer, Session
+from tasks.claims import TakenByOther, give_up, holders, take
+from tasks.history import DECISIONS, STAGES
+from tasks.review import REASONS, ComponentView, Review, look
+from tasks.submission import hand_in_rescan
+from tasks.worklist import WHO, Item, worklist
+
+HERE = Path(__file__).parent
+STATIC = {"desk.css": "text/css", "desk.js": "text/javascript"}
+ROWS = "special.rows."
+UPLOAD_LIMIT = 200 << 20  # bytes of one scanned file
+SUFFIXES = {".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff"}
+CHOICES = {
+    "supplement": ("DA_BO_SUNG", "TU_CHOI"),
+    "rescan": ("DA_QUET_LAI", "TRA_LAI"),
+    "leader": ("SO_HOA", "KHONG_SO_HOA"),
+    "scope": ("TIEP_TUC", "TRA_LAI"),
+    "confirm": ("DA_XAC_NHAN", "TRA_LAI"),
+    "verification": ("DUYET", "QUET_LAI", "XIN_Y_KIEN", "TRA_LAI"),
+    "consult": ("DA_CO_Y_KIEN", "TRA_LAI"),
+    "signoff": ("KY", "TRA_LAI"),
+    "seal": ("KY_SO", "TRINH_LAI"),
+}
+
+
+def local(at: datetime) -> str:
+    return f"{at.astimezone(VIET_NAM):%H:%M %d/%m/%Y}"
+
+
+def _templates() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {"shown": shown, "local": local, "capital": lambda text: text[:1].upper() + text[1:]}
+    made.globals |= {
+        "ROLE_NAMES": {role.value: name for role, name in ROLE_NAMES.items()},
+        "DECISIONS": DECISIONS,
+        "REASONS": {reason.value: text for reason, text in REASONS.items()},
+        "key": key,
+    }
+    return made
+
+
+class Pages:
+    """All routes of the desk."""
+
+    def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, prefect: Orchestrator) -> None:
+        self.records, self.objects, self.catalog, self.prefect = records, objects, catalog, prefect
+        self.images = Images(records, objects)
+        self.decisions: Decisions  # set by the composer
+        self.templates = _templates()
+        self.markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+        self.version = secrets.token_hex(4)  # of the static files
+
+    # -- making pages -------------------------------------------------------------------------------------------
+    def page(self, name: str, session: Session | None, status: int = 200, **values: Any) -> Response:
+        notes = session.notes[:] if session else []
+        if session:
+            session.notes.clear()
+        text = self.templates.get_template(name).render(
+            session=session, officer=session.officer if session else None, notes=notes, version=self.version, **values
+        )
+        return HTMLResponse(text, status, headers={"x-sohoa-page": "1", "cache-control": "no-store"})
+
+    def say(self, title: str, sentence: str, status: int, session: Session | None = None) -> Response:
+        return self.page("message.html", session, status, title=title, sentence=sentence)
+
+    # -- worklist -----------------------------------------------------------------------------------------------
+    def items(self, officer: Officer) -> list[Item]:
+        """What this officer may decide now, and what is escalated to a leader (WH01–WH03)."""
+        found = worklist(self.records, self.catalog, self.prefect.paused(), officer=officer.id, staff=load_staff())
+        with self.records.session() as session:
+            rows = {item.dossier_id: get_dossier(session, item.dossier_id) for item in found}
+            return [
+                item
+                for item in found
+                if why_not(officer, rows[item.dossier_id], item.stage.rpartition("-")[0]) is None
+                or (item.escalated and officer.holds(Role.LEAD.value, item.unit))
+            ]
+
+    def show_worklist(self, session: Session) -> Response:
+        items = self.items(session.officer)
+        with self.records.session() as database:
+            held = holders(database, [item.dossier_id for item in items])
+        return self.page("worklist.html", session, items=items, held=held, title="Danh sách việc")
+
+    def search(self, session: Session, code: str) -> Response:
+        with self.records.session() as database:
+            row = database.exec(select(Dossier).where((Dossier.code == code) | (Dossier.submission == code))).first()
+            target = f"/ho-so/{row.id}" if row else None
+        if target is None:
+            return self.say("Không tìm thấy", DossierUnknown().text, 404, session)
+        return RedirectResponse(target, 303)
+
+    # -- review -------------------------------------------------------------------------------------------------
+    def show_review(
+        self, session: Session, dossier_id: UUID, typed: Mapping[str, Any] | None = None, answer: Answer | None = None
+    ) -> Response:
+        officer = session.officer
+        review = look(self.records, self.catalog, dossier_id, officer.id)
+        waiting = self._waiting(dossier_id)
+        refusal = why_not(officer, waiting.dossier, waiting.stage.name) if waiting else None
+        with self.records.session() as database:
+            holder = holders(database, [dossier_id]).get(dossier_id)
+        stage = waiting.stage.name if waiting else ""
+        status = {"REJECT": 422, "ABORT": 409}.get(answer.status, 200) if answer else 200
+        return self.page(
+            "review.html",
+            session,
+            status,
+            title=f"Hồ sơ {review.code}",
+            dossier_id=dossier_id,
+            review=review,
+            pictures=self._pictures(review, officer),
+            waiting=waiting,
+            stage=stage,
+            step=STAGES.get(stage, ""),
+            role=ROLE_NAMES[WHO[stage]] if waiting else "",
+            choices=CHOICES.get(stage, ()),
+            description=self._description(waiting) if waiting and stage != "verification" else "",
+            refusal=refusal[1] if refusal else "",
+            may=waiting is not None and refusal is None and holder in (None, officer.id),
+            holder=holder,
+            typed=typed or {},
+            problems=answer.sentences if answer else [],
+            lists=self._lists(dossier_id),
+            said=self._said_before(dossier_id, stage),
+            doubts=self._doubts(waiting) if waiting and stage == "verification" else "",
+        )
+
+    def _waiting(self, dossier_id: UUID) -> Waiting | None:
+        with self.records.session() as database:
+            run = get_dossier(database, dossier_id).flow_run_id
+        return self.decisions.waiting(run) if run else None
+
+    def _description(self, waiting: Waiting) -> str:
+        path = f"/flow_runs/{waiting.run}/input/suspended-{waiting.key}-description"
+        answer = self.prefect.call("GET", path)
+        return self.markdown.render(str(answer.json())) if answer.status_code == 200 else ""
+
+    def _doubts(self, waiting: Waiting) -> str:
+        """What the flow wants looked at on the paper: the description without its table of fields."""
+        html = self._description(waiting)
+        head, mark, tail = html.partition("</table>")
+        asked_again = head[: head.index("<h3")] if "<h3" in head else ""
+        return asked_again + (tail if mark else "")
+
+    def _said_before(self, dossier_id: UUID, stage: str) -> str:
+        """The written words of the step before: the question of a consultation, its answer, the clerk's reasons."""
+        before = {"consult": "verification", "verification": "consult", "signoff": "seal"}.get(stage)
+        if before is None:
+            return ""
+        with self.records.session() as database:
+            kept = latest_decision(database, dossier_id, before)
+            return f"{STAGES[before]}, {kept.officer}: {kept.reason}" if kept and kept.reason else ""
+
+    def _lists(self, dossier_id: UUID) -> dict[str, list[int]]:
+        """Ordinals for the boxes of the pauses `scope` and `rescan`."""
+        with self.records.session() as database:
+            rows = documents(database, dossier_id)
+            return {
+                "fragile": [d.ordinal for d in rows if d.state is DocumentState.DE_HONG],
+                "undecided": [d.ordinal for d in rows if d.state is DocumentState.PHAN_LOAI],
+                "again": [d.ordinal for d in rows if d.state is DocumentState.CHUP_LAI],
+            }
+
+    def _pictures(self, review: Review, officer: Officer) -> dict[int, list[dict[str, Any]]]:
+        """Page images of each component with the boxes of its fields."""
+        pictures: dict[int, list[dict[str, Any]]] = {}
+        with self.records.session() as database:
+            attempts = {d.id: (d.attempt, bool(d.file_key)) for d in documents(database, review.id)}
+            for component in review.components:
+                attempt, built = attempts[component.id]
+                query = select(Page).where(Page.document_id == component.id, Page.attempt == attempt)
+                rows = database.exec(query.order_by(Page.number)).all() if built else []  # type: ignore[arg-type]
+                pictures[component.ordinal] = [
+                    {
+                        "url": self.images.address(officer.id, component.id, row.number),
+                        "number": row.number,
+                        "width": row.width,
+                        "height": row.height,
+                        "boxes": _boxes(component, row.number),
+                    }
+                    for row in rows
+                ]
+        return pictures
+
+    # -- deciding -----------------------------------------------------------------------------------------------
+    def decide(self, session: Session, dossier_id: UUID, form: Mapping[str, Any], files: Any, trace: str) -> Response:
+        waiting = self._waiting(dossier_id)
+        if waiting is None:
+            return self.show_review(session, dossier_id, form, self._gone(session, dossier_id, form, trace))
+        review = look(self.records, self.catalog, dossier_id, session.officer.id)
+        stage = waiting.stage.name
+        if stage == "rescan" and files and why_not(session.officer, waiting.dossier, stage) is None:
+            try:
+                self._receive(waiting.dossier, files)
+            except SohoaError as error:
+                return self.show_review(session, dossier_id, form, Answer("REJECT", [error.text]))
+        filled = pause_form(stage, form, review.components)
+        expected = str(form.get("pause", ""))
+        answer = self.decisions.take(session.officer, waiting.run, filled, trace, expected=expected)
+        if answer.status != "ACCEPT":
+            return self.show_review(session, dossier_id, form, answer)
+        give_up(self.records, dossier_id, session.officer.id)
+        session.notes.append(answer.shown | {"code": review.code})
+        return RedirectResponse(f"/ho-so/{dossier_id}", 303)
+
+    def _gone(self, session: Session, dossier_id: UUID, form: Mapping[str, Any], trace: str) -> Answer:
+        with self.records.session() as database:
+            run = get_dossier(database, dossier_id).flow_run_id
+        if run is None:
+            return Answer("ABORT", ["Hồ sơ chưa đến bước này."])
+        return self.decisions.take(session.officer, run, {}, trace, expected=str(form.get("pause", "")))
+
+    def _receive(self, dossier: Dossier, files: Mapping[int, list[UploadFile]]) -> None:
+        """New scans of components, as `sohoa rescan` takes them."""
+        with self.records.session() as database:
+            attempts = {d.ordinal: d.attempt for d in documents(database, dossier.id, states=[DocumentState.CHUP_LAI])}
+        for ordinal, uploads in files.items():
+            if ordinal not in attempts:
+                continue
+            with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
+                paths = []
+                for position, upload in enumerate(uploads, 1):
+                    suffix = Path(upload.filename or "").suffix.lower()
+                    if suffix not in SUFFIXES or (upload.size or 0) > UPLOAD_LIMIT:
+                        raise UploadRefused(file=position)
+                    path = Path(folder) / f"{position:04d}{suffix}"
+                    with path.open("wb") as target:
+                        while chunk := upload.file.read(1 << 20):
+                            target.write(chunk)
+                    paths.append(path)
+                hand_in_rescan(self.objects, dossier.submission, ordinal, attempts[ordinal] + 1, paths)
+
+    # -- routes -------------------------------------------------------------------------------------------------
+    def router(self) -> APIRouter:
+        router = APIRouter(default_response_class=HTMLResponse)
+
+        async def shown_to(request: Request, function: Any, *args: Any) -> Response:
+            """Run it in a thread; what the product refuses becomes a page."""
+            session: Session = request.state.session
+            try:
+                answer: Response = await run_in_threadpool(function, session, *args)
+                return answer
+            except SohoaError as error:
+                status = 404 if isinstance(error, DossierUnknown) else 403
+                return self.say("Không thực hiện được", error.text, status, session)
+
+        @router.get("/", include_in_schema=False)
+        async def home(request: Request) -> Response:
+            officer: Officer = request.state.session.officer
+            only_operations = set(officer.roles) == {Role.OPERATE.value}
+            return RedirectResponse("/van-hanh" if only_operations else "/viec", 303)
+
+        @router.get("/favicon.ico", include_in_schema=False)
+        async def icon() -> Response:
+            return Response(status_code=204)
+
+        @router.get("/tinh/{name}", include_in_schema=False)
+        async def static(name: str) -> Response:
+            if name not in STATIC:
+                return Response(status_code=404)
+            return FileResponse(HERE / "static" / name, media_type=STATIC[name])
+
+        @router.get("/viec", summary="Danh sách việc của viên chức đang đăng nhập")
+        async def work(request: Request) -> Response:
+            return await shown_to(request, self.show_worklist)
+
+        @router.get("/tim", summary="Tìm hồ sơ theo mã")
+        async def find(request: Request, ma: str = "") -> Response:
+            return await shown_to(request, self.search, ma.strip().replace("\0", "")[:64])
+
+        @router.get("/ho-so/{dossier_id}", summary="Xem một hồ sơ; mỗi lần xem đều được ghi nhật ký")
+        async def review(request: Request, dossier_id: UUID) -> Response:
+            return await shown_to(request, self.show_review, dossier_id)
+
+        @router.post("/ho-so/{dossier_id}/quyet-dinh", summary="Ghi quyết định từ trang xem hồ sơ")
+        async def decide(request: Request, dossier_id: UUID) -> Response:
+            form, files, refusal = await self._posted(request)
+            return refusal or await shown_to(request, self.decide, dossier_id, form, files, request.state.trace)
+
+        @router.post("/ho-so/{dossier_id}/nhan", summary="Nhận việc")
+        async def claim(request: Request, dossier_id: UUID) -> Response:
+            _, _, refusal = await self._posted(request)
+            return refusal or await shown_to(request, self._claim, dossier_id)
+
+        @router.post("/ho-so/{dossier_id}/tra", summary="Trả lại việc đã nhận")
+        async def release(request: Request, dossier_id: UUID) -> Response:
+            _, _, refusal = await self._posted(request)
+            return refusal or await shown_to(request, self._release, dossier_id)
+
+        @router.get("/anh/{token}", summary="Ảnh một trang, chỉ cho người vừa mở hồ sơ")
+        async def image(request: Request, token: str) -> Response:
+            officer = request.state.session.officer.id
+            try:
+                data = await run_in_threadpool(self.images.open, token, officer)
+            except ImageGone as error:
+                return self.say("Ảnh không mở được", error.text, 403)
+            return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=900"})
+
+        return router
+
+    async def _posted(self, request: Request) -> tuple[dict[str, Any], dict[int, list[UploadFile]], Response | None]:
+        """Fields and files of a posted form; a page instead when it isn't one of ours."""
+        session: Session = request.state.session
+        try:
+            posted = await request.form(max_files=500, max_fields=20_000)
+        except Exception:
+            return {}, {}, self.say("Biểu mẫu không hợp lệ", "Vui lòng mở lại trang và gửi lại.", 400, session)
+        form, files = {}, {}
+        for name, value in posted.multi_items():
+            if isinstance(value, str):
+                form[name] = value.replace("\0", "").replace("\r\n", "\n")
+            elif name.startswith("scan.") and name[5:].isdecimal() and value.filename:
+                files.setdefault(int(name[5:]), []).append(value)
+        if not secrets.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
+            return {}, {}, self.say("Trang đã cũ", "Vui lòng mở lại trang rồi gửi lại.", 403, session)
+        return form, files, None
+
+    def _claim(self, session: Session, dossier_id: UUID) -> Response:
+        waiting = self._waiting(dossier_id)
+        refusal = (
+            why_not(session.officer, waiting.dossier, waiting.stage.name) if waiting else ("", "Hồ sơ không chờ ai.")
+        )
+        if refusal:
+            return self.say("Không nhận được việc", refusal[1], 403, session)
+        try:
+            take(self.records, dossier_id, session.officer.id)
+        except TakenByOther as error:
+            return self.say("Không nhận được việc", error.text, 409, session)
+        return RedirectResponse(f"/ho-so/{dossier_id}", 303)
+
+    def _release(self, session: Session, dossier_id: UUID) -> Response:
+        give_up(self.records, dossier_id, session.officer.id)
+        return RedirectResponse("/viec", 303)
+
+
+class UploadRefused(SohoaError):
+    """A file of another kind, or too big a one."""
+
+    code, rule = "UPLOAD_REFUSED", "CA02"
+    message = "Tệp thứ {file} không phải PDF, JPEG, PNG, TIFF hoặc lớn hơn 200 MB; vui lòng chọn lại."
+
+
+def _boxes(component: ComponentView, page: int) -> list[dict[str, Any]]:
+    boxes = []
+    for field in component.fields:
+        if field.page == page and field.box and len(field.box) == 4:
+            left, top, right, bottom = field.box
+            boxes.append(
+                {
+                    "name": f"{component.ordinal}.{field.name}",
+                    "label": field.label,
+                    "pressing": field.pressing,
+                    "x": left - 4,
+                    "y": top - 4,
+                    "width": max(1, right - left + 8),
+                    "height": max(1, bottom - top + 8),
+                }
+            )
+    return boxes

@@ -1,0 +1,95 @@
+"""Sign-in by OpenID Connect (authorization code with PKCE); any provider. Who has no group of ours isn't let in."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import httpx
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.starlette_client import OAuth
+from fastapi import APIRouter
+from joserfc.errors import JoseError
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from infra.gateway.sessions import OFFICER, Officer, Sessions, grants_of
+from infra.gateway.settings import GatewaySettings
+
+log = logging.getLogger("sohoa.gateway")
+LOGIN, CALLBACK, LOGOUT = "/dang-nhap", "/dang-nhap/ve", "/dang-xuat"
+
+
+def cookie_name(settings: GatewaySettings) -> str:
+    """The prefix makes browsers refuse a cookie that another host or a plain connection has set."""
+    return "__Host-sohoa" if settings.secure else "sohoa"
+
+
+def local_path(text: str | None) -> str:
+    """Where to go after sign-in: a path of ours, never another host."""
+    return text if text and text.startswith("/") and not text.startswith(("//", "/\\")) else "/"
+
+
+def signin_routes(settings: GatewaySettings, sessions: Sessions, refuse: Any, say: Any) -> APIRouter:
+    """refuse(code, officer id) notes a refusal in the audit trail; say(title, sentence, status) makes a page."""
+    oauth, router = OAuth(), APIRouter()
+    oauth.register(
+        "office",
+        server_metadata_url=f"{settings.oidc_issuer.rstrip('/')}/.well-known/openid-configuration",
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value() or None,
+        client_kwargs={"scope": "openid profile", "code_challenge_method": "S256", "timeout": 10},
+    )
+
+    @router.get(LOGIN, include_in_schema=False)
+    async def login(request: Request, ve: str = "/") -> Response:
+        request.session["ve"] = local_path(ve)
+        try:
+            answer: Response = await oauth.office.authorize_redirect(request, settings.origin + CALLBACK)
+        except httpx.HTTPError:
+            return say("Chưa đăng nhập được", "Máy chủ định danh chưa trả lời; vui lòng thử lại sau ít phút.", 503)
+        return answer
+
+    @router.get(CALLBACK, include_in_schema=False)
+    async def callback(request: Request) -> Response:
+        try:
+            token = await oauth.office.authorize_access_token(request)
+        except (OAuthError, JoseError, httpx.HTTPError, KeyError, ValueError) as error:
+            kind = error.error if isinstance(error, OAuthError) else type(error).__name__
+            log.warning(json.dumps({"trace": request.state.trace, "event": "sign-in failed", "kind": str(kind)[:80]}))
+            await refuse("SIGN_IN_FAILED", None)
+            return say(
+                "Chưa đăng nhập được", "Phiên đăng nhập đã hết hạn hoặc bị từ chối; vui lòng đăng nhập lại.", 400
+            )
+        told = token.get("userinfo") or {}
+        officer = str(told.get(settings.oidc_officer_claim) or "")
+        groups = told.get(settings.oidc_groups_claim)
+        grants = grants_of(groups if isinstance(groups, list) else [])
+        if not OFFICER.fullmatch(officer) or not grants:
+            await refuse("NO_ROLE", officer if OFFICER.fullmatch(officer) else None)
+            return say(
+                "Chưa được phân quyền", "Tài khoản chưa thuộc nhóm nào của Sohoa; vui lòng báo người quản trị.", 403
+            )
+        target = local_path(request.session.pop("ve", "/"))
+        answer = RedirectResponse(target, 303)
+        if old := request.cookies.get(cookie_name(settings)):
+            sessions.end(old)
+        answer.set_cookie(
+            cookie_name(settings),
+            sessions.begin(Officer(officer, grants)),
+            httponly=True,
+            secure=settings.secure,
+            samesite="lax",
+            path="/",
+        )
+        return answer
+
+    @router.post(LOGOUT, include_in_schema=False)
+    async def logout(request: Request) -> Response:
+        sessions.end(request.cookies.get(cookie_name(settings), ""))
+        answer = say("Đã đăng xuất", "Phiên làm việc đã kết thúc.", 200)
+        answer.delete_cookie(cookie_name(settings), path="/")
+        return answer
+
+    return router

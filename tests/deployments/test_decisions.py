@@ -1,0 +1,67 @@
+"""WH01–WH03: who may decide where: the provider's groups and the office's list must both say so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from blocks.catalog.staff import Role
+from blocks.records.tables import Dossier
+from deployments.desk.decisions import STAGES, why_not
+from deployments.desk.pages import CHOICES
+from infra.gateway.sessions import Officer
+from tasks.history import DECISIONS
+from tasks.worklist import WHO
+
+DOSSIER = Dossier(submission="s", unit_id="BHXH-TEST", procedure_code="1", captured_by="tnhs.02")
+
+
+def officer(name: str, *grants: tuple[str, Role]) -> Officer:
+    return Officer(name, frozenset((unit, role.value) for unit, role in grants))
+
+
+def code(person: Officer, stage: str) -> str | None:
+    refusal = why_not(person, DOSSIER, stage)
+    return refusal[0] if refusal else None
+
+
+def test_group_unit_list_and_four_eyes(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = ("BHXH-TEST", Role.RESOLVE)
+    assert code(officer("gq.01", resolve), "verification") is None
+    assert code(officer("gq.01", ("BHXH-TEST", Role.RECEIVE)), "verification") == "WRONG_ROLE"
+    assert code(officer("gq.01", ("BHXH-KHAC", Role.RESOLVE)), "verification") == "WRONG_UNIT"
+    assert code(officer("ai.do", resolve), "verification") == "OFFICER_NOT_ASSIGNED"
+    assert code(officer("tnhs.02", resolve), "verification") == "SAME_PERSON"
+    monkeypatch.setenv("SOHOA_FOUR_EYES", "false")  # an office of one
+    assert code(officer("tnhs.02", resolve), "verification") is None
+
+
+def test_WH02_a_delegation_ends_on_its_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    delegate = officer("buudien.01", ("BHXH-TEST", Role.RECEIVE))
+    assert code(delegate, "rescan") is None
+    ended = {
+        "delegations": [
+            {
+                "id": "buudien.01",
+                "units": ["BHXH-TEST"],
+                "roles": ["RECEIVE"],
+                "delegated_by": "ld.01",
+                "document": "01/UQ-BHXH",
+                "valid_from": "2024-01-01",
+                "valid_to": "2024-12-31",
+            }
+        ]
+    }
+    (tmp_path / "staff.yaml").write_text(yaml.safe_dump(ended))
+    monkeypatch.setenv("SOHOA_STAFF_FILE", str(tmp_path / "staff.yaml"))
+    assert code(delegate, "rescan") == "OFFICER_NOT_ASSIGNED"
+
+
+def test_each_stage_has_its_role_its_buttons_and_their_words() -> None:
+    assert set(STAGES) == set(WHO) == set(CHOICES)
+    for name, stage in STAGES.items():
+        kind = stage.model.model_fields["decision"].annotation
+        assert kind is not None and set(CHOICES[name]) == {item.value for item in kind}
+        assert all(choice in DECISIONS for choice in CHOICES[name])

@@ -1,0 +1,242 @@
+"""Officers at work in Chromium, on the real stack: sign in, see, correct, return, sign; refused where they must be."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sqlmodel import select
+
+from blocks.records.queries import documents, fields
+from blocks.records.tables import AuditEntry, Decision
+from deployments.officers import Sample
+from tests.faults.stack import until
+from tests.journeys.conftest import Journey
+
+SignIn = Callable[..., Page]
+DESKTOP, TABLET = {"width": 1366, "height": 768}, {"width": 820, "height": 1180}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path, "apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def sign_in(chromium: Browser, played: Journey) -> Iterator[SignIn]:
+    """sign_in(officer) → a page of a fresh browser, signed in. Every script error fails the test."""
+    base, contexts, errors = played.officers.at_gateway("gq.01").base, [], []
+
+    def begin(officer: str, path: str = "/", viewport: dict[str, int] = DESKTOP) -> Page:
+        context = chromium.new_context(viewport=viewport, locale="vi-VN")  # type: ignore[arg-type]
+        # The TEST provider's page asks another host for its style sheet; nothing else may go anywhere.
+        context.route(lambda url: not url.startswith("http://127.0.0.1"), lambda route: route.abort())
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(base + path)
+        page.get_by_role("button", name=officer, exact=True).click()
+        page.wait_for_url(base + "/**")
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        return page
+
+    yield begin
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def waiting(played: Journey, name: str, sample: str, key: str = "verification-1") -> tuple[Sample, str]:
+    """A dossier of its own at a pause, and the path of its page."""
+    made = played.variant(name, sample, captured_by="tnhs.02")
+    played.officers.hand_in(made)
+    played.wait_pause(made, key)
+    dossier = played.officers.dossier(made)
+    assert dossier is not None
+    return made, f"/ho-so/{dossier.id}"
+
+
+def fill_in(page: Page, form: dict[str, object]) -> None:
+    """What the player would send, typed into the page."""
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    for item in form["corrections"]:  # type: ignore[attr-defined]
+        page.locator(f'[name="v.{item["component"]}.{item["field"]}"]').fill(item["value"])
+    for item in form["absent"]:  # type: ignore[attr-defined]
+        box = page.locator(f'[name="a.{item["component"]}.{item["field"]}"]')
+        if box.count():  # fields that nobody asks for have no row
+            box.check()
+
+
+@pytest.mark.parametrize(
+    "officer, heading",
+    [
+        ("tnhs.01", "Danh sách việc"),
+        ("gq.01", "Danh sách việc"),
+        ("ld.01", "Danh sách việc"),
+        ("vt.01", "Danh sách việc"),
+        ("kt.01", "Danh sách việc"),
+        ("vh.01", "Vận hành"),
+    ],
+)
+def test_each_role_signs_in_and_lands_at_its_work(sign_in: SignIn, officer: str, heading: str) -> None:
+    page = sign_in(officer)
+    expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+    assert not [c for c in page.context.cookies() if c["name"] == "sohoa" and not c["httpOnly"]]
+
+
+def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_in: SignIn) -> None:
+    """Điều 9.3, 9.4: from the worklist to the archive, with keyboard and mouse."""
+    sample, path = waiting(played, "duyet-tren-trang", "01-om-dau")
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None and dossier.code
+    page = sign_in("gq.01", "/viec")
+    page.get_by_role("link", name=dossier.code).click()
+    expect(page.locator("figure")).to_have_count(2)
+    until(lambda: page.evaluate("[...document.images].some(i => i.complete && i.naturalWidth > 500)"), 20)
+    page.keyboard.press("Alt+ArrowDown")
+    assert page.evaluate("document.activeElement.name").startswith("v.")
+    page.get_by_role("button", name="Duyệt").click()  # nothing is filled in yet
+    expect(page.get_by_role("alert")).to_contain_text("còn trống")
+    fill_in(page, played.officers._verification(sample))
+    issuer = page.locator('[name="v.1.issuer"]')
+    issuer.fill("Bệnh viện Đa khoa Thử Nghiệm")
+    page.locator('[name="r.1.issuer"]').select_option("CHU_MO")
+    page.get_by_label("Đã đối chiếu với bản giấy").check()
+    page.get_by_role("button", name="Duyệt").click()
+    expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: Duyệt")
+    played.wait_pause(sample, "signoff-1")
+    with played.officers.records.session() as session:
+        row = {f.name: f for f in fields(session, documents(session, dossier.id)[0].id)}["issuer"]
+        assert (row.value, row.correction_reason, row.confirmed_by) == (
+            "Bệnh viện Đa khoa Thử Nghiệm", "CHU_MO", "gq.01",
+        )  # fmt: skip
+        assert row.extracted_value and row.extracted_value != row.value
+    leader = sign_in("ld.01", path)
+    leader.get_by_role("button", name="Cho ký số").click()
+    expect(leader.locator(".note.good")).to_contain_text("Cho ký số")
+    played.wait_pause(sample, "seal-1")
+    clerk = sign_in("vt.01", path)
+    clerk.get_by_role("button", name="Ký số cơ quan").click()
+    expect(clerk.locator(".note.good")).to_contain_text("Ký số cơ quan")
+    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED", 90)
+    clerk.goto(clerk.url)
+    expect(clerk.locator("main")).to_contain_text("đã lưu trữ")
+    expect(clerk.locator(".data")).to_contain_text("hợp lệ")
+    with played.officers.records.session() as session:
+        looks = session.exec(
+            select(AuditEntry).where(AuditEntry.dossier_id == dossier.id, AuditEntry.action == "view")
+        ).all()
+        assert {entry.actor for entry in looks} == {"gq.01", "ld.01", "vt.01"}  # P14
+
+
+def test_returned_with_reasons_and_an_old_page_is_told_so(played: Journey, sign_in: SignIn) -> None:
+    sample, path = waiting(played, "tra-lai-tren-trang", "01-om-dau")
+    asking = sign_in("gq.02", path)
+    asking.locator("[name=reason]").fill("Xin ý kiến Phòng Chế độ về thời gian nghỉ.")
+    asking.get_by_role("button", name="Xin ý kiến").click()
+    expect(asking.locator(".note.good")).to_contain_text("Đã ghi nhận: Xin ý kiến")
+    played.wait_pause(sample, "consult-1")
+    asking.reload()
+    expect(asking.locator("main")).to_contain_text("Xin ý kiến Phòng Chế độ về thời gian nghỉ.")
+    asking.locator("[name=reason]").fill("Phòng Chế độ: không đủ điều kiện, công văn 12/CĐ.")
+    asking.get_by_role("button", name="Đã có ý kiến").click()
+    played.wait_pause(sample, "verification-2")
+    page, other = sign_in("gq.01", path), sign_in("gq.02", path)
+    expect(page.locator("main")).to_contain_text("công văn 12/CĐ")
+    page.locator("[name=reason]").fill("")
+    page.get_by_role("button", name="Trả lại", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("lý do bằng văn bản")
+    page.locator("[name=reason]").fill("Nội dung giấy tờ chưa đủ điều kiện giải quyết.")
+    page.get_by_role("button", name="Trả lại", exact=True).dblclick()
+    expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: Trả lại")
+    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED", 60)
+    other.locator("[name=reason]").fill("Tôi cũng trả lại.")
+    other.get_by_role("button", name="Trả lại", exact=True).click()
+    expect(other.get_by_role("alert")).to_contain_text("đã có quyết định: trả lại bởi gq.01")
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None and dossier.state.value == "TRA_LAI"
+    with played.officers.records.session() as session:
+        kept = session.exec(select(Decision).where(Decision.dossier_id == dossier.id)).all()
+        assert {(d.stage, d.decision, d.officer) for d in kept} == {
+            ("verification-1", "XIN_Y_KIEN", "gq.02"),
+            ("consult-1", "DA_CO_Y_KIEN", "gq.02"),
+            ("verification-2", "TRA_LAI", "gq.01"),
+        }
+
+
+def test_scanned_again_from_the_browser_after_a_colleague_let_go(played: Journey, sign_in: SignIn) -> None:
+    """CA05; who has taken a dossier keeps it until it is given back."""
+    sample, path = waiting(played, "quet-lai-tren-trang", "d05-dpi-thap", "rescan-1")
+    first, second = sign_in("tnhs.01", "/viec"), sign_in("tnhs.02", path)
+    code = played.officers.dossier(sample).code  # type: ignore[union-attr]
+    first.get_by_role("button", name=f"Nhận việc {code}").click()
+    second.reload()
+    expect(second.locator(".stage")).to_contain_text("Đang do tnhs.01 xử lý")
+    expect(second.get_by_role("button", name="Đã quét lại")).to_have_count(0)
+    first.goto(first.url.split("/ho-so")[0] + "/viec")
+    first.get_by_role("button", name=f"Trả lại việc {code}").click()
+    second.reload()
+    expect(second.locator(".said")).to_contain_text("thành phần 1")
+    files = [str(path) for path in sample.rescans(1)]
+    second.locator('[name="scan.1"]').set_input_files(files)
+    second.get_by_role("button", name="Đã quét lại").click()
+    expect(second.locator(".note.good")).to_contain_text("Đã ghi nhận: Đã quét lại")
+    played.wait_pause(sample, "verification-1")
+
+
+def test_refused_in_the_browser(played: Journey, sign_in: SignIn, chromium: Browser) -> None:
+    """Wrong role, wrong unit, without session, with a forged cookie."""
+    _, path = waiting(played, "bi-tu-choi", "01-om-dau")
+    leader = sign_in("ld.01", path)
+    expect(leader.locator(".stage")).to_contain_text("tài khoản của bạn không có vai trò đó")
+    expect(leader.locator(".decide")).to_have_count(0)
+    stranger = sign_in("gq.09", path)
+    expect(stranger.locator("main")).to_contain_text("chưa được phân công tại đơn vị")
+    assert stranger.locator("img").count() == 0
+    base = played.officers.at_gateway("gq.01").base
+    context = chromium.new_context()
+    context.add_cookies([{"name": "sohoa", "value": "a" * 43, "url": base}])
+    page = context.new_page()
+    page.goto(base + path)
+    assert re.search(r"/oauth2/authorize", page.url)
+    context.close()
+
+
+def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Journey, sign_in: SignIn) -> None:
+    """WCAG A and AA on each kind of page; 1366×768 and a tablet."""
+    sample, path = waiting(played, "kha-nang-tiep-can", "12-tu-tuat-so-de-hong", "scope-1")
+    assert played.officers.answer(sample, played.prefect.run(sample.run_id)) == "scope"
+    played.wait_pause(sample, "verification-1")
+    for officer, where in (("gq.01", "/viec"), ("gq.01", path), ("ld.01", "/van-hanh"), ("ld.01", "/tim?ma=x")):
+        page = sign_in(officer, where)
+        for viewport in (DESKTOP, TABLET):
+            page.set_viewport_size(viewport)  # type: ignore[arg-type]
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, (where, viewport, wide)
+        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+        serious = [(v["id"], v["nodes"][0]["html"]) for v in found.response["violations"] if v["impact"] in BAD]
+        assert not serious, (where, serious)
+
+
+BAD = ("serious", "critical")
+
+
+def test_prefects_own_dialog_leads_through_the_same_checks(played: Journey, sign_in: SignIn) -> None:
+    """Whoever prefers Prefect's dialog: Vietnamese titles, no field for who one is, and the gateway's answer."""
+    sample, _ = waiting(played, "hop-thoai-prefect", "01-om-dau")
+    played.officers.answer(sample, played.prefect.run(sample.run_id))
+    played.wait_pause(sample, "signoff-1")
+    page = sign_in("ld.01", f"/runs/flow-run/{sample.run_id}")
+    page.get_by_role("button", name="Resume").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Trình ký số cơ quan")
+    expect(dialog).to_contain_text("Quyết định")
+    expect(dialog).not_to_contain_text("Mã viên chức")

@@ -1,0 +1,229 @@
+"""The attack table: each try against the gateway on the running stack, its answer, its entry in the audit trail."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import websockets
+from sqlmodel import col, select
+from websockets.sync.client import connect
+
+from blocks.orchestrator import pause_key
+from blocks.records.tables import AuditEntry, Dossier
+from deployments.officers import GatewayClient, Sample
+from tests.journeys.conftest import Journey
+
+STOLEN = {"decision": "DUYET", "flagged_checked": True}
+
+
+@dataclass
+class Target:
+    """A dossier that waits for its resolving officer, and who tries."""
+
+    journey: Journey
+    sample: Sample
+    dossier: Dossier
+
+    def at(self, officer: str) -> GatewayClient:
+        return self.journey.officers.at_gateway(officer)
+
+    @property
+    def base(self) -> str:
+        return self.at("gq.01").base
+
+    @property
+    def resume(self) -> str:
+        return f"/api/flow_runs/{self.sample.run_id}/resume"
+
+    def stranger(self, method: str, path: str, **more: object) -> httpx.Response:
+        return httpx.request(method, self.base + path, timeout=30, **more)  # type: ignore[arg-type]
+
+    def raw(self, officer: str, path: str) -> httpx.Response:
+        """A path that httpx would tidy up."""
+        connection = http.client.HTTPConnection(httpx.URL(self.base).netloc.decode(), timeout=30)
+        connection.request("GET", path, headers=self.cookie(officer))
+        answer = connection.getresponse()
+        return httpx.Response(answer.status, content=answer.read())
+
+    def cookie(self, officer: str) -> dict[str, str]:
+        return {"cookie": "; ".join(f"{c.name}={c.value}" for c in self.at(officer).http.cookies.jar)}
+
+    def post(self, officer: str, path: str, body: object, **headers: str) -> httpx.Response:
+        return self.at(officer).http.post(path, json=body, headers=headers)
+
+
+@pytest.fixture(scope="module")
+def target(played: Journey) -> Target:
+    sample = played.variant("bi-tan-cong", "01-om-dau", captured_by="tnhs.02")
+    played.officers.hand_in(sample)
+    played.wait_pause(sample, "verification-1")
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None
+    return Target(played, sample, dossier)
+
+
+def decide(officer: str, form: dict[str, object] = STOLEN) -> Callable[[Target], httpx.Response]:
+    return lambda t: t.post(officer, t.resume, {"run_input": form})
+
+
+# try, answer (HTTP, words in it), actor and code of the audit entry
+ATTACKS: dict[str, tuple[Callable[[Target], httpx.Response], int, str, str, str]] = {
+    "no session": (lambda t: t.stranger("POST", t.resume), 401, "đăng nhập", "unknown", "NO_SESSION"),
+    "no session, reading": (lambda t: t.stranger("GET", "/api/flows/1"), 401, "đăng nhập", "unknown", "NO_SESSION"),
+    "forged cookie": (
+        lambda t: t.stranger("POST", t.resume, headers={"cookie": "sohoa=" + "a" * 43, "origin": t.base}),
+        401, "đăng nhập", "unknown", "NO_SESSION",
+    ),
+    "identity in headers": (
+        lambda t: t.stranger("POST", t.resume, headers={"x-officer": "gq.01", "x-forwarded-user": "gq.01"}),
+        401, "đăng nhập", "unknown", "NO_SESSION",
+    ),
+    "from another site": (
+        lambda t: t.post("gq.01", t.resume, {"run_input": STOLEN}, origin="https://evil.example"),
+        403, "trang khác", "gq.01", "CROSS_SITE",
+    ),
+    "without an origin": (
+        lambda t: t.at("gq.01").http.send(
+            httpx.Request("POST", t.base + t.resume, json={"run_input": STOLEN}, headers=t.cookie("gq.01"))
+        ),
+        403, "trang khác", "gq.01", "CROSS_SITE",
+    ),
+    "page form without its token": (
+        lambda t: t.at("gq.01").http.post(f"/ho-so/{t.dossier.id}/quyet-dinh", data={"decision": "DUYET"}),
+        403, "Trang đã cũ", "", "",
+    ),
+    "wrong role": (decide("ld.01"), 200, "không có vai trò", "ld.01", "WRONG_ROLE"),
+    "wrong unit": (decide("gq.09"), 200, "đơn vị khác", "gq.09", "WRONG_UNIT"),
+    "same person": (decide("tnhs.02"), 200, "đã sao chụp", "tnhs.02", "SAME_PERSON"),
+    "operations decide": (decide("vh.01"), 200, "không có vai trò", "vh.01", "WRONG_ROLE"),
+    "auditor decides": (decide("kt.01"), 200, "không có vai trò", "kt.01", "WRONG_ROLE"),
+    "another's id typed": (
+        decide("gq.01", STOLEN | {"officer": "ld.01"}), 200, "cổng tự ghi", "gq.01", "IDENTITY_TYPED",
+    ),
+    "a proof of one's own": (
+        decide("gq.01", STOLEN | {"proof": "a.b.c"}), 200, "cổng tự ghi", "gq.01", "IDENTITY_TYPED",
+    ),
+    "template in the form": (
+        decide("gq.01", STOLEN | {"reason": {"__prefect_kind": "workspace_variable", "variable_name": "x"}}),
+        400, "không được phép", "gq.01", "TEMPLATE",
+    ),
+    "state set by hand": (
+        lambda t: t.post("gq.01", f"/api/flow_runs/{t.sample.run_id}/set_state", {"state": {"type": "COMPLETED"}}),
+        403, "ghi lại", "gq.01", "FORBIDDEN",
+    ),
+    "input put in by hand": (
+        lambda t: t.post("gq.01", f"/api/flow_runs/{t.sample.run_id}/input", {"key": "x", "value": "1"}),
+        403, "ghi lại", "gq.01", "FORBIDDEN",
+    ),
+    "what another typed": (
+        lambda t: t.at("gq.01").http.get(f"/api/flow_runs/{t.sample.run_id}/input/suspended-verification-1-response"),
+        403, "ghi lại", "gq.01", "FORBIDDEN",
+    ),
+    "run deleted": (
+        lambda t: t.at("ld.01").http.delete(f"/api/flow_runs/{t.sample.run_id}"), 403, "ghi lại", "ld.01", "FORBIDDEN",
+    ),
+    "run started": (
+        lambda t: t.post("vh.01", f"/api/deployments/{t.dossier.id}/create_flow_run", {}),
+        403, "ghi lại", "vh.01", "FORBIDDEN",
+    ),
+    "secrets of blocks": (
+        lambda t: t.post("vh.01", "/api/block_documents/filter", {"include_secrets": True}),
+        403, "ghi lại", "vh.01", "FORBIDDEN",
+    ),
+    "escaped path": (lambda t: t.raw("gq.01", "/api/%62lock_documents/"), 400, "Địa chỉ", "gq.01", "PATH"),
+    "dots in the path": (lambda t: t.raw("gq.01", "/assets/../api/variables/"), 400, "Địa chỉ", "gq.01", "PATH"),
+    "double slash": (lambda t: t.raw("gq.01", "//api/variables/"), 400, "Địa chỉ", "gq.01", "PATH"),
+    "operations read a paper": (
+        lambda t: t.at("vh.01").http.get(f"/ho-so/{t.dossier.id}"), 403, "chưa được phân công", "vh.01", "NOT_YOURS",
+    ),
+    "another unit reads a paper": (
+        lambda t: t.at("gq.09").http.get(f"/ho-so/{t.dossier.id}"), 403, "chưa được phân công", "gq.09", "NOT_YOURS",
+    ),
+    "image by a made-up address": (
+        lambda t: t.at("gq.01").http.get("/anh/WyJnci4wMSJd.abc.def"), 403, "không còn mở được", "", "",
+    ),
+    "officer on the page of operations": (
+        lambda t: t.at("gq.01").http.get("/van-hanh"), 403, "vận hành", "gq.01", "WRONG_ROLE",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_WH03_WH04_attacks_are_refused_and_noted(target: Target, name: str) -> None:
+    attempt, status, words, actor, code = ATTACKS[name]
+    before = last_entry(target)
+    answer = attempt(target)
+    assert (answer.status_code, words in answer.text) == (status, True), answer.text[:300]
+    if status == 200:
+        assert answer.json()["status"] in ("REJECT", "ABORT")
+    if actor:
+        with target.journey.officers.records.session() as session:
+            query = select(AuditEntry).where(col(AuditEntry.seq) > before, AuditEntry.action == "refuse")
+            assert (actor, code) in [(entry.actor, entry.details["code"]) for entry in session.exec(query)]
+    run = target.journey.prefect.run(target.sample.run_id)
+    assert pause_key(run) == "verification-1" and run["state_type"] == "PAUSED"
+
+
+def last_entry(target: Target) -> int:
+    with target.journey.officers.records.session() as session:
+        found = session.exec(select(AuditEntry.seq).order_by(col(AuditEntry.seq).desc()).limit(1)).first()
+        return int(found or 0)
+
+
+def test_an_image_is_for_the_one_who_opened_the_dossier(target: Target) -> None:
+    page = target.at("gq.01").http.get(f"/ho-so/{target.dossier.id}").text
+    address = page.split('<img src="')[1].split('"')[0]
+    own = target.at("gq.01").http.get(address)
+    assert own.status_code == 200 and own.headers["content-type"] == "image/jpeg" and own.content[:2] == b"\xff\xd8"
+    assert "private" in own.headers["cache-control"]
+    assert target.at("gq.02").http.get(address).status_code == 403
+    assert target.stranger("GET", address).status_code == 401
+
+
+def test_sockets_pass_for_who_is_signed_in_only(target: Target) -> None:
+    address = target.base.replace("http", "ws") + "/api/events/out"
+    with connect(
+        address, subprotocols=["prefect"], origin=target.base, additional_headers=target.cookie("vh.01"), proxy=None
+    ) as socket:
+        socket.send('{"type": "auth", "token": null}')
+        assert "auth_success" in socket.recv(10)
+    for headers, origin in (({}, target.base), (target.cookie("vh.01"), "https://evil.example")):
+        with pytest.raises(websockets.InvalidStatus):
+            connect(address, subprotocols=["prefect"], origin=origin, additional_headers=headers, proxy=None)  # type: ignore[arg-type]
+
+
+def test_the_ui_is_served_without_a_password_and_without_other_hosts(target: Target) -> None:
+    told = target.at("vh.01").http.get("/ui-settings").json()
+    assert told["api_url"] == target.base + "/api" and told["auth"] is None
+    policy = target.at("vh.01").http.get("/dashboard").headers["content-security-policy"]
+    assert "connect-src 'self'" in policy and "http" not in policy
+    form = target.at("gq.01").http.get(f"/api/flow_runs/{target.sample.run_id}/input/suspended-verification-1-schema")
+    assert {"decision", "reason"} <= set(form.json()["properties"]) and "proof" not in form.text
+
+
+def test_signing_out_ends_the_session(target: Target) -> None:
+    leaving = GatewayClient("kt.01")
+    cookie = {"cookie": "; ".join(f"{c.name}={c.value}" for c in leaving.http.cookies.jar)}
+    assert leaving.http.get("/viec").status_code == 200
+    assert leaving.http.post("/dang-xuat").status_code == 200
+    assert target.stranger("GET", "/api/health", headers=cookie).status_code == 401
+
+
+def test_no_random_request_makes_the_gateway_fail(target: Target, tmp_path: Path) -> None:
+    """Schemathesis over the gateway's own OpenAPI, as a signed-in officer: nothing answers 5xx."""
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")), "run", f"{target.base}/cong/openapi.json",
+        "--header", f"Cookie: {target.cookie('gq.02')['cookie']}", "--header", f"Origin: {target.base}",
+        "--checks", "not_a_server_error", "--max-examples", "15", "--phases", "examples,coverage,fuzzing",
+        "--seed", "7", "--generation-database", "none", "--request-timeout", "20",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
