@@ -1,8 +1,7 @@
 """The page of operations: who waits, what failed, how fast pages are read, and whether each part is fit for work.
 
 Routes that the gateway serves to operations and leaders only: `/van-hanh` (page), `/van-hanh.json` (the same for
-software), `/van-hanh.css`. Counts, states and ages; no dossier and no person is named (WH04). Without scripts: the
-browser asks again by itself.
+software), `/van-hanh.css`. Counts, states and ages; no dossier and no person is named (WH04).
 """
 
 from __future__ import annotations
@@ -143,11 +142,11 @@ def page(picture: Picture) -> str:
     return f"""<!doctype html>
 <html lang="vi"><head><meta charset="utf-8"><title>Vận hành · Sohoa</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="{ASK_AGAIN_SECONDS}">
-<link rel="stylesheet" href="van-hanh.css"></head>
+<link rel="stylesheet" href="van-hanh.css"><script src="/tinh/van-hanh.js" defer></script></head>
 <body><main><h1>Vận hành: {verdict}</h1>
-<p>Lúc {picture.at.astimezone(ZONE):%H:%M:%S ngày %d/%m/%Y}, tự làm mới sau {ASK_AGAIN_SECONDS} giây.
-“–” nghĩa là nguồn số liệu không trả lời.</p>
+<p>Lúc {picture.at.astimezone(ZONE):%H:%M:%S ngày %d/%m/%Y}. “–” nghĩa là nguồn số liệu không trả lời.
+<label><input type="checkbox" id="again" data-seconds="{ASK_AGAIN_SECONDS}" checked>
+Tự làm mới sau {ASK_AGAIN_SECONDS} giây</label></p>
 <h2>Công việc</h2><ul class="figures">{cards}</ul>
 <h2>Chờ viên chức</h2>
 {_table(("Bước", "Số hồ sơ", "Chờ lâu nhất"), stages) if stages else "<p>Không có hồ sơ nào đang chờ.</p>"}

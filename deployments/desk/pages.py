@@ -43,7 +43,7 @@ from tasks.submission import hand_in_rescan
 from tasks.worklist import WHO, Item, worklist
 
 HERE = Path(__file__).parent
-STATIC = {"desk.css": "text/css", "desk.js": "text/javascript"}
+STATIC = {"desk.css": "text/css", "desk.js": "text/javascript", "van-hanh.js": "text/javascript"}
 ROWS = "special.rows."
 UPLOAD_LIMIT = 200 << 20  # bytes of one scanned file
 SUFFIXES = {".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff"}

@@ -111,7 +111,7 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
     page.locator('[name="r.1.issuer"]').select_option("CHU_MO")
     page.get_by_label("Đã đối chiếu với bản giấy").check()
     page.get_by_role("button", name="Duyệt").click()
-    expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: Duyệt")
+    expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: duyệt")
     played.wait_pause(sample, "signoff-1")
     with played.officers.records.session() as session:
         row = {f.name: f for f in fields(session, documents(session, dossier.id)[0].id)}["issuer"]
@@ -121,11 +121,11 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
         assert row.extracted_value and row.extracted_value != row.value
     leader = sign_in("ld.01", path)
     leader.get_by_role("button", name="Cho ký số").click()
-    expect(leader.locator(".note.good")).to_contain_text("Cho ký số")
+    expect(leader.locator(".note.good")).to_contain_text("Đã ghi nhận: cho ký số")
     played.wait_pause(sample, "seal-1")
     clerk = sign_in("vt.01", path)
     clerk.get_by_role("button", name="Ký số cơ quan").click()
-    expect(clerk.locator(".note.good")).to_contain_text("Ký số cơ quan")
+    expect(clerk.locator(".note.good")).to_contain_text("Đã ghi nhận: ký số cơ quan")
     until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED", 90)
     clerk.goto(clerk.url)
     expect(clerk.locator("main")).to_contain_text("đã lưu trữ")
@@ -142,7 +142,7 @@ def test_returned_with_reasons_and_an_old_page_is_told_so(played: Journey, sign_
     asking = sign_in("gq.02", path)
     asking.locator("[name=reason]").fill("Xin ý kiến Phòng Chế độ về thời gian nghỉ.")
     asking.get_by_role("button", name="Xin ý kiến").click()
-    expect(asking.locator(".note.good")).to_contain_text("Đã ghi nhận: Xin ý kiến")
+    expect(asking.locator(".note.good")).to_contain_text("Đã ghi nhận: xin ý kiến")
     played.wait_pause(sample, "consult-1")
     asking.reload()
     expect(asking.locator("main")).to_contain_text("Xin ý kiến Phòng Chế độ về thời gian nghỉ.")
@@ -156,7 +156,7 @@ def test_returned_with_reasons_and_an_old_page_is_told_so(played: Journey, sign_
     expect(page.get_by_role("alert")).to_contain_text("lý do bằng văn bản")
     page.locator("[name=reason]").fill("Nội dung giấy tờ chưa đủ điều kiện giải quyết.")
     page.get_by_role("button", name="Trả lại", exact=True).dblclick()
-    expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: Trả lại")
+    expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: trả lại")
     until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED", 60)
     other.locator("[name=reason]").fill("Tôi cũng trả lại.")
     other.get_by_role("button", name="Trả lại", exact=True).click()
@@ -188,7 +188,7 @@ def test_scanned_again_from_the_browser_after_a_colleague_let_go(played: Journey
     files = [str(path) for path in sample.rescans(1)]
     second.locator('[name="scan.1"]').set_input_files(files)
     second.get_by_role("button", name="Đã quét lại").click()
-    expect(second.locator(".note.good")).to_contain_text("Đã ghi nhận: Đã quét lại")
+    expect(second.locator(".note.good")).to_contain_text("Đã ghi nhận: đã quét lại")
     played.wait_pause(sample, "verification-1")
 
 
