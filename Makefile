@@ -63,6 +63,9 @@ journeys: dev check-system ## only the samples, played through the whole stack w
 	@$(NEEDED_BY_TESTS)
 	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
 
+screenshots: dev check-system ## pictures of the documents, taken while the browser journeys run
+	SCREENSHOTS=docs/images JOURNEY_SAMPLES="01- 10- 12- 13- d05-" .venv/bin/pytest -q -p no:cacheprovider tests/journeys/test_browser.py
+
 bench-ocr: dev check-system ## character errors and seconds a page against Tesseract, same pages, same run
 	@command -v tesseract >/dev/null && tesseract --list-langs 2>/dev/null | grep -qx vie \
 	  || { test "$$(id -u)" = 0 && apt-get install -y -qq tesseract-ocr tesseract-ocr-vie >/dev/null 2>&1; } \
@@ -115,4 +118,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test journeys bench-ocr bench-extraction calibrate bench-sign bench-desk geometry-report fuzz lint train-ocr lock help
+.PHONY: setup dev up down status demo password check-system test journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk geometry-report fuzz lint train-ocr lock help

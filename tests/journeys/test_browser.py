@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -54,6 +55,13 @@ def sign_in(chromium: Browser, played: Journey) -> Iterator[SignIn]:
     assert not errors
 
 
+def picture(page: Page, name: str) -> None:
+    """For the documents, when SCREENSHOTS names a folder (`make screenshots`)."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
 def waiting(played: Journey, name: str, sample: str, key: str = "verification-1") -> tuple[Sample, str]:
     """A dossier of its own at a pause, and the path of its page."""
     made = played.variant(name, sample, captured_by="tnhs.02")
@@ -98,11 +106,13 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
     dossier = played.officers.dossier(sample)
     assert dossier is not None and dossier.code
     page = sign_in("gq.01", "/viec")
+    picture(page, "worklist")
     page.get_by_role("link", name=dossier.code).click()
     expect(page.locator("figure")).to_have_count(2)
     until(lambda: page.evaluate("[...document.images].some(i => i.complete && i.naturalWidth > 500)"), 20)
     page.keyboard.press("Alt+ArrowDown")
     assert page.evaluate("document.activeElement.name").startswith("v.")
+    picture(page, "review")
     page.get_by_role("button", name="Duyệt").click()  # nothing is filled in yet
     expect(page.get_by_role("alert")).to_contain_text("còn trống")
     fill_in(page, played.officers._verification(sample))
@@ -120,6 +130,7 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
         )  # fmt: skip
         assert row.extracted_value and row.extracted_value != row.value
     leader = sign_in("ld.01", path)
+    picture(leader, "signoff")
     leader.get_by_role("button", name="Cho ký số").click()
     expect(leader.locator(".note.good")).to_contain_text("Đã ghi nhận: cho ký số")
     played.wait_pause(sample, "seal-1")
@@ -217,6 +228,8 @@ def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Jo
     played.wait_pause(sample, "verification-1")
     for officer, where in (("gq.01", "/viec"), ("gq.01", path), ("ld.01", "/van-hanh"), ("ld.01", "/tim?ma=x")):
         page = sign_in(officer, where)
+        if where == "/van-hanh":
+            picture(page, "operations")
         for viewport in (DESKTOP, TABLET):
             page.set_viewport_size(viewport)  # type: ignore[arg-type]
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -240,3 +253,4 @@ def test_prefects_own_dialog_leads_through_the_same_checks(played: Journey, sign
     expect(dialog).to_contain_text("Trình ký số cơ quan")
     expect(dialog).to_contain_text("Quyết định")
     expect(dialog).not_to_contain_text("Mã viên chức")
+    picture(page, "resume")
