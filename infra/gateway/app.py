@@ -107,7 +107,8 @@ def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
     async def prefect(request: Request, path: str) -> Response:
         if not open_to_officers(request.method, request.url.path):
             if asked_by_the_ui(request.method, request.url.path):
-                return JSONResponse({"detail": "Cổng không mở phần này."}, 403)
+                # Not 403: the UI would tell each visitor that something went wrong.
+                return JSONResponse({"detail": "Cổng không mở phần này."}, 404)
             officer = request.state.session.officer.id
             await _in_thread(product.refused, "FORBIDDEN", officer, request.state.trace, request.url.path)
             return JSONResponse({"detail": "Cổng không cho phép yêu cầu này; việc này đã được ghi lại."}, 403)

@@ -128,6 +128,7 @@ class Parts:
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": self.postgres.url("prefect", "asyncpg"),
             "PREFECT_SERVER_API_HOST": "127.0.0.1",
             "PREFECT_SERVER_API_PORT": str(self.plan.ports["SOHOA_PORT_PREFECT"]),
+            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(self.plan.home / "prefect" / "ui"),
         }
         command = ("prefect", "server", "start", "--host", "127.0.0.1")

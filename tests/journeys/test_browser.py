@@ -253,4 +253,5 @@ def test_prefects_own_dialog_leads_through_the_same_checks(played: Journey, sign
     expect(dialog).to_contain_text("Trình ký số cơ quan")
     expect(dialog).to_contain_text("Quyết định")
     expect(dialog).not_to_contain_text("Mã viên chức")
+    expect(page.get_by_text("Something went wrong")).to_have_count(0)
     picture(page, "resume")
