@@ -51,11 +51,17 @@ class Outcome:
         return self.state == self.expected
 
 
-def play(officers: Officers, samples: list[Sample], *, timeout: float) -> dict[str, str]:
-    """Drive all samples to their end. Returns the state type of each flow run by its id."""
+def play(
+    officers: Officers, samples: list[Sample], *, timeout: float, patience: float = float("inf")
+) -> dict[str, str]:
+    """Drive all samples to their end, at most `timeout` seconds and `patience` without news.
+
+    Returns the state type of each flow run by its id.
+    """
     by_run = {sample.run_id: sample for sample in samples if sample.run_id}
     states = dict.fromkeys(by_run, "")
-    deadline = time.monotonic() + timeout
+    news = time.monotonic()
+    deadline = news + timeout
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -65,19 +71,23 @@ def play(officers: Officers, samples: list[Sample], *, timeout: float) -> dict[s
     )
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("hồ sơ", total=len(states))
-        while time.monotonic() < deadline:
+        while time.monotonic() < min(deadline, news + patience):
             answers = []
             open_runs = [run_id for run_id, state in states.items() if state not in ENDED]
             # One call for all, and only what is news: the server has other work.
             for run in officers.prefect.runs(
                 id={"any_": open_runs}, state={"type": {"any_": ["PAUSED", *sorted(ENDED)]}}
             ):
+                if run["state_type"] != states[run["id"]]:
+                    news = time.monotonic()
                 states[run["id"]] = run["state_type"]
                 sample = by_run[run["id"]]
                 if run["state_type"] == "PAUSED" and (stage := officers.answer(sample, run)):
                     answers.append(f"{sample.name}: {stage}")
             ended = sum(state in ENDED for state in states.values())
             progress.update(bar, completed=ended)
+            if answers:
+                news = time.monotonic()
             for line in answers:
                 progress.console.print(f"  viên chức trả lời · {line}", style="dim")
             if ended == len(states):
@@ -161,7 +171,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("samples", type=Path, help="folder made by `python -m tests.samples`")
     parser.add_argument("--set", default="demo", choices=["demo", "defects", "all"])
-    parser.add_argument("--timeout", type=float, default=480.0, help="seconds")
+    parser.add_argument("--timeout", type=float, default=3600.0, help="seconds in all")
+    parser.add_argument("--patience", type=float, default=300.0, help="seconds without any dossier going on")
     arguments = parser.parse_args()
     load_stack_env()
     officers = Officers(RecordsDatabase(), ObjectStore(), Orchestrator())
@@ -176,11 +187,13 @@ def main() -> int:
             officers.hand_in(sample)
         except SohoaError as error:
             sample.refused = error.code
-    states = play(officers, samples, timeout=arguments.timeout)
+    states = play(officers, samples, timeout=arguments.timeout, patience=arguments.patience)
     outcomes = [outcome(sample, officers, states) for sample in samples]
     console.print(closing_table(outcomes))
     right = sum(row.right for row in outcomes)
     console.print(f"{right}/{len(outcomes)} hồ sơ đạt đúng trạng thái mong đợi.")
+    if open_runs := sum(state not in ENDED for state in states.values()):
+        console.print(f"{open_runs} hồ sơ chưa xong: chúng vẫn chạy tiếp, gõ lại lệnh này để xem và trả lời tiếp.")
     example = next((row.code for row in outcomes if row.code), None)
     if example:
         shown = " · ".join(str(value) for value in status_of(officers.records, example).values() if value)
