@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     environment: str = "test"  # "production" refuses test keys
     unit_id: str = "BHXH-TEST"  # this office, prefix of dossier codes (P01)
     agency_name: str = "BẢO HIỂM XÃ HỘI TỈNH (TEST)"
+    agency_parent: str = "BẢO HIỂM XÃ HỘI VIỆT NAM"  # cơ quan chủ quản trực tiếp, over the agency's name on results
+    agency_symbol: str = "BHXH"  # of the agency in the symbol of results: QĐ-BHXH
+    agency_place: str = "Hà Nội"  # địa danh on results
+    agency_head: str = "GIÁM ĐỐC"  # for whom a deputy signs: KT. GIÁM ĐỐC
     database_url: SecretStr  # postgresql+psycopg://…
     s3_endpoint: str
     s3_access_key: SecretStr

@@ -6,6 +6,7 @@ Exit status: 0 done, 2 refused with a code and a sentence (bad input), 3 an outs
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,7 @@ from blocks.records.queries import DossierUnknown, documents
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
 from tasks.archive import export_dossier
+from tasks.issuing.reading import read_results
 from tasks.receipts import receipt_pdf
 from tasks.review import FieldView, look
 from tasks.signing.report import lines, page_pdf
@@ -131,6 +133,23 @@ def _value(field: FieldView) -> str:
     if field.extracted:
         value += f" (máy đọc: {field.extracted}; sửa vì {field.corrected_because})"
     return value
+
+
+@app.command()
+def result(
+    code: Annotated[str, typer.Argument(help="Mã hồ sơ")],
+    officer: Annotated[str, typer.Argument(help="Mã viên chức xem kết quả; mỗi lần xem đều được ghi nhật ký")],
+    target: Annotated[Path, typer.Argument(help="Tệp PDF sẽ được ghi (có dữ liệu cá nhân)", dir_okay=False)],
+) -> None:
+    """Ghi văn bản kết quả ra tệp: bản đã phát hành, hoặc dự thảo chưa có số và chữ ký."""
+    found = read_results(RecordsDatabase(), ObjectStore(), Catalog(), code, officer)
+    for number, data in enumerate(found, 1):
+        path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            stream.write(data)
+        console.print(f"Đã ghi {path}.")
+    if not found:
+        console.print("Thủ tục này không có văn bản kết quả do hệ thống phát hành.")
 
 
 @app.command()

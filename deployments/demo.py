@@ -132,7 +132,7 @@ def outcome(sample: Sample, officers: Officers, states: dict[str, str]) -> Outco
 
 
 def signature_verdicts(officers: Officers, dossier: Dossier) -> str:
-    """Verify the stored files anew: officer (cá nhân) and agency (cơ quan) signatures that are valid, of all."""
+    """Verify the stored files anew: personal (cá nhân) and agency (cơ quan) signatures that are valid, of all."""
     trust, good, total = Trust(), dict.fromkeys(("OFFICER", "AGENCY"), 0), 0
     with officers.records.session() as session:
         rows = session.exec(
@@ -151,7 +151,8 @@ def signature_verdicts(officers: Officers, dossier: Dossier) -> str:
             continue
         for item in verify_pdf(data, trust).signatures:
             if item.valid:
-                good[item.role] = good.get(item.role, 0) + 1
+                role = "OFFICER" if item.role == "SIGNER" else item.role  # of an issued result
+                good[role] = good.get(role, 0) + 1
     if not total:
         return "–"
     return f"{good['OFFICER']}/{total} · {good['AGENCY']}/{total}"

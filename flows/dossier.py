@@ -36,6 +36,7 @@ from tasks.coding import assign_code
 from tasks.completeness import check_completeness, insist_complete
 from tasks.extraction import extract_fields
 from tasks.fragile import certify_copy, settle_leader_opinion, settle_unlisted
+from tasks.issuing import issue_results, sign_issued
 from tasks.ocr import read_pages
 from tasks.originals import examine_originals, store_originals
 from tasks.progress import advance, announce, send_back
@@ -79,6 +80,7 @@ class Case:
     rounds: int = 0  # of capture
     asked: dict[str, int] = field(default_factory=dict)
     doubts: dict[UUID, list[Problem]] = field(default_factory=dict)  # what reading found odd, for the officer
+    results: list[UUID] = field(default_factory=list)  # documents that were issued
 
 
 class CaseEnded(Exception):
@@ -241,22 +243,25 @@ def coding(case: Case) -> None:
 
 
 def signing(case: Case) -> None:
-    """Bước 4b, Điều 9.4: trình lãnh đạo, văn thư ký số; chỉ hồ sơ giải quyết thành công được ký số cơ quan (EX17)."""
+    """Bước 4b, Điều 9.4, 12: lãnh đạo ký, văn thư cấp số và ký số cơ quan; chỉ hồ sơ giải quyết thành công (EX17)."""
     advance(case.id, DossierState.TRINH_KY, "B4b")
     while True:
-        answer = pause(case, SIGNOFF, describe_signoff)
-        if answer.decision is SignOffDecision.TRA_LAI:
-            give_back(case, SIGNOFF, answer.officer)
-        answer = pause(case, SEAL, describe_seal)
-        if answer.decision is SealDecision.KY_SO:
+        leader = pause(case, SIGNOFF, describe_signoff)
+        if leader.decision is SignOffDecision.TRA_LAI:
+            give_back(case, SIGNOFF, leader.officer)
+        clerk = pause(case, SEAL, describe_seal)
+        if clerk.decision is SealDecision.KY_SO:
             break
-    advance(case.id, DossierState.KY_CO_QUAN, "EX17", actor=answer.officer)
+    advance(case.id, DossierState.KY_CO_QUAN, "EX17", actor=clerk.officer)
     sign_by_agency(list(case.attempts.items()))
+    case.results = issue_results(case.id, leader.officer, clerk.officer)  # Điều 12
+    for document in case.results:
+        sign_issued(document, leader.officer)
 
 
 def archive(case: Case) -> None:
     """Bước 4c, 5, Điều 11, 12: lưu khóa, đưa vào kho của chủ hồ sơ, trả kết quả, lưu trữ."""
-    for document in case.attempts:
+    for document in (*case.attempts, *case.results):
         store_record(document)
     store_originals(case.id)
     close_case(case.id)

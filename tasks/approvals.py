@@ -43,6 +43,9 @@ Reason = Annotated[
 ]
 
 
+Article = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
 class SupplementDecision(StrEnum):
     DA_BO_SUNG = "DA_BO_SUNG"
     TU_CHOI = "TU_CHOI"
@@ -171,6 +174,7 @@ class Verification(RunInput):
     corrections: list[Correction] = Field([], title="Sửa, nhập dữ liệu", max_length=2000)
     absent: list[Absence] = Field([], title="Trường không có trên giấy tờ", max_length=2000)
     rescan: list[int] = Field([], title="Thành phần cần quét lại (số thứ tự)", max_length=500)
+    result: list[Article] = Field([], title="Nội dung kết quả giải quyết, mỗi điều một đoạn", max_length=50)
     reason: Reason = ""
     officer: OfficerId = ""
     proof: Proof = ""

@@ -91,6 +91,8 @@ ACTIONS = {
     "register": "Ghi nhận hồ sơ đã nộp",
     "supplement": "Ghi nhận hồ sơ bổ sung",
     "code": "Cấp mã hồ sơ",
+    "number": "Cấp số, ký hiệu văn bản kết quả",
+    "issue": "Lập văn bản kết quả điện tử",
     "check_account": "Kiểm tra tài khoản số của chủ hồ sơ",
     "reuse": "Dùng lại dữ liệu đã có",
     "differ": "Bản giấy và dữ liệu đã có khác nhau",

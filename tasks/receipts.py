@@ -6,12 +6,7 @@ holds the dossier's code alone: who finds a slip learns from it what P03 shows t
 
 from __future__ import annotations
 
-import io
-from typing import Any
 from uuid import UUID
-
-import pymupdf
-import segno
 
 from blocks.catalog import Catalog
 from blocks.errors import Remedy, SohoaError
@@ -23,8 +18,6 @@ from blocks.records.tables import Dossier
 from tasks.scope import verdict_of
 from tasks.sheet import MARGIN, WIDTH, Sheet
 from tasks.status import agency_name
-
-mu: Any = pymupdf  # it has no types
 
 
 class SlipNotAvailable(SohoaError):
@@ -69,10 +62,7 @@ def _head(slip: Sheet, dossier: Dossier) -> None:
     slip.y += 24
     slip.text(f"Mã hồ sơ: {dossier.code}", WIDTH / 2, 13, bold=True, centre=True)
     slip.y += 26
-    image = io.BytesIO()
-    segno.make(dossier.code or "", error="m", micro=False).save(image, kind="png", scale=8, border=4)
-    box = mu.Rect(WIDTH / 2 - 55, slip.y, WIDTH / 2 + 55, slip.y + 110)
-    slip.page.insert_image(box, stream=image.getvalue())
+    slip.qr(dossier.code or "", WIDTH / 2 - 55, 110)
     slip.y += 122
 
 

@@ -118,7 +118,7 @@ class Review(BaseModel):
 
 def look(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, officer: str) -> Review:
     """The dossier for this officer, noted in the audit trail. Raises NotYours, which is an incident (WH01)."""
-    _insist_assigned(records, dossier_id, officer)
+    insist_assigned(records, dossier_id, officer)
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         review = Review(
@@ -140,7 +140,8 @@ def look(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, officer: 
     return review
 
 
-def _insist_assigned(records: RecordsDatabase, dossier_id: UUID, officer: str) -> None:
+def insist_assigned(records: RecordsDatabase, dossier_id: UUID, officer: str) -> None:
+    """Only who has a role in the dossier's unit may look; anyone else is an incident. Raises NotYours."""
     known = re.fullmatch(OFFICER_ID, officer) is not None  # anything else might be a name: it isn't written down
     try:
         if not known:

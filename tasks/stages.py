@@ -214,6 +214,7 @@ def describe_signoff(dossier_id: UUID) -> str:
         rows = documents(session, dossier_id, states=[DocumentState.CHO_KET_QUA])
         on = vietnam_day(dossier.received_at)
         kept = [d for d in documents(session, dossier_id) if awaits_storage(d)]
+        issued = [result.name for result, _ in catalog.issued_results(dossier.procedure_code, on)]
         lines = [
             f"### Trình ký số cơ quan · hồ sơ {dossier.code}",
             f"Thủ tục {dossier.procedure_code}: {catalog.procedure(dossier.procedure_code, on).name}.",
@@ -225,6 +226,11 @@ def describe_signoff(dossier_id: UUID) -> str:
             *(
                 f"| {d.ordinal} | {catalog.document_type(d.type_code, on).name} (bản điện tử) | {d.page_count or 0} |"
                 for d in kept
+            ),
+            "",
+            *(
+                f"Kết quả phát hành khi ký: {name} (xem dự thảo: `sohoa result {dossier.code} <mã viên chức> <tệp>`)."
+                for name in issued
             ),
             "",
             "Chọn **KY** để cho ký số cơ quan từng thành phần và dữ liệu đặc tả (Điều 9.4), "

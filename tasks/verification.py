@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from blocks import fonts
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, four_eyes
 from blocks.errors import Problem
@@ -52,6 +53,8 @@ def check_verification(dossier_id: UUID, answer: Verification) -> list[str]:
         faults += [f"Thành phần {n} không có trong hồ sơ chờ xác nhận." for n in sorted(places - set(waiting))]
         if answer.decision is VerificationDecision.QUET_LAI and not answer.rescan:
             faults.append("Vui lòng ghi số thứ tự thành phần cần quét lại.")
+        if fonts.missing(" ".join(answer.result), fonts.REGULAR):
+            faults.append("Nội dung kết quả giải quyết có ký tự không hiển thị được; vui lòng nhập lại.")
         if answer.decision is VerificationDecision.DUYET:
             for ordinal, document in waiting.items():
                 faults += _open_points(session, dossier, document, ordinal, answer)

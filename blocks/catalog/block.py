@@ -26,6 +26,7 @@ from blocks.catalog.models import (
     DigitiseList,
     DocumentType,
     Holidays,
+    IssuedForm,
     Procedure,
     ProcedureUnknown,
     Result,
@@ -102,7 +103,7 @@ def _check_references(content: _Content) -> None:
         if entry.retention not in classes or (entry.result_code and entry.result_code not in results):
             raise CatalogueInvalid(entry=entry.code)
     for result in content.results:
-        if result.retention not in classes:
+        if result.retention not in classes or (result.issued and result.issued.type_code not in types):
             raise CatalogueInvalid(entry=result.code)
     for papers in content.lists:
         if not papers.types <= types:
@@ -154,6 +155,11 @@ class Catalog(Block):
         if found is None:
             raise ResultUnknown(result=code)
         return found
+
+    def issued_results(self, procedure: str, on: date) -> list[tuple[Result, IssuedForm]]:
+        """The results of a procedure that are administrative documents, which this system issues (Điều 12)."""
+        results = [self.result(code, on) for code in self.procedure(procedure, on).results]
+        return [(result, result.issued) for result in results if result.issued is not None]
 
     def retention(self, code: str | None, on: date) -> Retention:
         """The retention class; an unknown one is `forever`: never deleted (LU06)."""

@@ -156,11 +156,28 @@ class DocumentType(Coded):
         return self
 
 
+class IssuedForm(_Strict):
+    """How a result that is an administrative document is written (NĐ 30/2020, phụ lục I). Texts are the office's own.
+
+    In `articles` stand {owner}, {dossier} (its code) and {received} (the day of reception), in `recipients` {last}, the
+    number of the last article.
+    """
+
+    type_code: str  # document type of the issued document
+    title: str  # tên loại: QUYẾT ĐỊNH, THÔNG BÁO …
+    abbreviation: str = Field(pattern=r"^[A-ZĐa-z]{1,10}$")  # of the title in the symbol: QĐ, TB
+    abstract: str  # trích yếu
+    bases: tuple[str, ...] = ()  # căn cứ ban hành
+    articles: tuple[str, ...] = Field(min_length=1)
+    recipients: tuple[str, ...] = Field(min_length=1)  # nơi nhận
+
+
 class Result(Coded):
     """Kết quả giải quyết TTHC (Điều 10.2, QĐ 2268/QĐ-BHXH)."""
 
     code: str = Field(pattern=RESULT_CODE)
     retention: str
+    issued: IssuedForm | None = None  # None: a book, a card, or a form of specialised law: not issued by this system
 
     @model_validator(mode="after")
     def _honest(self) -> Self:

@@ -42,6 +42,7 @@ class Assignment(BaseModel):
     roles: frozenset[Role]
     valid_from: date
     valid_to: date | None = None
+    office: str = ""  # chức vụ, as it stands over the signature: GIÁM ĐỐC, PHÓ GIÁM ĐỐC (NĐ 30/2020)
 
     def holds(self, unit: str, role: Role, on: date) -> bool:
         in_time = self.valid_from <= on and (self.valid_to is None or on <= self.valid_to)
@@ -66,6 +67,11 @@ class Staff(BaseModel):
         """Whether the officer is assigned, or validly delegated, for this role in this unit on this day (WH01/02)."""
         everyone: Iterable[Assignment] = (*self.staff, *self.delegations)
         return any(person.id == officer and person.holds(unit, role, on) for person in everyone)
+
+    def office(self, officer: str, unit: str, on: date) -> str:
+        """The office in which somebody signs results of a unit on a day; "" when none is noted."""
+        held = (person for person in self.staff if person.id == officer and person.holds(unit, Role.LEAD, on))
+        return next((person.office for person in held if person.office), "")
 
 
 def four_eyes() -> bool:

@@ -87,5 +87,6 @@ class OwnerKind(StrEnum):
 
 class SignatureRole(StrEnum):
     OFFICER = "OFFICER"  # chữ ký số cá nhân (Điều 8.1)
+    SIGNER = "SIGNER"  # chữ ký số của người có thẩm quyền trên văn bản phát hành (Điều 13.4b; NĐ 30/2020)
     AGENCY = "AGENCY"  # chữ ký số cơ quan (Điều 9.4)
     MANIFEST = "MANIFEST"  # detached signature over the extracted data (Điều 9.4)

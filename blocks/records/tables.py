@@ -24,6 +24,7 @@ from blocks.records.states import (
     SignatureRole,
 )
 
+ISSUED = "KQ01"  # Document.scope_rule of an issued result
 Json = JSON().with_variant(JSONB(), "postgresql")
 
 
@@ -109,6 +110,11 @@ class Document(SQLModel, table=True):
     owner_id_source: str | None = None  # OCR | LOOKUP (EXb)
     legally_valid: bool = False  # LU03
     electronic_original: str | None = Field(default=None, max_length=16)  # SC05: VALID | INVALID | UNSIGNED
+
+    @property
+    def is_issued(self) -> bool:
+        """A result document that this system has issued (KQ01), no paper that was handed in."""
+        return self.scope_rule == ISSUED
 
 
 class Scan(SQLModel, table=True):
@@ -252,16 +258,33 @@ class ArchivedObject(SQLModel, table=True):
 class ResultNumber(SQLModel, table=True):
     """Sổ đăng ký văn bản đi: the number of an issued result document, one series a unit, year and symbol (NĐ 30)."""
 
-    __table_args__ = (UniqueConstraint("unit_id", "year", "symbol", "number"), UniqueConstraint("dossier_id"))
+    __table_args__ = (
+        UniqueConstraint("unit_id", "year", "symbol", "number"),
+        UniqueConstraint("dossier_id", "result_code"),
+    )
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     unit_id: str = Field(max_length=35)
     year: int
-    symbol: str = Field(max_length=32)  # e.g. TB-BHXH
+    symbol: str = Field(max_length=32)  # e.g. QĐ-BHXH
     number: int
     dossier_id: UUID = Field(foreign_key="dossier.id")
+    result_code: str = Field(max_length=64)
+    document_id: UUID | None = Field(default=None, foreign_key="document.id")  # the result document that bears it
     issued_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
-    object_key: str | None = None
-    sha256: str | None = Field(default=None, max_length=64)
+
+    @property
+    def number_symbol(self) -> str:
+        """Số, ký hiệu: below 10 with a leading zero (NĐ 30/2020, phụ lục I)."""
+        return f"{self.number:02d}/{self.symbol}"
+
+
+class ResultSequence(SQLModel, table=True):
+    """Counter of the register, one row a unit, Viet Nam year and symbol (NĐ 30/2020, Điều 15)."""
+
+    unit_id: str = Field(primary_key=True, max_length=35)
+    year: int = Field(primary_key=True)
+    symbol: str = Field(primary_key=True, max_length=32)
+    last: int = 0
 
 
 class WorkClaim(SQLModel, table=True):

@@ -33,7 +33,7 @@ def dossier_facts(session: Session, dossier_id: UUID) -> tuple[list[Row], list[R
     components: list[Row] = []
     pages: list[Row] = []
     for document in session.exec(query):
-        if document.state in NOT_CAPTURED:
+        if document.state in NOT_CAPTURED or document.is_issued:
             continue
         scans = _of_attempt(session, Scan, document)
         images = sorted(_of_attempt(session, Page, document), key=lambda page: page.number)

@@ -70,6 +70,16 @@ def agency_text(name: str, signed_at: datetime, *, test: bool) -> list[str]:
     return _checked(["SAO Y", name, vietnam_time(signed_at)], test)
 
 
+def signer_text(name: str, signed_at: datetime, *, test: bool) -> list[str]:
+    """Lines of who signs an issued result, where a picture of the signature would stand. Raises CharacterMissing."""
+    return _checked([f"Ký bởi: {name}", f"Thời gian ký: {vietnam_time(signed_at)}"], test)
+
+
+def issuer_text(name: str, signed_at: datetime, *, test: bool) -> list[str]:
+    """Lines of the issuing agency, where a picture of its seal would stand. Raises CharacterMissing."""
+    return _checked([name, vietnam_time(signed_at)], test)
+
+
 def _checked(lines: list[str], test: bool) -> list[str]:
     lines = [unicodedata.normalize("NFC", line) for line in (*lines, TEST_MARK) if test or line is not TEST_MARK]
     if fonts.missing("".join(lines)):

@@ -1,12 +1,14 @@
-"""The two signatures on a PDF file (PAdES): the officer's certification first, the agency's approval second.
+"""The two signatures on a PDF file (PAdES): a person's certification first, the agency's approval second.
 
-Both fields exist before the first signature; the officer's is B-LT, so that it can still be verified when only the
-agency's archive time-stamp (B-LTA) proves its existence. Files are changed in place: give a copy, verify, then use it.
+On a copy the person is the officer who captured it, on an issued result the one who may sign it. Both fields exist
+before the first signature; the first is B-LT, so that it can still be verified when only the agency's archive
+time-stamp (B-LTA) proves its existence. Files are changed in place: give a copy, verify, then use it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,15 +32,19 @@ from tasks.signing.appearance import (
     Placement,
     agency_text,
     fit,
+    issuer_text,
     officer_text,
     place,
+    signer_text,
 )
 from tasks.signing.errors import AlreadySigned, AppearanceDoesNotFit, FieldMissing, SignatureInvalid, Unsignable
-from tasks.signing.geometry import first_page
+from tasks.signing.geometry import Rect, first_page
 from tasks.signing.ink import InkMap
 
 OFFICER_FIELD = "NguoiSaoChup"
 AGENCY_FIELD = "CoQuanSaoY"
+SIGNER_FIELD = "NguoiKyBanHanh"
+ISSUER_FIELD = "CoQuanBanHanh"
 
 
 @dataclass(frozen=True)
@@ -100,32 +106,66 @@ def officer_fields(
     return metadata, placement
 
 
-async def sign_as_agency(
-    path: Path, signer: Signer, signed_at: datetime, trust: Trust, *, long_term: bool = True
-) -> Signed:
-    """Fill the agency's field in place: "SAO Y", name and time (EX17; Decree 30/2020). long_term: B-LTA, else B-T.
+@dataclass(frozen=True)
+class Filling:
+    """A signature in a field that waits for it. text: lines of its appearance; first: nothing but fields may follow."""
 
+    field: str
+    reason: str
+    text: Callable[..., list[str]]
+    first: bool = False
+
+
+COPY = Filling(AGENCY_FIELD, "Sao y từ văn bản giấy sang văn bản điện tử", agency_text)  # EX17; NĐ 30/2020, Điều 25
+SIGNED_BY = Filling(SIGNER_FIELD, "Ký ban hành văn bản điện tử", signer_text, first=True)  # B4b
+ISSUED_BY = Filling(ISSUER_FIELD, "Ký số của cơ quan ban hành văn bản điện tử", issuer_text)
+
+
+def add_issuing_fields(data: bytes, page: int, signer: Rect, agency: Rect) -> bytes:
+    """An unsigned result document with the empty fields of both signatures on a page (0-based)."""
+    out = io.BytesIO(data)
+    writer = IncrementalPdfFileWriter(out)
+    for field, label, box in (
+        (SIGNER_FIELD, "Người ký ban hành", signer), (ISSUER_FIELD, "Cơ quan ban hành", agency)
+    ):  # fmt: skip
+        whole = tuple(round(value, 3) for value in box)
+        append_signature_field(
+            writer,
+            SigFieldSpec(field, on_page=page, box=whole, readable_field_name=label),  # type: ignore[arg-type]
+        )
+    writer.write_in_place()  # type: ignore[no-untyped-call]
+    return out.getvalue()
+
+
+async def sign_as_agency(
+    path: Path, signer: Signer, signed_at: datetime, trust: Trust, *, filling: Filling = COPY, long_term: bool = True
+) -> Signed:
+    """Fill a waiting field in place: of a copy "SAO Y", name and time (EX17; Decree 30/2020).
+
+    long_term: B-LTA, else B-T; the person's who signs a result first: B-LT.
     Raises like sign_as_officer, and FieldMissing, AppearanceDoesNotFit.
     """
     await trust.check(signer.certificate)
-    text = agency_text(signer.name, signed_at, test=signer.test)
+    text = filling.text(signer.name, signed_at, test=signer.test)
     with opened(path) as writer:
         empty = {name: reference for name, value, reference in enumerate_sig_fields(writer) if value is None}
-        if AGENCY_FIELD not in empty:
+        if filling.field not in empty:
             raise FieldMissing()
         page = first_page(writer)
-        box = [float(value) for value in empty[AGENCY_FIELD].get_object().get("/Rect", [0, 0, 0, 0])]
+        box = [float(value) for value in empty[filling.field].get_object().get("/Rect", [0, 0, 0, 0])]
         width, height = page.seen_size((box[0], box[1], box[2], box[3]))
         lines = _lines_for(text, width, height) if width and height else None
         metadata = PdfSignatureMetadata(
-            field_name=AGENCY_FIELD,
+            field_name=filling.field,
             md_algorithm="sha256",
             subfilter=SigSeedSubFilter.PADES,
+            certify=filling.first,
+            docmdp_permissions=MDPPerm.FILL_FORMS,
             name=signer.name,
-            reason="Sao y từ văn bản giấy sang văn bản điện tử",
+            reason=filling.reason,
             validation_context=trust.context(),
             embed_validation_info=long_term,
-            use_pades_lta=long_term,
+            use_pades_lta=long_term and not filling.first,
             timestamp_field_name="DauThoiGianLuuTru",
         )
         await _sign(writer, metadata, signer, trust, lines, page.rotation, border=0)

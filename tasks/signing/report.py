@@ -21,7 +21,8 @@ REPORT_TYPES = {  # kept with each record
 }
 ROLES = {
     "OFFICER": "Chữ ký số cá nhân (người sao chụp)",
-    "AGENCY": "Chữ ký số cơ quan (sao y)",
+    "SIGNER": "Chữ ký số của người có thẩm quyền (ban hành)",
+    "AGENCY": "Chữ ký số cơ quan",
     "MANIFEST": "Chữ ký số trên dữ liệu đặc tả",
     "OTHER": "Chữ ký số",
 }

@@ -32,7 +32,17 @@ from blocks.trust import Trust, run
 from tasks.signing import manifest as manifests
 from tasks.signing.errors import AgencyNotAllowed, DiskFull, ForeignFile, NotCaptured, SignatureInvalid
 from tasks.signing.interrupted import prepare, sign_interrupted
-from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD, sign_as_agency, sign_as_officer
+from tasks.signing.pdf import (
+    AGENCY_FIELD,
+    COPY,
+    ISSUED_BY,
+    ISSUER_FIELD,
+    OFFICER_FIELD,
+    SIGNED_BY,
+    SIGNER_FIELD,
+    sign_as_agency,
+    sign_as_officer,
+)
 from tasks.signing.report import REPORT_TYPES, etsi_reports
 from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
 
@@ -121,7 +131,7 @@ def prepare_capture(
 def sign_agency(
     records: RecordsDatabase, objects: ObjectStore, document_id: UUID, *, trust: Trust | None = None
 ) -> SignatureReport:
-    """Sign the copy with the agency's certificate, once the case has succeeded (EX17; Decree 30/2020, article 25).
+    """Sign copy or result with the agency's certificate, once the case has succeeded (EX17; Decree 30/2020, Điều 25).
 
     CHO_KET_QUA → DA_KY_CO_QUAN; stores agency.pdf. Raises AgencyNotAllowed unless the dossier is in KY_CO_QUAN, and
     the errors of sign_capture.
@@ -134,8 +144,10 @@ def sign_agency(
     _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
     signer = agency_signer()
 
+    filling = ISSUED_BY if work.document.is_issued else COPY
+
     def sign(path: Path) -> None:
-        run(sign_as_agency(path, signer, datetime.now(UTC), trust))
+        run(sign_as_agency(path, signer, datetime.now(UTC), trust, filling=filling))
 
     verdict, key = _signed_copy(objects, work.document, "agency.pdf", SignatureRole.AGENCY, signer, trust, sign)
     _keep_reports(objects, work.document, key, verdict, trust)
@@ -143,6 +155,28 @@ def sign_agency(
         records, work, SignatureRole.AGENCY, key, verdict, actor="system", rule="EX17",
         target=DocumentState.DA_KY_CO_QUAN,
     )  # fmt: skip
+
+
+def sign_result(
+    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, officer: str, *, trust: Trust | None = None
+) -> SignatureReport:
+    """Sign an issued result with the personal certificate of who may sign it, before the agency does (B4b).
+
+    State CHO_KET_QUA, which stays; stores signer.pdf. Raises the errors of sign_agency.
+    """
+    trust = trust or Trust()
+    work = _read(records, document_id, SignatureRole.SIGNER)
+    if work.done:
+        return _again(objects, work.done, trust)
+    insist_succeeded(work.dossier)
+    _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
+    signer = signer_for(officer)
+
+    def sign(path: Path) -> None:
+        run(sign_as_agency(path, signer, datetime.now(UTC), trust, filling=SIGNED_BY))
+
+    verdict, key = _signed_copy(objects, work.document, "signer.pdf", SignatureRole.SIGNER, signer, trust, sign)
+    return _record(records, work, SignatureRole.SIGNER, key, verdict, actor=officer, rule="B4b")
 
 
 def sign_manifest(
@@ -202,8 +236,8 @@ def _keep_reports(objects: ObjectStore, document: Document, key: str, verdict: V
         objects.download(Bucket.WORKING, key, path, sha256=verdict.sha256)
         etsi = etsi_reports(path, trust)
     reports = {
-        "etsi-officer.xml": etsi.get(OFFICER_FIELD, "").encode(),
-        "etsi-agency.xml": etsi.get(AGENCY_FIELD, "").encode(),
+        "etsi-officer.xml": (etsi.get(OFFICER_FIELD) or etsi.get(SIGNER_FIELD, "")).encode(),
+        "etsi-agency.xml": (etsi.get(AGENCY_FIELD) or etsi.get(ISSUER_FIELD, "")).encode(),
         "verification.json": verdict.model_dump_json().encode(),
     }
     for name, data in sorted(reports.items()):  # verification.json last: it says that all are there
@@ -367,13 +401,15 @@ def _record(
             verdict=verdict.model_dump(mode="json"),
         )
         session.add(row)
-        if target is None:
+        if role is SignatureRole.MANIFEST:
             document.manifest_key, document.manifest_sha256 = _key(document, "manifest.json"), verdict.sha256
+        else:
+            document.file_key, document.file_sha256 = key, sha256
+        if target is None:
             audit(session, actor=actor, action="sign", dossier_id=document.dossier_id, document_id=document.id,
                   rule=rule, details=details)  # fmt: skip
         else:
             move_document(session, document, target, actor=actor, rule=rule, details=details)
-            document.file_key, document.file_sha256 = key, sha256
         session.add(document)
         return _report(row)
 

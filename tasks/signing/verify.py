@@ -33,11 +33,12 @@ from blocks.trust import Trust, is_test, revocation_answers, run
 from tasks.signing import cades, ltv
 from tasks.signing.appearance import vietnam_time
 from tasks.signing.manifest import named_pdf
-from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD
+from tasks.signing.pdf import AGENCY_FIELD, ISSUER_FIELD, OFFICER_FIELD, SIGNER_FIELD
 
-_ROLES = {OFFICER_FIELD: "OFFICER", AGENCY_FIELD: "AGENCY"}
+_ROLES = {OFFICER_FIELD: "OFFICER", AGENCY_FIELD: "AGENCY", SIGNER_FIELD: "SIGNER", ISSUER_FIELD: "AGENCY"}
 _TITLES = {
     "OFFICER": "Chữ ký số cá nhân",
+    "SIGNER": "Chữ ký số của người có thẩm quyền",
     "AGENCY": "Chữ ký số cơ quan",
     "MANIFEST": "Chữ ký số trên dữ liệu đặc tả",
     "OTHER": "Chữ ký số",
@@ -70,7 +71,7 @@ class SignatureVerdict(BaseModel):
     """One signature. revision: 1-based revision of the file that it signed; modification: what came after it."""
 
     field: str
-    role: str  # OFFICER | AGENCY | MANIFEST | OTHER
+    role: str  # OFFICER | SIGNER | AGENCY | MANIFEST | OTHER
     valid: bool
     code: str  # OK, or why not (ETSI sub-indication, CHANGED, UNCOVERED, PDF_DIFFERS)
     sentence: str

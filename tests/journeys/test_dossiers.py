@@ -51,7 +51,7 @@ def test_sample_ends_as_its_truth_says(played: Journey, name: str) -> None:
     assert played.states[sample.run_id] == "COMPLETED", played.stack.log("worker")[-3000:]
     dossier = played.officers.dossier(sample)
     assert dossier is not None and dossier.state.value == sample.truth["expected_state"]
-    states = {d.ordinal: d.state.value for d in played.officers.documents(dossier)}
+    states = {d.ordinal: d.state.value for d in played.officers.documents(dossier) if not d.is_issued}
     wanted = {d["ordinal"]: d["expected_state"] for d in sample.truth["documents"] if d.get("expected_state")}
     assert states == wanted or dossier.state.value != "LUU_TRU"
 
@@ -123,10 +123,21 @@ def test_nothing_is_signed_twice_and_every_record_verifies(played: Journey) -> N
         record = objects.get(Bucket.RECORDS, document.record_key)
         verdict = verify_pdf(record, trust)
         roles = sorted(item.role for item in verdict.signatures if item.valid and item.role != "OTHER")
-        assert verdict.valid and roles == ["AGENCY", "OFFICER"], verdict.sentence
+        assert verdict.valid and roles == ["AGENCY", "SIGNER" if document.is_issued else "OFFICER"], verdict.sentence
         manifest = objects.get(Bucket.RECORDS, document.manifest_key)
         signature = objects.get(Bucket.RECORDS, document.manifest_key.replace("manifest.json", "manifest.p7s"))
         assert verify_manifest(manifest, signature, trust).valid
+
+
+def test_KQ01_the_result_is_issued_signed_and_shown(played: Journey) -> None:
+    dossier = played.officers.dossier(played.samples["01-om-dau"])
+    assert dossier is not None
+    (result,) = (d for d in played.officers.documents(dossier) if d.is_issued)
+    assert result.state is DocumentState.HIEN_THI_KHO and result.record_key
+    assert re.fullmatch(r"\d{2,}/QĐ-BHXH", result.code_number or "")
+    data = played.officers.objects.get(Bucket.RECORDS, result.record_key)
+    verdict = verify_pdf(data, Trust())
+    assert verdict.valid and [item.role for item in verdict.signatures] == ["SIGNER", "AGENCY"]
 
 
 def test_pdfsig_finds_both_signatures_valid(played: Journey) -> None:
