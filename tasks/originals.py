@@ -64,6 +64,9 @@ WHY = {  # where a signature's own words (tasks/signing/verify.py) would not do
     "PDF_ATTACHMENTS": "tệp có tệp đính kèm bên trong",
     "PDF_VERSION": "phiên bản PDF thấp hơn 1.4",
     "TOO_COMPLEX": "tệp quá phức tạp",
+    "END": "có nội dung khác được nối vào cuối tệp",
+    "AGENCY": "chưa có chữ ký số của cơ quan",
+    "ARCHIVE_STAMP": "thiếu dấu thời gian lưu trữ của cơ quan",
 }
 
 
@@ -163,6 +166,8 @@ def _verdict(path: Path) -> tuple[Verdict | None, str, int]:
     if not verdict.valid:
         wrong = [item.code for item in verdict.signatures if not item.valid]
         return verdict, wrong[0] if wrong else verdict.code, pages
+    if verdict.missing:
+        return verdict, verdict.missing[0], pages
     newest = max(verdict.signatures, key=lambda item: item.revision or 0)
     return verdict, "OK" if newest.modification in {"NONE", "LTA_UPDATES"} else "CHANGED", pages
 

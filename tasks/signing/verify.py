@@ -396,7 +396,7 @@ def _missing(reader: PdfFileReader, stream: IO[bytes], signatures: list[Signatur
         return ["END"]
     roles = {item.role: item for item in signatures}
     empty = {name for name, value, _ in enumerate_sig_fields(reader) if value is None}
-    if "OFFICER" in roles and AGENCY_FIELD in empty:
+    if ("OFFICER" in roles and AGENCY_FIELD in empty) or ("SIGNER" in roles and ISSUER_FIELD in empty):
         return ["AGENCY"]
     agency = roles.get("AGENCY")
     return ["ARCHIVE_STAMP"] if agency and agency.valid and agency.level != "B-LTA" else []

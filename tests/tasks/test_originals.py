@@ -212,6 +212,7 @@ def test_LU06_a_damaged_original_is_restored_from_what_was_handed_in(
         ("byte", "HASH_FAILURE", "nội dung đã bị thay đổi sau khi ký"),
         ("script", "PDF_ACTIVE_CONTENT", "mã lệnh"),
         ("cut", "PDF_DAMAGED", "tệp bị hỏng"),
+        ("tail", "END", "nối vào cuối tệp"),
     ],
 )
 def test_SC05_what_is_not_valid_is_refused_at_the_counter(
@@ -234,6 +235,8 @@ def test_SC05_what_is_not_valid_is_refused_at_the_counter(
     elif kind == "byte":
         place = data.index(b"/MediaBox")
         data = data[:place] + b"/MediaBoy" + data[place + 9 :]
+    elif kind == "tail":
+        data += b"what nobody signed"
     elif kind == "cut":
         data = data[: data.index(b"/ByteRange") + 20]
     dossier_id, document_id = submitted(records, objects, data, originals_declared=2)
