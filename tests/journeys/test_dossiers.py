@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import pytest
+import yaml
 from botocore.exceptions import ClientError
 from sqlmodel import func, select
 
@@ -14,11 +15,14 @@ from blocks.objects import Bucket
 from blocks.records.audit import verify_chain
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Scan, Signature
+from blocks.settings import settings
 from blocks.trust import Trust
+from deployments.demo import play
 from tasks.signing import verify_manifest
 from tasks.signing.verify import verify_pdf
 from tasks.status import status_of
 from tests.journeys.conftest import Journey
+from tests.tasks.test_originals import signed_with
 
 DEFECTS = [
     "d01-cat-mep", "d02-trang-dao", "d03-thieu-anh-ghi-chu", "d04-pdf-mat-khau", "d05-dpi-thap", "d06-thieu-thanh-phan",
@@ -138,6 +142,25 @@ def test_KQ01_the_result_is_issued_signed_and_shown(played: Journey) -> None:
     data = played.officers.objects.get(Bucket.RECORDS, result.record_key)
     verdict = verify_pdf(data, Trust())
     assert verdict.valid and [item.role for item in verdict.signatures] == ["SIGNER", "AGENCY"]
+
+
+def test_SC05_a_signed_pdf_goes_under_lock_as_it_came(played: Journey) -> None:
+    sample = played.variant("ban-dien-tu", "01-om-dau")
+    declaration = sample.folder / "dossier.yaml"
+    declared = yaml.safe_load(declaration.read_text(encoding="utf-8"))
+    declared["components"][0] |= {"files": ["c1/goc.pdf"], "form": "E_COPY_REGISTER", "note_pages": []}
+    declared["originals"] -= 1
+    declaration.write_text(yaml.safe_dump(declared, allow_unicode=True), encoding="utf-8")
+    data = signed_with(settings().pki_dir, Trust(), "gq.02")
+    (sample.folder / "c1/goc.pdf").write_bytes(data)
+    played.officers.hand_in(sample)
+    assert set(play(played.officers, [sample], timeout=400).values()) == {"COMPLETED"}
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None and dossier.state.value == "LUU_TRU"
+    first, *others = played.officers.documents(dossier)
+    assert first.state is DocumentState.TAI_SU_DUNG and first.electronic_original == "VALID" and first.record_key
+    assert played.officers.objects.get(Bucket.RECORDS, first.record_key) == data
+    assert [d.state for d in others if d.is_issued] == [DocumentState.HIEN_THI_KHO]
 
 
 def test_pdfsig_finds_both_signatures_valid(played: Journey) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pikepdf
@@ -44,11 +45,11 @@ CATALOG = Catalog()
 SICKNESS = ["LOCAL:C65-HD", "LOCAL:01B-HSB"]
 
 
-def sign(pki: TestPki, trust: Trust, who: str, *, stamped: bool = True, data: bytes = b"") -> bytes:  # noqa: F811
+def signed_with(pki: Path, trust: Trust, who: str, *, stamped: bool = True, data: bytes = b"") -> bytes:  # noqa: F811
     """A PDF signed with a certificate of the TEST PKI, whatever is wrong with that."""
-    key = who if (pki.folder / f"keys/{who}.pem").exists() else "bad"
-    chain = tuple(str(path) for path in (pki.folder / "intermediates").iterdir())
-    signer = signers.SimpleSigner.load(f"{pki.folder}/keys/{key}.pem", f"{pki.folder}/certs/{who}.pem", chain)
+    key = who if (pki / f"keys/{who}.pem").exists() else "bad"
+    chain = tuple(str(path) for path in (pki / "intermediates").iterdir())
+    signer = signers.SimpleSigner.load(f"{pki}/keys/{key}.pem", f"{pki}/certs/{who}.pem", chain)
     assert signer is not None
     metadata = PdfSignatureMetadata("Signature1", md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
     writer = IncrementalPdfFileWriter(io.BytesIO(data or blank_pdf(pages=2)))
@@ -58,6 +59,10 @@ def sign(pki: TestPki, trust: Trust, who: str, *, stamped: bool = True, data: by
         return bytes((await tool.async_sign_pdf(writer)).getvalue())
 
     return run(signed())
+
+
+def sign(pki: TestPki, trust: Trust, who: str, **wanted: Any) -> bytes:  # noqa: F811
+    return signed_with(pki.folder, trust, who, **wanted)
 
 
 def changed(data: bytes) -> bytes:
