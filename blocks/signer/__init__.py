@@ -50,6 +50,7 @@ __all__ = [
     "TokenKeyMissing",
     "TokenUnavailable",
     "agency_signer",
+    "picture",
     "signer_for",
 ]
 
@@ -108,6 +109,12 @@ def signer_for(officer_id: str, folder: Path | None = None) -> Signer:
     if entry is None:
         raise SignerUnknown()
     return _signer(folder, entry)
+
+
+def picture(name: str, folder: Path | None = None) -> Path | None:
+    """Picture (PNG) of an officer's signature or of the seal (``agency``) for issued documents; None: there is none."""
+    path = (folder or settings().pki_dir) / "pictures" / f"{name}.png"
+    return path if path.is_file() else None
 
 
 def agency_signer(folder: Path | None = None) -> Signer:

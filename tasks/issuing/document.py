@@ -24,7 +24,10 @@ MIDDLE = (LEFT + WIDTH - RIGHT) / 2
 LEFT_COLUMN, RIGHT_COLUMN = LEFT + 88.0, WIDTH - RIGHT - 128.0  # middles of the two columns of the head
 BODY = 14.0  # points; 13 to 14
 FIRST = 10 * MM  # lùi đầu dòng
-SIGNATURE_ROOM = 84.0  # points between office and name
+SIGNATURE_ROOM = 84.0  # points between office and name …
+SEAL_ROOM = 110.0  # … and where a seal stands there
+SEAL = 36 * MM  # its real size
+HAND = (120.0, 76.0)  # a picture of the signature
 QR_SIDE = 64.0
 
 
@@ -62,6 +65,7 @@ class ResultContent(BaseModel):
     office: tuple[str, ...]
     signer: str
     qr: str
+    pictures: bool = False  # of signature and seal: the seal covers a third of the signature, on its left
 
 
 class Places(BaseModel):
@@ -144,7 +148,8 @@ def _body(sheet: Sheet, content: ResultContent) -> None:
 
 def _foot(sheet: Sheet, content: ResultContent) -> Places:
     """Recipients, QR and signer stand on one sheet."""
-    sheet.room(max(len(content.office) * 18 + SIGNATURE_ROOM + 30, 20 + 15 * len(content.recipients) + QR_SIDE + 30))
+    between = SEAL_ROOM if content.pictures else SIGNATURE_ROOM
+    sheet.room(max(len(content.office) * 18 + between + 30, 20 + 15 * len(content.recipients) + QR_SIDE + 30))
     sheet.y += 12
     top = sheet.y
     sheet.text("Nơi nhận:", LEFT, 12, bold=True, italic=True)
@@ -160,9 +165,17 @@ def _foot(sheet: Sheet, content: ResultContent) -> Places:
         sheet.text(line, RIGHT_COLUMN, BODY, bold=True, centre=True)
         sheet.y += 18
     above = sheet.y
-    sheet.y += SIGNATURE_ROOM
+    sheet.y += between
     sheet.text(content.signer, RIGHT_COLUMN, BODY, bold=True, centre=True)
     low, high = HEIGHT - sheet.y + 2, HEIGHT - above - 4
+    if content.pictures:
+        middle, left = (low + high) / 2, RIGHT_COLUMN - HAND[0] / 2
+        edge = left + HAND[0] / 3
+        return Places(
+            page=len(sheet.pdf) - 1,
+            signer=(left, middle - HAND[1] / 2, left + HAND[0], middle + HAND[1] / 2),
+            agency=(edge - SEAL, middle - SEAL / 2, edge, middle + SEAL / 2),
+        )
     # The signer's in the middle between office and name, the agency's to its left.
     return Places(
         page=len(sheet.pdf) - 1,

@@ -27,7 +27,7 @@ from blocks.records.queries import get_document, get_dossier, latest_decision
 from blocks.records.states import DocumentState, FieldSource, OwnerKind
 from blocks.records.tables import ISSUED, Document, Dossier, FieldValue, ResultNumber
 from blocks.settings import settings
-from blocks.signer import signer_for
+from blocks.signer import picture, signer_for
 from tasks.approvals import Verification, VerificationDecision
 from tasks.coding import build_code
 from tasks.issuing.document import ResultContent, result_pdf
@@ -191,6 +191,7 @@ def content_of(
         office=_office(officer, dossier, day or case_date(dossier)),
         signer=signer_for(officer).name if officer else "",
         qr=_qr(ours.agency_name, number, day, dossier),
+        pictures=bool(officer and picture(officer) and picture("agency")),
     )
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 from pyhanko.pdf_utils import generic, layout
 from pyhanko.pdf_utils.content import ResourceType
 from pyhanko.pdf_utils.font.opentype import GlyphAccumulatorFactory
 from pyhanko.pdf_utils.generic import pdf_name
+from pyhanko.pdf_utils.images import PdfImage
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
 from pyhanko.stamp.base import BaseStamp, BaseStampStyle
 
@@ -68,6 +70,13 @@ def officer_text(name: str, captured_at: datetime, *, test: bool) -> list[str]:
 def agency_text(name: str, signed_at: datetime, *, test: bool) -> list[str]:
     """Lines of the agency's signature (Decree 30/2020, appendix I). Raises CharacterMissing."""
     return _checked(["SAO Y", name, vietnam_time(signed_at)], test)
+
+
+def with_picture(path: Path, test: bool) -> tuple[list[str], PdfImage, layout.SimpleBoxLayoutRule]:
+    """What stands in the box of a signature or seal with a picture: it fills the box; a test one is marked."""
+    middle, whole = layout.AxisAlignment.ALIGN_MID, layout.InnerScaling.STRETCH_TO_FIT
+    rule = layout.SimpleBoxLayoutRule(middle, middle, layout.Margins(), whole)
+    return [TEST_MARK] if test else [], PdfImage(str(path), writer=None), rule
 
 
 def signer_text(name: str, signed_at: datetime, *, test: bool) -> list[str]:
@@ -172,6 +181,8 @@ class LinesStamp(BaseStamp):
     def _render_inner_content(self) -> list[bytes]:
         text = self.text
         assert self.writer is not None
+        if not text.lines:
+            return []
         engine = GlyphAccumulatorFactory(str(fonts.SIGNATURE)).create_font_engine(self.writer)
         self.set_resource(category=ResourceType.FONT, name=pdf_name("/F1"), value=engine.as_resource())
         baseline = text.height - PADDING - fonts.vertical()[0] * text.size

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
@@ -36,6 +37,7 @@ from tasks.signing.appearance import (
     officer_text,
     place,
     signer_text,
+    with_picture,
 )
 from tasks.signing.errors import AlreadySigned, AppearanceDoesNotFit, FieldMissing, SignatureInvalid, Unsignable
 from tasks.signing.geometry import Rect, first_page
@@ -138,11 +140,18 @@ def add_issuing_fields(data: bytes, page: int, signer: Rect, agency: Rect) -> by
 
 
 async def sign_as_agency(
-    path: Path, signer: Signer, signed_at: datetime, trust: Trust, *, filling: Filling = COPY, long_term: bool = True
+    path: Path,
+    signer: Signer,
+    signed_at: datetime,
+    trust: Trust,
+    *,
+    filling: Filling = COPY,
+    picture: Path | None = None,
+    long_term: bool = True,
 ) -> Signed:
     """Fill a waiting field in place: of a copy "SAO Y", name and time (EX17; Decree 30/2020).
 
-    long_term: B-LTA, else B-T; the person's who signs a result first: B-LT.
+    long_term: B-LTA, else B-T; the person's who signs a result first: B-LT. picture: stands in place of the text.
     Raises like sign_as_officer, and FieldMissing, AppearanceDoesNotFit.
     """
     await trust.check(signer.certificate)
@@ -154,6 +163,10 @@ async def sign_as_agency(
         page = first_page(writer)
         box = [float(value) for value in empty[filling.field].get_object().get("/Rect", [0, 0, 0, 0])]
         width, height = page.seen_size((box[0], box[1], box[2], box[3]))
+        drawn: dict[str, Any] = {}
+        if picture is not None:
+            text, image, rule = with_picture(picture, signer.test)
+            drawn = {"background": image, "background_layout": rule, "background_opacity": 1.0}
         lines = _lines_for(text, width, height) if width and height else None
         metadata = PdfSignatureMetadata(
             field_name=filling.field,
@@ -168,7 +181,7 @@ async def sign_as_agency(
             use_pades_lta=long_term and not filling.first,
             timestamp_field_name="DauThoiGianLuuTru",
         )
-        await _sign(writer, metadata, signer, trust, lines, page.rotation, border=0)
+        await _sign(writer, metadata, signer, trust, lines, page.rotation, border=0, **drawn)
         return Signed(visible=lines is not None)
 
 
@@ -189,6 +202,8 @@ async def renew(path: Path, trust: Trust) -> None:
 
 def _lines_for(text: list[str], width: float, height: float) -> Lines:
     """Text in a box that exists. Slack: rounding to 1/1000 of the field's rectangle."""
+    if not text:
+        return Lines((), AGENCY_SIZE, width, height)
     lines = fit(text, AGENCY_SIZE, width + 0.01)
     if lines is None or lines.height > height + 0.01:
         raise AppearanceDoesNotFit()
@@ -226,17 +241,18 @@ async def _sign(
     lines: Lines | None,
     rotation: int,
     border: float,
+    **drawn: Any,
 ) -> None:
-    tool = signing_tool(metadata, await signer.open(), trust, lines, rotation, border)
+    tool = signing_tool(metadata, await signer.open(), trust, lines, rotation, border, **drawn)
     await tool.async_sign_pdf(writer, in_place=True)
 
 
 def signing_tool(
     metadata: PdfSignatureMetadata, signer: signers.Signer, trust: Trust, lines: Lines | None, rotation: int,
-    border: float,
+    border: float, **drawn: Any,
 ) -> signers.PdfSigner:  # fmt: skip
-    """pyHanko's signer with our appearance and time-stamp service. On the loop."""
-    style = LinesStyle(border_width=border, text=lines, rotation=rotation)  # type: ignore[arg-type]
+    """pyHanko's signer with our appearance and time-stamp service. On the loop. drawn: a picture behind the text."""
+    style = LinesStyle(border_width=border, text=lines, rotation=rotation, **drawn)  # type: ignore[arg-type]
     return signers.PdfSigner(
         metadata, signer=signer, timestamper=trust.timestamper(), stamp_style=style if lines else None
     )

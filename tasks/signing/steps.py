@@ -27,7 +27,7 @@ from blocks.records.audit import audit
 from blocks.records.machine import move_document
 from blocks.records.states import DocumentState, DossierState, SignatureRole
 from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue, Signature
-from blocks.signer import Signer, agency_signer, signer_for
+from blocks.signer import Signer, agency_signer, picture, signer_for
 from blocks.trust import Trust, run
 from tasks.signing import manifest as manifests
 from tasks.signing.errors import AgencyNotAllowed, DiskFull, ForeignFile, NotCaptured, SignatureInvalid
@@ -144,10 +144,10 @@ def sign_agency(
     _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
     signer = agency_signer()
 
-    filling = ISSUED_BY if work.document.is_issued else COPY
+    filling, seal = (ISSUED_BY, picture("agency")) if work.document.is_issued else (COPY, None)
 
     def sign(path: Path) -> None:
-        run(sign_as_agency(path, signer, datetime.now(UTC), trust, filling=filling))
+        run(sign_as_agency(path, signer, datetime.now(UTC), trust, filling=filling, picture=seal))
 
     verdict, key = _signed_copy(objects, work.document, "agency.pdf", SignatureRole.AGENCY, signer, trust, sign)
     _keep_reports(objects, work.document, key, verdict, trust)
@@ -173,7 +173,8 @@ def sign_result(
     signer = signer_for(officer)
 
     def sign(path: Path) -> None:
-        run(sign_as_agency(path, signer, datetime.now(UTC), trust, filling=SIGNED_BY))
+        now, hand = datetime.now(UTC), picture(officer)
+        run(sign_as_agency(path, signer, now, trust, filling=SIGNED_BY, picture=hand))
 
     verdict, key = _signed_copy(objects, work.document, "signer.pdf", SignatureRole.SIGNER, signer, trust, sign)
     return _record(records, work, SignatureRole.SIGNER, key, verdict, actor=officer, rule="B4b")

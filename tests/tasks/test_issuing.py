@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -16,6 +17,7 @@ import pymupdf
 import pytest
 import zxingcpp
 from pikepdf import pdfa
+from PIL import Image, ImageDraw
 from sqlmodel import select
 
 from blocks.catalog import Catalog
@@ -212,6 +214,43 @@ def test_KQ01_KQ03_a_result_is_numbered_signed_stored_and_returned(
         assert verify_chain(session) == []
         assert dossier_facts(session, dossier_id) == ([], [])  # a rerun of the flow doesn't take it for a paper
     assert read_results(records, objects, CATALOG, code_of(records, dossier_id), "gq.01") == [data]
+
+
+def test_B4b_pictures_of_signature_and_seal_stand_as_appendix_I_says(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    pki: TestPki,
+    trust: Trust,  # noqa: F811
+) -> None:
+    """The seal in its real size, over a third of the signature, on its left; both between office and name."""
+    folder = pki.folder / "pictures"
+    folder.mkdir()
+    try:
+        for name, size, colour in (("ld.01", (600, 380), (20, 40, 200)), ("agency", (850, 850), (220, 20, 20))):
+            image = Image.new("RGBA", size, (0, 0, 0, 0))
+            ImageDraw.Draw(image).ellipse((8, 8, size[0] - 8, size[1] - 8), outline=(*colour, 255), width=16)
+            image.save(folder / f"{name}.png")
+        dossier_id = succeeded(records)
+        (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01")
+        sign(records, objects, document_id, trust)
+    finally:
+        shutil.rmtree(folder)
+    data = objects.get(Bucket.WORKING, get(records, document_id).file_key or "")
+    assert verify_pdf(data, trust).valid
+    with pymupdf.open(stream=data) as pdf:
+        (page,) = pdf
+        boxes = {widget.field_name: widget.rect for widget in page.widgets()}
+        hand, seal = boxes["NguoiKyBanHanh"], boxes["CoQuanBanHanh"]
+        assert abs(seal.width - 36 * 72 / 25.4) < 0.1 and abs(seal.height - seal.width) < 0.1
+        assert seal.x0 < hand.x0 and abs((seal.x1 - hand.x0) / hand.width - 1 / 3) < 0.01
+        (office,), (name,) = page.search_for("GIÁM ĐỐC", clip=(300, 400, 600, 800)), page.search_for("Vũ Đình Khuê")
+        assert office.y1 < seal.y0 + 3 and seal.y1 < name.y0 + 3
+        image = page.get_pixmap(dpi=100)
+        pixels = np.frombuffer(image.samples, np.uint8).reshape(image.height, image.width, image.n).astype(int)
+        red = (pixels[..., 0] > 180) & (pixels[..., 1] < 90) & (pixels[..., 2] < 90)
+        blue = (pixels[..., 2] > 150) & (pixels[..., 0] < 90) & (pixels[..., 1] < 90)
+        assert red.sum() > 300 and blue.sum() > 300
+        assert "TEST – không có giá trị pháp lý" in " ".join(page.get_text().split())
 
 
 def test_B4b_retried_and_concurrent_tasks_issue_one_number(records: RecordsDatabase, objects: ObjectStore) -> None:
