@@ -22,21 +22,11 @@ from starlette.routing import Route
 
 from deployments.doctor import Finding, State, examine
 from deployments.metrics import Sohoa
+from tasks.history import STAGES
 
 ASK_AGAIN_SECONDS = 30
 EXAMINE_SECONDS = 60  # a finding is that old at most: the doctor reads a page and has a time-stamp made
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
-STAGES = {
-    "supplement": "Bổ sung hồ sơ",
-    "leader": "Xin ý kiến lãnh đạo",
-    "scope": "Phạm vi số hóa",
-    "rescan": "Quét lại",
-    "confirm": "Xác nhận ký số",
-    "verification": "Xác nhận dữ liệu",
-    "consult": "Xin ý kiến",
-    "signoff": "Trình ký",
-    "seal": "Văn thư ký số",
-}
 CSS = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { margin: 0 auto; max-width: 72rem; padding: 1rem; }

@@ -15,6 +15,7 @@ from blocks.records.states import DocumentState
 from deployments.desk.health import Picture, page, routes
 from deployments.doctor import CHECKS, Finding, State
 from infra.local.process import free_port
+from tasks.history import STAGES
 from tests.conftest import TestPki
 from tests.tasks.lawcase import NAME, OWNER_ID, make_dossier, walk_document
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
@@ -65,8 +66,6 @@ def test_what_parts_say_is_text_not_markup() -> None:
 
 
 def test_stages_have_vietnamese_names() -> None:
-    from deployments.desk.health import STAGES
-
     sources = "".join(path.read_text() for path in Path("tasks").glob("*.py"))
     known = set(re.findall(r' = Stage\("(\w+)"', sources))
     assert known and known == STAGES.keys()

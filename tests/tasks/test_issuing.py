@@ -231,7 +231,7 @@ def test_B4b_pictures_of_signature_and_seal_stand_as_appendix_I_says(
             ImageDraw.Draw(image).ellipse((8, 8, size[0] - 8, size[1] - 8), outline=(*colour, 255), width=16)
             image.save(folder / f"{name}.png")
         dossier_id = succeeded(records)
-        (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01")
+        (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
         sign(records, objects, document_id, trust)
     finally:
         shutil.rmtree(folder)
