@@ -36,7 +36,7 @@ from tasks.coding import assign_code
 from tasks.completeness import check_completeness, insist_complete
 from tasks.extraction import extract_fields
 from tasks.fragile import certify_copy, settle_leader_opinion, settle_unlisted
-from tasks.issuing import issue_results, sign_issued
+from tasks.issuing import issue_results, sign_by_leader
 from tasks.ocr import read_pages
 from tasks.originals import examine_originals, store_originals
 from tasks.progress import advance, announce, send_back
@@ -49,6 +49,7 @@ from tasks.signing import sign_by_agency, sign_captured
 from tasks.stages import (
     CONFIRM,
     CONSULT,
+    ISSUE,
     LEADER,
     RESCAN,
     SCOPE,
@@ -57,6 +58,7 @@ from tasks.stages import (
     SUPPLEMENT,
     describe_confirm,
     describe_consult,
+    describe_issue,
     describe_leader,
     describe_rescan,
     describe_scope,
@@ -253,10 +255,10 @@ def signing(case: Case) -> None:
         if clerk.decision is SealDecision.KY_SO:
             break
     advance(case.id, DossierState.KY_CO_QUAN, "EX17", actor=clerk.officer)
-    sign_by_agency(list(case.attempts.items()))
     case.results = issue_results(case.id, leader.officer, clerk.officer)  # Điều 12
-    for document in case.results:
-        sign_issued(document, leader.officer)
+    while sign_by_leader(case.id, case.results, leader.officer, case.asked.get(ISSUE.name, 0)):
+        pause(case, ISSUE, describe_issue)
+    sign_by_agency([*case.attempts.items(), *((result, 1) for result in case.results)])
 
 
 def archive(case: Case) -> None:

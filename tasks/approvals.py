@@ -83,6 +83,12 @@ class ConfirmDecision(StrEnum):
     TRA_LAI = "TRA_LAI"
 
 
+class IssueDecision(StrEnum):
+    """The leader has decided (KY) before: what is left is the confirmation on the phone."""
+
+    DA_XAC_NHAN = "DA_XAC_NHAN"
+
+
 class SignOffDecision(StrEnum):
     KY = "KY"
     TRA_LAI = "TRA_LAI"
@@ -207,6 +213,15 @@ class Seal(RunInput):
     proof: Proof = ""
 
 
+class Issue(RunInput):
+    """Lãnh đạo xác nhận ký số ban hành kết quả trên điện thoại (Điều 13.4b; NĐ 30/2020, Điều 13)."""
+
+    decision: IssueDecision = Field(title="Quyết định")
+    reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
+
+
 Answer = TypeVar(
     "Answer",
     Supplement,
@@ -218,6 +233,7 @@ Answer = TypeVar(
     Consultation,
     SignOff,
     Seal,
+    Issue,
 )
 Check = Callable[[UUID, Any], list[str]]
 

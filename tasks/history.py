@@ -24,6 +24,7 @@ STAGES = {
     "consult": "Xin ý kiến",
     "signoff": "Trình ký số cơ quan",
     "seal": "Văn thư ký số cơ quan",
+    "issue": "Lãnh đạo xác nhận ký ban hành trên điện thoại",
 }
 DECISIONS = {
     "DA_BO_SUNG": "đã bổ sung",

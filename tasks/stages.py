@@ -16,13 +16,15 @@ from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.queries import documents, get_dossier
-from blocks.records.states import DocumentState
+from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Dossier
 from tasks.approvals import (
     Confirmation,
     ConfirmDecision,
     Consultation,
     ConsultationDecision,
+    Issue,
+    IssueDecision,
     LeaderOpinion,
     Rescan,
     RescanDecision,
@@ -36,7 +38,7 @@ from tasks.approvals import (
     as_markdown,
 )
 from tasks.originals import awaits_storage
-from tasks.signing.confirmed import unconfirmed
+from tasks.signing.confirmed import keyholder, unconfirmed
 from tasks.submission import inbox_key, rescan_prefix
 
 
@@ -112,7 +114,7 @@ def check_rescan(dossier_id: UUID, answer: Rescan) -> list[str]:
 def signatures_tell(dossier_id: UUID, answer: Confirmation) -> bool:
     """The signatures themselves are the answer of who holds the key, also after a change of assignments."""
     confirmed = answer.decision is ConfirmDecision.DA_XAC_NHAN and answer.officer == _dossier(dossier_id).captured_by
-    return confirmed and not unconfirmed(RecordsDatabase.get(), dossier_id)
+    return confirmed and not unconfirmed(RecordsDatabase.get(), dossier_id, SignatureRole.OFFICER)
 
 
 def check_consult(dossier_id: UUID, answer: Consultation) -> list[str]:
@@ -126,6 +128,27 @@ def check_confirm(dossier_id: UUID, answer: Confirmation) -> list[str]:
     if signatures_tell(dossier_id, answer):
         return []
     return not_assigned(_dossier(dossier_id), answer.officer, Role.RECEIVE)
+
+
+def _leader(dossier_id: UUID) -> str:
+    """Who has allowed the result to be signed, and so signs it."""
+    with RecordsDatabase.get().session() as session:
+        return keyholder(session, get_dossier(session, dossier_id), SignatureRole.SIGNER)
+
+
+def result_signatures_tell(dossier_id: UUID, answer: Issue) -> bool:
+    """As `signatures_tell`, of the leader."""
+    confirmed = answer.decision is IssueDecision.DA_XAC_NHAN and answer.officer == _leader(dossier_id)
+    return confirmed and not unconfirmed(RecordsDatabase.get(), dossier_id, SignatureRole.SIGNER)
+
+
+def check_issue(dossier_id: UUID, answer: Issue) -> list[str]:
+    if result_signatures_tell(dossier_id, answer):
+        return []
+    faults = not_assigned(_dossier(dossier_id), answer.officer, Role.LEAD)
+    if answer.officer != (leader := _leader(dossier_id)):
+        faults.append(f"Văn bản do {leader} ký; vui lòng để người đó xác nhận trên điện thoại của mình.")
+    return faults
 
 
 def check_signoff(dossier_id: UUID, answer: SignOff) -> list[str]:
@@ -144,6 +167,7 @@ CONFIRM = Stage("confirm", Confirmation, check_confirm, "CA01", signatures_tell)
 CONSULT = Stage("consult", Consultation, check_consult, "B4a")
 SIGNOFF = Stage("signoff", SignOff, check_signoff, "EX17")
 SEAL = Stage("seal", Seal, check_seal, "EX17")
+ISSUE = Stage("issue", Issue, check_issue, "B4b", result_signatures_tell)
 
 
 def describe_supplement(problems: list[Problem]) -> str:
@@ -186,12 +210,23 @@ def describe_rescan(problems: list[Problem]) -> str:
 
 def describe_confirm(dossier_id: UUID) -> str:
     lines = ["### Chờ người sao chụp xác nhận ký số trên điện thoại (Điều 8.1)"]
-    for ordinal, declined in unconfirmed(RecordsDatabase.get(), dossier_id):
+    for ordinal, declined in unconfirmed(RecordsDatabase.get(), dossier_id, SignatureRole.OFFICER):
         lines.append(f"- Thành phần {ordinal}: {'đã bị từ chối hoặc hết hạn' if declined else 'chờ xác nhận'}.")
     lines.append(
         "\nNgười sao chụp xác nhận trên ứng dụng ký số; hồ sơ tự đi tiếp trong vòng một phút sau đó. "
         "Yêu cầu đã bị từ chối hoặc hết hạn: chọn **DA_XAC_NHAN** để gửi lại. "
         "Không ký: chọn **TRA_LAI** và nêu lý do bằng văn bản."
+    )
+    return "\n".join(lines)
+
+
+def describe_issue(dossier_id: UUID) -> str:
+    lines = ["### Chờ lãnh đạo xác nhận ký số trên điện thoại (Điều 13.4b)"]
+    for ordinal, declined in unconfirmed(RecordsDatabase.get(), dossier_id, SignatureRole.SIGNER):
+        lines.append(f"- Văn bản kết quả {ordinal}: {'đã bị từ chối hoặc hết hạn' if declined else 'chờ xác nhận'}.")
+    lines.append(
+        "\nVăn bản kết quả đã có số và ngày. Người đã cho ký xác nhận trên ứng dụng ký số; hồ sơ tự đi tiếp trong vòng "
+        "một phút sau đó. Yêu cầu đã bị từ chối hoặc hết hạn: chọn **DA_XAC_NHAN** để gửi lại."
     )
     return "\n".join(lines)
 

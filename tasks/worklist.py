@@ -31,6 +31,7 @@ WHO = {
     "consult": Role.RESOLVE,
     "signoff": Role.LEAD,
     "seal": Role.SEAL,
+    "issue": Role.LEAD,
 }
 NEAR = 1  # working days left: remind; none left, the leader of the unit sees it too
 

@@ -29,12 +29,13 @@ from infra.gateway.sessions import Officer
 from tasks.approvals import Stage, needs_reason
 from tasks.claims import holders
 from tasks.history import DECISIONS, stage_label
-from tasks.stages import CONFIRM, CONSULT, LEADER, RESCAN, SCOPE, SEAL, SIGNOFF, SUPPLEMENT
+from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SIGNOFF, SUPPLEMENT
 from tasks.verification import VERIFICATION
 from tasks.worklist import WHO
 
 STAGES: dict[str, Stage[Any]] = {
-    stage.name: stage for stage in (SUPPLEMENT, LEADER, SCOPE, RESCAN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL)
+    stage.name: stage
+    for stage in (SUPPLEMENT, LEADER, SCOPE, RESCAN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL, ISSUE)
 }
 REMEMBERED = 2000
 ROLE_NAMES = {

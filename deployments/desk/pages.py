@@ -57,6 +57,7 @@ CHOICES = {
     "consult": ("DA_CO_Y_KIEN", "TRA_LAI"),
     "signoff": ("KY", "TRA_LAI"),
     "seal": ("KY_SO", "TRINH_LAI"),
+    "issue": ("DA_XAC_NHAN",),
 }
 
 

@@ -1,7 +1,11 @@
-"""Phát hành kết quả bản điện tử (QĐ 1333, Điều 12, 13.4b): `issue_results` makes the documents, `sign_issued` signs."""
+"""Phát hành kết quả bản điện tử (QĐ 1333, Điều 12, 13.4b): `issue_results` makes the documents, `sign_by_leader` signs.
+
+The agency signs them together with the copies of the papers (`tasks.signing.sign_by_agency`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from blocks.catalog import Catalog
@@ -10,9 +14,9 @@ from blocks.records import RecordsDatabase
 from blocks.trust import Trust
 from tasks.issuing.steps import issue_dossier
 from tasks.shell import step
-from tasks.signing.steps import SignatureReport, sign_agency, sign_manifest, sign_result
+from tasks.signing.batch import sign_issued_results
 
-__all__ = ["issue_dossier", "issue_results", "sign_issued"]
+__all__ = ["issue_dossier", "issue_results", "sign_by_leader"]
 
 
 @step("Lập văn bản kết quả, cấp số và ký hiệu", rule="KQ01-B4b")
@@ -21,13 +25,13 @@ def issue_results(dossier_id: UUID, signer: str, clerk: str) -> list[UUID]:
     return issue_dossier(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), dossier_id, signer, clerk)
 
 
-@step("Ký ban hành kết quả điện tử", rule="B4b")
-def sign_issued(document_id: UUID, officer: str) -> list[SignatureReport]:
-    """Who may sign it first, then the agency, then the agency on its data."""
-    blocks = RecordsDatabase.get(), ObjectStore.get(), document_id
-    trust = Trust.get()
-    return [
-        sign_result(*blocks, officer, trust=trust),
-        sign_agency(*blocks, trust=trust),
-        sign_manifest(*blocks, trust=trust),
-    ]
+@step("Lãnh đạo ký ban hành kết quả điện tử", rule="B4b")
+def sign_by_leader(dossier_id: UUID, results: Sequence[UUID], officer: str, asked: int) -> list[UUID]:
+    """The signature of who may sign them on the results; returns those that wait for a confirmation on the phone.
+
+    asked: how often that person was asked before, which separates the runs.
+    """
+    blocks = RecordsDatabase.get(), ObjectStore.get()
+    batch = sign_issued_results(*blocks, dossier_id, results, officer, trust=Trust.get())
+    batch.insist()
+    return batch.waiting

@@ -79,9 +79,13 @@ def with_picture(path: Path, test: bool) -> tuple[list[str], PdfImage, layout.Si
     return [TEST_MARK] if test else [], PdfImage(str(path), writer=None), rule
 
 
-def signer_text(name: str, signed_at: datetime, *, test: bool) -> list[str]:
-    """Lines of who signs an issued result, where a picture of the signature would stand. Raises CharacterMissing."""
-    return _checked([f"Ký bởi: {name}", f"Thời gian ký: {vietnam_time(signed_at)}"], test)
+def signer_text(name: str, signed_at: datetime | None, *, test: bool) -> list[str]:
+    """Lines of who signs an issued result, where a picture of the signature would stand. Raises CharacterMissing.
+
+    signed_at: None where the person confirms later: the signature and its time-stamp alone tell when.
+    """
+    when = [f"Thời gian ký: {vietnam_time(signed_at)}"] if signed_at else []
+    return _checked([f"Ký bởi: {name}", *when], test)
 
 
 def issuer_text(name: str, signed_at: datetime, *, test: bool) -> list[str]:

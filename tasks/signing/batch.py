@@ -7,7 +7,7 @@ from it, and each is signed once, however often the batch is run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,11 +19,20 @@ from sqlmodel import select
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
+from blocks.records.states import SignatureRole
 from blocks.records.tables import Document, Dossier
 from blocks.signer import SignatureDeclined, SignaturePending, Signer, agency_signer, signer_for
 from blocks.trust import Trust, run
 from tasks.signing.interrupted import collect
-from tasks.signing.steps import SignatureReport, prepare_capture, sign_agency, sign_capture, sign_manifest
+from tasks.signing.steps import (
+    SignatureReport,
+    prepare_capture,
+    prepare_result,
+    sign_agency,
+    sign_capture,
+    sign_manifest,
+    sign_result,
+)
 
 Work = Callable[[UUID], Any]
 
@@ -58,14 +67,42 @@ def sign_captures(
     signer = signer_for(dossier.captured_by)
     if signer.interrupted:
         _each(batch, ids, None, lambda one: prepare_capture(records, objects, one, trust=trust))
-        missing = collect(records, dossier.id, signer)
-        for one in [one for one in ids if one in missing]:
-            if isinstance(missing[one], SignaturePending | SignatureDeclined):
-                batch.waiting.append(one)
-            else:
-                batch.failed[one] = missing[one]
+        _confirmed(batch, ids, collect(records, dossier.id, signer, SignatureRole.OFFICER))
     _each(batch, ids, signer, lambda one: [sign_capture(records, objects, one, trust=trust)])
     return batch
+
+
+def sign_issued_results(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    dossier_id: UUID,
+    ids: Sequence[UUID],
+    officer: str,
+    *,
+    trust: Trust | None = None,
+) -> Batch:
+    """The signature of who may sign them on the results of one dossier (B4b): `sign_result` for each of them.
+
+    Raises SignerUnknown; all that concerns one result is in the batch.
+    """
+    trust, batch = trust or Trust(), Batch()
+    if not ids:
+        return batch
+    signer = signer_for(officer)
+    if signer.interrupted:
+        _each(batch, ids, None, lambda one: prepare_result(records, objects, one, officer, trust=trust))
+        _confirmed(batch, ids, collect(records, dossier_id, signer, SignatureRole.SIGNER))
+    _each(batch, ids, signer, lambda one: [sign_result(records, objects, one, officer, trust=trust)])
+    return batch
+
+
+def _confirmed(batch: Batch, ids: Sequence[UUID], missing: Mapping[UUID, SohoaError]) -> None:
+    """Who has not confirmed yet, or declined, is waited for; what else is missing has failed."""
+    for one in [one for one in ids if one in missing]:
+        if isinstance(missing[one], SignaturePending | SignatureDeclined):
+            batch.waiting.append(one)
+        else:
+            batch.failed[one] = missing[one]
 
 
 def sign_results(

@@ -1,27 +1,39 @@
-"""Dossiers that wait for a confirmation on the officer's phone go on once it is there (Điều 8.1)."""
+"""Dossiers that wait for a confirmation on a phone go on once it is there: the officer's on captures (Điều 8.1), the
+leader's on issued results (Điều 13.4b)."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 import httpx
-from sqlmodel import col, select
+from sqlmodel import Session, and_, col, or_, select
 
 from blocks.errors import SohoaError
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
-from blocks.records.states import DocumentState
+from blocks.records.queries import latest_decision
+from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Document, Dossier, SigningRequest
 from blocks.signer import signer_for
 from tasks.signing.interrupted import collect, open_requests
 
+ROLES = {"confirm": SignatureRole.OFFICER, "issue": SignatureRole.SIGNER}  # which signature a stage waits for
 
-def unconfirmed(records: RecordsDatabase, dossier_id: UUID) -> list[tuple[int, bool]]:
-    """(ordinal of the document, whether the officer declined) of each signature that is still to be confirmed."""
+
+def keyholder(session: Session, dossier: Dossier, role: SignatureRole) -> str:
+    """Whose signature it is: of who captured, or of the leader who has allowed the result to be signed."""
+    if role is SignatureRole.OFFICER:
+        return dossier.captured_by
+    allowed = latest_decision(session, dossier.id, "signoff")
+    return allowed.officer if allowed else ""
+
+
+def unconfirmed(records: RecordsDatabase, dossier_id: UUID, role: SignatureRole) -> list[tuple[int, bool]]:
+    """(ordinal of the document, whether the person declined) of each signature that is still to be confirmed."""
     with records.session() as session:
         return [
             (session.get_one(Document, request.document_id).ordinal, bool(request.state.get("declined")))
-            for request in open_requests(session, dossier_id)
+            for request in open_requests(session, dossier_id, role)
         ]
 
 
@@ -33,7 +45,13 @@ def go_on(records: RecordsDatabase, prefect: Orchestrator) -> int:
     asked = (
         select(Document.dossier_id)
         .join(SigningRequest, col(SigningRequest.document_id) == col(Document.id))
-        .where(Document.state == DocumentState.DAT_KIEM_TRA, SigningRequest.attempt == Document.attempt)
+        .where(
+            SigningRequest.attempt == Document.attempt,
+            or_(
+                and_(SigningRequest.role == SignatureRole.OFFICER, Document.state == DocumentState.DAT_KIEM_TRA),
+                and_(SigningRequest.role == SignatureRole.SIGNER, Document.state == DocumentState.CHO_KET_QUA),
+            ),
+        )
     )
     with records.session() as session:
         dossiers = session.exec(select(Dossier).where(col(Dossier.id).in_(asked))).all()
@@ -47,16 +65,21 @@ def go_on(records: RecordsDatabase, prefect: Orchestrator) -> int:
 
 
 def _resumed(records: RecordsDatabase, prefect: Orchestrator, dossier: Dossier) -> bool:
-    if dossier.flow_run_id is None or not pause_key(prefect.run(dossier.flow_run_id)).startswith("confirm-"):
+    if dossier.flow_run_id is None:
         return False
-    if not _confirmed(records, dossier):
+    role = ROLES.get(pause_key(prefect.run(dossier.flow_run_id)).rpartition("-")[0])
+    if role is None:
         return False
-    prefect.resume(dossier.flow_run_id, {"officer": dossier.captured_by, "decision": "DA_XAC_NHAN"})
+    with records.session() as session:
+        holder = keyholder(session, dossier, role)
+    if not _confirmed(records, dossier, role, holder):
+        return False
+    prefect.resume(dossier.flow_run_id, {"officer": holder, "decision": "DA_XAC_NHAN"})
     return True
 
 
-def _confirmed(records: RecordsDatabase, dossier: Dossier) -> bool:
-    if any(declined for _, declined in unconfirmed(records, dossier.id)):
+def _confirmed(records: RecordsDatabase, dossier: Dossier, role: SignatureRole, holder: str) -> bool:
+    if any(declined for _, declined in unconfirmed(records, dossier.id, role)):
         return False
-    collect(records, dossier.id, signer_for(dossier.captured_by))
-    return not unconfirmed(records, dossier.id)
+    collect(records, dossier.id, signer_for(holder), role)
+    return not unconfirmed(records, dossier.id, role)

@@ -50,6 +50,13 @@ class AgencyNotAllowed(SohoaError):
     )
 
 
+class SignerMissing(SohoaError):
+    """The agency signs an issued result only after who may sign it (NĐ 30/2020, Điều 13, 26)."""
+
+    code, rule, remedy = "SIGNER_MISSING", "B4b", Remedy.OFFICER
+    message = "Văn bản kết quả chưa có chữ ký số của người có thẩm quyền nên chưa được ký số cơ quan."
+
+
 class FieldsUnconfirmed(SohoaError):
     """Extracted values that no officer confirmed can't be signed by the agency (WH03)."""
 

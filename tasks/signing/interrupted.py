@@ -1,4 +1,6 @@
-"""The officer's signature where the person confirms elsewhere, perhaps days later (remote signing without a PIN).
+"""A person's signature that is confirmed elsewhere, perhaps days later (remote signing without a PIN).
+
+The officer's on captures, the leader's on issued results.
 
 The file is prepared once, with room for the signature; the request (table SigningRequest) keeps what is signed. The
 papers of a dossier are asked for together: one authorisation, one confirmation. Each call asks the service for those
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -33,10 +35,19 @@ from blocks.records.tables import Document, SigningRequest, now
 from blocks.signer import SignatureDeclined, Signer
 from blocks.signer.base import insist_fits, store
 from blocks.trust import Trust, run
-from tasks.signing.pdf import Signed, officer_fields, opened, signing_errors, signing_tool
+from tasks.signing.pdf import Fill, Signed, opened, signing_errors, signing_tool
 
 _PLACEHOLDER = 1024  # bytes of room for the raw signature: RSA up to 8192 bits
 PDF_TYPE = "application/pdf"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which signature a person is asked for, by which rule. fill: says where and how it stands in the file."""
+
+    role: SignatureRole
+    rule: str
+    fill: Fill
 
 
 def sign_interrupted(
@@ -45,20 +56,19 @@ def sign_interrupted(
     document: Document,
     path: Path,
     signer: Signer,
-    agency: Signer,
-    captured_at: datetime,
     trust: Trust,
+    wanted: Wanted,
 ) -> Signed:
     """Sign the file in place like `sign_as_officer`, or raise SignaturePending: then call it again later.
 
     Raises the errors of `prepare` and of the signer; IntegrityError when the prepared file was changed since.
     """
-    prepare(records, objects, document, path, signer, agency, captured_at, trust)
-    request = _stored(records, document)
+    prepare(records, objects, document, path, signer, trust, wanted)
+    request = _stored(records, document, wanted.role)
     if request.signature is None:
-        if why := collect(records, document.dossier_id, signer).get(document.id):
+        if why := collect(records, document.dossier_id, signer, wanted.role).get(document.id):
             raise why
-        request = _stored(records, document)
+        request = _stored(records, document, wanted.role)
     assert request.signature is not None
     objects.download(Bucket.WORKING, request.prepared_key, path, sha256=request.prepared_sha256)
     run(_complete(path, request.state, base64.b64decode(request.signature), signer, trust))
@@ -72,28 +82,27 @@ def prepare(
     document: Document,
     path: Path,
     signer: Signer,
-    agency: Signer,
-    captured_at: datetime,
     trust: Trust,
+    wanted: Wanted,
 ) -> None:
-    """Note what the officer must confirm, unless it was noted; nobody is asked yet. Changes the file in place.
+    """Note what the person must confirm, unless it was noted; nobody is asked yet. Changes the file in place.
 
     Raises the errors of sign_as_officer: nobody is asked to confirm with a certificate that must not sign.
     """
     run(trust.check(signer.certificate))
-    if not _noted(records, document, signer):
-        _ask(records, objects, document, path, run(_prepare(path, signer, agency, captured_at, trust)))
+    if not _noted(records, document, signer, wanted):
+        _ask(records, objects, document, path, run(_prepare(path, signer, trust, wanted.fill)), wanted)
 
 
-def open_requests(session: Session, dossier_id: UUID) -> list[SigningRequest]:
-    """What the officer has still to confirm in this dossier, in the order of the documents."""
+def open_requests(session: Session, dossier_id: UUID, role: SignatureRole) -> list[SigningRequest]:
+    """What this person has still to confirm in this dossier, in the order of the documents."""
     query = (
         select(SigningRequest)
         .join(Document, col(Document.id) == col(SigningRequest.document_id))
         .where(
             Document.dossier_id == dossier_id,
             SigningRequest.attempt == Document.attempt,
-            SigningRequest.role == SignatureRole.OFFICER,
+            SigningRequest.role == role,
             col(SigningRequest.signature).is_(None),
         )
         .order_by(col(Document.ordinal))
@@ -101,17 +110,17 @@ def open_requests(session: Session, dossier_id: UUID) -> list[SigningRequest]:
     return list(session.exec(query))
 
 
-def collect(records: RecordsDatabase, dossier_id: UUID, signer: Signer) -> dict[UUID, SohoaError]:
+def collect(records: RecordsDatabase, dossier_id: UUID, signer: Signer, role: SignatureRole) -> dict[UUID, SohoaError]:
     """Ask the service for all that is open in a dossier and store what it gives; the first one stored counts.
 
     Returns why a document has no signature yet (SignaturePending, SignatureDeclined, the signer's errors).
     """
     missing: dict[UUID, SohoaError] = {}
     try:
-        groups = _groups(records, dossier_id, signer)
+        groups = _groups(records, dossier_id, signer, role)
     except SohoaError as error:  # the service doesn't say how many it signs at once
         with records.session() as session:
-            return {request.document_id: error for request in open_requests(session, dossier_id)}
+            return {request.document_id: error for request in open_requests(session, dossier_id, role)}
     for group in groups:
         try:
             signatures = run(signer.sign_digests([bytes.fromhex(request.digest) for request in group]))
@@ -129,15 +138,17 @@ def collect(records: RecordsDatabase, dossier_id: UUID, signer: Signer) -> dict[
 
 
 # -- the requests -------------------------------------------------------------------------------------------------
-def _groups(records: RecordsDatabase, dossier_id: UUID, signer: Signer) -> list[list[SigningRequest]]:
+def _groups(
+    records: RecordsDatabase, dossier_id: UUID, signer: Signer, role: SignatureRole
+) -> list[list[SigningRequest]]:
     """Open requests by authorisation. Once asked for together they stay together: the service knows them so."""
     with records.session() as session:
-        if not _mine(session, dossier_id, signer):
+        if not _mine(session, dossier_id, signer, role):
             return []
     most = run(signer.most())
     with records.session() as session:
         session.exec(select(Document).where(Document.dossier_id == dossier_id).with_for_update()).all()
-        mine = _mine(session, dossier_id, signer)
+        mine = _mine(session, dossier_id, signer, role)
         fresh = [request for request in mine if "group" not in request.state]
         for start in range(0, len(fresh), most):
             name = uuid4().hex
@@ -150,9 +161,10 @@ def _groups(records: RecordsDatabase, dossier_id: UUID, signer: Signer) -> list[
         return list(groups.values())
 
 
-def _mine(session: Session, dossier_id: UUID, signer: Signer) -> list[SigningRequest]:
+def _mine(session: Session, dossier_id: UUID, signer: Signer, role: SignatureRole) -> list[SigningRequest]:
     certificate = signer.certificate.sha256.hex()
-    return [request for request in open_requests(session, dossier_id) if request.state["certificate"] == certificate]
+    found = open_requests(session, dossier_id, role)
+    return [request for request in found if request.state["certificate"] == certificate]
 
 
 def _note_declined(records: RecordsDatabase, group: list[SigningRequest], declined: bool) -> None:
@@ -165,48 +177,55 @@ def _note_declined(records: RecordsDatabase, group: list[SigningRequest], declin
                 session.add(row)
 
 
-def _row(session: Session, document: Document) -> SigningRequest | None:
+def _row(session: Session, document: Document, role: SignatureRole) -> SigningRequest | None:
     query = select(SigningRequest).where(
         SigningRequest.document_id == document.id,
-        SigningRequest.role == SignatureRole.OFFICER,
+        SigningRequest.role == role,
         SigningRequest.attempt == document.attempt,
     )
     return session.exec(query).first()
 
 
-def _stored(records: RecordsDatabase, document: Document) -> SigningRequest:
+def _stored(records: RecordsDatabase, document: Document, role: SignatureRole) -> SigningRequest:
     with records.session() as session:
-        row = _row(session, document)
+        row = _row(session, document, role)
     assert row is not None
     return row
 
 
-def _noted(records: RecordsDatabase, document: Document, signer: Signer) -> bool:
-    """Is there a request? One for a certificate that the officer no longer has is dropped."""
+def _noted(records: RecordsDatabase, document: Document, signer: Signer, wanted: Wanted) -> bool:
+    """Is there a request? One for a certificate that the person no longer has is dropped."""
     with records.session() as session:
-        row = _row(session, document)
+        row = _row(session, document, wanted.role)
         if row is not None and row.state["certificate"] != signer.certificate.sha256.hex():
             session.delete(row)
-            _note(session, document, "sign-dropped", row.digest)
+            _note(session, document, "sign-dropped", row.digest, wanted)
             return False
         return row is not None
 
 
-def _ask(records: RecordsDatabase, objects: ObjectStore, document: Document, path: Path, state: dict[str, Any]) -> None:
+def _ask(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    document: Document,
+    path: Path,
+    state: dict[str, Any],
+    wanted: Wanted,
+) -> None:
     """Store the prepared file, then the request; when another run was faster, its request is the one."""
     digest = hashlib.sha256(base64.b64decode(state["attributes"])).hexdigest()
     key = document_key(document.dossier_id, document.id, document.attempt, f"prepared-{digest[:16]}.pdf")
     stored = objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)
     with records.session() as session:
         session.exec(select(Document).where(Document.id == document.id).with_for_update()).one()
-        if _row(session, document) is not None:
+        if _row(session, document, wanted.role) is not None:
             return
         row = SigningRequest(
-            document_id=document.id, role=SignatureRole.OFFICER, attempt=document.attempt, digest=digest,
+            document_id=document.id, role=wanted.role, attempt=document.attempt, digest=digest,
             prepared_key=key, prepared_sha256=stored.sha256, state=state,
         )  # fmt: skip
         session.add(row)
-        _note(session, document, "sign-asked", digest)
+        _note(session, document, "sign-asked", digest, wanted)
 
 
 def _store(records: RecordsDatabase, request: SigningRequest, signature: bytes) -> None:
@@ -217,9 +236,9 @@ def _store(records: RecordsDatabase, request: SigningRequest, signature: bytes) 
             session.add(row)
 
 
-def _note(session: Session, document: Document, action: str, digest: str) -> None:
+def _note(session: Session, document: Document, action: str, digest: str, wanted: Wanted) -> None:
     audit(session, actor="system", action=action, dossier_id=document.dossier_id, document_id=document.id,
-          rule="CA01", details={"attempt": document.attempt, "digest": digest})  # fmt: skip
+          rule=wanted.rule, details={"attempt": document.attempt, "digest": digest})  # fmt: skip
 
 
 # -- the file -----------------------------------------------------------------------------------------------------
@@ -227,12 +246,12 @@ def _external(signer: Signer, trust: Trust, signature: bytes) -> ExternalSigner:
     return ExternalSigner(signer.certificate, store(trust.intermediates), signature)
 
 
-async def _prepare(path: Path, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust) -> dict[str, Any]:
+async def _prepare(path: Path, signer: Signer, trust: Trust, fill: Fill) -> dict[str, Any]:
     """Everything of the signed revision but the signature, in place. Returns JSON: where it goes, what is signed."""
     with opened(path) as writer:
-        metadata, placement = officer_fields(path, writer, signer, agency, captured_at, trust)
+        wanted = fill(path, writer)
         external = _external(signer, trust, bytes(_PLACEHOLDER))
-        tool = signing_tool(metadata, external, trust, placement.officer_lines, placement.page.rotation, border=0.5)
+        tool = signing_tool(wanted, external, trust)
         prepared, _, _ = await tool.async_digest_doc_for_signing(writer, in_place=True)
         attributes = await external.signed_attrs(prepared.document_digest, "sha256", use_pades=True)
     return {
@@ -241,9 +260,9 @@ async def _prepare(path: Path, signer: Signer, agency: Signer, captured_at: date
         "end": prepared.reserved_region_end,
         "attributes": base64.b64encode(attributes.dump()).decode(),  # DER
         "certificate": signer.certificate.sha256.hex(),
-        "visible": placement.officer is not None,
-        "moved": list(placement.moved),
-        "overlapping": list(placement.overlapping),
+        "visible": wanted.signed.visible,
+        "moved": list(wanted.signed.moved),
+        "overlapping": list(wanted.signed.overlapping),
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from tasks.signing.appearance import (
     AGENCY_SIZE,
     Lines,
     LinesStyle,
-    Placement,
     agency_text,
     fit,
     issuer_text,
@@ -61,6 +60,21 @@ class Signed:
     overlapping: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A signature that is to be made in a field of the file. drawn: a picture behind the lines."""
+
+    metadata: PdfSignatureMetadata
+    lines: Lines | None
+    rotation: int
+    border: float
+    signed: Signed
+    drawn: dict[str, Any] = field(default_factory=dict)
+
+
+Fill = Callable[[Path, IncrementalPdfFileWriter], Prepared]
+
+
 async def sign_as_officer(
     path: Path, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust, *, long_term: bool = True
 ) -> Signed:
@@ -72,15 +86,15 @@ async def sign_as_officer(
     """
     await trust.check(signer.certificate)
     with opened(path) as writer:
-        metadata, placement = officer_fields(path, writer, signer, agency, captured_at, trust)
-        metadata = replace(metadata, embed_validation_info=long_term)
-        await _sign(writer, metadata, signer, trust, placement.officer_lines, placement.page.rotation, border=0.5)
-        return Signed(placement.officer is not None, placement.moved, placement.overlapping)
+        prepared = officer_fields(path, writer, signer, agency, captured_at, trust)
+        metadata = replace(prepared.metadata, embed_validation_info=long_term)
+        await _sign(writer, replace(prepared, metadata=metadata), signer, trust)
+        return prepared.signed
 
 
 def officer_fields(
     path: Path, writer: IncrementalPdfFileWriter, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust
-) -> tuple[PdfSignatureMetadata, Placement]:
+) -> Prepared:
     """Add both fields; how the officer's is to be signed and where it stands. Raises AlreadySigned."""
     officer = officer_text(signer.name, captured_at, test=signer.test)
     # the time of the second signature isn't known yet; digits have all the same width
@@ -89,11 +103,11 @@ def officer_fields(
         raise AlreadySigned()
     page = first_page(writer)
     placement = place(page, officer, seal, InkMap.of(path, page.width))
-    for field, label, box in (
+    for name, label, box in (
         (OFFICER_FIELD, "Người sao chụp", placement.officer),
         (AGENCY_FIELD, "Cơ quan sao y", placement.agency),
     ):
-        append_signature_field(writer, SigFieldSpec(field, box=box, readable_field_name=label))  # type: ignore[arg-type]
+        append_signature_field(writer, SigFieldSpec(name, box=box, readable_field_name=label))  # type: ignore[arg-type]
     metadata = PdfSignatureMetadata(
         field_name=OFFICER_FIELD,
         md_algorithm="sha256",
@@ -105,7 +119,8 @@ def officer_fields(
         validation_context=trust.context(),
         embed_validation_info=True,
     )
-    return metadata, placement
+    signed = Signed(placement.officer is not None, placement.moved, placement.overlapping)
+    return Prepared(metadata, placement.officer_lines, placement.page.rotation, 0.5, signed)
 
 
 @dataclass(frozen=True)
@@ -127,13 +142,13 @@ def add_issuing_fields(data: bytes, page: int, signer: Rect, agency: Rect) -> by
     """An unsigned result document with the empty fields of both signatures on a page (0-based)."""
     out = io.BytesIO(data)
     writer = IncrementalPdfFileWriter(out)
-    for field, label, box in (
+    for name, label, box in (
         (SIGNER_FIELD, "Người ký ban hành", signer), (ISSUER_FIELD, "Cơ quan ban hành", agency)
     ):  # fmt: skip
         whole = tuple(round(value, 3) for value in box)
         append_signature_field(
             writer,
-            SigFieldSpec(field, on_page=page, box=whole, readable_field_name=label),  # type: ignore[arg-type]
+            SigFieldSpec(name, on_page=page, box=whole, readable_field_name=label),  # type: ignore[arg-type]
         )
     writer.write_in_place()  # type: ignore[no-untyped-call]
     return out.getvalue()
@@ -155,34 +170,53 @@ async def sign_as_agency(
     Raises like sign_as_officer, and FieldMissing, AppearanceDoesNotFit.
     """
     await trust.check(signer.certificate)
-    text = filling.text(signer.name, signed_at, test=signer.test)
     with opened(path) as writer:
-        empty = {name: reference for name, value, reference in enumerate_sig_fields(writer) if value is None}
-        if filling.field not in empty:
-            raise FieldMissing()
-        page = first_page(writer)
-        box = [float(value) for value in empty[filling.field].get_object().get("/Rect", [0, 0, 0, 0])]
-        width, height = page.seen_size((box[0], box[1], box[2], box[3]))
-        drawn: dict[str, Any] = {}
-        if picture is not None:
-            text, image, rule = with_picture(picture, signer.test)
-            drawn = {"background": image, "background_layout": rule, "background_opacity": 1.0}
-        lines = _lines_for(text, width, height) if width and height else None
-        metadata = PdfSignatureMetadata(
-            field_name=filling.field,
-            md_algorithm="sha256",
-            subfilter=SigSeedSubFilter.PADES,
-            certify=filling.first,
-            docmdp_permissions=MDPPerm.FILL_FORMS,
-            name=signer.name,
-            reason=filling.reason,
-            validation_context=trust.context(),
-            embed_validation_info=long_term,
-            use_pades_lta=long_term and not filling.first,
-            timestamp_field_name="DauThoiGianLuuTru",
+        prepared = waiting_field(writer, signer, signed_at, trust, filling=filling, picture=picture)
+        metadata = replace(
+            prepared.metadata, embed_validation_info=long_term, use_pades_lta=long_term and not filling.first
         )
-        await _sign(writer, metadata, signer, trust, lines, page.rotation, border=0, **drawn)
-        return Signed(visible=lines is not None)
+        await _sign(writer, replace(prepared, metadata=metadata), signer, trust)
+        return prepared.signed
+
+
+def waiting_field(
+    writer: IncrementalPdfFileWriter,
+    signer: Signer,
+    signed_at: datetime | None,
+    trust: Trust,
+    *,
+    filling: Filling,
+    picture: Path | None,
+) -> Prepared:
+    """How a field that waits is to be signed. Raises FieldMissing, AppearanceDoesNotFit, CharacterMissing.
+
+    signed_at: None where nobody knows yet when the person will confirm: then only the signature itself tells.
+    """
+    text = filling.text(signer.name, signed_at, test=signer.test)
+    empty = {name: reference for name, value, reference in enumerate_sig_fields(writer) if value is None}
+    if filling.field not in empty:
+        raise FieldMissing()
+    page = first_page(writer)
+    box = [float(value) for value in empty[filling.field].get_object().get("/Rect", [0, 0, 0, 0])]
+    width, height = page.seen_size((box[0], box[1], box[2], box[3]))
+    drawn: dict[str, Any] = {}
+    if picture is not None:
+        text, image, rule = with_picture(picture, signer.test)
+        drawn = {"background": image, "background_layout": rule, "background_opacity": 1.0}
+    lines = _lines_for(text, width, height) if width and height else None
+    metadata = PdfSignatureMetadata(
+        field_name=filling.field,
+        md_algorithm="sha256",
+        subfilter=SigSeedSubFilter.PADES,
+        certify=filling.first,
+        docmdp_permissions=MDPPerm.FILL_FORMS,
+        name=signer.name,
+        reason=filling.reason,
+        validation_context=trust.context(),
+        embed_validation_info=True,
+        timestamp_field_name="DauThoiGianLuuTru",
+    )
+    return Prepared(metadata, lines, page.rotation, 0, Signed(visible=lines is not None), drawn)
 
 
 async def renew(path: Path, trust: Trust) -> None:
@@ -233,26 +267,19 @@ def signing_errors() -> Iterator[None]:
         raise Unsignable() from error
 
 
-async def _sign(
-    writer: IncrementalPdfFileWriter,
-    metadata: PdfSignatureMetadata,
-    signer: Signer,
-    trust: Trust,
-    lines: Lines | None,
-    rotation: int,
-    border: float,
-    **drawn: Any,
-) -> None:
-    tool = signing_tool(metadata, await signer.open(), trust, lines, rotation, border, **drawn)
+async def _sign(writer: IncrementalPdfFileWriter, prepared: Prepared, signer: Signer, trust: Trust) -> None:
+    tool = signing_tool(prepared, await signer.open(), trust)
     await tool.async_sign_pdf(writer, in_place=True)
 
 
-def signing_tool(
-    metadata: PdfSignatureMetadata, signer: signers.Signer, trust: Trust, lines: Lines | None, rotation: int,
-    border: float, **drawn: Any,
-) -> signers.PdfSigner:  # fmt: skip
-    """pyHanko's signer with our appearance and time-stamp service. On the loop. drawn: a picture behind the text."""
-    style = LinesStyle(border_width=border, text=lines, rotation=rotation, **drawn)  # type: ignore[arg-type]
+def signing_tool(prepared: Prepared, signer: signers.Signer, trust: Trust) -> signers.PdfSigner:
+    """pyHanko's signer with our appearance and time-stamp service. On the loop."""
+    style = LinesStyle(
+        border_width=prepared.border,  # type: ignore[arg-type]
+        text=prepared.lines,
+        rotation=prepared.rotation,
+        **prepared.drawn,
+    )
     return signers.PdfSigner(
-        metadata, signer=signer, timestamper=trust.timestamper(), stamp_style=style if lines else None
+        prepared.metadata, signer=signer, timestamper=trust.timestamper(), stamp_style=style if prepared.lines else None
     )

@@ -30,8 +30,15 @@ from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue, Sig
 from blocks.signer import Signer, agency_signer, picture, signer_for
 from blocks.trust import Trust, run
 from tasks.signing import manifest as manifests
-from tasks.signing.errors import AgencyNotAllowed, DiskFull, ForeignFile, NotCaptured, SignatureInvalid
-from tasks.signing.interrupted import prepare, sign_interrupted
+from tasks.signing.errors import (
+    AgencyNotAllowed,
+    DiskFull,
+    ForeignFile,
+    NotCaptured,
+    SignatureInvalid,
+    SignerMissing,
+)
+from tasks.signing.interrupted import Wanted, prepare, sign_interrupted
 from tasks.signing.pdf import (
     AGENCY_FIELD,
     COPY,
@@ -40,8 +47,10 @@ from tasks.signing.pdf import (
     OFFICER_FIELD,
     SIGNED_BY,
     SIGNER_FIELD,
+    officer_fields,
     sign_as_agency,
     sign_as_officer,
+    waiting_field,
 )
 from tasks.signing.report import REPORT_TYPES, etsi_reports
 from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
@@ -92,12 +101,13 @@ def sign_capture(
     if captured_at is None:
         raise NotCaptured()
     signer, agency = signer_for(work.dossier.captured_by), agency_signer()
+    wanted = _capture_wanted(signer, agency, captured_at, trust)
 
     placed: dict[str, object] = {}
 
     def sign(path: Path) -> None:
         if signer.interrupted:
-            made = sign_interrupted(records, objects, work.document, path, signer, agency, captured_at, trust)
+            made = sign_interrupted(records, objects, work.document, path, signer, trust, wanted)
         else:
             made = run(sign_as_officer(path, signer, agency, captured_at, trust))
         placed.update(visible=made.visible, moved=list(made.moved), overlapping=list(made.overlapping))
@@ -125,7 +135,16 @@ def prepare_capture(
         raise NotCaptured()
     signer, agency = signer_for(work.dossier.captured_by), agency_signer()
     with _copy(objects, work.document, "officer.pdf") as path:
-        prepare(records, objects, work.document, path, signer, agency, work.captured_at, trust)
+        wanted = _capture_wanted(signer, agency, work.captured_at, trust)
+        prepare(records, objects, work.document, path, signer, trust, wanted)
+
+
+def _capture_wanted(signer: Signer, agency: Signer, captured_at: datetime, trust: Trust) -> Wanted:
+    return Wanted(
+        SignatureRole.OFFICER,
+        "CA01",
+        lambda path, writer: officer_fields(path, writer, signer, agency, captured_at, trust),
+    )
 
 
 def sign_agency(
@@ -133,8 +152,8 @@ def sign_agency(
 ) -> SignatureReport:
     """Sign copy or result with the agency's certificate, once the case has succeeded (EX17; Decree 30/2020, Điều 25).
 
-    CHO_KET_QUA → DA_KY_CO_QUAN; stores agency.pdf. Raises AgencyNotAllowed unless the dossier is in KY_CO_QUAN, and
-    the errors of sign_capture.
+    CHO_KET_QUA → DA_KY_CO_QUAN; stores agency.pdf. Raises AgencyNotAllowed unless the dossier is in KY_CO_QUAN,
+    SignerMissing, and the errors of sign_capture.
     """
     trust = trust or Trust()
     work = _read(records, document_id, SignatureRole.AGENCY)
@@ -142,6 +161,10 @@ def sign_agency(
         return _again(objects, work.done, trust)
     insist_succeeded(work.dossier)
     _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
+    if work.document.is_issued:
+        with records.session() as session:
+            if _row(session, work.document, SignatureRole.SIGNER) is None:
+                raise SignerMissing()
     signer = agency_signer()
 
     filling, seal = (ISSUED_BY, picture("agency")) if work.document.is_issued else (COPY, None)
@@ -162,7 +185,8 @@ def sign_result(
 ) -> SignatureReport:
     """Sign an issued result with the personal certificate of who may sign it, before the agency does (B4b).
 
-    State CHO_KET_QUA, which stays; stores signer.pdf. Raises the errors of sign_agency.
+    State CHO_KET_QUA, which stays; stores signer.pdf. Raises the errors of sign_agency; SignaturePending where the
+    person confirms on a phone and hasn't yet: call it again, however much later.
     """
     trust = trust or Trust()
     work = _read(records, document_id, SignatureRole.SIGNER)
@@ -173,11 +197,43 @@ def sign_result(
     signer = signer_for(officer)
 
     def sign(path: Path) -> None:
-        now, hand = datetime.now(UTC), picture(officer)
-        run(sign_as_agency(path, signer, now, trust, filling=SIGNED_BY, picture=hand))
+        if signer.interrupted:
+            sign_interrupted(
+                records, objects, work.document, path, signer, trust, _result_wanted(signer, officer, trust)
+            )
+        else:
+            now, hand = datetime.now(UTC), picture(officer)
+            run(sign_as_agency(path, signer, now, trust, filling=SIGNED_BY, picture=hand))
 
     verdict, key = _signed_copy(objects, work.document, "signer.pdf", SignatureRole.SIGNER, signer, trust, sign)
     return _record(records, work, SignatureRole.SIGNER, key, verdict, actor=officer, rule="B4b")
+
+
+def prepare_result(
+    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, officer: str, *, trust: Trust | None = None
+) -> None:
+    """Note what who signs a result must confirm on the phone, unless it is signed. Nobody is asked yet.
+
+    Raises like sign_result, but for what the service says.
+    """
+    trust = trust or Trust()
+    work = _read(records, document_id, SignatureRole.SIGNER)
+    if work.done or objects.head(Bucket.WORKING, _key(work.document, "signer.pdf")):
+        return
+    insist_succeeded(work.dossier)
+    _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
+    signer = signer_for(officer)
+    with _copy(objects, work.document, "signer.pdf") as path:
+        prepare(records, objects, work.document, path, signer, trust, _result_wanted(signer, officer, trust))
+
+
+def _result_wanted(signer: Signer, officer: str, trust: Trust) -> Wanted:
+    """The appearance names no time: it is drawn before the person confirms."""
+    return Wanted(
+        SignatureRole.SIGNER,
+        "B4b",
+        lambda _, writer: waiting_field(writer, signer, None, trust, filling=SIGNED_BY, picture=picture(officer)),
+    )
 
 
 def sign_manifest(

@@ -28,8 +28,18 @@ from blocks.records.codes import assign_dossier_code
 from blocks.records.machine import move_document
 from blocks.records.queries import record_decision
 from blocks.records.states import DocumentState, DossierState, OwnerKind, SignatureRole
-from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue, RepositoryEntry, ResultNumber, Signature
+from blocks.records.tables import (
+    AuditEntry,
+    Document,
+    Dossier,
+    FieldValue,
+    RepositoryEntry,
+    ResultNumber,
+    Signature,
+    SigningRequest,
+)
 from blocks.trust import Trust
+from tasks.approvals import Issue, IssueDecision
 from tasks.closing import NotStored, close_dossier
 from tasks.completeness.facts import dossier_facts
 from tasks.issuing.document import ResultContent, ResultNotDrawable, result_pdf
@@ -37,12 +47,17 @@ from tasks.issuing.reading import read_results
 from tasks.issuing.steps import issue_dossier
 from tasks.review import NotYours
 from tasks.signing import sign_agency, sign_manifest, verify_manifest, verify_pdf
-from tasks.signing.errors import AgencyNotAllowed
+from tasks.signing.batch import sign_issued_results
+from tasks.signing.confirmed import unconfirmed
+from tasks.signing.errors import AgencyNotAllowed, SignerMissing
 from tasks.signing.steps import sign_result
+from tasks.stages import check_issue, describe_issue, result_signatures_tell
 from tasks.storage import NotAgencySigned, store_document
 from tests.conftest import TestPki
+from tests.csc_server import control
 from tests.tasks.lawcase import NAME, OWNER_ID, get, get_case, make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings, trust  # noqa: F401
+from tests.tasks.signing.test_interrupted import Listing, csc, listed  # noqa: F401  (fixtures)
 
 D, H = DocumentState, DossierState
 CATALOG = Catalog()
@@ -64,6 +79,13 @@ CONTENT = ResultContent(
     qr="BẢO HIỂM XÃ HỘI TỈNH\nSố: 05/QĐ-BHXH",
 )
 ARTICLES = ["Số ngày nghỉ hưởng chế độ: 05 ngày", "Số tiền: 1.234.500 đồng (một triệu đồng)"]
+
+
+@pytest.fixture
+def registered(records: RecordsDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the blocks' documents in Prefect would name; its server is not needed for the checks of the pauses."""
+    monkeypatch.setattr(RecordsDatabase, "get", staticmethod(lambda: records))
+    monkeypatch.setattr(Catalog, "get", staticmethod(lambda: CATALOG))
 
 
 def text_of(data: bytes) -> str:
@@ -253,10 +275,92 @@ def test_B4b_pictures_of_signature_and_seal_stand_as_appendix_I_says(
         assert "TEST – không có giá trị pháp lý" in " ".join(page.get_text().split())
 
 
+@pytest.mark.parametrize("place", ["tasks.signing.interrupted._complete", "tasks.signing.steps._record"])
+@pytest.mark.usefixtures("registered")
+def test_B4b_a_leader_confirms_on_a_phone_though_the_process_dies(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    trust: Trust,  # noqa: F811
+    csc: str,  # noqa: F811
+    listed: Listing,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    """Waits, is declined, is asked again, dies when the signature is there: one signature, then the agency's."""
+    listed(officer="ld.01", kind="csc", url=csc, credential="test/ld.01", token="env:CSC_TOKEN", pin="")
+    dossier_id = succeeded(records)
+    with records.session() as session:
+        record_decision(session, dossier_id, "signoff-1", decision="KY", officer="ld.01", payload={})
+    (document_id,) = ids = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+
+    def attempt(mode: str) -> list[UUID]:
+        control(csc, mode=mode)
+        batch = sign_issued_results(records, objects, dossier_id, ids, "ld.01", trust=trust)
+        batch.insist()
+        return batch.waiting
+
+    yes = Issue(decision=IssueDecision.DA_XAC_NHAN, officer="ld.01")
+    assert attempt("pending") == ids and unconfirmed(records, dossier_id, SignatureRole.SIGNER) == [(2, False)]
+    assert not result_signatures_tell(dossier_id, yes)
+    assert attempt("declined") == ids and unconfirmed(records, dossier_id, SignatureRole.SIGNER) == [(2, True)]
+    assert "Văn bản kết quả 2: đã bị từ chối hoặc hết hạn" in describe_issue(dossier_id)
+    with pytest.raises(SignerMissing):
+        sign_agency(records, objects, document_id, trust=trust)
+
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(place, dies)
+        attempt("ok")
+    assert attempt("down") == []  # what was confirmed is kept: nobody confirms twice
+    assert result_signatures_tell(dossier_id, yes)
+    assert not result_signatures_tell(dossier_id, yes.model_copy(update={"officer": "ld.02"}))
+    sign_agency(records, objects, document_id, trust=trust)
+    sign_manifest(records, objects, document_id, trust=trust)
+    data = objects.get(Bucket.WORKING, get(records, document_id).file_key or "")
+    verdict = verify_pdf(data, trust)
+    assert verdict.valid and [(s.role, s.level) for s in verdict.signatures] == [
+        ("SIGNER", "B-LTA"),
+        ("AGENCY", "B-LTA"),
+    ]
+    assert control(csc)["hashes"] == 1
+    text = text_of(data)
+    assert "Ký bởi: Vũ Đình Khuê (TEST)" in text
+    assert "Thời gian ký" not in text  # drawn before anybody confirmed: the time-stamp alone tells
+    with records.session() as session:
+        (request,) = session.exec(select(SigningRequest)).all()
+        assert (request.role, request.document_id) == (SignatureRole.SIGNER, document_id)
+        asked = session.exec(select(AuditEntry).where(AuditEntry.action == "sign-asked")).one()
+        assert asked.rule == "B4b"
+
+
+@pytest.mark.usefixtures("registered")
+def test_B4b_only_who_signs_a_result_answers_for_the_phone(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    trust: Trust,  # noqa: F811
+    csc: str,  # noqa: F811
+    listed: Listing,  # noqa: F811
+) -> None:
+    listed(officer="ld.01", kind="csc", url=csc, credential="test/ld.01", token="env:CSC_TOKEN", pin="")
+    dossier_id = succeeded(records)
+    with records.session() as session:
+        record_decision(session, dossier_id, "signoff-1", decision="KY", officer="ld.01", payload={})
+    ids = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    control(csc, mode="pending")
+    assert sign_issued_results(records, objects, dossier_id, ids, "ld.01", trust=trust).waiting == ids
+    assert check_issue(dossier_id, Issue(decision=IssueDecision.DA_XAC_NHAN, officer="ld.01")) == []
+    refused = check_issue(dossier_id, Issue(decision=IssueDecision.DA_XAC_NHAN, officer="vt.01"))
+    assert len(refused) == 2 and "Văn bản do ld.01 ký" in refused[1]
+
+
 def test_B4b_retried_and_concurrent_tasks_issue_one_number(records: RecordsDatabase, objects: ObjectStore) -> None:
     dossier_id = succeeded(records)
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda _: issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01"), range(4)))
+        made = list(
+            pool.map(lambda _: issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01"), range(4))
+        )
     assert len({tuple(ids) for ids in made}) == 1 and len(made[0]) == 1
     with records.session() as session:
         assert len(session.exec(select(ResultNumber)).all()) == 1
@@ -294,6 +398,8 @@ def test_EX17_nothing_is_issued_or_stored_before_its_turn(
         issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     walk_dossier(records, dossier_id, H.KY_CO_QUAN)
     (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    with pytest.raises(SignerMissing):  # the seal never goes before the signature
+        sign_agency(records, objects, document_id, trust=trust)
     sign_result(records, objects, document_id, "ld.01", trust=trust)
     sign_agency(records, objects, document_id, trust=trust)
     with pytest.raises(NotAgencySigned):  # its data are not signed yet

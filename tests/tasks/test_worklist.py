@@ -11,7 +11,7 @@ import pytest
 from blocks.catalog import Catalog
 from blocks.catalog.staff import load_staff
 from blocks.records import RecordsDatabase
-from tasks.stages import CONFIRM, CONSULT, LEADER, RESCAN, SCOPE, SEAL, SIGNOFF, SUPPLEMENT
+from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SIGNOFF, SUPPLEMENT
 from tasks.verification import VERIFICATION
 from tasks.worklist import WHO, Item, worklist
 from tests.tasks.lawcase import make_dossier
@@ -71,5 +71,5 @@ def test_the_leader_sees_what_is_due_and_nothing_is_decided_by_silence(records: 
 
 
 def test_every_pause_has_its_role() -> None:
-    stages = (SUPPLEMENT, LEADER, SCOPE, RESCAN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL)
+    stages = (SUPPLEMENT, LEADER, SCOPE, RESCAN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL, ISSUE)
     assert set(WHO) == {stage.name for stage in stages}

@@ -145,10 +145,10 @@ def test_CA01_declined_on_the_phone_is_asked_again_when_an_officer_says_so(
     case, ids = papers(2)
     control(csc, mode="declined")
     assert sign_captures(case.records, case.objects, ids).waiting == ids
-    assert unconfirmed(case.records, case.dossier_id) == [(1, True), (2, True)]
+    assert unconfirmed(case.records, case.dossier_id, SignatureRole.OFFICER) == [(1, True), (2, True)]
     control(csc, mode="pending")
-    batch = sign_captures(case.records, case.objects, ids)
-    assert batch.waiting == ids and unconfirmed(case.records, case.dossier_id) == [(1, False), (2, False)]
+    assert sign_captures(case.records, case.objects, ids).waiting == ids
+    assert unconfirmed(case.records, case.dossier_id, SignatureRole.OFFICER) == [(1, False), (2, False)]
     control(csc, mode="ok")
     sign_captures(case.records, case.objects, ids).insist()
     insist_valid(case, ids, trust)

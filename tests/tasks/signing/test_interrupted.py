@@ -49,10 +49,10 @@ def listed(csc: str, pki: TestPki, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("SOHOA_PKI_DIR", str(folder))
     monkeypatch.setenv("CSC_TOKEN", "access")
 
-    def change(agency: dict[str, str] | None = None, **entry: Any) -> None:
+    def change(agency: dict[str, str] | None = None, officer: str = "tnhs.01", **entry: Any) -> None:
         known = yaml.safe_load((folder / "officers.yml").read_text())
         known["agency"] = agency or known["agency"]
-        known["officers"]["tnhs.01"] |= entry
+        known["officers"][officer] |= entry
         (folder / "officers.yml").write_text(yaml.safe_dump(known, allow_unicode=True))
 
     change(kind="csc", url=csc, credential="test/tnhs.01", token="env:CSC_TOKEN", pin="")
