@@ -17,6 +17,7 @@ from uuid import UUID
 import httpx
 from sqlmodel import select
 
+from blocks.catalog import Catalog
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator, PrefectUnavailable, ResumeRefused, pause_key
@@ -25,6 +26,7 @@ from blocks.records.queries import documents, fields
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier
 from blocks.settings import load_stack_env
+from tasks.scope import case_date
 from tasks.submission import hand_in, hand_in_rescan
 from tasks.verification import SETTABLE
 
@@ -38,6 +40,10 @@ WHO = {
     "signoff": LEADER,
     "seal": CLERK,
 }
+
+
+# What business software would have computed.
+ARTICLES = ["Mức hưởng: 1.234.500 đồng (một triệu hai trăm ba mươi bốn nghìn năm trăm đồng)", "Nhận qua tài khoản"]
 
 
 class SignInFailed(SohoaError):
@@ -200,6 +206,7 @@ class Officers:
             "flagged_checked": True,
             "corrections": [],
             "absent": [],
+            "result": ARTICLES if Catalog().issued_results(dossier.procedure_code, case_date(dossier)) else [],
         }
         truths = {item["ordinal"]: item for item in sample.truth["documents"]}
         with self.records.session() as session:

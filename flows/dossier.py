@@ -210,9 +210,9 @@ def rescan(case: Case, failed: list[UUID], problems: list[Problem]) -> None:
 
 
 def verification(case: Case) -> None:
-    """Bước 4a, Điều 9.3: viên chức giải quyết TTHC đối chiếu, xác nhận dữ liệu bóc tách."""
+    """Bước 4a, Điều 9.3: viên chức giải quyết TTHC đối chiếu, xác nhận dữ liệu bóc tách, soạn nội dung kết quả."""
     advance(case.id, DossierState.THAM_DINH, "B4a")
-    while case.attempts:
+    while True:  # also where no paper was digitised: a person resolves the case
         doubts = [problem for found in case.doubts.values() for problem in found]
         answer = pause(case, VERIFICATION, partial(describe_verification, doubts))
         if answer.decision is VerificationDecision.TRA_LAI:

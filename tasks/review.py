@@ -99,6 +99,7 @@ class ComponentView(BaseModel):
     expected: int
     fields: list[FieldView]
     signatures: list[SignatureView]
+    issued: bool = False  # a result document of this system (KQ01), no paper
 
     @property
     def state_label(self) -> str:
@@ -183,6 +184,7 @@ def _component(session: Session, catalog: Catalog, dossier: Dossier, document: D
         expected=len(layout(document.declared_pages, document.note_pages)),
         fields=sorted(views, key=lambda view: (not view.pressing, view.confidence, view.name)),
         signatures=_signatures(session, document),
+        issued=document.is_issued,
     )
 
 

@@ -18,6 +18,7 @@ from blocks.records.incidents import raise_incident
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Dossier
+from blocks.signer import SignerUnknown, signer_for
 from tasks.approvals import (
     Confirmation,
     ConfirmDecision,
@@ -32,12 +33,14 @@ from tasks.approvals import (
     ScopeOpinion,
     Seal,
     SignOff,
+    SignOffDecision,
     Stage,
     Supplement,
     SupplementDecision,
     as_markdown,
 )
 from tasks.originals import awaits_storage
+from tasks.scope import case_date
 from tasks.signing.confirmed import keyholder, unconfirmed
 from tasks.submission import inbox_key, rescan_prefix
 
@@ -152,7 +155,18 @@ def check_issue(dossier_id: UUID, answer: Issue) -> list[str]:
 
 
 def check_signoff(dossier_id: UUID, answer: SignOff) -> list[str]:
-    return not_assigned(_dossier(dossier_id), answer.officer, Role.LEAD)
+    dossier = _dossier(dossier_id)
+    faults = not_assigned(dossier, answer.officer, Role.LEAD)
+    if (
+        not faults
+        and answer.decision is SignOffDecision.KY
+        and Catalog.get().issued_results(dossier.procedure_code, case_date(dossier))
+    ):
+        try:
+            signer_for(answer.officer)
+        except SignerUnknown:
+            faults.append("Bạn chưa có chữ ký số để ký văn bản kết quả; vui lòng báo quản trị viên.")
+    return faults
 
 
 def check_seal(dossier_id: UUID, answer: Seal) -> list[str]:
@@ -263,10 +277,7 @@ def describe_signoff(dossier_id: UUID) -> str:
                 for d in kept
             ),
             "",
-            *(
-                f"Kết quả phát hành khi ký: {name} (xem dự thảo: `sohoa result {dossier.code} <mã viên chức> <tệp>`)."
-                for name in issued
-            ),
+            *(f"Văn bản kết quả do bạn ký: {name}; dự thảo ở trang hồ sơ, chưa có số và ngày." for name in issued),
             "",
             "Chọn **KY** để cho ký số cơ quan từng thành phần và dữ liệu đặc tả (Điều 9.4), "
             "hoặc **TRA_LAI** và nêu lý do bằng văn bản.",
@@ -279,8 +290,10 @@ def describe_seal(dossier_id: UUID) -> str:
     with RecordsDatabase.get().session() as session:
         dossier = get_dossier(session, dossier_id)
         count = len(documents(session, dossier_id, states=[DocumentState.CHO_KET_QUA]))
+        issued = Catalog.get().issued_results(dossier.procedure_code, vietnam_day(dossier.received_at))
+        also = "".join(f" và văn bản {result.name}, được cấp số và ngày khi ký số" for result, _ in issued)
         return (
             f"### Ký số cơ quan · hồ sơ {dossier.code}\n"
-            f"Lãnh đạo đã cho ký {count} thành phần. Kiểm tra thể thức rồi chọn **KY_SO** để ký số cơ quan, "
+            f"Lãnh đạo đã cho ký {count} thành phần{also}. Kiểm tra thể thức rồi chọn **KY_SO** để ký số cơ quan, "
             "hoặc **TRINH_LAI** (trình lại lãnh đạo, nêu lý do)."
         )

@@ -26,6 +26,7 @@ from tasks.extraction.fields import LABELS, REQUIRED
 from tasks.extraction.normalise import normalise_field
 from tasks.extraction.profiles import ROWS, field_label
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
+from tasks.scope import case_date
 from tasks.shell import step
 from tasks.stages import not_assigned
 
@@ -53,12 +54,24 @@ def check_verification(dossier_id: UUID, answer: Verification) -> list[str]:
         faults += [f"Thành phần {n} không có trong hồ sơ chờ xác nhận." for n in sorted(places - set(waiting))]
         if answer.decision is VerificationDecision.QUET_LAI and not answer.rescan:
             faults.append("Vui lòng ghi số thứ tự thành phần cần quét lại.")
-        if fonts.missing(" ".join(answer.result), fonts.REGULAR):
-            faults.append("Nội dung kết quả giải quyết có ký tự không hiển thị được; vui lòng nhập lại.")
+        faults += _result_points(dossier, answer)
         if answer.decision is VerificationDecision.DUYET:
             for ordinal, document in waiting.items():
                 faults += _open_points(session, dossier, document, ordinal, answer)
         return faults
+
+
+def _result_points(dossier: Dossier, answer: Verification) -> list[str]:
+    """The result's own content is the resolving officer's, never the program's; only where it is such a document."""
+    issued = Catalog.get().issued_results(dossier.procedure_code, case_date(dossier))
+    written = [article for article in answer.result if article.strip()]
+    if written and not issued:
+        return ["Thủ tục này không có văn bản kết quả do hệ thống phát hành; vui lòng để trống nội dung kết quả."]
+    if fonts.missing(" ".join(written), fonts.REGULAR):
+        return ["Nội dung kết quả giải quyết có ký tự không hiển thị được; vui lòng nhập lại."]
+    if issued and not written and answer.decision is VerificationDecision.DUYET:
+        return ["Vui lòng ghi nội dung kết quả giải quyết (mức hưởng, thời gian hưởng …), mỗi điều một đoạn."]
+    return []
 
 
 def needed_fields(dossier: Dossier, present: set[str]) -> list[str]:
@@ -205,6 +218,9 @@ def describe_verification(doubts: list[Problem], dossier_id: UUID) -> str:
                 f"| {document.ordinal} | {kind} | {document.page_count or 0} | {len(have)} | "
                 f"{', '.join(low) or '–'} | {', '.join(empty) or '–'} |"
             )
+        if issued := catalog.issued_results(dossier.procedure_code, case_date(dossier)):
+            names = ", ".join(result.name for result, _ in issued)
+            lines += ["", f"Khi duyệt, ghi nội dung của văn bản kết quả ({names}), mỗi điều một đoạn."]
         if doubts:
             lines += ["", "**Cần kiểm tra trên bản giấy:**", as_markdown(doubts)]
         return "\n".join(lines)

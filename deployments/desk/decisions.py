@@ -177,6 +177,7 @@ class Decisions:
             "corrections": len(payload.get("corrections", [])),
             "absent": len(payload.get("absent", [])),
             "rescan": payload.get("rescan", []),
+            "articles": len(payload.get("result", [])),
         }
         return Answer("ACCEPT", [], shown=shown)
 

@@ -34,6 +34,11 @@ def numbers(form: Mapping[str, Any], prefix: str) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
+def articles(form: Mapping[str, Any]) -> list[str]:
+    """The content of the result: each line is an article."""
+    return [line.strip() for line in str(form.get("result", "")).splitlines() if line.strip()]
+
+
 def verification_form(form: Mapping[str, Any], components: list[ComponentView]) -> dict[str, Any]:
     """What the officer typed on the review page, as the form of the pause `verification`."""
     corrections, absent = [], []
@@ -53,6 +58,7 @@ def verification_form(form: Mapping[str, Any], components: list[ComponentView]) 
         "corrections": corrections if form.get("decision") == VerificationDecision.DUYET else [],
         "absent": absent if form.get("decision") == VerificationDecision.DUYET else [],
         "rescan": numbers(form, "rescan"),
+        "result": articles(form) if form.get("decision") == VerificationDecision.DUYET else [],
         "reason": str(form.get("reason", "")),
     }
 

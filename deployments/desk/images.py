@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
 from uuid import UUID
 
 import pymupdf
@@ -18,7 +21,8 @@ from blocks.records.queries import get_document
 SECONDS = 900  # that an address is good for
 WIDTH = 1240  # pixels of a shown page: A4 at 150 dpi
 QUALITY = 70
-KEPT_FILES, KEPT_IMAGES = 4, 60
+KEPT_FILES, KEPT_IMAGES, KEPT_DRAFTS = 4, 60, 30
+DRAFT = "draft:"
 
 
 class ImageGone(SohoaError):
@@ -27,6 +31,16 @@ class ImageGone(SohoaError):
     code, rule = "IMAGE_GONE", "WH04"
     message = "Ảnh không còn mở được; vui lòng tải lại trang hồ sơ."
     remedy = Remedy.RETRY
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One page image: where it is and how big."""
+
+    url: str
+    number: int
+    width: int
+    height: int
 
 
 class Images:
@@ -38,10 +52,26 @@ class Images:
         self._lock = threading.Lock()
         self._files: OrderedDict[str, bytes] = OrderedDict()
         self._images: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._drafts: OrderedDict[str, bytes] = OrderedDict()
 
     def address(self, officer: str, document: UUID, page: int) -> str:
         """For an officer who was let in to this dossier just now. page: 1-based in the PDF."""
         return "/anh/" + self._addresses.dumps([officer, str(document), page])
+
+    def of_draft(self, officer: str, pdf: bytes) -> list[Shown]:
+        """The pages of a document that is stored nowhere yet, kept here until newer ones push it out."""
+        name = DRAFT + hashlib.sha256(pdf).hexdigest()
+        with self._lock:
+            self._drafts[name] = pdf
+            self._drafts.move_to_end(name)
+            while len(self._drafts) > KEPT_DRAFTS:
+                self._drafts.popitem(last=False)
+            with pymupdf.open(stream=pdf, filetype="pdf") as document:
+                sizes = [(WIDTH, round(page.rect.height * WIDTH / page.rect.width)) for page in document]
+        return [
+            Shown("/anh/" + self._addresses.dumps([officer, name, number]), number, width, height)
+            for number, (width, height) in enumerate(sizes, 1)
+        ]
 
     def open(self, token: str, officer: str) -> bytes:
         """JPEG. Raises ImageGone."""
@@ -51,27 +81,35 @@ class Images:
             raise ImageGone() from error
         if named != officer:
             raise ImageGone()
+        if document.startswith(DRAFT):
+            return self._draw(lambda: self._draft(document), document, page)
         with self.records.session() as session:
             row = get_document(session, UUID(document))
             bucket, key = (Bucket.RECORDS, row.record_key) if row.record_key else (Bucket.WORKING, row.file_key)
-            sha256 = row.file_sha256
+            sha256, issued = row.file_sha256, row.is_issued
         if not key:
             raise ImageGone()
-        return self._draw(bucket, key, sha256 or key, page)
+        # On an issued result the signatures belong to what is read; on a copy they would hide the paper's print.
+        return self._draw(lambda: self.objects.get(bucket, key), sha256 or key, page, annotated=issued)
 
-    def _draw(self, bucket: Bucket, key: str, version: str, page: int) -> bytes:
+    def _draft(self, name: str) -> bytes:
+        if name not in self._drafts:
+            raise ImageGone()
+        return self._drafts[name]
+
+    def _draw(self, read: Callable[[], bytes], version: str, page: int, *, annotated: bool = False) -> bytes:
         with self._lock:  # pymupdf is not for several threads
             known = self._images.get((version, page))
             if known is None:
                 data = self._files.get(version)
                 if data is None:
-                    data = self._files[version] = self.objects.get(bucket, key)
+                    data = self._files[version] = read()
                 with pymupdf.open(stream=data, filetype="pdf") as pdf:
                     if not 1 <= page <= pdf.page_count:
                         raise ImageGone()
                     sheet = pdf[page - 1]
                     scale = WIDTH / sheet.rect.width
-                    drawn = sheet.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False, annots=False)
+                    drawn = sheet.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False, annots=annotated)
                     known = self._images[(version, page)] = drawn.tobytes("jpeg", jpg_quality=QUALITY)
             self._images.move_to_end((version, page))
             while len(self._files) > KEPT_FILES:

@@ -35,6 +35,7 @@ from blocks.records.tables import Dossier, Page
 from deployments.desk.decisions import ROLE_NAMES, Answer, Decisions, Waiting, why_not
 from deployments.desk.forms import key, pause_form, shown
 from deployments.desk.images import ImageGone, Images
+from deployments.desk.results import Results
 from infra.gateway.sessions import Officer, Session
 from tasks.claims import TakenByOther, give_up, holders, take
 from tasks.history import DECISIONS, STAGES
@@ -85,6 +86,7 @@ class Pages:
     def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, prefect: Orchestrator) -> None:
         self.records, self.objects, self.catalog, self.prefect = records, objects, catalog, prefect
         self.images = Images(records, objects)
+        self.results = Results(records, objects, catalog, self.images)
         self.decisions: Decisions  # set by the composer
         self.templates = _templates()
         self.markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -164,7 +166,24 @@ class Pages:
             lists=self._lists(dossier_id),
             said=self._said_before(dossier_id, stage),
             doubts=self._doubts(waiting) if waiting and stage == "verification" else "",
+            **self.results.of_page(officer, review, waiting, typed),
         )
+
+    def preview(self, session: Session, dossier_id: UUID, form: Mapping[str, Any]) -> Response:
+        """The page again with the draft of what was typed so far; nothing is decided or kept."""
+        return self.show_review(session, dossier_id, form)
+
+    def show_result(self, session: Session, dossier_id: UUID, number: int) -> Response:
+        """A result as a file: draft, or issued with its signatures. Each look is in the audit trail."""
+        found = self.results.file(session.officer, dossier_id, number)
+        if found is None:
+            return self.say("Không có văn bản kết quả", "Hồ sơ này không có văn bản đó.", 404, session)
+        headers = {
+            "content-disposition": f'attachment; filename="{found.name}"',
+            "cache-control": "no-store",
+            "x-sohoa-page": "1",
+        }
+        return Response(found.data, media_type="application/pdf", headers=headers)
 
     def _waiting(self, dossier_id: UUID) -> Waiting | None:
         with self.records.session() as database:
@@ -211,16 +230,20 @@ class Pages:
                 attempt, built = attempts[component.id]
                 query = select(Page).where(Page.document_id == component.id, Page.attempt == attempt)
                 rows = database.exec(query.order_by(Page.number)).all() if built else []  # type: ignore[arg-type]
-                pictures[component.ordinal] = [
-                    {
-                        "url": self.images.address(officer.id, component.id, row.number),
-                        "number": row.number,
-                        "width": row.width,
-                        "height": row.height,
-                        "boxes": _boxes(component, row.number),
-                    }
-                    for row in rows
-                ]
+                pictures[component.ordinal] = (
+                    self.results.pictures(officer, component)
+                    if component.issued
+                    else [
+                        {
+                            "url": self.images.address(officer.id, component.id, row.number),
+                            "number": row.number,
+                            "width": row.width,
+                            "height": row.height,
+                            "boxes": _boxes(component, row.number),
+                        }
+                        for row in rows
+                    ]
+                )
         return pictures
 
     # -- deciding -----------------------------------------------------------------------------------------------
@@ -317,6 +340,15 @@ class Pages:
         async def decide(request: Request, dossier_id: UUID) -> Response:
             form, files, refusal = await self._posted(request)
             return refusal or await shown_to(request, self.decide, dossier_id, form, files, request.state.trace)
+
+        @router.post("/ho-so/{dossier_id}/du-thao", summary="Xem dự thảo văn bản kết quả với nội dung đang soạn")
+        async def preview(request: Request, dossier_id: UUID) -> Response:
+            form, _, refusal = await self._posted(request)
+            return refusal or await shown_to(request, self.preview, dossier_id, form)
+
+        @router.get("/ho-so/{dossier_id}/ket-qua/{number}", summary="Tải văn bản kết quả, dự thảo hoặc đã phát hành")
+        async def result(request: Request, dossier_id: UUID, number: int) -> Response:
+            return await shown_to(request, self.show_result, dossier_id, number)
 
         @router.post("/ho-so/{dossier_id}/nhan", summary="Nhận việc")
         async def claim(request: Request, dossier_id: UUID) -> Response:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
+from pydantic import BaseModel
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
@@ -14,6 +18,38 @@ from tasks.issuing.document import ResultContent, result_pdf
 from tasks.issuing.steps import content_of
 from tasks.review import insist_assigned
 from tasks.scope import case_date
+
+
+class Draft(BaseModel):
+    """A result that has no number yet: its name, its articles as they will stand, the document."""
+
+    name: str
+    articles: tuple[str, ...]
+    pdf: bytes
+
+
+def drafts(
+    records: RecordsDatabase,
+    catalog: Catalog,
+    dossier_id: UUID,
+    *,
+    typed: Sequence[str] | None = None,
+    signer: str | None = None,
+) -> list[Draft]:
+    """The results of a dossier that are not issued yet, for an officer who was let in to it just now (`look`).
+
+    typed: articles that the resolving officer is writing, None: those that were decided; signer: whose name stands
+    under it, when it is known. Raises ResultNotDrawable.
+    """
+    with records.session() as session:
+        dossier = get_dossier(session, dossier_id)
+        numbered = set(session.exec(select(ResultNumber.result_code).where(ResultNumber.dossier_id == dossier_id)))
+        contents = [
+            (result.name, content_of(session, dossier, form, None, signer, typed))
+            for result, form in catalog.issued_results(dossier.procedure_code, case_date(dossier))
+            if result.code not in numbered
+        ]
+    return [Draft(name=name, articles=content.articles, pdf=result_pdf(content)[0]) for name, content in contents]
 
 
 def read_results(

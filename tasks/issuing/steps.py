@@ -165,14 +165,19 @@ def _build(records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, doc
 
 
 def content_of(
-    session: Session, dossier: Dossier, form: IssuedForm, number: ResultNumber | None, officer: str | None
+    session: Session,
+    dossier: Dossier,
+    form: IssuedForm,
+    number: ResultNumber | None,
+    officer: str | None,
+    typed: Sequence[str] | None = None,
 ) -> ResultContent:
-    """What the document says. number, officer: None in a draft."""
+    """What the document says. number, officer: None in a draft; typed: articles that are not decided yet."""
     ours = settings()
     received = vietnam_day(dossier.received_at or dossier.created_at)
     told = {"owner": _owner(dossier), "dossier": dossier.code or "", "received": f"{received:%d/%m/%Y}"}
     articles = [article.format(**told) for article in form.articles]
-    articles[-1:-1] = _drafted(session, dossier.id)
+    articles[-1:-1] = _drafted(session, dossier.id) if typed is None else typed
     symbol = number.symbol if number else f"{form.abbreviation}-{ours.agency_symbol}"
     day = vietnam_day(number.issued_at) if number else None
     return ResultContent(

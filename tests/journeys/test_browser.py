@@ -74,6 +74,8 @@ def waiting(played: Journey, name: str, sample: str, key: str = "verification-1"
 
 def fill_in(page: Page, form: dict[str, object]) -> None:
     """What the player would send, typed into the page."""
+    if form["result"]:
+        page.get_by_label("Nội dung của").fill("\n".join(form["result"]))  # type: ignore[arg-type]
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     for item in form["corrections"]:  # type: ignore[attr-defined]
         page.locator(f'[name="v.{item["component"]}.{item["field"]}"]').fill(item["value"])

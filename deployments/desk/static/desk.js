@@ -36,7 +36,7 @@ document.addEventListener("keydown", (event) => {
   if (!event.altKey || !["ArrowDown", "ArrowUp", "Enter"].includes(event.key)) return;
   event.preventDefault();
   if (event.key === "Enter") {
-    document.querySelector(".decide button")?.focus();
+    document.querySelector(".decide .buttons button")?.focus();
     return;
   }
   const inputs = [...document.querySelectorAll(".field.pressing input[data-original]")];

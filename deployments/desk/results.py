@@ -1,0 +1,107 @@
+"""Result documents on the officers' pages: what the resolving officer writes, leader and clerk sign, all read (B4b)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import Role
+from blocks.objects import ObjectStore
+from blocks.records import RecordsDatabase
+from blocks.records.queries import get_dossier
+from blocks.records.states import SignatureRole
+from blocks.signer import SignerUnknown, signer_for
+from deployments.desk.decisions import Waiting
+from deployments.desk.forms import articles
+from deployments.desk.images import WIDTH, Images
+from infra.gateway.sessions import Officer
+from tasks.issuing.document import ResultNotDrawable
+from tasks.issuing.reading import drafts, read_results
+from tasks.review import ComponentView, Review
+from tasks.scope import case_date
+from tasks.signing.confirmed import keyholder
+
+A4_HEIGHT = round(WIDTH * 297 / 210)
+BEFORE_ISSUE = {"verification", "signoff", "seal"}
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """name: without personal data."""
+
+    name: str
+    data: bytes
+
+
+class Results:
+    """What the pages show of results. Who asks was let in by `tasks.review.look`, or is by `read_results`."""
+
+    def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, images: Images) -> None:
+        self.records, self.objects, self.catalog, self.images = records, objects, catalog, images
+
+    def of_page(
+        self, officer: Officer, review: Review, waiting: Waiting | None, typed: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Names of the results to be issued, their drafts, and the number of each issued one by its ordinal.
+
+        The resolving officer sees the draft of what was typed so far; leader and clerk the one that will be signed.
+        """
+        issued = [component.ordinal for component in review.components if component.issued]
+        shown: dict[str, Any] = {
+            "results": [],
+            "drafts": [],
+            "issued": {ordinal: number for number, ordinal in enumerate(issued, 1)},
+        }
+        stage = waiting.stage.name if waiting else ""
+        if waiting is None or stage not in BEFORE_ISSUE:
+            return shown
+        dossier, writing = waiting.dossier, stage == "verification"
+        named = self.catalog.issued_results(dossier.procedure_code, case_date(dossier))
+        shown["results"] = [result.name for result, _ in named]
+        written = articles(typed or {})
+        if not named or (writing and not written):
+            return shown
+        signer = self._signer(waiting, officer)
+        try:
+            made = drafts(
+                self.records, self.catalog, dossier.id, typed=written if writing else None, signer=signer
+            )  # fmt: skip
+        except ResultNotDrawable:  # the check of the decision says so, too
+            return shown
+        shown["drafts"] = [{"draft": draft, "pages": self.images.of_draft(officer.id, draft.pdf)} for draft in made]
+        return shown
+
+    def _signer(self, waiting: Waiting, officer: Officer) -> str | None:
+        """Whose name stands under the draft: the leader's who looks at it, then the one's who has allowed it."""
+        name = officer.id if waiting.stage.name == "signoff" and officer.holds(Role.LEAD.value) else ""
+        if waiting.stage.name == "seal":
+            with self.records.session() as database:
+                name = keyholder(database, waiting.dossier, SignatureRole.SIGNER)
+        try:
+            return name if name and signer_for(name) else None
+        except SignerUnknown:
+            return None
+
+    def pictures(self, officer: Officer, component: ComponentView) -> list[dict[str, Any]]:
+        """Page images of an issued result: it was never scanned, and has no boxes of fields."""
+        return [
+            {
+                "url": self.images.address(officer.id, component.id, number),
+                "number": number,
+                "width": WIDTH,
+                "height": A4_HEIGHT,
+                "boxes": [],
+            }
+            for number in range(1, component.images + 1)
+        ]
+
+    def file(self, officer: Officer, dossier_id: UUID, number: int) -> ResultFile | None:
+        """A result as it is: draft, or issued with its signatures. number: 1-based. Raises NotYours."""
+        with self.records.session() as session:
+            dossier = get_dossier(session, dossier_id)
+            code = dossier.code or dossier.submission
+        found = read_results(self.records, self.objects, self.catalog, code, officer.id)
+        return ResultFile(f"ket-qua-{code}-{number}.pdf", found[number - 1]) if 1 <= number <= len(found) else None
