@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -13,12 +14,16 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlmodel import select
 
 from blocks.records.queries import documents, fields
-from blocks.records.tables import AuditEntry, Decision
+from blocks.records.tables import AuditEntry, Decision, Signature
+from blocks.trust import Trust
 from deployments.officers import Sample
+from tasks.signing import verify_pdf
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
+from tests.tasks.test_issuing import text_of
 
 SignIn = Callable[..., Page]
+BAD = ("serious", "critical")  # findings of axe
 DESKTOP, TABLET = {"width": 1366, "height": 768}, {"width": 820, "height": 1180}
 
 
@@ -150,6 +155,85 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
         assert {entry.actor for entry in looks} == {"gq.01", "ld.01", "vt.01"}  # P14
 
 
+def drawn(page: Page, name: str) -> bool:
+    """Whether the image of this name has arrived and is a page."""
+    return bool(
+        page.evaluate(
+            "name => [...document.images].some(i => i.alt.startsWith(name) && i.complete && i.naturalWidth > 500)", name
+        )
+    )
+
+
+def downloaded(page: Page, link: str) -> bytes:
+    with page.expect_download() as download:
+        page.get_by_role("link", name=link).click()
+    assert download.value.suggested_filename.startswith("ket-qua-BHXH-TEST-")
+    return Path(download.value.path()).read_bytes()
+
+
+def insist_accessible(page: Page) -> None:
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+    serious = [(v["id"], v["nodes"][0]["html"]) for v in found.response["violations"] if v["impact"] in BAD]
+    assert not serious, (page.url, serious)
+
+
+def test_B4b_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Journey, sign_in: SignIn) -> None:
+    """KQ01: the resolving officer writes it, the leader signs it, the clerk seals it, each before the same draft."""
+    sample, path = waiting(played, "ket-qua-tren-trang", "01-om-dau")
+    page = sign_in("gq.01", path)
+    form = played.officers._verification(sample)
+    fill_in(page, form | {"result": []})
+    page.get_by_label("Đã đối chiếu với bản giấy").check()
+    page.get_by_role("button", name="Duyệt").click()
+    expect(page.get_by_role("alert")).to_contain_text("Vui lòng ghi nội dung kết quả giải quyết")
+    written = page.get_by_label("Nội dung của Quyết định hưởng chế độ ốm đau")
+    written.fill("Số ngày nghỉ: 05 ngày\n\n  Số tiền: 1.234.500 đồng  ")
+    page.get_by_role("button", name="Xem dự thảo").click()
+    expect(page.locator(".articles li")).to_have_count(4)
+    expect(page.locator(".articles")).to_contain_text("Số tiền: 1.234.500 đồng")
+    until(lambda: drawn(page, "Dự thảo Quyết định hưởng chế độ ốm đau, trang 1"), 20)
+    assert page.locator('[name="v.1.issuer"]').input_value()  # what was typed elsewhere is still there
+    insist_accessible(page)
+    page.get_by_role("button", name="Duyệt").click()
+    expect(page.locator(".note.good")).to_contain_text("Soạn 2 điều của văn bản kết quả")
+
+    played.wait_pause(sample, "signoff-1")
+    leader = sign_in("ld.01", path)
+    expect(leader.locator(".articles li").nth(2)).to_have_text("Số tiền: 1.234.500 đồng")
+    until(lambda: drawn(leader, "Dự thảo"), 20)
+    insist_accessible(leader)
+    text = text_of(downloaded(leader, "Tải dự thảo"))
+    assert "Số: /QĐ-BHXH" in text and "Điều 3. Số tiền: 1.234.500 đồng." in text
+    leader.get_by_role("button", name="Cho ký số").click()
+    played.wait_pause(sample, "seal-1")
+    clerk = sign_in("vt.01", path)
+    expect(clerk.locator(".said")).to_contain_text("Quyết định hưởng chế độ ốm đau, được cấp số và ngày khi ký số")
+    expect(clerk.locator(".articles li")).to_have_count(4)
+    clerk.get_by_role("button", name="Ký số cơ quan").click()
+    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED", 90)
+
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None and dossier.state.value == "LUU_TRU"
+    (result,) = (d for d in played.officers.documents(dossier) if d.is_issued)
+    page.goto(page.url)
+    data = page.locator(".data")
+    expect(data).to_contain_text("(văn bản kết quả)")
+    expect(data).to_contain_text("Chữ ký số của người có thẩm quyền (ban hành): hợp lệ")
+    expect(data).to_contain_text(str(result.code_number))
+    expect(page.locator(".articles")).to_have_count(0)  # no draft any more
+    until(lambda: drawn(page, f"Ảnh thành phần {result.ordinal} trang 1"), 20)
+    verdict = verify_pdf(downloaded(page, "Tải văn bản kết quả"), Trust())
+    assert verdict.valid and [item.role for item in verdict.signatures] == ["SIGNER", "AGENCY"]
+    with played.officers.records.session() as session:
+        rows = session.exec(select(Signature).where(Signature.document_id == result.id)).all()
+        trail = session.exec(select(AuditEntry).where(AuditEntry.document_id == result.id)).all()
+    assert len(rows) == 3
+    assert ("issue", "vt.01") in {(entry.action, entry.actor) for entry in trail}
+    stranger = sign_in("gq.09", "/viec")
+    refused = stranger.request.get(stranger.url.split("/viec")[0] + path + "/ket-qua/1")
+    assert refused.status == 403 and not refused.body().startswith(b"%PDF")
+
+
 def test_returned_with_reasons_and_an_old_page_is_told_so(played: Journey, sign_in: SignIn) -> None:
     sample, path = waiting(played, "tra-lai-tren-trang", "01-om-dau")
     asking = sign_in("gq.02", path)
@@ -236,12 +320,7 @@ def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Jo
             page.set_viewport_size(viewport)  # type: ignore[arg-type]
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, (where, viewport, wide)
-        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
-        serious = [(v["id"], v["nodes"][0]["html"]) for v in found.response["violations"] if v["impact"] in BAD]
-        assert not serious, (where, serious)
-
-
-BAD = ("serious", "critical")
+        insist_accessible(page)
 
 
 def test_prefects_own_dialog_leads_through_the_same_checks(played: Journey, sign_in: SignIn) -> None:

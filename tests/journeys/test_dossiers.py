@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from sqlmodel import func, select
 
 from blocks.objects import Bucket
+from blocks.orchestrator import ResumeRefused
 from blocks.records.audit import verify_chain
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Scan, Signature
@@ -22,6 +23,7 @@ from tasks.signing import verify_manifest
 from tasks.signing.verify import verify_pdf
 from tasks.status import status_of
 from tests.journeys.conftest import Journey
+from tests.tasks.test_issuing import text_of
 from tests.tasks.test_originals import signed_with
 
 DEFECTS = [
@@ -161,6 +163,30 @@ def test_SC05_a_signed_pdf_goes_under_lock_as_it_came(played: Journey) -> None:
     assert first.state is DocumentState.TAI_SU_DUNG and first.electronic_original == "VALID" and first.record_key
     assert played.officers.objects.get(Bucket.RECORDS, first.record_key) == data
     assert [d.state for d in others if d.is_issued] == [DocumentState.HIEN_THI_KHO]
+
+
+def test_B4b_who_resolves_is_asked_where_no_paper_was_digitised(played: Journey) -> None:
+    """All components are electronic originals: a person still resolves the case and writes the result."""
+    sample = played.variant("chi-ban-dien-tu", "01-om-dau")
+    declaration = sample.folder / "dossier.yaml"
+    declared = yaml.safe_load(declaration.read_text(encoding="utf-8"))
+    for number, component in enumerate(declared["components"], 1):
+        component |= {"files": [f"c{number}/goc.pdf"], "form": "E_COPY_REGISTER", "note_pages": []}
+        (sample.folder / f"c{number}/goc.pdf").write_bytes(signed_with(settings().pki_dir, Trust(), "gq.02"))
+    declared["originals"] = 0
+    declaration.write_text(yaml.safe_dump(declared, allow_unicode=True), encoding="utf-8")
+    played.officers.hand_in(sample)
+    played.wait_pause(sample, "verification-1")
+    with pytest.raises(ResumeRefused) as refused:
+        played.officers.at_gateway("gq.01").resume(sample.run_id, {"decision": "DUYET"})
+    assert "Vui lòng ghi nội dung kết quả giải quyết" in refused.value.details["why"]
+    assert set(play(played.officers, [sample], timeout=400).values()) == {"COMPLETED"}
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None and dossier.state.value == "LUU_TRU"
+    *others, result = played.officers.documents(dossier)
+    assert {d.state for d in others} == {DocumentState.TAI_SU_DUNG} and result.is_issued
+    data = played.officers.objects.get(Bucket.RECORDS, result.record_key or "")
+    assert "Mức hưởng: 1.234.500 đồng" in text_of(data)
 
 
 def test_pdfsig_finds_both_signatures_valid(played: Journey) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pikepdf
 import pymupdf
 import pytest
+import yaml
 import zxingcpp
 from pikepdf import pdfa
 from PIL import Image, ImageDraw
@@ -39,11 +40,11 @@ from blocks.records.tables import (
     SigningRequest,
 )
 from blocks.trust import Trust
-from tasks.approvals import Issue, IssueDecision
+from tasks.approvals import Issue, IssueDecision, SignOff, SignOffDecision, Verification
 from tasks.closing import NotStored, close_dossier
 from tasks.completeness.facts import dossier_facts
 from tasks.issuing.document import ResultContent, ResultNotDrawable, result_pdf
-from tasks.issuing.reading import read_results
+from tasks.issuing.reading import drafts, read_results
 from tasks.issuing.steps import issue_dossier
 from tasks.review import NotYours
 from tasks.signing import sign_agency, sign_manifest, verify_manifest, verify_pdf
@@ -51,8 +52,9 @@ from tasks.signing.batch import sign_issued_results
 from tasks.signing.confirmed import unconfirmed
 from tasks.signing.errors import AgencyNotAllowed, SignerMissing
 from tasks.signing.steps import sign_result
-from tasks.stages import check_issue, describe_issue, result_signatures_tell
+from tasks.stages import check_issue, check_signoff, describe_issue, result_signatures_tell
 from tasks.storage import NotAgencySigned, store_document
+from tasks.verification import check_verification, describe_verification
 from tests.conftest import TestPki
 from tests.csc_server import control
 from tests.tasks.lawcase import NAME, OWNER_ID, get, get_case, make_dossier, walk_dossier
@@ -426,6 +428,59 @@ def test_CO03_an_owner_without_id_is_named_by_the_substitutes(
     assert report.state is D.DA_LUU_CHUA_DINH_DANH
     text = text_of(objects.get(Bucket.RECORDS, get(records, document_id).record_key or ""))
     assert f"{NAME}, sinh ngày 02/01/1999" in text
+
+
+@pytest.mark.usefixtures("registered")
+def test_B4b_the_content_of_a_result_is_the_resolving_officers(records: RecordsDatabase) -> None:
+    """Asked for where there is such a document, refused where there is none or the font can't show it."""
+    issued, _ = make_dossier(records, [])
+    cards, _ = make_dossier(records, [], procedure_code="1.001939")
+
+    def faults(dossier_id: UUID, decision: str, *result: str) -> list[str]:
+        said = Verification(decision=decision, officer="gq.01", reason="x", result=list(result))  # type: ignore[arg-type]
+        return check_verification(dossier_id, said)
+
+    assert faults(issued, "DUYET", ARTICLES[0]) == [] == faults(issued, "TRA_LAI")
+    (missing,) = faults(issued, "DUYET", "  ")
+    assert missing.startswith("Vui lòng ghi nội dung kết quả giải quyết")
+    (strange,) = faults(issued, "DUYET", "漢字")
+    assert "ký tự không hiển thị được" in strange
+    assert faults(cards, "DUYET") == []
+    (superfluous,) = faults(cards, "DUYET", ARTICLES[0])
+    assert "không có văn bản kết quả do hệ thống phát hành" in superfluous
+    assert "Quyết định hưởng chế độ ốm đau" in describe_verification([], issued)
+    assert "văn bản kết quả" not in describe_verification([], cards)
+
+
+@pytest.mark.usefixtures("registered")
+def test_B4b_who_has_no_key_cannot_allow_a_result(records: RecordsDatabase, pki: TestPki) -> None:
+    """Told at the pause, not when the number is taken."""
+    dossier_id, _ = make_dossier(records, [])
+    listing = pki.folder / "officers.yml"
+    before = listing.read_text()
+    assert check_signoff(dossier_id, SignOff(decision=SignOffDecision.KY, officer="ld.01")) == []
+    known = yaml.safe_load(before)
+    del known["officers"]["ld.01"]
+    listing.write_text(yaml.safe_dump(known, allow_unicode=True))
+    try:
+        (fault,) = check_signoff(dossier_id, SignOff(decision=SignOffDecision.KY, officer="ld.01"))
+        refused = SignOff(decision=SignOffDecision.TRA_LAI, reason="x", officer="ld.01")
+        assert "chưa có chữ ký số" in fault and check_signoff(dossier_id, refused) == []
+    finally:
+        listing.write_text(before)
+
+
+def test_B4b_a_draft_follows_what_is_typed_and_ends_with_the_number(
+    records: RecordsDatabase, objects: ObjectStore
+) -> None:
+    dossier_id = succeeded(records)
+    (decided,) = drafts(records, CATALOG, dossier_id, signer="ld.01")
+    assert decided.articles[1:3] == tuple(ARTICLES) and "Vũ Đình Khuê" in text_of(decided.pdf)
+    (typed,) = drafts(records, CATALOG, dossier_id, typed=["Đang soạn"])
+    assert typed.articles[1:-1] == ("Đang soạn",) and "Điều 2. Đang soạn." in text_of(typed.pdf)
+    assert "Vũ Đình Khuê" not in text_of(typed.pdf)
+    issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    assert drafts(records, CATALOG, dossier_id) == []
 
 
 def test_B4b_the_leader_reads_the_draft_and_strangers_do_not(records: RecordsDatabase, objects: ObjectStore) -> None:
