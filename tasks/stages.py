@@ -181,7 +181,7 @@ CONFIRM = Stage("confirm", Confirmation, check_confirm, "CA01", signatures_tell)
 CONSULT = Stage("consult", Consultation, check_consult, "B4a")
 SIGNOFF = Stage("signoff", SignOff, check_signoff, "EX17")
 SEAL = Stage("seal", Seal, check_seal, "EX17")
-ISSUE = Stage("issue", Issue, check_issue, "B4b", result_signatures_tell)
+ISSUE = Stage("issue", Issue, check_issue, "B4e", result_signatures_tell)
 
 
 def describe_supplement(problems: list[Problem]) -> str:
@@ -290,7 +290,7 @@ def describe_seal(dossier_id: UUID) -> str:
     with RecordsDatabase.get().session() as session:
         dossier = get_dossier(session, dossier_id)
         count = len(documents(session, dossier_id, states=[DocumentState.CHO_KET_QUA]))
-        issued = Catalog.get().issued_results(dossier.procedure_code, vietnam_day(dossier.received_at))
+        issued = Catalog.get().issued_results(dossier.procedure_code, case_date(dossier))
         also = "".join(f" và văn bản {result.name}, được cấp số và ngày khi ký số" for result, _ in issued)
         return (
             f"### Ký số cơ quan · hồ sơ {dossier.code}\n"

@@ -46,5 +46,5 @@ def issue_result_number(
     session.add(row)
     session.flush()
     details = {"number_symbol": row.number_symbol, "year": year, "result": result_code}
-    audit(session, actor=actor, action="number", dossier_id=dossier.id, rule="B4b", details=details)
+    audit(session, actor=actor, action="number", dossier_id=dossier.id, rule="B4e", details=details)
     return row

@@ -1,4 +1,4 @@
-"""Result documents on the officers' pages: what the resolving officer writes, leader and clerk sign, all read (B4b)."""
+"""Result documents on the officers' pages: what the resolving officer writes, leader and clerk sign, all read (B4e)."""
 
 from __future__ import annotations
 

@@ -19,13 +19,13 @@ from tasks.signing.batch import sign_issued_results
 __all__ = ["issue_dossier", "issue_results", "sign_by_leader"]
 
 
-@step("Lập văn bản kết quả, cấp số và ký hiệu", rule="KQ01-B4b")
+@step("Lập văn bản kết quả, cấp số và ký hiệu", rule="KQ01-B4e")
 def issue_results(dossier_id: UUID, signer: str, clerk: str) -> list[UUID]:
     """Điều 12, 13.4b: the result documents of the case, numbered by the clerk; `signer` signs them."""
     return issue_dossier(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), dossier_id, signer, clerk)
 
 
-@step("Lãnh đạo ký ban hành kết quả điện tử", rule="B4b")
+@step("Lãnh đạo ký ban hành kết quả điện tử", rule="B4e")
 def sign_by_leader(dossier_id: UUID, results: Sequence[UUID], officer: str, asked: int) -> list[UUID]:
     """The signature of who may sign them on the results; returns those that wait for a confirmation on the phone.
 

@@ -81,7 +81,7 @@ def sign_issued_results(
     *,
     trust: Trust | None = None,
 ) -> Batch:
-    """The signature of who may sign them on the results of one dossier (B4b): `sign_result` for each of them.
+    """The signature of who may sign them on the results of one dossier (B4e): `sign_result` for each of them.
 
     Raises SignerUnknown; all that concerns one result is in the batch.
     """

@@ -53,7 +53,7 @@ class AgencyNotAllowed(SohoaError):
 class SignerMissing(SohoaError):
     """The agency signs an issued result only after who may sign it (NĐ 30/2020, Điều 13, 26)."""
 
-    code, rule, remedy = "SIGNER_MISSING", "B4b", Remedy.OFFICER
+    code, rule, remedy = "SIGNER_MISSING", "B4e", Remedy.OFFICER
     message = "Văn bản kết quả chưa có chữ ký số của người có thẩm quyền nên chưa được ký số cơ quan."
 
 

@@ -134,7 +134,7 @@ class Filling:
 
 
 COPY = Filling(AGENCY_FIELD, "Sao y từ văn bản giấy sang văn bản điện tử", agency_text)  # EX17; NĐ 30/2020, Điều 25
-SIGNED_BY = Filling(SIGNER_FIELD, "Ký ban hành văn bản điện tử", signer_text, first=True)  # B4b
+SIGNED_BY = Filling(SIGNER_FIELD, "Ký ban hành văn bản điện tử", signer_text, first=True)  # B4e
 ISSUED_BY = Filling(ISSUER_FIELD, "Ký số của cơ quan ban hành văn bản điện tử", issuer_text)
 
 

@@ -183,7 +183,7 @@ def sign_agency(
 def sign_result(
     records: RecordsDatabase, objects: ObjectStore, document_id: UUID, officer: str, *, trust: Trust | None = None
 ) -> SignatureReport:
-    """Sign an issued result with the personal certificate of who may sign it, before the agency does (B4b).
+    """Sign an issued result with the personal certificate of who may sign it, before the agency does (B4e).
 
     State CHO_KET_QUA, which stays; stores signer.pdf. Raises the errors of sign_agency; SignaturePending where the
     person confirms on a phone and hasn't yet: call it again, however much later.
@@ -206,7 +206,7 @@ def sign_result(
             run(sign_as_agency(path, signer, now, trust, filling=SIGNED_BY, picture=hand))
 
     verdict, key = _signed_copy(objects, work.document, "signer.pdf", SignatureRole.SIGNER, signer, trust, sign)
-    return _record(records, work, SignatureRole.SIGNER, key, verdict, actor=officer, rule="B4b")
+    return _record(records, work, SignatureRole.SIGNER, key, verdict, actor=officer, rule="B4e")
 
 
 def prepare_result(
@@ -231,7 +231,7 @@ def _result_wanted(signer: Signer, officer: str, trust: Trust) -> Wanted:
     """The appearance names no time: it is drawn before the person confirms."""
     return Wanted(
         SignatureRole.SIGNER,
-        "B4b",
+        "B4e",
         lambda _, writer: waiting_field(writer, signer, None, trust, filling=SIGNED_BY, picture=picture(officer)),
     )
 

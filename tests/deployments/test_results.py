@@ -1,4 +1,4 @@
-"""B4b on the officers' pages: what is typed becomes articles; who was let in sees the draft, nobody else (WH04)."""
+"""B4e on the officers' pages: what is typed becomes articles; who was let in sees the draft, nobody else (WH04)."""
 
 from __future__ import annotations
 

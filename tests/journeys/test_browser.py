@@ -177,7 +177,7 @@ def insist_accessible(page: Page) -> None:
     assert not serious, (page.url, serious)
 
 
-def test_B4b_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Journey, sign_in: SignIn) -> None:
+def test_B4e_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Journey, sign_in: SignIn) -> None:
     """KQ01: the resolving officer writes it, the leader signs it, the clerk seals it, each before the same draft."""
     sample, path = waiting(played, "ket-qua-tren-trang", "01-om-dau")
     page = sign_in("gq.01", path)

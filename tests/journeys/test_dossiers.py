@@ -165,7 +165,7 @@ def test_SC05_a_signed_pdf_goes_under_lock_as_it_came(played: Journey) -> None:
     assert [d.state for d in others if d.is_issued] == [DocumentState.HIEN_THI_KHO]
 
 
-def test_B4b_who_resolves_is_asked_where_no_paper_was_digitised(played: Journey) -> None:
+def test_B4e_who_resolves_is_asked_where_no_paper_was_digitised(played: Journey) -> None:
     """All components are electronic originals: a person still resolves the case and writes the result."""
     sample = played.variant("chi-ban-dien-tu", "01-om-dau")
     declaration = sample.folder / "dossier.yaml"

@@ -94,7 +94,7 @@ def test_CA01_waits_for_the_phone_and_goes_on_by_itself(played: Journey, csc: st
     assert len(confirmed) == 4 and {decision.officer for decision in confirmed} == {OFFICER}
 
 
-def test_B4b_a_leader_confirms_the_result_on_a_phone(played: Journey, csc: str) -> None:
+def test_B4e_a_leader_confirms_the_result_on_a_phone(played: Journey, csc: str) -> None:
     """The result has its number and waits; the dossier goes on by itself, with one signature of the leader."""
     sample = played.variant("dien-thoai-lanh-dao", "01-om-dau", captured_by="tnhs.01")
     officers = played.officers

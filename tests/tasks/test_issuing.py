@@ -1,8 +1,9 @@
-"""KQ01–KQ03, B4b: result documents born electronic, on real PostgreSQL, object store and PKI."""
+"""KQ01–KQ03, B4e: result documents born electronic, on real PostgreSQL, object store and PKI."""
 
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +55,7 @@ from tasks.signing.errors import AgencyNotAllowed, SignerMissing
 from tasks.signing.steps import sign_result
 from tasks.stages import check_issue, check_signoff, describe_issue, result_signatures_tell
 from tasks.storage import NotAgencySigned, store_document
-from tasks.verification import check_verification, describe_verification
+from tasks.verification import check_verification, describe_verification, needed_fields
 from tests.conftest import TestPki
 from tests.csc_server import control
 from tests.tasks.lawcase import NAME, OWNER_ID, get, get_case, make_dossier, walk_dossier
@@ -229,7 +230,6 @@ def test_KQ01_KQ03_a_result_is_numbered_signed_stored_and_returned(
         rows = session.exec(select(FieldValue).where(FieldValue.document_id == document_id))
         fields = {row.name: row.value for row in rows}
         assert fields["number_symbol"] == "01/QĐ-BHXH" and fields["abstract"] == "Về việc hưởng chế độ ốm đau"
-        assert {"type_code", "title", "issue_date", "issuer", "owner_id"} <= set(fields)
         roles = session.exec(select(Signature.role).where(Signature.document_id == document_id)).all()
         assert sorted(roles) == [SignatureRole.AGENCY, SignatureRole.MANIFEST, SignatureRole.SIGNER]
         assert session.exec(select(RepositoryEntry)).one().owner_id == OWNER_ID
@@ -240,7 +240,33 @@ def test_KQ01_KQ03_a_result_is_numbered_signed_stored_and_returned(
     assert read_results(records, objects, CATALOG, code_of(records, dossier_id), "gq.01") == [data]
 
 
-def test_B4b_pictures_of_signature_and_seal_stand_as_appendix_I_says(
+@pytest.mark.parametrize("owner_id", [OWNER_ID, None])
+def test_KQ02_an_issued_result_carries_all_fields_and_the_agency_signs_them(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    trust: Trust,  # noqa: F811
+    owner_id: str | None,
+) -> None:
+    """Điều 12.2: the fields of Điều 9.2, a–l, as of a paper that was read; the same values stand in the document."""
+    dossier_id = succeeded(records, owner_id=owner_id)
+    (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    sign(records, objects, document_id, trust)
+    document, dossier = get(records, document_id), get_case(records, dossier_id)
+    manifest = json.loads(objects.get(Bucket.WORKING, document.manifest_key or ""))
+    fields = {item["name"]: item for item in manifest["fields"]}
+    present = {name for name, item in fields.items() if item["value"]}
+    missing = {"owner_id"} if owner_id is None else set()  # its substitutes are there (CO03)
+    assert set(needed_fields(dossier, present)) - present == missing and "type_code" in present
+    assert {item["confirmed_by"] for item in fields.values()} == {"ld.01"}
+    assert all(item["extracted_at"] and item["confirmed_at"] for item in fields.values())  # EXl
+    text = text_of(objects.get(Bucket.WORKING, document.file_key or ""))
+    day = date.fromisoformat(fields["issue_date"]["value"])
+    assert f"ngày {day:%d} tháng {day:%m} năm {day:%Y}" in text
+    for name in ("title", "number_symbol", "issuer", "abstract", "full_name"):
+        assert fields[name]["value"] in text, name
+
+
+def test_B4e_pictures_of_signature_and_seal_stand_as_appendix_I_says(
     records: RecordsDatabase,
     objects: ObjectStore,
     pki: TestPki,
@@ -279,7 +305,7 @@ def test_B4b_pictures_of_signature_and_seal_stand_as_appendix_I_says(
 
 @pytest.mark.parametrize("place", ["tasks.signing.interrupted._complete", "tasks.signing.steps._record"])
 @pytest.mark.usefixtures("registered")
-def test_B4b_a_leader_confirms_on_a_phone_though_the_process_dies(
+def test_B4e_a_leader_confirms_on_a_phone_though_the_process_dies(
     records: RecordsDatabase,
     objects: ObjectStore,
     trust: Trust,  # noqa: F811
@@ -334,11 +360,11 @@ def test_B4b_a_leader_confirms_on_a_phone_though_the_process_dies(
         (request,) = session.exec(select(SigningRequest)).all()
         assert (request.role, request.document_id) == (SignatureRole.SIGNER, document_id)
         asked = session.exec(select(AuditEntry).where(AuditEntry.action == "sign-asked")).one()
-        assert asked.rule == "B4b"
+        assert asked.rule == "B4e"
 
 
 @pytest.mark.usefixtures("registered")
-def test_B4b_only_who_signs_a_result_answers_for_the_phone(
+def test_B4e_only_who_signs_a_result_answers_for_the_phone(
     records: RecordsDatabase,
     objects: ObjectStore,
     trust: Trust,  # noqa: F811
@@ -357,7 +383,7 @@ def test_B4b_only_who_signs_a_result_answers_for_the_phone(
     assert len(refused) == 2 and "Văn bản do ld.01 ký" in refused[1]
 
 
-def test_B4b_retried_and_concurrent_tasks_issue_one_number(records: RecordsDatabase, objects: ObjectStore) -> None:
+def test_B4e_retried_and_concurrent_tasks_issue_one_number(records: RecordsDatabase, objects: ObjectStore) -> None:
     dossier_id = succeeded(records)
     with ThreadPoolExecutor(4) as pool:
         made = list(
@@ -370,7 +396,7 @@ def test_B4b_retried_and_concurrent_tasks_issue_one_number(records: RecordsDatab
 
 
 @pytest.mark.parametrize("place", ["tasks.issuing.steps.result_pdf", "tasks.issuing.steps._register"])
-def test_B4b_a_death_on_the_way_is_finished_with_the_same_number(
+def test_B4e_a_death_on_the_way_is_finished_with_the_same_number(
     records: RecordsDatabase, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     dossier_id = succeeded(records)
@@ -431,7 +457,7 @@ def test_CO03_an_owner_without_id_is_named_by_the_substitutes(
 
 
 @pytest.mark.usefixtures("registered")
-def test_B4b_the_content_of_a_result_is_the_resolving_officers(records: RecordsDatabase) -> None:
+def test_B4e_the_content_of_a_result_is_the_resolving_officers(records: RecordsDatabase) -> None:
     """Asked for where there is such a document, refused where there is none or the font can't show it."""
     issued, _ = make_dossier(records, [])
     cards, _ = make_dossier(records, [], procedure_code="1.001939")
@@ -453,7 +479,7 @@ def test_B4b_the_content_of_a_result_is_the_resolving_officers(records: RecordsD
 
 
 @pytest.mark.usefixtures("registered")
-def test_B4b_who_has_no_key_cannot_allow_a_result(records: RecordsDatabase, pki: TestPki) -> None:
+def test_B4e_who_has_no_key_cannot_allow_a_result(records: RecordsDatabase, pki: TestPki) -> None:
     """Told at the pause, not when the number is taken."""
     dossier_id, _ = make_dossier(records, [])
     listing = pki.folder / "officers.yml"
@@ -470,7 +496,7 @@ def test_B4b_who_has_no_key_cannot_allow_a_result(records: RecordsDatabase, pki:
         listing.write_text(before)
 
 
-def test_B4b_a_draft_follows_what_is_typed_and_ends_with_the_number(
+def test_B4e_a_draft_follows_what_is_typed_and_ends_with_the_number(
     records: RecordsDatabase, objects: ObjectStore
 ) -> None:
     dossier_id = succeeded(records)
@@ -483,7 +509,7 @@ def test_B4b_a_draft_follows_what_is_typed_and_ends_with_the_number(
     assert drafts(records, CATALOG, dossier_id) == []
 
 
-def test_B4b_the_leader_reads_the_draft_and_strangers_do_not(records: RecordsDatabase, objects: ObjectStore) -> None:
+def test_B4e_the_leader_reads_the_draft_and_strangers_do_not(records: RecordsDatabase, objects: ObjectStore) -> None:
     dossier_id = succeeded(records, owner_kind=OwnerKind.ORGANISATION, owner_name="Công ty Thử", owner_id="0101234567")
     (draft,) = read_results(records, objects, CATALOG, code_of(records, dossier_id), "ld.01")
     text = text_of(draft)

@@ -1,4 +1,4 @@
-"""The register of issued results (NĐ 30/2020, Điều 15; B4b): in order, unique, once a dossier and result."""
+"""The register of issued results (NĐ 30/2020, Điều 15; B4e): in order, unique, once a dossier and result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def issue(records: RecordsDatabase, dossier_id: UUID, at: datetime | None = None
         return issue_result_number(session, dossier, RESULT, symbol, actor="ld.01", at=at).number_symbol
 
 
-def test_B4b_numbers_of_eight_writers_are_whole_and_unique(records: RecordsDatabase) -> None:
+def test_B4e_numbers_of_eight_writers_are_whole_and_unique(records: RecordsDatabase) -> None:
     ids = [make_dossier(records, [])[0] for _ in range(40)]
     with ThreadPoolExecutor(8) as pool:
         numbers = list(pool.map(lambda dossier: issue(records, dossier), [*ids, *ids]))  # each asked for twice
@@ -36,7 +36,7 @@ def test_B4b_numbers_of_eight_writers_are_whole_and_unique(records: RecordsDatab
         assert verify_chain(session) == []
 
 
-def test_B4b_two_tasks_of_one_dossier_get_one_number(records: RecordsDatabase) -> None:
+def test_B4e_two_tasks_of_one_dossier_get_one_number(records: RecordsDatabase) -> None:
     dossier_id, _ = make_dossier(records, [])
     with ThreadPoolExecutor(8) as pool:
         numbers = set(pool.map(lambda _: issue(records, dossier_id), range(8)))
@@ -45,7 +45,7 @@ def test_B4b_two_tasks_of_one_dossier_get_one_number(records: RecordsDatabase) -
         assert len(session.exec(select(ResultNumber)).all()) == 1
 
 
-def test_B4b_a_rollback_leaves_no_gap(records: RecordsDatabase) -> None:
+def test_B4e_a_rollback_leaves_no_gap(records: RecordsDatabase) -> None:
     first, second = (make_dossier(records, [])[0] for _ in range(2))
     with pytest.raises(RuntimeError), records.session() as session:
         issue_result_number(session, session.get_one(Dossier, first), RESULT, SYMBOL, actor="ld.01")
@@ -53,7 +53,7 @@ def test_B4b_a_rollback_leaves_no_gap(records: RecordsDatabase) -> None:
     assert issue(records, second) == "01/QĐ-BHXH"
 
 
-def test_B4b_each_year_unit_and_symbol_begins_at_one(records: RecordsDatabase) -> None:
+def test_B4e_each_year_unit_and_symbol_begins_at_one(records: RecordsDatabase) -> None:
     ids = [make_dossier(records, [])[0] for _ in range(4)]
     other, _ = make_dossier(records, [], unit_id="BHXH-KHAC")
     new_year = datetime(2026, 12, 31, 17, 0, tzinfo=UTC)  # midnight in Viet Nam
@@ -67,7 +67,7 @@ def test_B4b_each_year_unit_and_symbol_begins_at_one(records: RecordsDatabase) -
         issue(records, ids[0], new_year, "QĐ/1")
 
 
-def test_B4b_the_database_refuses_a_second_number(records: RecordsDatabase) -> None:
+def test_B4e_the_database_refuses_a_second_number(records: RecordsDatabase) -> None:
     dossier_id, _ = make_dossier(records, [])
     issue(records, dossier_id)
     with pytest.raises(IntegrityError), records.session() as session:
