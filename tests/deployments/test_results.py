@@ -14,6 +14,7 @@ from blocks.records import RecordsDatabase
 from deployments.desk import images as module
 from deployments.desk.forms import articles, verification_form
 from deployments.desk.images import WIDTH, ImageGone, Images
+from infra.gateway.policy import is_tricky
 from tasks.issuing.reading import drafts
 from tests.tasks.lawcase import make_dossier
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
@@ -35,6 +36,7 @@ def test_WH04_a_draft_is_drawn_for_one_officer_and_forgotten(
     shown = images.of_draft("gq.01", draft.pdf)
     with pymupdf.open(stream=draft.pdf) as pdf:
         assert [page.number for page in shown] == list(range(1, len(pdf) + 1)) and len(pdf) > 1
+    assert not any(is_tricky(page.url.encode()) for page in shown)  # the gateway would refuse such a path
     drawn = images.open(shown[1].url.removeprefix("/anh/"), "gq.01")
     with Image.open(io.BytesIO(drawn)) as image:
         assert image.size[0] == WIDTH and abs(image.size[1] - shown[1].height) <= 1

@@ -221,6 +221,7 @@ def test_B4e_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Jou
     expect(data).to_contain_text("Chữ ký số của người có thẩm quyền (ban hành): hợp lệ")
     expect(data).to_contain_text(str(result.code_number))
     expect(page.locator(".articles")).to_have_count(0)  # no draft any more
+    page.locator(f"#t-{result.ordinal}-1").scroll_into_view_if_needed()  # its image is loaded when it is near
     until(lambda: drawn(page, f"Ảnh thành phần {result.ordinal} trang 1"), 20)
     verdict = verify_pdf(downloaded(page, "Tải văn bản kết quả"), Trust())
     assert verdict.valid and [item.role for item in verdict.signatures] == ["SIGNER", "AGENCY"]
