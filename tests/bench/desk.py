@@ -91,8 +91,9 @@ def main() -> int:
     if not chromium:
         print("Chromium is missing: apt-get install chromium")
         return 1
-    with TemporaryDirectory(prefix="sohoa-bench-") as folder, sync_playwright() as playwright:
-        path = prepare(officers, Path(folder))
+    with TemporaryDirectory(prefix="sohoa-bench-") as folder:
+        path = prepare(officers, Path(folder))  # before Playwright, whose event loop keeps others from having one
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1366, "height": 768})
         page.route(lambda url: not url.startswith("http://127.0.0.1"), lambda route: route.abort())
