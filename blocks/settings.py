@@ -21,6 +21,13 @@ def home() -> Path:
     return Path(os.environ.get("SOHOA_HOME", ROOT / "var"))
 
 
+def gateway_url() -> str:
+    """The officer gateway as browsers know it, without a slash at the end."""
+    load_stack_env()
+    port = os.environ.get("SOHOA_PORT_GATEWAY", "24204")
+    return (os.environ.get("SOHOA_GATEWAY_URL") or f"http://127.0.0.1:{port}").rstrip("/")
+
+
 class Settings(BaseSettings):
     """What the processes of one installation share. Secrets stay in the environment, never in Prefect's database."""
 

@@ -113,10 +113,12 @@ ACTIONS = {
     "attach_owner": "Gắn mã định danh của chủ hồ sơ",
     "export_receipt": "Xuất phiếu tiếp nhận",
     "incident": "Ghi nhận sự cố",
+    "incident-closed": "Sự cố đã được khắc phục",
     "refuse": "Từ chối truy cập",
     "view": "Xem dữ liệu hồ sơ",
     "renew": "Gia hạn dấu thời gian lưu trữ",
 }
+REMINDERS = {"remind": "đã nhắc viên chức", "escalate": "đã báo lãnh đạo đơn vị"}
 
 
 class Event(BaseModel):
@@ -148,6 +150,8 @@ def sentence(entry: AuditEntry, ordinals: Mapping[UUID, int]) -> str:
         name = str(entry.details.get("stage", ""))
         verdict = str(entry.details.get("decision", ""))
         return f"{stage_label(name)}: {DECISIONS.get(verdict, verdict)}."
+    if entry.action in REMINDERS:
+        return f"{stage_label(str(entry.details.get('stage', '')))}: {REMINDERS[entry.action]}."
     return f"{about}: {ACTIONS.get(entry.action, entry.action)}."
 
 

@@ -5,20 +5,20 @@ The deadline is the day of result promised at reception, in working days of Viet
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, Staff, four_eyes
 from blocks.orchestrator import pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
-from blocks.records.tables import Dossier
+from blocks.records.tables import AuditEntry, Dossier
 from tasks.history import stage_label
 
 WHO = {
@@ -34,6 +34,8 @@ WHO = {
     "issue": Role.LEAD,
 }
 NEAR = 1  # working days left: remind; none left, the leader of the unit sees it too
+REMINDED, ESCALATED = "remind", "escalate"  # actions in the audit trail (tasks/reminders.py)
+Notices = dict[tuple[UUID, str], dict[str, datetime]]
 
 
 class Item(BaseModel):
@@ -48,6 +50,8 @@ class Item(BaseModel):
     since: datetime
     due: date | None = None
     left: int | None = None
+    reminded_at: datetime | None = None
+    escalated_at: datetime | None = None
 
     @property
     def near(self) -> bool:
@@ -55,8 +59,9 @@ class Item(BaseModel):
 
     @property
     def escalated(self) -> bool:
-        """Due today or overdue: the unit's leader sees it. It stays undecided until a person decides."""
-        return self.left is not None and self.left <= 0
+        """Due today, overdue, or waiting too long: the unit's leader sees it, too. It stays undecided until a person
+        decides."""
+        return (self.left is not None and self.left <= 0) or self.escalated_at is not None
 
 
 def worklist(
@@ -77,8 +82,9 @@ def worklist(
     runs = {UUID(str(run["id"])): run for run in paused if pause_key(dict(run))}
     with records.session() as session:
         dossiers = session.exec(select(Dossier).where(col(Dossier.flow_run_id).in_(list(runs)))).all()
+        told = notices(session, [dossier.id for dossier in dossiers])
         items = [
-            _item(catalog, dossier, runs[dossier.flow_run_id], today)
+            _item(catalog, dossier, runs[dossier.flow_run_id], today, told)
             for dossier in dossiers
             if dossier.flow_run_id is not None
         ]
@@ -88,8 +94,21 @@ def worklist(
     return sorted(items, key=lambda item: (item.due or date.max, item.since))
 
 
-def _item(catalog: Catalog, dossier: Dossier, run: Mapping[str, Any], today: date) -> Item:
+def notices(session: Session, dossier_ids: Sequence[UUID]) -> Notices:
+    """When officers were reminded of a pause, and when it was escalated: (dossier, pause) → level → time."""
+    query = select(AuditEntry).where(
+        col(AuditEntry.dossier_id).in_(dossier_ids), col(AuditEntry.action).in_([REMINDED, ESCALATED])
+    )
+    found: Notices = {}
+    for entry in session.exec(query.order_by(col(AuditEntry.seq))):
+        if entry.dossier_id is not None:
+            found.setdefault((entry.dossier_id, str(entry.details.get("stage"))), {})[entry.action] = entry.at
+    return found
+
+
+def _item(catalog: Catalog, dossier: Dossier, run: Mapping[str, Any], today: date, told: Notices) -> Item:
     stage = pause_key(dict(run))
+    levels = told.get((dossier.id, stage), {})
     return Item(
         dossier_id=dossier.id,
         flow_run_id=run["id"],
@@ -100,6 +119,8 @@ def _item(catalog: Catalog, dossier: Dossier, run: Mapping[str, Any], today: dat
         since=run["state"]["timestamp"],
         due=dossier.due_date,
         left=catalog.working_days_left(today, dossier.due_date) if dossier.due_date else None,
+        reminded_at=levels.get(REMINDED),
+        escalated_at=levels.get(ESCALATED),
     )
 
 

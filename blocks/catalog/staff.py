@@ -38,15 +38,18 @@ class Assignment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
+    email: str | None = Field(None, pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$")  # reminders go there, if mail is set up
     units: frozenset[str]
     roles: frozenset[Role]
     valid_from: date
     valid_to: date | None = None
     office: str = ""  # chức vụ, as it stands over the signature: GIÁM ĐỐC, PHÓ GIÁM ĐỐC (NĐ 30/2020)
 
+    def in_time(self, on: date) -> bool:
+        return self.valid_from <= on and (self.valid_to is None or on <= self.valid_to)
+
     def holds(self, unit: str, role: Role, on: date) -> bool:
-        in_time = self.valid_from <= on and (self.valid_to is None or on <= self.valid_to)
-        return in_time and unit in self.units and role in self.roles
+        return self.in_time(on) and unit in self.units and role in self.roles
 
 
 class Delegation(Assignment):
@@ -72,6 +75,18 @@ class Staff(BaseModel):
         """The office in which somebody signs results of a unit on a day; "" when none is noted."""
         held = (person for person in self.staff if person.id == officer and person.holds(unit, Role.LEAD, on))
         return next((person.office for person in held if person.office), "")
+
+    def holders(self, role: Role, on: date, unit: str | None = None) -> list[str]:
+        """Ids of all who hold this role on this day, in this unit or (None) in any; sorted."""
+        everyone: Iterable[Assignment] = (*self.staff, *self.delegations)
+        return sorted(
+            {p.id for p in everyone if any(p.holds(place, role, on) for place in ([unit] if unit else p.units))}
+        )
+
+    def address(self, officer: str, on: date) -> str | None:
+        """E-mail address of an officer who is assigned to something on this day; None: none is known."""
+        everyone: Iterable[Assignment] = (*self.staff, *self.delegations)
+        return next((p.email for p in everyone if p.id == officer and p.email and p.in_time(on)), None)
 
 
 def four_eyes() -> bool:

@@ -1,0 +1,95 @@
+"""Thông báo cho viên chức: e-mail that waits in the outbox until the mail server has taken it.
+
+Noted in the transaction of its cause, delivered later, at least once. Written without personal data: a dossier's code,
+a step, a link. Without `SOHOA_SMTP_URL` nothing is noted: the worklist and the page of operations show the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from uuid import uuid4
+
+from pydantic import BaseModel
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, select
+
+from blocks.catalog.staff import Staff, load_staff
+from blocks.mail import Mail, MailRefused
+from blocks.records import RecordsDatabase
+from blocks.records.codes import vietnam_day
+from blocks.records.tables import Outbox, now
+from tasks.shell import step
+
+TOPIC = "officer-mail"
+EXPIRES = timedelta(days=7)  # a reminder that comes later helps nobody
+
+
+class Delivery(BaseModel):
+    """sent, refused by the server (tried again), dropped: nobody to tell any more, or too old."""
+
+    sent: int = 0
+    refused: int = 0
+    dropped: int = 0
+
+
+def note(session: Session, staff: Staff, officers: Iterable[str], *, key: str, subject: str, text: str) -> int:
+    """Queue a message to those of the officers who have an address. key: one message a key and officer, for ever.
+
+    Returns how many are new.
+    """
+    if not Mail().on:
+        return 0
+    new = 0
+    for officer in officers:
+        if staff.address(officer, vietnam_day()) is None:
+            continue
+        row = {
+            "id": uuid4(),
+            "topic": TOPIC,
+            "dedup_key": f"{key}:{officer}",
+            "payload": {"officer": officer, "subject": subject, "text": text},
+            "created_at": now(),
+            "tries": 0,
+        }
+        statement = insert(Outbox).values(**row).on_conflict_do_nothing(index_elements=["topic", "dedup_key"])
+        new += session.execute(statement).rowcount  # type: ignore[attr-defined]
+    return new
+
+
+def deliver(records: RecordsDatabase, staff: Staff, mail: Mail, day: date | None = None) -> Delivery:
+    """Hand all waiting messages to the mail server. Raises MailUnavailable; what was taken till then stays taken."""
+    told = Delivery()
+    with records.session() as session:
+        query = select(Outbox.id).where(Outbox.topic == TOPIC, col(Outbox.delivered_at).is_(None))
+        waiting = list(session.exec(query.order_by(col(Outbox.created_at))))
+    if not waiting or not mail.on:
+        return told
+    with mail.connected() as server:
+        for message in waiting:
+            with records.session() as session:  # one transaction a message: what was sent is not sent again
+                row = session.exec(select(Outbox).where(Outbox.id == message).with_for_update()).one_or_none()
+                if row is None or row.delivered_at is not None:
+                    continue
+                to = staff.address(row.payload["officer"], day or vietnam_day())
+                if to is None or now() - row.created_at > EXPIRES:
+                    session.delete(row)
+                    told.dropped += 1
+                    continue
+                row.tries += 1
+                session.add(row)
+                try:
+                    subject, text = row.payload["subject"], row.payload["text"]
+                    mail.send(server, to=to, subject=subject, text=text, message_id=str(row.id))
+                except MailRefused:
+                    told.refused += 1
+                    continue
+                row.delivered_at = now()
+                told.sent += 1
+    return told
+
+
+@step("Gửi thư nhắc việc", rule="WH03")
+def send_notices() -> Delivery:
+    """Everything that waits for the mail server."""
+    return deliver(RecordsDatabase.get(), load_staff(), Mail())

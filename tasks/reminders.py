@@ -1,0 +1,134 @@
+"""Nhắc việc, báo lãnh đạo: what an officer leaves waiting is called to mind, then shown to the unit's leader.
+
+Nothing is ever decided by silence: a reminder and an escalation are entries of the audit trail, lines in the worklist
+and, where mail is set up, messages. Each once per pause and level (QĐ 352, Điều 12; deadlines in working days).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlmodel import select
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import Role, Staff, four_eyes, load_staff
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.codes import VIET_NAM
+from blocks.records.tables import Dossier
+from blocks.settings import gateway_url
+from tasks.notices import note
+from tasks.shell import step
+from tasks.worklist import ESCALATED, REMINDED, WHO, Item, notices, worklist
+
+OFFICE_HOURS = range(7, 18)  # of Viet Nam; nobody is reminded at night
+GRACE = timedelta(hours=2)  # a dossier whose deadline is near anyway: not in the minute in which it arrives
+
+
+class Limits(BaseSettings):
+    """Working days that a pause may wait. ``SOHOA_REMIND_AFTER_DAYS``, ``SOHOA_ESCALATE_AFTER_DAYS``."""
+
+    model_config = SettingsConfigDict(env_prefix="SOHOA_", extra="ignore")
+
+    remind_after_days: int = Field(1, ge=0)
+    escalate_after_days: int = Field(3, ge=0)
+
+
+class Reminded(BaseModel):
+    """How many dossiers were called to mind, and to how many messages that led."""
+
+    reminded: int = 0
+    escalated: int = 0
+    messages: int = 0
+
+
+def levels(item: Item, waited: int, at: datetime, limits: Limits) -> list[str]:
+    """What is due for a waiting dossier. waited: whole working days since it began to wait."""
+    long_enough = at - item.since >= GRACE
+    due = []
+    if waited >= limits.remind_after_days or (item.near and long_enough):
+        due.append(REMINDED)
+    if waited >= limits.escalate_after_days or (item.left is not None and item.left <= 0 and long_enough):
+        due.append(ESCALATED)
+    return due
+
+
+def sweep(
+    records: RecordsDatabase,
+    catalog: Catalog,
+    staff: Staff,
+    paused: Iterable[Mapping[str, Any]],
+    *,
+    at: datetime | None = None,
+    limits: Limits | None = None,
+) -> Reminded:
+    """Look over all that waits, on working days within office hours. Safe to run as often as one likes.
+
+    paused: flow runs as Prefect's API gives them.
+    """
+    moment, bounds, told = at or datetime.now(UTC), limits or Limits(), Reminded()
+    local = moment.astimezone(VIET_NAM)
+    if local.hour not in OFFICE_HOURS or not catalog.is_working_day(local.date()):
+        return told
+    for item in worklist(records, catalog, paused, day=local.date()):
+        waited = catalog.working_days_left(item.since.astimezone(VIET_NAM).date(), local.date())
+        for level in levels(item, waited, moment, bounds):
+            if (level == REMINDED and item.reminded_at) or (level == ESCALATED and item.escalated_at):
+                continue
+            _tell(records, staff, item, level, waited, moment, told)
+    return told
+
+
+def _tell(
+    records: RecordsDatabase, staff: Staff, item: Item, level: str, waited: int, at: datetime, told: Reminded
+) -> None:
+    with records.session() as session:
+        # Two sweeps at once: the second waits here, then finds the entry of the first.
+        dossier = session.exec(select(Dossier).where(Dossier.id == item.dossier_id).with_for_update()).one()
+        if level in notices(session, [item.dossier_id]).get((item.dossier_id, item.stage), {}):
+            return
+        role = Role.LEAD if level == ESCALATED else WHO[item.stage.rpartition("-")[0]]
+        officers = staff.holders(role, at.astimezone(VIET_NAM).date(), item.unit)
+        if role is Role.RESOLVE and four_eyes():
+            officers = [officer for officer in officers if officer != dossier.captured_by]
+        details = {"stage": item.stage, "waited_days": waited, "left_days": item.left, "officers": officers}
+        audit(session, actor="system", action=level, dossier_id=item.dossier_id, rule="WH03", details=details)
+        subject = "Báo lãnh đạo: hồ sơ chờ quá lâu" if level == ESCALATED else "Nhắc việc: hồ sơ đang chờ"
+        told.messages += note(
+            session,
+            staff,
+            officers,
+            key=f"{level}:{item.dossier_id}:{item.stage}",
+            subject=f"{subject} · {item.code}",
+            text=_text(item, level),
+        )
+    if level == ESCALATED:
+        told.escalated += 1
+    else:
+        told.reminded += 1
+
+
+def _text(item: Item, level: str) -> str:
+    deadline = f"Hạn trả kết quả: {item.due:%d/%m/%Y}.\n" if item.due else ""
+    asked = (
+        "Viên chức được phân công chưa xử lý; đề nghị lãnh đạo đơn vị đôn đốc hoặc phân công lại."
+        if level == ESCALATED
+        else "Đề nghị xử lý hoặc trả lại việc cho người khác."
+    )
+    return (
+        f"Hồ sơ {item.code} đang chờ bước: {item.step}.\n"
+        f"Từ lúc {item.since.astimezone(VIET_NAM):%H:%M ngày %d/%m/%Y}.\n{deadline}{asked}\n\n"
+        f"{gateway_url()}/ho-so/{item.dossier_id}\n\n"
+        "Thư tự động của hệ thống Sohoa. Hồ sơ chỉ đi tiếp khi có người quyết định; im lặng không phải là đồng ý.\n"
+    )
+
+
+@step("Nhắc việc, báo lãnh đạo", rule="WH03")
+def remind_officers() -> Reminded:
+    """Everything that waits for officers now."""
+    return sweep(RecordsDatabase.get(), Catalog.get(), load_staff(), Orchestrator().paused())

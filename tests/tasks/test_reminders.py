@@ -1,0 +1,239 @@
+"""Reminders: by working days, to those who may answer, once a level; by mail only a code and a link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
+from aiosmtpd.smtp import Session as SmtpSession
+from sqlmodel import col, select
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import Staff, load_staff
+from blocks.mail import Mail, MailMisconfigured, MailUnavailable
+from blocks.records import RecordsDatabase
+from blocks.records.codes import issue_dossier_code
+from blocks.records.tables import AuditEntry, Decision, Outbox
+from infra.local.process import free_port
+from tasks.history import history
+from tasks.notices import EXPIRES, deliver
+from tasks.reminders import Limits, sweep
+from tasks.worklist import worklist
+from tests.tasks.lawcase import NAME, OWNER_ID, make_dossier
+
+FRIDAY = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)  # 10:00 in Viet Nam; Tuesday 24/11 is a day off
+DAYS = {
+    name: FRIDAY + timedelta(days=days) for name, days in (("sat", 1), ("mon", 3), ("tue", 4), ("wed", 5), ("thu", 6))
+}
+BOUNDS = Limits(remind_after_days=1, escalate_after_days=2)
+ADDRESSES = {"gq.01": "gq01@bhxh.example", "ld.01": "ld01@bhxh.example", "tnhs.02": "tnhs02@bhxh.example"}
+
+
+@pytest.fixture
+def staff() -> Staff:
+    """The test list, some of its people with an address."""
+    listed = load_staff()
+    people = [person.model_copy(update={"email": ADDRESSES.get(person.id)}) for person in listed.staff]
+    return Staff(staff=tuple(people), delegations=listed.delegations)
+
+
+def paused(records: RecordsDatabase, stage: str = "verification-1", **values: Any) -> tuple[UUID, dict[str, Any]]:
+    """A dossier that waits since Friday 10:00."""
+    run = uuid4()
+    with records.session() as session:
+        code = issue_dossier_code(session, "BHXH-TEST", FRIDAY)
+    dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"], code=code, flow_run_id=run, **values)
+    state = {"timestamp": FRIDAY.isoformat(), "state_details": {"pause_key": stage}}
+    return dossier_id, {"id": str(run), "state": state}
+
+
+def told(records: RecordsDatabase) -> list[tuple[str, list[str]]]:
+    """Levels and officers of the trail, oldest first."""
+    with records.session() as session:
+        query = select(AuditEntry).where(col(AuditEntry.action).in_(["remind", "escalate"]))
+        return [(e.action, e.details["officers"]) for e in session.exec(query.order_by(col(AuditEntry.seq)))]
+
+
+def look(records: RecordsDatabase, staff: Staff, runs: list[dict[str, Any]], at: datetime) -> tuple[int, int]:
+    done = sweep(records, Catalog(), staff, runs, at=at, limits=BOUNDS)
+    return done.reminded, done.escalated
+
+
+def test_who_may_answer_is_reminded_then_the_leader_is_told_each_once(records: RecordsDatabase, staff: Staff) -> None:
+    dossier, run = paused(records, captured_by="tnhs.02")  # who holds RESOLVE, too, but captured it (WH03)
+    assert look(records, staff, [run], FRIDAY + timedelta(hours=6)) == (0, 0)
+    assert look(records, staff, [run], DAYS["sat"]) == (0, 0)  # nobody works
+    assert look(records, staff, [run], DAYS["mon"] - timedelta(hours=5)) == (0, 0)  # five in the morning
+    assert look(records, staff, [run], DAYS["mon"]) == (1, 0)
+    assert look(records, staff, [run], DAYS["mon"] + timedelta(minutes=5)) == (0, 0)
+    assert look(records, staff, [run], DAYS["tue"]) == (0, 0)  # a day off counts for nothing
+    assert look(records, staff, [run], DAYS["wed"]) == (0, 1)
+    assert look(records, staff, [run], DAYS["thu"]) == (0, 0)
+    assert told(records) == [("remind", ["gq.01", "gq.02"]), ("escalate", ["ld.01"])]
+    with records.session() as session:
+        sentences = [event.sentence for event in history(session, dossier)]
+        assert session.exec(select(Decision)).all() == []  # silence decides nothing
+    assert sentences[-2:] == [
+        "Xác nhận dữ liệu bóc tách: đã nhắc viên chức.",
+        "Xác nhận dữ liệu bóc tách: đã báo lãnh đạo đơn vị.",
+    ]
+
+
+def test_the_next_pause_of_the_same_dossier_is_reminded_anew(records: RecordsDatabase, staff: Staff) -> None:
+    _, run = paused(records)
+    assert look(records, staff, [run], DAYS["mon"]) == (1, 0)
+    run["state"]["state_details"]["pause_key"] = "verification-2"
+    assert look(records, staff, [run], DAYS["mon"]) == (1, 0)
+
+
+def test_a_near_deadline_reminds_earlier_but_not_at_once(records: RecordsDatabase, staff: Staff) -> None:
+    _, near = paused(records, due_date=date(2026, 11, 23))
+    _, due = paused(records, due_date=date(2026, 11, 20))
+    assert look(records, staff, [near, due], FRIDAY + timedelta(minutes=10)) == (0, 0)
+    assert look(records, staff, [near, due], FRIDAY + timedelta(hours=3)) == (2, 1)
+
+
+def test_the_worklist_says_so_and_the_leader_sees_it(records: RecordsDatabase, staff: Staff) -> None:
+    dossier, run = paused(records, due_date=date(2026, 12, 25))
+    look(records, staff, [run], DAYS["mon"])
+    (item,) = worklist(records, Catalog(), [run], day=DAYS["mon"].date())
+    assert item.reminded_at and not item.escalated_at and not item.escalated
+    leader = {"officer": "ld.01", "staff": staff, "day": DAYS["wed"].date()}
+    assert worklist(records, Catalog(), [run], **leader) == []
+    look(records, staff, [run], DAYS["wed"])
+    (item,) = worklist(records, Catalog(), [run], **leader)
+    assert item.dossier_id == dossier and item.escalated_at and item.escalated
+
+
+# -- mail -----------------------------------------------------------------------------------------------------------
+class Mailbox:
+    """Handler of a real mail server: keeps what came, refuses an address when told to."""
+
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+        self.refuses = ""
+
+    async def handle_RCPT(self, _: SMTP, __: SmtpSession, envelope: Envelope, address: str, ___: list[str]) -> str:
+        if address == self.refuses:
+            return "550 5.1.1 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _: SMTP, __: SmtpSession, envelope: Envelope) -> str:
+        content = envelope.content
+        assert isinstance(content, bytes)
+        message = message_from_bytes(content, policy=policy.default)
+        assert isinstance(message, EmailMessage) and message["To"] == envelope.rcpt_tos[0]
+        self.messages.append(message)
+        return "250 OK"
+
+
+@pytest.fixture
+def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
+    box = Mailbox()
+    server = Controller(box, hostname="127.0.0.1", port=free_port())
+    server.start()
+    monkeypatch.setenv("SOHOA_SMTP_URL", f"smtp://127.0.0.1:{server.port}")
+    monkeypatch.setenv("SOHOA_SMTP_FROM", "sohoa@bhxh.example")
+    monkeypatch.setenv("SOHOA_GATEWAY_URL", "https://hoso.example.vn/")
+    try:
+        yield box
+    finally:
+        server.stop()
+
+
+def test_WH04_messages_carry_code_and_link_and_nobodys_data(
+    records: RecordsDatabase, staff: Staff, mailbox: Mailbox
+) -> None:
+    dossier, run = paused(records, due_date=date(2026, 12, 25))
+    look(records, staff, [run], DAYS["mon"])
+    look(records, staff, [run], DAYS["wed"])
+    assert deliver(records, staff, Mail()).sent == 3
+    assert deliver(records, staff, Mail()).sent == 0  # once each
+    first, _, last = mailbox.messages
+    assert [message["To"] for message in mailbox.messages] == [ADDRESSES[who] for who in ("gq.01", "tnhs.02", "ld.01")]
+    assert first["Subject"] == "Nhắc việc: hồ sơ đang chờ · BHXH-TEST-261120-0001"
+    assert last["Subject"] == "Báo lãnh đạo: hồ sơ chờ quá lâu · BHXH-TEST-261120-0001"
+    text = first.get_content()
+    assert "chờ bước: Xác nhận dữ liệu bóc tách." in text and "Từ lúc 10:00 ngày 20/11/2026." in text
+    assert "Hạn trả kết quả: 25/12/2026." in text and f"https://hoso.example.vn/ho-so/{dossier}\n" in text
+    everything = "".join(str(message) + message.get_content() for message in mailbox.messages)
+    assert NAME not in everything and OWNER_ID not in everything
+    assert len({message["Message-ID"] for message in mailbox.messages}) == 3
+
+
+def test_a_mail_server_that_is_down_is_asked_again_and_nothing_is_lost(
+    records: RecordsDatabase, staff: Staff, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, run = paused(records)
+    look(records, staff, [run], DAYS["mon"])
+    up = Mail()
+    monkeypatch.setenv("SOHOA_SMTP_URL", f"smtp://127.0.0.1:{free_port()}")
+    with pytest.raises(MailUnavailable):
+        deliver(records, staff, Mail())
+    assert deliver(records, staff, up).sent == 2
+
+
+def test_a_refused_address_holds_up_nobody_else(records: RecordsDatabase, staff: Staff, mailbox: Mailbox) -> None:
+    _, run = paused(records)
+    look(records, staff, [run], DAYS["mon"])
+    mailbox.refuses = ADDRESSES["gq.01"]
+    done = deliver(records, staff, Mail())
+    assert (done.sent, done.refused) == (1, 1)
+    mailbox.refuses = ""
+    assert deliver(records, staff, Mail()).sent == 1
+
+
+def test_who_has_left_and_what_is_old_is_not_written_to(
+    records: RecordsDatabase, staff: Staff, mailbox: Mailbox
+) -> None:
+    _, run = paused(records)
+    look(records, staff, [run], DAYS["mon"])
+    with records.session() as session:
+        row = session.exec(select(Outbox).where(col(Outbox.dedup_key).endswith("tnhs.02"))).one()
+        row.created_at -= EXPIRES
+        session.add(row)
+    others = Staff(staff=tuple(person for person in staff.staff if person.id != "gq.01"))
+    assert deliver(records, others, Mail()).dropped == 2 and mailbox.messages == []
+    with records.session() as session:
+        assert session.exec(select(Outbox)).all() == []
+
+
+def test_without_a_mail_server_nothing_waits_for_one(records: RecordsDatabase, staff: Staff) -> None:
+    _, run = paused(records)
+    assert look(records, staff, [run], DAYS["mon"]) == (1, 0)
+    with records.session() as session:
+        assert session.exec(select(Outbox)).all() == []
+
+
+def test_a_password_is_never_sent_in_clear(
+    records: RecordsDatabase, staff: Staff, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tried: list[bytes] = []
+
+    def check(_: SMTP, __: SmtpSession, ___: Envelope, ____: str, said: Any) -> AuthResult:
+        assert isinstance(said, LoginPassword)
+        tried.append(said.password)
+        return AuthResult(success=True)
+
+    server = Controller(Mailbox(), hostname="127.0.0.1", port=free_port(), authenticator=check, auth_require_tls=False)
+    server.start()
+    try:
+        (tmp_path / "mail").write_text("geheim")
+        (tmp_path / "mail").chmod(0o600)
+        monkeypatch.setenv("SOHOA_SMTP_PASSWORD", f"file:{tmp_path / 'mail'}")
+        monkeypatch.setenv("SOHOA_SMTP_FROM", "sohoa@bhxh.example")
+        monkeypatch.setenv("SOHOA_SMTP_URL", f"smtp://sohoa@127.0.0.1:{server.port}")
+        with pytest.raises(MailMisconfigured), Mail().connected():
+            pass
+        assert tried == []
+    finally:
+        server.stop()
