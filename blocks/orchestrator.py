@@ -79,17 +79,31 @@ class Orchestrator:
         run: dict[str, Any] = answer.json()
         return run
 
-    def runs(self, **filters: Any) -> list[dict[str, Any]]:
-        """All flow runs that fit Prefect's flow-run filter (``state={"type": {"any_": […]}}``), oldest first."""
+    def runs(self, *, flow: str | None = None, **filters: Any) -> list[dict[str, Any]]:
+        """All flow runs (of one flow) that fit Prefect's filter (``state={"type": {"any_": […]}}``), oldest first."""
         found: list[dict[str, Any]] = []
         while True:
-            body = {"flow_runs": filters, "sort": "START_TIME_ASC", "limit": 200, "offset": len(found)}
+            body = _of(flow) | {"flow_runs": filters, "sort": "START_TIME_ASC", "limit": 200, "offset": len(found)}
             answer = self.call("POST", "/flow_runs/filter", body)
             answer.raise_for_status()
             page = answer.json()
             found += page
             if len(page) < 200:
                 return found
+
+    def last_ended(self, flow: str) -> dict[str, Any] | None:
+        """The newest run of a flow that came to an end, good or bad; None: none did."""
+        ended = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
+        body = _of(flow) | {"flow_runs": ended, "sort": "END_TIME_DESC", "limit": 1}
+        answer = self.call("POST", "/flow_runs/filter", body)
+        found: list[dict[str, Any]] = answer.raise_for_status().json()
+        return found[0] if found else None
+
+    def flows(self) -> list[str]:
+        """Names of all flows that Prefect knows, at most 200."""
+        return sorted(
+            flow["name"] for flow in self.call("POST", "/flows/filter", {"limit": 200}).raise_for_status().json()
+        )
 
     def paused(self) -> list[dict[str, Any]]:
         """All suspended dossier runs, oldest first."""
@@ -108,6 +122,10 @@ class Orchestrator:
                 "REJECT": "biểu mẫu thiếu hoặc sai mục bắt buộc",
             }.get(body.get("status"), "không rõ")
             raise ResumeRefused(status=str(body.get("status")), why=why)
+
+
+def _of(flow: str | None) -> dict[str, Any]:
+    return {"flows": {"name": {"any_": [flow]}}} if flow else {}
 
 
 def pause_key(run: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What `make up` registers in Prefect: blocks, work pool and queues, deployments. Safe to run again.
+"""What `make up` registers in Prefect: blocks, work pool and queues, deployments, automations. Safe to run again.
 
 Blocks hold references only (names of environment variables, folders), never a secret.
 """
@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from typing import Any
+from uuid import UUID
 
 from prefect.blocks.core import Block
 
@@ -20,11 +21,13 @@ from blocks.portal import Portal
 from blocks.records import RecordsDatabase
 from blocks.settings import ROOT, load_stack_env
 from blocks.trust import Trust
+from deployments import automations
+from deployments.automations import WATCH
 
 BLOCKS: tuple[type[Block], ...] = (RecordsDatabase, ObjectStore, OcrEngine, Catalog, Portal, Trust)
 POOL = "sohoa"
-QUEUES = {"counter": 1, "background": 10}
-CLOSED_TO_UNKNOWN = ("dossier/counter", "dossier/integrators", "inbox/operations", "preservation/archive")
+QUEUES = {"watch": 1, "counter": 2, "background": 10}
+CLOSED_TO_UNKNOWN = ("dossier/counter", "dossier/integrators", "inbox/operations", "preservation/archive", WATCH)
 
 
 def register_blocks() -> None:
@@ -48,7 +51,8 @@ def register_pool(prefect: Orchestrator, kind: str, limit: int) -> None:
 
 
 def apply_deployments(prefect: Orchestrator) -> None:
-    """prefect.yaml as it stands; then close the parameter schemas: Prefect accepts unknown parameters otherwise."""
+    """prefect.yaml as it stands and the automations; the parameter schemas are closed: Prefect accepts unknown
+    parameters otherwise."""
     environment = {**os.environ, "SOHOA_ROOT": str(ROOT)}
     subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
@@ -63,6 +67,7 @@ def apply_deployments(prefect: Orchestrator) -> None:
         prefect.call(
             "PATCH", f"/deployments/{deployment['id']}", {"parameter_openapi_schema": schema}
         ).raise_for_status()
+    automations.apply(automations.wanted(UUID(prefect.call("GET", f"/deployments/name/{WATCH}").json()["id"])))
 
 
 def main() -> None:

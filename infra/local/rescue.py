@@ -3,6 +3,9 @@
 A run is lost when its worker died with it, or when it crashed: its process was killed, or Prefect's engine could not
 reach its server (PostgreSQL restarting). Every step is idempotent and finished ones come back from the cache, so it is
 scheduled again, a few times and not at once; then it stays Crashed for people to look at.
+
+A process that hangs reports nothing: an automation declares its run Crashed (`deployments.automations`). Such a process
+is ended here before anything else happens, so that no run is ever executed twice at once.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -65,15 +70,40 @@ class Rescue:
         """Schedule again what was lost. Returns how many runs."""
         rescued = 0
         for run in await self._runs(["RUNNING", "PENDING"]) + await self._runs(["CRASHED"], WITHIN):
+            if run.state_type is StateType.CRASHED and is_running(run) and self._is_mine(run):
+                self._end(run)  # the next round finds it lost
+                continue
             if self.cares_for(run.id) or not self._is_lost(run) or not await self._may_go_on(run):
                 continue
             again: State[Any] = Scheduled(
                 name=RESCHEDULED, message="The process that ran it is gone; it goes on where it was."
             )
-            await self.client.set_flow_run_state(run.id, again, force=True)
+            await self.client.set_flow_run_state(run.id, again, force=not await self._waited(run))
             self.logger.warning("Flow run '%s' was lost and is scheduled again", run.id)
             rescued += 1
         return rescued
+
+    def _is_mine(self, run: FlowRun) -> bool:
+        return run.labels.get("prefect.worker.name") == self.worker
+
+    def _end(self, run: FlowRun) -> None:
+        """Kill a process that lives though its run is Crashed; not at once, it may be just about to end."""
+        if _age(run) > AFTER_CRASH:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(run.infrastructure_pid or ""), signal.SIGKILL)
+            self.logger.warning("Flow run '%s' was declared lost; its process is ended", run.id)
+
+    async def _waited(self, run: FlowRun) -> bool:
+        """Did it wait for an officer when it crashed?
+
+        Then Prefect must forget that the pause has fired, as it does on an unforced way out of Crashed: else the run
+        would look for an answer that nobody gave. In all other cases it must remember: an answer may be on its way.
+        """
+        if run.state_type is not StateType.CRASHED:
+            return False
+        states = sorted(await self.client.read_flow_run_states(run.id), key=lambda state: state.timestamp)
+        before = [state.type for state in states if state.type is not StateType.CRASHED]
+        return before[-1:] == [StateType.PAUSED]
 
     async def _runs(self, states: list[str], within: timedelta | None = None) -> list[FlowRun]:
         """Runs of our pool in these states; `within`: only those that ended so recently."""
@@ -90,7 +120,7 @@ class Rescue:
         owner = run.labels.get("prefect.worker.name")
         if owner is None:
             return _age(run) > UNCLAIMED
-        return owner == self.worker and not is_running(run)
+        return self._is_mine(run) and not is_running(run)
 
     async def _may_go_on(self, run: FlowRun) -> bool:
         rescues = await self.rescues(run.id)

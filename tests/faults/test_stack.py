@@ -11,7 +11,9 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -22,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from prefect import get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from deployments.automations import apply, lost_runs
 from infra.local.plan import read_env
 from infra.local.process import StackError, alive, free_port
 from infra.local.rescue import MOST_RESCUES, RESCHEDULED, Rescue
@@ -111,16 +114,72 @@ def test_a_run_that_always_dies_is_left_for_people_in_the_end(stack: Stack) -> N
     assert asyncio.run(may_go_on(stack, run)) is False
 
 
-async def may_go_on(stack: Stack, run: str) -> bool | None:
-    """What a worker thinks of a crashed run: again, never again (False), or not yet (None)."""
+@contextmanager
+def connected(stack: Stack) -> Iterator[None]:
+    """Prefect's own client talks to this stack."""
     known = read_env(stack.home / "stack.env")
     api = {PREFECT_API_URL: known["PREFECT_API_URL"], PREFECT_API_AUTH_STRING: known["PREFECT_API_AUTH_STRING"]}
     with temporary_settings(api):
+        yield
+
+
+async def may_go_on(stack: Stack, run: str) -> bool | None:
+    """What a worker thinks of a crashed run: again, never again (False), or not yet (None)."""
+    with connected(stack):
         async with get_client() as client:
             rescue = Rescue(client, "sohoa", "sohoa-worker", lambda _: False, logging.getLogger())
             if await rescue.rescues(UUID(run)) >= MOST_RESCUES:
                 return False
             return True if rescue.is_due(await client.read_flow_run(UUID(run)), 0) else None
+
+
+def test_a_run_that_falls_silent_goes_on_where_it_was_and_a_suspended_one_is_left_alone(
+    stack: Stack, marks: Path, tmp_path: Path
+) -> None:
+    """Its process is frozen: it lives, reports nothing and would hold its place for ever (the zombie automation)."""
+    silent = 40.0  # seconds; one heartbeat in 30
+    with connected(stack):
+        assert apply([lost_runs(silent)]) == 1
+        assert apply([lost_runs(silent)]) == 0  # idempotent
+    waiting = stack.start_run(folder=str(tmp_path), ask=True)
+    stack.wait_state(waiting, "Suspended")
+    suspended_at = time.monotonic()
+    run = stack.start_run(folder=str(marks), seconds=8)
+    until(lambda: executions(marks, "first"))
+    (frozen,) = executions(marks, "first")
+    os.kill(frozen, signal.SIGSTOP)
+    stack.wait_state(run, "Crashed", timeout=90)
+    assert alive(frozen)  # nobody but the automation can have told
+    stack.wait_state(run, "Completed", timeout=120)
+    assert not alive(frozen)  # ended before the run went on: it never woke up beside its successor
+    assert executions(marks, "first") == [frozen] and len(executions(marks, "last")) == 1
+    assert time.monotonic() - suspended_at > 2 * silent
+    assert [state["name"] for state in history(stack, waiting)][-1] == "Suspended"
+    assert "Crashed" not in [state["name"] for state in history(stack, waiting)]
+    with connected(stack):
+        assert apply([]) == 1  # what is no longer in code goes
+    stack.prefect.resume(waiting, {"decision": "APPROVE"})
+    stack.wait_state(waiting, "Completed")
+
+
+def test_a_suspended_run_that_was_declared_lost_asks_again(stack: Stack, marks: Path) -> None:
+    """A late sign of life, a process killed while it leaves: the officer still finds the question."""
+    run = stack.start_run(folder=str(marks), ask=True)
+    stack.wait_state(run, "Suspended")
+    body = {"state": {"type": "CRASHED", "name": "Crashed"}}  # what the automation would do
+    stack.prefect.call("POST", f"/flow_runs/{run}/set_state", body).raise_for_status()
+    assert stack.state(run) == "Crashed"
+    stack.wait_state(run, "Suspended", timeout=90)
+    until(lambda: stack.prefect.call("GET", f"/flow_runs/{run}/input/suspended-verification-1-schema").is_success)
+    stack.prefect.resume(run, {"decision": "APPROVE"})
+    stack.wait_state(run, "Completed")
+    assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
+
+
+def history(stack: Stack, run: str) -> list[dict[str, str]]:
+    """The states of a run, oldest first."""
+    found: list[dict[str, str]] = stack.prefect.call("GET", f"/flow_run_states/?flow_run_id={run}").json()
+    return sorted(found, key=lambda state: state["timestamp"])
 
 
 def test_cancelling_ends_the_process(stack: Stack, marks: Path) -> None:

@@ -1,0 +1,111 @@
+"""Trực vận hành: what is wrong with the machine's own work, as incidents that open and close by themselves.
+
+Level, not edge: each look compares what is wrong now with what is open. So it can run at any time, and nothing is
+missed or told twice. Ids and counts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import col, select
+
+from blocks.catalog.staff import Role, Staff, load_staff
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
+from blocks.records.codes import vietnam_day
+from blocks.records.incidents import close_incident, raise_incident
+from blocks.records.tables import Dossier, Incident, Outbox
+from blocks.settings import gateway_url
+from tasks.notices import TOPIC, note
+from tasks.shell import step
+
+DOSSIER, WATCH = "dossier", "watch"  # names of flows
+LEFT_CRASHED = timedelta(minutes=30)  # by then a crashed run goes on by itself, or never (infra/local/rescue.py)
+LATE_RUNS = 10  # more dossiers than that wait for a free place: the queue is too long
+MAIL_STUCK = timedelta(minutes=30)
+FAULTS = {
+    "RUN_FAILED": "Một lượt xử lý dừng vì lỗi: mở lượt đó trong Prefect, sửa nguyên nhân rồi bấm Retry.",
+    "SERVICE_FAILED": "Việc định kỳ (hộp nhận, bảo quản …) lần gần nhất bị lỗi: xem nhật ký lượt đó trong Prefect.",
+    "QUEUE_TOO_LONG": "Nhiều hồ sơ chờ chỗ trống: xem máy có bị treo không; thường xuyên thì tăng SOHOA_WORKER_LIMIT.",
+    "MAIL_STUCK": "Thư nhắc việc chưa gửi được: kiểm tra máy chủ thư (SOHOA_SMTP_URL).",
+}
+Place = tuple[str, UUID | None]  # code, dossier
+
+
+class Look(BaseModel):
+    """Incidents that this look opened and closed, and how many of ours are open after it."""
+
+    opened: int = 0
+    closed: int = 0
+    open: int = 0
+
+
+def faults(records: RecordsDatabase, prefect: Orchestrator, at: datetime | None = None) -> dict[Place, dict[str, Any]]:
+    """What is wrong now: code and dossier → details (ids, counts)."""
+    moment = at or datetime.now(UTC)
+    found: dict[Place, dict[str, Any]] = {}
+    failed = prefect.runs(flow=DOSSIER, state={"type": {"any_": ["FAILED"]}})
+    crashed = prefect.runs(flow=DOSSIER, state={"type": {"any_": ["CRASHED"]}})
+    failed += [r for r in crashed if moment - datetime.fromisoformat(r["state"]["timestamp"]) > LEFT_CRASHED]
+    with records.session() as session:
+        ids = [UUID(run["id"]) for run in failed]
+        rows = session.exec(select(Dossier.flow_run_id, Dossier.id).where(col(Dossier.flow_run_id).in_(ids)))
+        dossiers = {run: dossier for run, dossier in rows}
+        for run in failed:
+            details = {"flow_run": run["id"], "state": run["state_name"]}
+            found.setdefault(("RUN_FAILED", dossiers.get(UUID(run["id"]))), details)
+        stuck = session.exec(
+            select(Outbox.id).where(
+                Outbox.topic == TOPIC,
+                col(Outbox.delivered_at).is_(None),
+                col(Outbox.created_at) < moment - MAIL_STUCK,
+            )
+        ).all()
+    if stuck:
+        found["MAIL_STUCK", None] = {"messages": len(stuck)}
+    services = [prefect.last_ended(flow) for flow in prefect.flows() if flow not in (DOSSIER, WATCH)]
+    bad = [run["id"] for run in services if run and run["state_type"] in ("FAILED", "CRASHED")]
+    if bad:
+        found["SERVICE_FAILED", None] = {"flow_runs": bad}
+    late = len(prefect.runs(flow=DOSSIER, state={"name": {"any_": ["Late"]}}))
+    if late > LATE_RUNS:
+        found["QUEUE_TOO_LONG", None] = {"runs": late}
+    return found
+
+
+def settle(records: RecordsDatabase, staff: Staff, found: Mapping[Place, Mapping[str, Any]]) -> Look:
+    """Open what is new (and tell operations), close what is over."""
+    told = Look()
+    with records.session() as session:
+        query = select(Incident).where(col(Incident.code).in_(list(FAULTS)), col(Incident.closed_at).is_(None))
+        known = {(row.code, row.dossier_id): row for row in session.exec(query)}
+        for (code, dossier), details in found.items():
+            if (code, dossier) in known:
+                continue
+            incident = raise_incident(session, code=code, dossier_id=dossier, details=details)
+            told.opened += 1
+            note(
+                session,
+                staff,
+                staff.holders(Role.OPERATE, vietnam_day()),
+                key=f"fault:{incident.id}",
+                subject=f"Sự cố vận hành · {code}",
+                text=f"{FAULTS[code]}\n\n{gateway_url()}/van-hanh\n\nThư tự động của hệ thống Sohoa.\n",
+            )
+        for place, incident in known.items():
+            if place not in found:
+                told.closed += close_incident(session, incident, actor="system")
+    told.open = len(found)
+    return told
+
+
+@step("Xem các lượt xử lý, hàng đợi", rule="P14")
+def look_after_runs() -> Look:
+    """Incidents for what is wrong now."""
+    records = RecordsDatabase.get()
+    return settle(records, load_staff(), faults(records, Orchestrator()))
