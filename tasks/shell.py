@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+import httpx
 from prefect import Task, task
 from prefect.cache_policies import INPUTS, RUN_ID, CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
+from sqlalchemy.exc import DataError, ProgrammingError
 
 from blocks.errors import Remedy, SohoaError
 
@@ -29,20 +31,40 @@ def _verb(context: TaskRunContext, _inputs: dict[str, Any]) -> str:
 ONCE_A_RUN = CacheKeyFnPolicy(cache_key_fn=_verb) + INPUTS + RUN_ID
 
 
+RETRIES = 3
+FIRST_PAUSE_SECONDS, JITTER = 2, 0.5  # 2, 4, 8 s, each up to a half longer: who failed together doesn't return together
+# Bad input, or a fault of ours: the same again would fail the same way.
+HOPELESS = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    NotImplementedError,
+    DataError,
+    ProgrammingError,
+)
+BUSY = {408, 425, 429}  # the only answers 4xx that pass by themselves
+
+
 def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Only what may heal by itself: outside services and the machine, not what an officer must mend."""
+    """The retry policy, by cause: only what may heal by itself, outside services and the machine, and not what an
+    officer must mend."""
     try:
         state.result()
     except SohoaError as error:
         return error.remedy is Remedy.RETRY
-    except (ValueError, TypeError, KeyError, AssertionError):
+    except httpx.HTTPStatusError as error:
+        return error.response.status_code >= 500 or error.response.status_code in BUSY
+    except HOPELESS:
         return False
     except Exception:
         return True
     return False
 
 
-def step(name: str, *, rule: str = "", retries: int = 3) -> Callable[[Callable[P, R]], Task[P, R]]:
+def step(name: str, *, rule: str = "", retries: int = RETRIES) -> Callable[[Callable[P, R]], Task[P, R]]:
     """A task of the dossier flow. Its inputs are ids and numbers only; `rule` names the article it executes.
 
     The rule stands in the name, not in a tag: for each tag Prefect asks its server for a concurrency slot before every
@@ -53,8 +75,8 @@ def step(name: str, *, rule: str = "", retries: int = 3) -> Callable[[Callable[P
         persist_result=True,
         cache_policy=ONCE_A_RUN,
         retries=retries,
-        retry_delay_seconds=exponential_backoff(backoff_factor=2),
-        retry_jitter_factor=0.5,
+        retry_delay_seconds=exponential_backoff(backoff_factor=FIRST_PAUSE_SECONDS),
+        retry_jitter_factor=JITTER,
         retry_condition_fn=worth_retrying,
         log_prints=False,
     )
