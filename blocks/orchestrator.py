@@ -91,13 +91,12 @@ class Orchestrator:
             if len(page) < 200:
                 return found
 
-    def last_ended(self, flow: str) -> dict[str, Any] | None:
-        """The newest run of a flow that came to an end, good or bad; None: none did."""
-        ended = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
-        body = _of(flow) | {"flow_runs": ended, "sort": "END_TIME_DESC", "limit": 1}
-        answer = self.call("POST", "/flow_runs/filter", body)
+    def ended(self, *types: str, flow: str | None = None, limit: int = 1) -> list[dict[str, Any]]:
+        """The newest runs (of one flow) that ended in one of these types of state, e.g. ``FAILED``."""
+        body = {"flow_runs": {"state": {"type": {"any_": list(types)}}}, "sort": "END_TIME_DESC", "limit": limit}
+        answer = self.call("POST", "/flow_runs/filter", _of(flow) | body)
         found: list[dict[str, Any]] = answer.raise_for_status().json()
-        return found[0] if found else None
+        return found
 
     def flows(self) -> list[str]:
         """Names of all flows that Prefect knows, at most 200."""

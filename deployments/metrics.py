@@ -20,11 +20,14 @@ from prometheus_client.registry import Collector
 from sqlalchemy import text
 from sqlmodel import Session
 
+from blocks.catalog import Catalog
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
+from blocks.records.codes import vietnam_day
 from blocks.settings import load_stack_env
 from blocks.signer import agency_signer
 from deployments.setup import POOL
+from tasks.worklist import NEAR
 
 WINDOW_HOURS = 24  # of the figures on waiting and on stages
 STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -82,6 +85,11 @@ SINGLE = {
         " AND state NOT IN ('CO_KET_QUA', 'DA_TRA', 'LUU_TRU', 'TRA_LAI', 'TU_CHOI_TIEP_NHAN', 'RUT')",
     ),
 }
+# Open dossiers by the day on which the result is due, as far as a next working day can be away (Tết).
+DUE = text("""
+    SELECT due_date, count(*) FROM dossier
+    WHERE due_date - (now() AT TIME ZONE 'Asia/Ho_Chi_Minh')::date BETWEEN 0 AND 15
+    AND state NOT IN ('CO_KET_QUA', 'DA_TRA', 'LUU_TRU', 'TRA_LAI', 'TU_CHOI_TIEP_NHAN', 'RUT') GROUP BY due_date""")
 
 
 class Sohoa(Collector):
@@ -109,8 +117,17 @@ class Sohoa(Collector):
                 number = session.connection().execute(text(query)).scalar()
                 if number is not None:
                     yield GaugeMetricFamily(name, about, value=float(number))
+            yield from self._due(session)
             yield from self._waiting(session)
             yield from self._stages(session)
+
+    def _due(self, session: Session) -> Iterator[Metric]:
+        today, calendar = vietnam_day(), Catalog()
+        soon = sum(
+            count for due, count in session.connection().execute(DUE) if calendar.working_days_left(today, due) <= NEAR
+        )
+        about = f"Open dossiers whose day of result is today or at most {NEAR} working day away"
+        yield GaugeMetricFamily("sohoa_dossiers_due_soon", about, value=soon)
 
     def _waiting(self, session: Session) -> Iterator[Metric]:
         count, mean, p95, most, short = session.connection().execute(WAITING).one()

@@ -68,8 +68,9 @@ def faults(records: RecordsDatabase, prefect: Orchestrator, at: datetime | None 
         ).all()
     if stuck:
         found["MAIL_STUCK", None] = {"messages": len(stuck)}
-    services = [prefect.last_ended(flow) for flow in prefect.flows() if flow not in (DOSSIER, WATCH)]
-    bad = [run["id"] for run in services if run and run["state_type"] in ("FAILED", "CRASHED")]
+    services = [flow for flow in prefect.flows() if flow not in (DOSSIER, WATCH)]
+    newest = [run for flow in services for run in prefect.ended("COMPLETED", "FAILED", "CRASHED", flow=flow)]
+    bad = [run["id"] for run in newest if run["state_type"] != "COMPLETED"]
     if bad:
         found["SERVICE_FAILED", None] = {"flow_runs": bad}
     late = len(prefect.runs(flow=DOSSIER, state={"name": {"any_": ["Late"]}}))

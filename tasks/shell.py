@@ -32,7 +32,8 @@ ONCE_A_RUN = CacheKeyFnPolicy(cache_key_fn=_verb) + INPUTS + RUN_ID
 
 
 RETRIES = 3
-FIRST_PAUSE_SECONDS, JITTER = 2, 0.5  # 2, 4, 8 s, each up to a half longer: who failed together doesn't return together
+# 2, 4, 8 s, each by chance up to 1.5 times longer or shorter: who failed together doesn't come back together.
+FIRST_PAUSE_SECONDS, JITTER = 2, 0.5
 # Bad input, or a fault of ours: the same again would fail the same way.
 HOPELESS = (
     ValueError,

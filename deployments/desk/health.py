@@ -13,18 +13,26 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlmodel import col, func, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from blocks.errors import SohoaError
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
+from blocks.records.tables import Incident
 from deployments.doctor import Finding, State, examine
 from deployments.metrics import Sohoa
+from tasks.faults import FAULTS
 from tasks.history import STAGES
 
 ASK_AGAIN_SECONDS = 30
+SHOWN_RUNS = 10
 EXAMINE_SECONDS = 60  # a finding is that old at most: the doctor reads a page and has a time-stamp made
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 CSS = """
@@ -42,6 +50,25 @@ th, td { border-bottom: 1px solid #767676; padding: .4rem .6rem; text-align: lef
 _CLASS = {State.GOOD: "good", State.WARNING: "warning", State.BAD: "bad"}
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """Open incidents of one code. oldest: seconds; advice: empty for codes that aren't operations' business."""
+
+    code: str
+    count: int
+    oldest: float
+    advice: str
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """A run that failed or crashed, by its id: its name would be a dossier's code."""
+
+    id: str
+    state: str
+    seconds: float  # since it ended
+
+
 @dataclass
 class Picture:
     """What the page shows. None: the source of that figure doesn't answer."""
@@ -54,9 +81,12 @@ class Picture:
     pages_a_minute: float | None = None
     incidents: int | None = None
     overdue: int | None = None
+    due_soon: int | None = None  # today or on the next working day
     reception_p95_minutes: float | None = None  # KH03
     stages: dict[str, tuple[int, float]] = field(default_factory=dict)  # stage → dossiers, oldest in seconds
     findings: list[Finding] = field(default_factory=list)
+    open_incidents: list[Trouble] = field(default_factory=list)
+    failed_runs: list[FailedRun] = field(default_factory=list)  # the newest
 
 
 class Doctor:
@@ -91,6 +121,7 @@ def figures(picture: Picture) -> None:
     picture.waiting = total("sohoa_waiting")
     picture.incidents = total("sohoa_incidents_open")
     picture.overdue = total("sohoa_dossiers_overdue")
+    picture.due_soon = total("sohoa_dossiers_due_soon")
     picture.pages_a_minute = values.get("sohoa_pages_a_minute", {}).get(())
     if (p95 := values.get("sohoa_reception_seconds", {}).get(("p95",))) is not None:
         picture.reception_p95_minutes = p95 / 60
@@ -98,9 +129,40 @@ def figures(picture: Picture) -> None:
     picture.stages = {key[0]: (int(n), oldest.get(key, 0.0)) for key, n in values.get("sohoa_waiting", {}).items()}
 
 
+def troubles(picture: Picture) -> None:
+    """Fill in which incidents are open, the oldest first. Empty when the records don't answer: the doctor says so."""
+    query = select(Incident.code, func.count(), func.min(Incident.at)).where(col(Incident.closed_at).is_(None))
+    try:
+        with RecordsDatabase().session() as session:
+            rows = session.exec(query.group_by(Incident.code).order_by(func.min(Incident.at))).all()
+    except SohoaError:
+        return
+    picture.open_incidents = [
+        Trouble(code, count, (picture.at - first).total_seconds(), FAULTS.get(code, "")) for code, count, first in rows
+    ]
+
+
+def failures(picture: Picture) -> None:
+    """Fill in the newest runs that failed. Empty when Prefect doesn't answer: the doctor says so."""
+    try:
+        runs = Orchestrator().ended("FAILED", "CRASHED", limit=SHOWN_RUNS)
+    except SohoaError:
+        return
+    picture.failed_runs = [
+        FailedRun(
+            str(UUID(run["id"])),
+            str(run["state_name"]),
+            (picture.at - datetime.fromisoformat(run["state"]["timestamp"])).total_seconds(),
+        )
+        for run in runs
+    ]
+
+
 def look(doctor: Doctor) -> Picture:
     picture = Picture(at=datetime.now(UTC))
     figures(picture)
+    troubles(picture)
+    failures(picture)
     picture.findings = doctor.findings()
     return picture
 
@@ -115,6 +177,7 @@ def page(picture: Picture) -> str:
         ("Trang đọc mỗi phút", picture.pages_a_minute),
         ("Sự cố đang mở", picture.incidents),
         ("Hồ sơ quá hạn trả kết quả", picture.overdue),
+        ("Hồ sơ đến hạn hôm nay, ngày làm việc tới", picture.due_soon),
         ("Phút chờ tiếp nhận (95%)", picture.reception_p95_minutes),
     )
     cards = "".join(f"<li><b>{_number(value)}</b>{escape(name)}</li>" for name, value in shown)
@@ -126,6 +189,16 @@ def page(picture: Picture) -> str:
     stages = "".join(
         f'<tr><th scope="row">{escape(STAGES.get(stage, stage))}</th><td>{count}</td><td>{_age(seconds)}</td></tr>'
         for stage, (count, seconds) in sorted(picture.stages.items(), key=lambda item: -item[1][1])
+    )
+    open_incidents = "".join(
+        f'<tr><th scope="row">{escape(item.code)}</th><td>{item.count}</td><td>{_age(item.oldest)}</td>'
+        f"<td>{escape(item.advice)}</td></tr>"
+        for item in picture.open_incidents
+    )
+    failed = "".join(
+        f'<tr><th scope="row"><a href="/runs/flow-run/{run.id}">{run.id[:8]}</a></th><td>{escape(run.state)}</td>'
+        f"<td>{_age(run.seconds)}</td></tr>"
+        for run in picture.failed_runs
     )
     bad = sum(item.state is State.BAD for item in picture.findings)
     verdict = f"{bad} bộ phận có lỗi" if bad else "Mọi bộ phận đều làm việc được"
@@ -140,6 +213,10 @@ Tự làm mới sau {ASK_AGAIN_SECONDS} giây</label></p>
 <h2>Công việc</h2><ul class="figures">{cards}</ul>
 <h2>Chờ viên chức</h2>
 {_table(("Bước", "Số hồ sơ", "Chờ lâu nhất"), stages) if stages else "<p>Không có hồ sơ nào đang chờ.</p>"}
+<h2>Sự cố đang mở</h2>
+{_table(("Mã", "Số sự cố", "Lâu nhất", "Việc cần làm"), open_incidents) if open_incidents else "<p>Không có.</p>"}
+<h2>Lượt lỗi gần nhất</h2>
+{_table(("Lượt xử lý", "Trạng thái", "Cách đây"), failed) if failed else "<p>Không có.</p>"}
 <h2>Các bộ phận</h2>{_table(("Bộ phận", "Kết quả", "Nhận thấy", "Việc cần làm"), parts)}
 </main></body></html>"""
 

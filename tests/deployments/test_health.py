@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
+from blocks.records.incidents import raise_incident
 from blocks.records.states import DocumentState
 from deployments.desk.health import Picture, page, routes
 from deployments.doctor import CHECKS, Finding, State
@@ -33,7 +34,7 @@ def browser(
 def test_what_is_down_is_said_with_what_to_do_and_the_rest_is_shown(
     browser: TestClient, records: RecordsDatabase
 ) -> None:
-    _, ids = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
+    dossier_id, ids = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
     walk_document(records, ids[0], DocumentState.DA_KY_CA_NHAN)
     with records.session() as session:
         from blocks.records.machine import move_document
@@ -41,13 +42,17 @@ def test_what_is_down_is_said_with_what_to_do_and_the_rest_is_shown(
 
         document = session.get_one(Document, ids[0])
         move_document(session, document, DocumentState.OCR, actor="system", details={"pages": 30})
+        raise_incident(session, code="RUN_FAILED", dossier_id=dossier_id, details={"state": "Failed"})
     told = browser.get("/van-hanh.json")
     assert told.status_code == 503 and told.json()["healthy"] is False
-    assert told.json()["pages_a_minute"] == 2.0 and told.json()["incidents"] == 0
+    assert told.json()["pages_a_minute"] == 2.0 and told.json()["incidents"] == 1
+    (trouble,) = told.json()["open_incidents"]
+    assert trouble["code"] == "RUN_FAILED" and trouble["count"] == 1 and "Retry" in trouble["advice"]
     assert told.json()["failed"] is None and told.json()["waiting"] is None  # not zero: nobody knows
     html = browser.get("/van-hanh").text
     assert "3 bộ phận có lỗi" in html and html.count('class="bad"') == 3 and "make up" in html
-    assert html.count('<th scope="row">') == len(CHECKS)
+    assert html.count('<th scope="row">') == len(CHECKS) + 1
+    assert str(dossier_id) not in html
     assert NAME not in html + told.text and OWNER_ID not in html + told.text
 
 

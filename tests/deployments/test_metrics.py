@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
+from blocks.records.codes import vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier, Outbox
@@ -33,13 +34,14 @@ def told(records: RecordsDatabase, objects: ObjectStore, pki: TestPki, monkeypat
     dossier_id, ids = make_dossier(records, ["LOCAL:GIAY-RA-VIEN", "LOCAL:C65-HD"])
     walk_document(records, ids[0], DocumentState.DA_SAO_CHUP)
     handed_in = datetime.now(UTC) - timedelta(hours=1)
+    today = vietnam_day()
     with records.session() as session:
         for minutes in (5, 10, 40):
             session.add(Dossier(
                 submission=uuid4().hex, unit_id="BHXH-TEST", procedure_code="1.001667", owner_name="Trần Thị Mẫu",
                 state=DossierState.DA_TIEP_NHAN, created_at=handed_in,
                 received_at=handed_in + timedelta(minutes=minutes),
-                due_date=(datetime.now(UTC) - timedelta(days=2)).date() if minutes == 40 else None,
+                due_date={40: today - timedelta(days=2), 10: today, 5: today + timedelta(days=30)}[minutes],
             ))  # fmt: skip
         session.add(Outbox(topic="portal", dedup_key="1", created_at=handed_in))
         raise_incident(session, code="ARCHIVED_OBJECT_DAMAGED", dossier_id=dossier_id, rule="LU06")
@@ -68,6 +70,7 @@ def test_counts_and_ages_are_those_of_the_tables(told: str) -> None:
     assert value(told, "sohoa_outbox_pending") == 1
     assert value(told, "sohoa_outbox_oldest_seconds") == pytest.approx(3600, abs=60)
     assert value(told, "sohoa_dossiers_overdue") == 1
+    assert value(told, "sohoa_dossiers_due_soon") == 1
     assert value(told, 'sohoa_stage_seconds{figure="mean",state="PHAN_LOAI"}') >= 0
     assert value(told, "sohoa_agency_certificate_seconds") > 0
 

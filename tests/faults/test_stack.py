@@ -21,14 +21,19 @@ import boto3
 import psycopg
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from prefect import get_client
+from prefect import flow, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from blocks.orchestrator import PrefectUnavailable
+from blocks.records import RecordsDatabase
+from blocks.records.queries import DossierUnknown
 from deployments.automations import apply, lost_runs
 from infra.local.plan import read_env
 from infra.local.process import StackError, alive, free_port
 from infra.local.rescue import MOST_RESCUES, RESCHEDULED, Rescue
 from infra.local.zygote import COMM
+from tasks.faults import faults
+from tasks.shell import step
 from tests.faults.stack import Stack, make_stack, until
 
 SERVERS = ("postgres", "seaweed", "pki", "prefect", "worker")
@@ -174,6 +179,45 @@ def test_a_suspended_run_that_was_declared_lost_asks_again(stack: Stack, marks: 
     stack.prefect.resume(run, {"decision": "APPROVE"})
     stack.wait_state(run, "Completed")
     assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
+
+
+def test_an_outside_service_is_asked_again_after_a_pause_bad_input_never(stack: Stack) -> None:
+    """The steps' retry policy on a real server; by cause: tests/tasks/test_shell.py."""
+    tries: dict[str, list[float]] = {"outside": [], "input": []}
+
+    @step("outside")
+    def outside() -> int:
+        tries["outside"].append(time.monotonic())
+        if len(tries["outside"]) == 1:
+            raise PrefectUnavailable()
+        return len(tries["outside"])
+
+    @step("input")
+    def bad_input() -> None:
+        tries["input"].append(time.monotonic())
+        raise DossierUnknown()
+
+    @flow(name="tries")
+    def tried() -> int:
+        assert bad_input(return_state=True).is_failed()
+        return outside()
+
+    with connected(stack):
+        assert tried() == 2
+    first, second = tries["outside"]
+    assert 2 / 1.5 <= second - first < 10 and len(tries["input"]) == 1
+
+
+def test_the_watch_sees_failed_runs_of_services_until_one_goes_well(stack: Stack) -> None:
+    known = read_env(stack.home / "stack.env")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOHOA_DATABASE_URL", known["SOHOA_DATABASE_URL"])
+        run = stack.start_run(die=int(signal.SIGKILL))
+        stack.wait_state(run, "Crashed")
+        assert faults(RecordsDatabase(), stack.prefect) == {("SERVICE_FAILED", None): {"flow_runs": [run]}}
+        stack.wait_state(stack.start_run(), "Completed")
+        assert faults(RecordsDatabase(), stack.prefect) == {}
+        RecordsDatabase().engine.dispose()
 
 
 def history(stack: Stack, run: str) -> list[dict[str, str]]:

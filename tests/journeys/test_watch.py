@@ -1,0 +1,84 @@
+"""Operations on the whole stack: what Prefect's automations start, what the watch notes, what officers are shown."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+from sqlmodel import select
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import load_staff
+from blocks.orchestrator import pause_key
+from blocks.records.codes import VIET_NAM
+from blocks.records.tables import Decision, Dossier, Incident
+from deployments.automations import OURS
+from tasks.reminders import sweep
+from tests.faults.stack import ROOT, until
+from tests.journeys.conftest import Journey
+
+
+def automations(journey: Journey) -> dict[str, str]:
+    found = journey.prefect.call("POST", "/automations/filter", {}).json()
+    return {automation["name"]: automation["id"] for automation in found if automation["name"].startswith(OURS)}
+
+
+def test_automations_are_those_of_the_code_and_setting_up_again_changes_nothing(journey: Journey) -> None:
+    before = automations(journey)
+    assert sorted(before) == ["sohoa: failed runs", "sohoa: lost runs", "sohoa: queue too long"]
+    subprocess.run(
+        [sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=journey.stack.env, check=True, timeout=120
+    )
+    assert automations(journey) == before
+
+
+def test_a_failed_run_is_an_incident_at_once_that_closes_when_it_is_gone(played: Journey) -> None:
+    prefect, records = played.prefect, played.officers.records
+
+    def incident(flow_run: str) -> Incident | None:
+        with records.session() as session:
+            rows = session.exec(select(Incident).where(Incident.code == "RUN_FAILED")).all()
+            return next((row for row in rows if row.details.get("flow_run") == flow_run), None)
+
+    began = datetime.now(UTC)
+    run = str(prefect.start("f" * 64)["id"])  # nothing was handed in under this id
+    until(lambda: prefect.run(run)["state_type"] == "FAILED", 120)
+    until(lambda: incident(run) is not None, 120, lambda: played.stack.log("worker")[-3000:])
+    started = [r for r in prefect.runs(flow="watch") if not r["auto_scheduled"] and r["created"] > began.isoformat()]
+    assert started  # by the automation, not by the five minutes of the schedule
+    page = played.officers.at_gateway("vh.01").http.get("/van-hanh").text
+    assert f'href="/runs/flow-run/{run}"' in page and "RUN_FAILED" in page and "bấm Retry" in page
+    prefect.call("DELETE", f"/flow_runs/{run}").raise_for_status()
+    deployment = prefect.call("GET", "/deployments/name/watch/operations").json()["id"]
+
+    def closed() -> bool:
+        prefect.call("POST", f"/deployments/{deployment}/create_flow_run", {})
+        found = incident(run)
+        return found is not None and found.closed_at is not None
+
+    until(closed, 120)
+
+
+def test_who_is_waited_for_sees_the_reminder_the_leader_the_escalation_and_nothing_is_decided(played: Journey) -> None:
+    sample = played.variant("nhac-viec", "d05-dpi-thap")
+    officers, prefect = played.officers, played.prefect
+    officers.hand_in(sample)
+    played.wait_pause(sample, "rescan-1")
+    dossier = officers.dossier(sample)
+    assert dossier is not None and dossier.code
+    assert dossier.code not in officers.at_gateway("ld.01").http.get("/viec").text
+    later = datetime.now(VIET_NAM).replace(hour=10) + timedelta(days=7)
+    while not Catalog().is_working_day(later.date()):
+        later += timedelta(days=1)
+    sweep(officers.records, Catalog(), load_staff(), [prefect.run(sample.run_id)], at=later)
+    mine = officers.at_gateway("tnhs.01").http.get("/viec").text
+    assert "Đã nhắc lúc" in mine and dossier.code in mine
+    leaders = officers.at_gateway("ld.01").http.get("/viec").text
+    assert "Đã báo lãnh đạo lúc" in leaders and dossier.code in leaders
+    history = officers.at_gateway("ld.01").http.get(f"/ho-so/{dossier.id}").text
+    assert "đã báo lãnh đạo đơn vị" in history
+    assert pause_key(prefect.run(sample.run_id)) == "rescan-1"
+    with officers.records.session() as session:
+        assert session.exec(select(Decision).where(Decision.dossier_id == dossier.id)).all() == []
+        assert session.get_one(Dossier, dossier.id).state == dossier.state
