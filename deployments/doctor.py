@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import cv2
 import httpx
@@ -25,6 +25,7 @@ from sqlmodel import col, func, select
 
 from blocks import fonts
 from blocks.errors import SohoaError
+from blocks.mail import Mail
 from blocks.objects import Bucket, ObjectStore
 from blocks.ocr.engine import OcrEngine
 from blocks.orchestrator import Orchestrator
@@ -35,6 +36,7 @@ from blocks.records.tables import ArchivedObject, Incident, Outbox
 from blocks.settings import home
 from blocks.signer import agency_signer
 from blocks.trust import Trust, run
+from deployments.automations import wanted
 from deployments.setup import CLOSED_TO_UNKNOWN, POOL
 
 FREE_BYTES = 2 << 30  # below: warned; the stack itself refuses to start below 500 MB
@@ -123,6 +125,10 @@ def orchestrator() -> tuple[State, str, str]:
     missing = [n for n in CLOSED_TO_UNKNOWN if prefect.call("GET", f"/deployments/name/{n}").status_code != 200]
     if missing:
         return State.BAD, f"thiếu {', '.join(missing)}", "chạy lại `make up` để đăng ký các lượt xử lý"
+    listed = prefect.call("POST", "/automations/filter", {"limit": 200}).raise_for_status().json()
+    unset = {a.name for a in wanted(UUID(int=0))} - {a["name"] for a in listed if a["enabled"]}
+    if unset:
+        return State.WARNING, f"không bật {', '.join(sorted(unset))}", "bật lại trong Prefect, hoặc chạy lại `make up`"
     late = prefect.call("POST", "/flow_runs/count", {"flow_runs": {"state": {"name": {"any_": ["Late"]}}}}).json()
     if late:
         return State.WARNING, f"Prefect {version}, {late} lượt xử lý bị trễ", "xem worker có chạy không (make status)"
@@ -187,6 +193,15 @@ def messages() -> tuple[State, str, str]:
     return good(f"{count} tin chờ gửi")
 
 
+def mail() -> tuple[State, str, str]:
+    server = Mail()
+    if not server.on:
+        return good("chưa cài máy chủ thư, chỉ nhắc trong danh sách việc")
+    with server.connected() as session:
+        session.noop()
+    return good("máy chủ thư nhận kết nối và đăng nhập")
+
+
 CHECKS: tuple[tuple[str, Callable[[], tuple[State, str, str]]], ...] = (
     ("Cơ sở dữ liệu hồ sơ", records_database),
     ("Nhật ký", audit_trail),
@@ -200,6 +215,7 @@ CHECKS: tuple[tuple[str, Callable[[], tuple[State, str, str]]], ...] = (
     ("Hồ sơ", dossiers),
     ("Bảo quản", preservation),
     ("Tin gửi đi", messages),
+    ("Thư nhắc việc", mail),
 )
 
 

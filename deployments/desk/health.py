@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import httpx
 from sqlmodel import col, func, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -146,7 +147,7 @@ def failures(picture: Picture) -> None:
     """Fill in the newest runs that failed. Empty when Prefect doesn't answer: the doctor says so."""
     try:
         runs = Orchestrator().ended("FAILED", "CRASHED", limit=SHOWN_RUNS)
-    except SohoaError:
+    except (SohoaError, httpx.HTTPStatusError):  # it answers 500 while its database restarts
         return
     picture.failed_runs = [
         FailedRun(

@@ -38,6 +38,7 @@ def test_what_works_is_good_and_what_is_missing_has_an_advice(stack: pytest.Monk
     assert all("make up" in found[name].advice and found[name].seen == "PREFECT_UNAVAILABLE" for name in missing)
     assert "đọc và ghi được" in found["Cơ sở dữ liệu hồ sơ"].seen
     assert "THỬ NGHIỆM" in found["Chữ ký cơ quan"].seen
+    assert "chưa cài máy chủ thư" in found["Thư nhắc việc"].seen
 
 
 def test_P14_a_changed_line_of_the_trail_is_found(stack: pytest.MonkeyPatch, records: RecordsDatabase) -> None:
@@ -69,7 +70,10 @@ def test_time_stamps_and_store_out_of_reach(stack: pytest.MonkeyPatch) -> None:
     closed = f"http://127.0.0.1:{free_port()}"
     stack.setenv("SOHOA_S3_ENDPOINT", closed)
     stack.setenv("SOHOA_TSA_URL", closed)
+    stack.setenv("SOHOA_SMTP_URL", closed.replace("http", "smtp"))
+    stack.setenv("SOHOA_SMTP_FROM", "sohoa@bhxh.example")
     settings.cache_clear()
     found = findings()
     assert found["Kho đối tượng"].seen == "OBJECT_STORE_UNAVAILABLE"
     assert found["Dấu thời gian"].seen == "TIMESTAMP_UNAVAILABLE"
+    assert found["Thư nhắc việc"].seen == "MAIL_UNAVAILABLE"

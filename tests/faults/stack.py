@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
 from blocks.orchestrator import Orchestrator
 from infra.local.board import read_board
 from infra.local.plan import read_env
@@ -68,6 +70,14 @@ class Stack:
     def prefect(self) -> Orchestrator:
         known = read_env(self.home / "stack.env")
         return Orchestrator(known["PREFECT_API_URL"], known["PREFECT_API_AUTH_STRING"])
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Prefect's own client talks to this stack."""
+        known = read_env(self.home / "stack.env")
+        api = {PREFECT_API_URL: known["PREFECT_API_URL"], PREFECT_API_AUTH_STRING: known["PREFECT_API_AUTH_STRING"]}
+        with temporary_settings(api):
+            yield
 
     def start_run(self, **parameters: Any) -> str:
         deployment = self.prefect.call("GET", "/deployments/name/small/small").json()["id"]

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -22,7 +21,6 @@ import psycopg
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from prefect import flow, get_client
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from blocks.orchestrator import PrefectUnavailable
 from blocks.records import RecordsDatabase
@@ -119,18 +117,9 @@ def test_a_run_that_always_dies_is_left_for_people_in_the_end(stack: Stack) -> N
     assert asyncio.run(may_go_on(stack, run)) is False
 
 
-@contextmanager
-def connected(stack: Stack) -> Iterator[None]:
-    """Prefect's own client talks to this stack."""
-    known = read_env(stack.home / "stack.env")
-    api = {PREFECT_API_URL: known["PREFECT_API_URL"], PREFECT_API_AUTH_STRING: known["PREFECT_API_AUTH_STRING"]}
-    with temporary_settings(api):
-        yield
-
-
 async def may_go_on(stack: Stack, run: str) -> bool | None:
     """What a worker thinks of a crashed run: again, never again (False), or not yet (None)."""
-    with connected(stack):
+    with stack.connected():
         async with get_client() as client:
             rescue = Rescue(client, "sohoa", "sohoa-worker", lambda _: False, logging.getLogger())
             if await rescue.rescues(UUID(run)) >= MOST_RESCUES:
@@ -143,7 +132,7 @@ def test_a_run_that_falls_silent_goes_on_where_it_was_and_a_suspended_one_is_lef
 ) -> None:
     """Its process is frozen: it lives, reports nothing and would hold its place for ever (the zombie automation)."""
     silent = 40.0  # seconds; one heartbeat in 30
-    with connected(stack):
+    with stack.connected():
         assert apply([lost_runs(silent)]) == 1
         assert apply([lost_runs(silent)]) == 0  # idempotent
     waiting = stack.start_run(folder=str(tmp_path), ask=True)
@@ -161,7 +150,7 @@ def test_a_run_that_falls_silent_goes_on_where_it_was_and_a_suspended_one_is_lef
     assert time.monotonic() - suspended_at > 2 * silent
     assert [state["name"] for state in history(stack, waiting)][-1] == "Suspended"
     assert "Crashed" not in [state["name"] for state in history(stack, waiting)]
-    with connected(stack):
+    with stack.connected():
         assert apply([]) == 1  # what is no longer in code goes
     stack.prefect.resume(waiting, {"decision": "APPROVE"})
     stack.wait_state(waiting, "Completed")
@@ -202,7 +191,7 @@ def test_an_outside_service_is_asked_again_after_a_pause_bad_input_never(stack: 
         assert bad_input(return_state=True).is_failed()
         return outside()
 
-    with connected(stack):
+    with stack.connected():
         assert tried() == 2
     first, second = tries["outside"]
     assert 2 / 1.5 <= second - first < 10 and len(tries["input"]) == 1

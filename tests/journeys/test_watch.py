@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from sqlmodel import select
 
@@ -13,7 +14,7 @@ from blocks.catalog.staff import load_staff
 from blocks.orchestrator import pause_key
 from blocks.records.codes import VIET_NAM
 from blocks.records.tables import Decision, Dossier, Incident
-from deployments.automations import OURS
+from deployments.automations import OURS, apply, wanted
 from tasks.reminders import sweep
 from tests.faults.stack import ROOT, until
 from tests.journeys.conftest import Journey
@@ -31,6 +32,9 @@ def test_automations_are_those_of_the_code_and_setting_up_again_changes_nothing(
         [sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=journey.stack.env, check=True, timeout=120
     )
     assert automations(journey) == before
+    watch = journey.prefect.call("GET", "/deployments/name/watch/operations").json()["id"]
+    with journey.stack.connected():
+        assert apply(wanted(UUID(watch))) == 0
 
 
 def test_a_failed_run_is_an_incident_at_once_that_closes_when_it_is_gone(played: Journey) -> None:

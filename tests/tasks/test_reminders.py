@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +16,9 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 from aiosmtpd.smtp import Session as SmtpSession
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
@@ -214,17 +219,47 @@ def test_without_a_mail_server_nothing_waits_for_one(records: RecordsDatabase, s
         assert session.exec(select(Outbox)).all() == []
 
 
-def test_a_password_is_never_sent_in_clear(
-    records: RecordsDatabase, staff: Staff, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    tried: list[bytes] = []
+@pytest.fixture
+def encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A certificate for 127.0.0.1 that we trust, as a mail server of the office has one."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.bhxh.example")])
+    moment = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(moment - timedelta(days=1))
+        .not_valid_after(moment + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (tmp_path / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    return context
 
-    def check(_: SMTP, __: SmtpSession, ___: Envelope, ____: str, said: Any) -> AuthResult:
-        assert isinstance(said, LoginPassword)
-        tried.append(said.password)
+
+@pytest.mark.parametrize("offers_tls", [True, False])
+def test_a_password_is_sent_with_tls_and_never_in_clear(
+    encrypted: ssl.SSLContext, offers_tls: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[bytes] = []
+
+    def check(_: SMTP, __: SmtpSession, ___: Envelope, ____: str, login: Any) -> AuthResult:
+        assert isinstance(login, LoginPassword)
+        said.append(login.password)
         return AuthResult(success=True)
 
-    server = Controller(Mailbox(), hostname="127.0.0.1", port=free_port(), authenticator=check, auth_require_tls=False)
+    tls = {"tls_context": encrypted} if offers_tls else {"auth_require_tls": False}
+    server = Controller(Mailbox(), hostname="127.0.0.1", port=free_port(), authenticator=check, **tls)
     server.start()
     try:
         (tmp_path / "mail").write_text("geheim")
@@ -232,8 +267,16 @@ def test_a_password_is_never_sent_in_clear(
         monkeypatch.setenv("SOHOA_SMTP_PASSWORD", f"file:{tmp_path / 'mail'}")
         monkeypatch.setenv("SOHOA_SMTP_FROM", "sohoa@bhxh.example")
         monkeypatch.setenv("SOHOA_SMTP_URL", f"smtp://sohoa@127.0.0.1:{server.port}")
-        with pytest.raises(MailMisconfigured), Mail().connected():
-            pass
-        assert tried == []
+        if offers_tls:
+            with Mail().connected() as session:
+                assert session.noop()[0] == 250
+            assert said == [b"geheim"]
+            monkeypatch.delenv("SSL_CERT_FILE")
+            with pytest.raises(MailUnavailable), Mail().connected():  # a certificate that nobody vouches for
+                pass
+        else:
+            with pytest.raises(MailMisconfigured), Mail().connected():
+                pass
+            assert said == []
     finally:
         server.stop()
