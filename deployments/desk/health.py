@@ -178,7 +178,7 @@ def page(picture: Picture) -> str:
         ("Trang đọc mỗi phút", picture.pages_a_minute),
         ("Sự cố đang mở", picture.incidents),
         ("Hồ sơ quá hạn trả kết quả", picture.overdue),
-        ("Hồ sơ đến hạn hôm nay, ngày làm việc tới", picture.due_soon),
+        ("Hồ sơ đến hạn hôm nay hoặc ngày làm việc tới", picture.due_soon),
         ("Phút chờ tiếp nhận (95%)", picture.reception_p95_minutes),
     )
     cards = "".join(f"<li><b>{_number(value)}</b>{escape(name)}</li>" for name, value in shown)
