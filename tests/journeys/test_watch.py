@@ -15,6 +15,7 @@ from blocks.orchestrator import pause_key
 from blocks.records.codes import VIET_NAM
 from blocks.records.tables import Decision, Dossier, Incident
 from deployments.automations import OURS, apply, wanted
+from infra.local.plan import read_env
 from tasks.reminders import sweep
 from tests.faults.stack import ROOT, until
 from tests.journeys.conftest import Journey
