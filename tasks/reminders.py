@@ -24,7 +24,7 @@ from blocks.records.tables import Dossier
 from blocks.settings import gateway_url
 from tasks.notices import note
 from tasks.shell import step
-from tasks.worklist import ESCALATED, REMINDED, WHO, Item, notices, worklist
+from tasks.worklist import ESCALATED, REMINDED, WHO, Item, reminders_of, worklist
 
 OFFICE_HOURS = range(7, 18)  # of Viet Nam; nobody is reminded at night
 GRACE = timedelta(hours=2)  # a dossier whose deadline is near anyway: not in the minute in which it arrives
@@ -90,7 +90,7 @@ def _tell(
     with records.session() as session:
         # Two sweeps at once: the second waits here, then finds the entry of the first.
         dossier = session.exec(select(Dossier).where(Dossier.id == item.dossier_id).with_for_update()).one()
-        if level in notices(session, [item.dossier_id]).get((item.dossier_id, item.stage), {}):
+        if level in reminders_of(session, [item.dossier_id]).get((item.dossier_id, item.stage), {}):
             return
         role = Role.LEAD if level == ESCALATED else WHO[item.stage.rpartition("-")[0]]
         officers = staff.holders(role, at.astimezone(VIET_NAM).date(), item.unit)

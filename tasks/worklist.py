@@ -35,7 +35,7 @@ WHO = {
 }
 NEAR = 1  # working days left: remind; none left, the leader of the unit sees it too
 REMINDED, ESCALATED = "remind", "escalate"  # actions in the audit trail (tasks/reminders.py)
-Notices = dict[tuple[UUID, str], dict[str, datetime]]
+Reminders = dict[tuple[UUID, str], dict[str, datetime]]
 
 
 class Item(BaseModel):
@@ -82,7 +82,7 @@ def worklist(
     runs = {UUID(str(run["id"])): run for run in paused if pause_key(dict(run))}
     with records.session() as session:
         dossiers = session.exec(select(Dossier).where(col(Dossier.flow_run_id).in_(list(runs)))).all()
-        told = notices(session, [dossier.id for dossier in dossiers])
+        told = reminders_of(session, [dossier.id for dossier in dossiers])
         items = [
             _item(catalog, dossier, runs[dossier.flow_run_id], today, told)
             for dossier in dossiers
@@ -94,19 +94,19 @@ def worklist(
     return sorted(items, key=lambda item: (item.due or date.max, item.since))
 
 
-def notices(session: Session, dossier_ids: Sequence[UUID]) -> Notices:
+def reminders_of(session: Session, dossier_ids: Sequence[UUID]) -> Reminders:
     """When officers were reminded of a pause, and when it was escalated: (dossier, pause) → level → time."""
     query = select(AuditEntry).where(
         col(AuditEntry.dossier_id).in_(dossier_ids), col(AuditEntry.action).in_([REMINDED, ESCALATED])
     )
-    found: Notices = {}
+    found: Reminders = {}
     for entry in session.exec(query.order_by(col(AuditEntry.seq))):
         if entry.dossier_id is not None:
             found.setdefault((entry.dossier_id, str(entry.details.get("stage"))), {})[entry.action] = entry.at
     return found
 
 
-def _item(catalog: Catalog, dossier: Dossier, run: Mapping[str, Any], today: date, told: Notices) -> Item:
+def _item(catalog: Catalog, dossier: Dossier, run: Mapping[str, Any], today: date, told: Reminders) -> Item:
     stage = pause_key(dict(run))
     levels = told.get((dossier.id, stage), {})
     return Item(
