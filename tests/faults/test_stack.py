@@ -138,8 +138,10 @@ def test_a_run_that_falls_silent_goes_on_where_it_was_and_a_suspended_one_is_lef
     waiting = stack.start_run(folder=str(tmp_path), ask=True)
     stack.wait_state(waiting, "Suspended")
     suspended_at = time.monotonic()
-    run = stack.start_run(folder=str(marks), seconds=8)
+    run = stack.start_run(folder=str(marks), seconds=15)
     until(lambda: executions(marks, "first"))
+    done = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+    until(lambda: stack.prefect.call("POST", "/task_runs/count", done).json() == 1)  # its result is kept
     (frozen,) = executions(marks, "first")
     os.kill(frozen, signal.SIGSTOP)
     stack.wait_state(run, "Crashed", timeout=90)
