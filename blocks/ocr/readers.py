@@ -19,8 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 import yaml
 
-from blocks.ocr import geometry, language, runtime
-from blocks.ocr.steps import Cut, Normalise, Read, piece
+from blocks.ocr import geometry, language, pieces, runtime
+from blocks.ocr.steps import Cut, Normalise, Read
 from blocks.ocr.trueocr import LineReader
 
 DETECTION_SIDE = 1536  # without this limit and its type the pipeline detects at full resolution
@@ -86,13 +86,13 @@ class ModuleReader:
 
     def read(self, view: geometry.View) -> list[RawLine]:
         pixels = np.repeat(view.pixels[..., None], 3, axis=2)
-        found = self._detect.predict(pixels, batch_size=1, limit_side_len=max(pixels.shape))
-        polygons = [np.asarray(p, dtype=np.float64) for r in found for p in r["dt_polys"]]
-        crops = [piece(view, polygon) for polygon in polygons]
-        kept = [i for i, crop in enumerate(crops) if min(crop.shape) >= 4]
-        texts = self._lines.read([crops[i] for i in kept])
+        boxes = self._detect.predict(pixels, batch_size=1, limit_side_len=max(pixels.shape))
+        polygons = [np.asarray(p, dtype=np.float64) for r in boxes for p in r["dt_polys"]]
+        found = pieces.cut(view, polygons)
+        kept = [i for i, (piece, _) in enumerate(found) if min(piece.shape) >= 4]
+        texts = self._lines.read([np.atleast_3d(found[i][0])[..., 0] for i in kept])
         return [
-            RawLine(line.text, line.confidence, view.on_page(polygons[i]), line.positions)
+            RawLine(line.text, line.confidence, view.on_page(found[i][1]), line.positions)
             for i, line in zip(kept, texts, strict=True)
             if line.text.strip()
         ]
@@ -135,7 +135,7 @@ class PipelineReader:
         for page in self._pipeline.predict(view.pixels[..., None], text_det_limit_side_len=side):
             for text, score, polygon in zip(page["rec_texts"], page["rec_scores"], page["rec_polys"], strict=True):
                 if text.strip():
-                    lines.append(RawLine(str(text), score, view.on_page(polygon), text.positions))
+                    lines.append(RawLine(str(text), score, view.on_page(self._cut.whole(polygon)), text.positions))
         return lines
 
     def recognise(self, crops: list[geometry.Image]) -> list[tuple[str, float]]:

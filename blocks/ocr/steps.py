@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,11 +18,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blocks.ocr import geometry, language
+from blocks.ocr import geometry, language, pieces
+from blocks.ocr.pieces import HEIGHT, MOST
 
-HEIGHT, STRIDE = 48, 8  # of the recogniser's input; pixels of it that make one column of its output
-LEAST, STEP, MOST = 128, 64, 3200  # widths of it
-UPRIGHT = 1.5  # taller than wide by this: the line runs upwards (as in the pipeline)
+STRIDE = 8  # pixels of the recogniser's input that make one column of its output
+LEAST, STEP = 128, 64  # widths of it
 _SCALE = (np.arange(256, dtype=np.float32) / 127.5 - 1).astype(np.float32)
 
 
@@ -36,22 +37,22 @@ class Cut:
 
     def __init__(self) -> None:
         self.view: geometry.View | None = None  # the page that the pipeline is at
+        self.covered: dict[bytes, NDArray[Any]] = {}  # what the piece of a quadrilateral covers
 
     def __call__(self, _: geometry.Image, polygons: Sequence[NDArray[Any]]) -> list[geometry.Image]:
         assert self.view is not None
-        return [piece(self.view, polygon) for polygon in polygons]
+        found = pieces.cut(self.view, polygons)
+        keys = [_key(polygon) for polygon in polygons]
+        self.covered = {key: covered for key, (_, covered) in zip(keys, found, strict=True)}
+        return [piece for piece, _ in found]
+
+    def whole(self, polygon: NDArray[Any]) -> NDArray[Any]:
+        """What was read for a quadrilateral that the detector found."""
+        return self.covered[_key(polygon)]
 
 
-def piece(view: geometry.View, polygon: NDArray[Any]) -> geometry.Image:
-    to_stored = view.to_stored
-    a, b, c, d = _rectangle(polygon) @ to_stored[:, :2].T + to_stored[:, 2]
-    width, height = float(np.hypot(*(b - a))), float(np.hypot(*(d - a)))
-    if width < 1 or height < 1:
-        return np.zeros((0, 0), np.uint8)
-    if height >= UPRIGHT * width:
-        a, b, d, width, height = b, c, a, height, width
-    size = min(MOST, max(1, round(HEIGHT * width / height)))
-    return geometry.warped(view.stored, np.stack([(b - a) / size, (d - a) / HEIGHT, a], 1), size, HEIGHT)
+def _key(polygon: NDArray[Any]) -> bytes:
+    return np.asarray(polygon, np.float64).tobytes()
 
 
 class Normalise:
@@ -65,14 +66,6 @@ class Normalise:
         return [np.stack([cv2.LUT(image[..., 0], table) for table in self._tables]) for image in imgs]
 
 
-def _rectangle(polygon: NDArray[Any]) -> NDArray[np.float64]:
-    """The smallest rectangle round a quadrilateral: corners clockwise from top left."""
-    corners = cv2.boxPoints(cv2.minAreaRect(polygon.astype(np.int32))).astype(np.float64)
-    by_x = corners[np.argsort(corners[:, 0], kind="stable")]
-    (a, d), (b, c) = (by_x[:2][np.argsort(by_x[:2, 1])]), (by_x[2:][np.argsort(by_x[2:, 1])])
-    return np.array([a, b, c, d])
-
-
 class Read:
     """Pieces in, dictionaries of the pipeline's recognition step out, in the same order."""
 
@@ -80,21 +73,30 @@ class Read:
         """step: the pipeline's own recognition step; model: for the second opinion, None: without."""
         self._run, self._font, self._model = step.runner, step.vis_font, model
         self._characters: list[str] = step.post_op.character
+        self._vowels = [_vowel(character) for character in self._characters]
 
-    def __call__(self, pieces: Sequence[geometry.Image], **_: Any) -> Iterator[dict[str, Any]]:
-        for piece in pieces:
+    def __call__(self, lines: Sequence[geometry.Image], **_: Any) -> Iterator[dict[str, Any]]:
+        for piece in lines:
             text, confidence = self.line(piece)
             yield {"rec_text": text, "rec_score": confidence, "vis_font": self._font}
 
     def line(self, piece: geometry.Image) -> tuple[Decoded, float]:
+        """piece: (h, w), or (h, w, n) in n versions; without pixels, as of a degenerate polygon, it holds no text."""
+        if not piece.size:
+            return Decoded(""), 0.0
         if piece.shape[0] != HEIGHT:
             width = min(MOST, max(1, round(HEIGHT * piece.shape[1] / piece.shape[0])))
             piece = np.asarray(cv2.resize(piece, (width, HEIGHT)), dtype=np.uint8)
+        versions = [self._probabilities(version) for version in np.atleast_3d(piece).transpose(2, 0, 1)]
+        return self._decode(np.mean(versions, axis=0), piece.shape[1] / STRIDE)
+
+    def _probabilities(self, piece: geometry.Image) -> NDArray[np.float32]:
+        """(columns, characters) of a piece (48, w)."""
         width = piece.shape[1]
         x = np.zeros((1, 3, HEIGHT, max(LEAST, -(-width // STEP) * STEP)), np.float32)
         x[0, :, :, :width] = cv2.LUT(piece, _SCALE)
         (probabilities,) = self._run(x=[x])[0]
-        return self._decode(probabilities, width / STRIDE)
+        return np.asarray(probabilities)
 
     def _decode(self, probabilities: NDArray[np.float32], columns: float) -> tuple[Decoded, float]:
         """Greedy CTC; columns: how many of the output's belong to the line."""
@@ -103,8 +105,26 @@ class Read:
         starts, ends = edges[:-1], edges[1:]
         letters = path[starts] != 0
         starts, ends = starts[letters], ends[letters]
+        once = self._once(path[starts].tolist(), starts, ends, sure)
+        starts, ends = starts[once], ends[once]
         if not len(starts):
             return Decoded(""), 0.0
         text = Decoded("".join([self._characters[c] for c in path[starts].tolist()]))
         text.positions = tuple(np.clip((starts + ends) / 2 / columns, 0, 1).tolist())
         return text, float(sure[starts].mean())
+
+    def _once(
+        self, classes: Sequence[int], starts: NDArray[np.intp], ends: NDArray[np.intp], sure: NDArray[np.float32]
+    ) -> NDArray[np.bool_]:
+        """False for the lesser of two readings of one letter, with other marks (`ằẵ`), in columns without a gap."""
+        kept = np.ones(len(starts), bool)
+        for i in np.flatnonzero(starts[1:] == ends[:-1]).tolist():
+            if self._vowels[classes[i]] and self._vowels[classes[i]] == self._vowels[classes[i + 1]]:
+                kept[i + int(sure[starts[i]] >= sure[starts[i + 1]])] = False
+        return kept
+
+
+def _vowel(character: str) -> str:
+    """The letter without marks, where no word has two of it with other marks; `ưu` has, `ằẵ` is none."""
+    base = unicodedata.normalize("NFD", character)[:1]
+    return base if base in tuple("aeioyAEIOY") else ""

@@ -14,6 +14,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 import cv2
 import numpy as np
 
+from blocks import ocr
 from blocks.ocr.engine import OcrEngine
 from blocks.ocr.types import PageText
 from tasks.extraction.extract import extract
@@ -35,6 +36,8 @@ BY_HAND = {"s_11_CT_p1.jpg": ("number_symbol", "issue_date"), "extra_239_TTr_p1.
 
 Truth = dict[str, str | None]
 engine = OcrEngine()
+# The engine's name tells models and versions, not the code that prepares what they read.
+READER = hashlib.sha256(b"".join(f.read_bytes() for f in sorted(Path(ocr.__file__).parent.glob("*.py")))).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,8 @@ def genuine(bench: Path) -> Iterator[Sheaf]:
 
 
 def text_of(pixels: Pixels, dpi: int, cache: Path) -> PageText:
-    """The page as the engine reads it; kept under the hash of image and engine."""
-    key = hashlib.sha256(f"{engine.name}|{dpi}|{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+    """The page as the engine reads it; kept under the hash of image, engine and its code."""
+    key = hashlib.sha256(f"{engine.name}|{READER}|{dpi}|{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
     file = cache / f"{key}.json"
     if not file.exists():
         half = file.with_suffix(f".{os.getpid()}")

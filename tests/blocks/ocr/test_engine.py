@@ -12,9 +12,10 @@ import pytest
 from PIL import Image, ImageDraw
 from rapidfuzz import fuzz
 
-from blocks.ocr.engine import OcrEngine, OcrModelMissing, _scrawl
+from blocks.ocr.engine import OcrEngine, OcrModelMissing, _loaded, _scrawl
 from blocks.ocr.geometry import upright
 from blocks.ocr.lone import read_lone_numbers
+from blocks.ocr.pieces import cut
 from blocks.ocr.readers import Models, PipelineReader, RawLine
 from blocks.ocr.types import PageText
 from tasks.ocr import secrecy_level
@@ -159,6 +160,37 @@ def test_pp_ocr_style_folders_go_through_the_pipeline(engine: OcrEngine) -> None
     folder = default_recogniser()
     models = Models(MODELS / "PP-OCRv6_tiny_det", folder, 1, second_opinion=False)
     assert isinstance(models.reader, PipelineReader) == (folder / "inference.yml").exists()
+
+
+def test_one_letter_is_not_read_twice_with_other_marks(engine: OcrEngine) -> None:
+    """Where two readings of a letter peak in neighbouring columns: `Nẵng`, not `Nẵằng`; `hươu` keeps its vowels."""
+    lines = _loaded(*engine._key()).reader._lines  # type: ignore[attr-defined]
+
+    def decoded(*columns: tuple[str, float]) -> str:
+        probabilities = np.zeros((len(columns), len(lines._characters)), np.float32)
+        for column, (character, sure) in zip(probabilities, columns, strict=True):
+            column[lines._characters.index(character) if character else 0] = sure
+        return str(lines._decode(probabilities, len(columns))[0])
+
+    assert decoded(("N", 0.9), ("ẵ", 0.6), ("ằ", 0.5), ("n", 0.9), ("g", 0.9)) == "Nẵng"
+    assert decoded(("N", 0.9), ("ẵ", 0.5), ("ằ", 0.6), ("n", 0.9), ("g", 0.9)) == "Nằng"
+    assert decoded(("h", 0.9), ("ư", 0.9), ("ơ", 0.9), ("u", 0.9)) == "hươu"
+    assert decoded(("l", 0.9), ("ư", 0.9), ("u", 0.9)) == "lưu"
+    assert decoded(("a", 0.9), ("", 0.9), ("á", 0.9)) == "aá"
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 40), (40, 0)])
+def test_pieces_without_pixels_hold_no_text(engine: OcrEngine, shape: tuple[int, int]) -> None:
+    assert _loaded(*engine._key()).reader.recognise([np.zeros(shape, np.uint8)]) == [("", 0.0)]
+
+
+@pytest.mark.parametrize("size", [(0, 0), (90, 0), (0, 90), (1, 1)])
+def test_degenerate_polygons_are_cut_and_read_without_failing(engine: OcrEngine, size: tuple[int, int]) -> None:
+    view = upright(np.full((300, 400), 250, np.uint8), skew=0.0).view((0, 0, 400, 300))
+    (x, y), (width, height) = (100, 100), size
+    corners = np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])
+    text, _ = _loaded(*engine._key()).reader.recognise([cut(view, [corners])[0][0]])[0]
+    assert not text.strip()
 
 
 def test_memory_stays_below_a_gigabyte() -> None:
