@@ -27,6 +27,8 @@ from blocks.ocr.types import Box, Line, PageText, Word
 
 MODELS = Path(__file__).with_name("models")
 _SECRECY = re.compile(r"M[AÂẬĂẠÀẤẦẨẪ]T")
+_NUMBER = re.compile(r"\d[\d.,/]*\d")
+USUAL = 0.7  # confidence of a short line that looks like print
 BLANK, HANDWRITING, LOW_DPI = "BLANK", "HANDWRITING", "LOW_DPI"
 
 
@@ -202,12 +204,25 @@ def _scrawl(line: RawLine) -> bool:
     """What the detector takes for text in signatures, stamps and stains: short, or hardly read at all.
 
     The verdict on the page still counts it: a page of nothing else is handwriting. A secrecy stamp is never taken for
-    it, however badly it is read (SC13).
+    it, however badly it is read (SC13). Short lines of usual words (the end of a cell: `Nẵng`), numbers and ticks need
+    less: scrawls don't look like those. A tick is read as x or X, each with half the confidence.
     """
     if _SECRECY.search(line.text.upper()):
         return False
     letters = sum(character.isalnum() for character in line.text)
-    return line.confidence < (0.6 if letters >= 6 else 0.9)
+    if line.text in ("x", "X"):
+        return line.confidence < 0.5
+    return line.confidence < (0.6 if letters >= 6 else USUAL if _usual(line.text) else 0.9)
+
+
+def _usual(text: str) -> bool:
+    """Whether a short line is a number of two digits or more or made of Vietnamese syllables, not in capitals."""
+    words = [word.strip(".,;:()") for word in text.split()]
+    if not all(words):
+        return False
+    if _NUMBER.fullmatch(text):
+        return True
+    return all((word.islower() or word.istitle()) and len(word) > 1 and language.known(word) for word in words)
 
 
 def _red_lines(loaded: _Loaded, page: geometry.Upright, lines: list[RawLine]) -> list[RawLine]:

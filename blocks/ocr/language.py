@@ -57,6 +57,10 @@ class Bigram:
         self._kinds = np.bincount(first, minlength=size)
         self._pairs = dict(zip(pairs.tolist(), pair_counts.tolist(), strict=True))
 
+    def __contains__(self, syllable: str) -> bool:
+        """Whether a syllable, in lower case, was ever seen."""
+        return syllable in self._index
+
     def log(self, before: str, syllable: str) -> float:
         """Natural logarithm of P(syllable | before); both lower case, `before` may be START."""
         return math.log(self._probability(before, syllable))
@@ -77,6 +81,11 @@ class Bigram:
 @lru_cache
 def bigram() -> Bigram:
     return Bigram()
+
+
+def known(word: str) -> bool:
+    """Whether a word is a syllable of the language, in upper or lower case."""
+    return word.lower() in bigram()
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,15 @@ def test_memory_stays_below_a_gigabyte() -> None:
         ("Họ và tên cha", 0.55, False),
         ("CVV", 0.84, False),  # a signature
         ("Nam", 0.95, True),
+        ("Nẵng", 0.84, True),  # the end of a cell
+        ("25,5", 0.84, True),
+        ("X", 0.55, True),  # a tick
+        ("X", 0.45, False),
+        ("MINH", 0.85, False),  # of a stamp
+        ("HI", 0.85, False),
+        ("Y", 0.85, False),
+        ("6", 0.85, False),
+        ("Nẵng", 0.65, False),
         ("MẬT", 0.45, True),  # SC13
         ("TUYỆT MAT", 0.41, True),
     ],
