@@ -20,7 +20,7 @@ from tasks.extraction.labels import squeeze
 from tasks.extraction.layout import BODY, LEFT, RIGHT, Page, Row
 from tasks.extraction.letters import fold
 from tasks.extraction.normalise import number_symbol
-from tasks.extraction.words import AGENCY_HEADS, NOT_ISSUER, SIGNING_FORMS
+from tasks.extraction.words import AGENCY_HEADS, NOT_ISSUER
 
 _NUMBER = re.compile(r"^\W{0,2}S[O06]\s*(?:[:.;,]+\s*|(?=[\d/]))(?P<v>.*)$")
 _SUBJECT = re.compile(r"^\W{0,2}V\s?/\s?V\b[\s:.]*")
@@ -214,77 +214,22 @@ def _centred_below(page: Page, title: Row) -> list[Row]:
     body = [row for row in body if not row.red and any(c.isalnum() for c in row.text)]
     wide = [row for row in body if row.box[2] - row.box[0] > 0.6 * page.width]
     edges = (min(row.box[0] for row in wide), max(row.box[2] for row in wide)) if wide else (0.0, page.width)
-    centres = [_middle(title), sum(edges) / 2]
+    centres = [title.middle, sum(edges) / 2]
     taken: list[Row] = []
     pitches: list[float] = []
     for row in body:
         pitch = row.box[1] - (taken[-1] if taken else title).box[1]
         usual = median(pitches) if pitches else 1.1 * row.height
-        off = min(abs(_middle(row) - centre) for centre in centres)
+        off = min(abs(row.middle - centre) for centre in centres)
         too_far = pitch > (1.45 if taken else 3.0) * usual
         # A photo's perspective moves centres; a first row that says what it is about needn't stand in the middle.
         near = 0.06 if not taken and _ABOUT.match(row.folded) else 0.018
-        if too_far or off > near * page.width or _BODY_START.match(row.folded) or _heading(row):
+        if too_far or off > near * page.width or _BODY_START.match(row.folded) or row.capital:
             break
         if taken:
             pitches.append(pitch)
         taken.append(row)
     return taken
-
-
-def _middle(row: Row) -> float:
-    return (row.box[0] + row.box[2]) / 2
-
-
-def _heading(row: Row) -> bool:
-    """`TỔNG GIÁM ĐỐC …`, `QUYẾT ĐỊNH:` and the like stand in upper case after the abstract."""
-    letters = [c for c in row.text if c.isalpha()]
-    return len(letters) > 3 and sum(c.isupper() for c in letters) > 0.9 * len(letters)
-
-
-def signature_block(pages: Sequence[Page]) -> tuple[list[Row], Row | None]:
-    """Rows of the signer's office (`KT. GIÁM ĐỐC`, `PHÓ GIÁM ĐỐC`) and the row of the name below."""
-    for page in reversed(pages):
-        parts = [part for row in page.rows for part in (row.cells or (row,))]  # `Nơi nhận` stands beside
-        rows = [r for r in parts if r.column == BODY and r.box[0] > 0.4 * page.width and not r.red]
-        offices = [r for r in rows if any(squeeze(r.text)[0].startswith(squeeze(f)[0]) for f in SIGNING_FORMS)]
-        offices = [r for r in offices if _heading(r)]
-        if offices:
-            last = offices[-1]
-            first = next(r for r in offices if last.box[1] - r.box[1] < 6 * last.height)
-            block = [r for r in offices if first.box[1] <= r.box[1] <= last.box[1]]
-            names = [r for r in rows if r.box[1] > last.box[3] and _person(r.text)]
-            names = [r for r in names if abs(_middle(r) - _middle(last)) < 0.12 * page.width]
-            return block, names[0] if names else None
-    return [], None
-
-
-def _person(text: str) -> bool:
-    """The signer's name is in lower case (Decree 30, appendix I, 7); pieces of a stamp are in capitals."""
-    words = re.sub(r"^\W+", "", text).split()
-    named = 2 <= len(words) <= 7 and all(w[0].isupper() and (len(w) == 1 or w[1:].islower()) for w in words)
-    return named and not any(c.isdigit() for c in text)
-
-
-def find_signer(pages: Sequence[Page]) -> list[Found]:
-    _, name = signature_block(pages)
-    return [whole([name], "decree30.signer", 0.93)] if name else []
-
-
-def find_recipients(pages: Sequence[Page]) -> list[Found]:
-    """Nơi nhận: the rows below it that begin with a dash."""
-    for page in reversed(pages):
-        parts = [part for row in page.rows for part in (row.cells or (row,))]  # the signer stands beside
-        rows = [r for r in parts if r.box[0] < 0.5 * page.width]
-        for i, row in enumerate(rows):
-            if _ratio(row.text, "Nơi nhận") >= 0.8:
-                taken = []
-                for nxt in rows[i + 1 :]:
-                    if not re.match(r"^[-–+•.]|^(NHU|LUU|BAN|CAC|VAN)", nxt.folded):
-                        break
-                    taken.append(nxt)
-                return [whole(taken, "decree30.recipients", 0.9)] if taken else []
-    return []
 
 
 def find_serial(pages: Sequence[Page]) -> list[Found]:
@@ -297,10 +242,14 @@ def find_serial(pages: Sequence[Page]) -> list[Found]:
         for row in page.rows:
             if re.match(rf"^{expected}(?=[\s.)])", row.text):
                 expected += 1
-            if re.search(r"(?<![\d/])\d{10}(?!\d)", row.text) and ":" not in row.text:
-                named.append(row)
-    count = max(len(named), expected - 1)
-    if not count or not named:
+            number = re.search(r"(?<![\d/])\d{10}(?!\d)", row.text)
+            if number and ":" not in row.text:
+                at = next(piece.at for piece in row.pieces if piece.end > number.start())
+                named.append((row, (at[0] + at[2]) / 2 / page.width))
+    usual = median(x for _, x in named) if named else 0.0
+    rows = [row for row, x in named if abs(x - usual) < 0.05]  # the tax code in a stamp stands elsewhere
+    count = max(len(rows), expected - 1)
+    if not count or not rows:
         return []
-    found = whole(named, "table.people", 0.97 if len(named) == expected - 1 else 0.6)
+    found = whole(rows, "table.people", 0.97 if len(rows) == expected - 1 else 0.6)
     return [replace(found, canonical=str(count), printed=str(count))]

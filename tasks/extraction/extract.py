@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from tasks.extraction.fields import Extracted
 from tasks.extraction.found import Found
 from tasks.extraction.layout import Page, read_page
 from tasks.extraction.letters import fold
+from tasks.extraction.namesakes import namesakes
 from tasks.extraction.normalise import KINDS, name, text
 from tasks.extraction.profiles import FieldSpec, Profile, Rule, profile_of, row_field
 from tasks.extraction.restore import company, restore
@@ -49,7 +51,7 @@ def extract(pages: Sequence[tuple[int, PageText]], type_code: str) -> Extraction
     likely = tuple(classify(read)) if read else ()
     paper = Paper(read, profile)
     fields = {spec.name: _field(paper, spec, profile) for spec in profile.fields}
-    fields = cross_check(fields | _table(paper, profile))
+    fields = cross_check(namesakes(fields, read) | _table(paper, profile))
     score = next((item.score for item in likely if item.type_code == profile.type), 0.0)
     return Extraction(fields, likely, score)
 
@@ -77,7 +79,19 @@ def _field(paper: Paper, spec: FieldSpec, profile: Profile) -> Extracted:
             return _confirmed(
                 _against_print(item, paper, spec, spec.rules[n + 1 :]) if rule.code else item, paper, spec
             )
-    return Extracted(spec.name, None, engine=_engine(paper.pages))
+    return _by_words(paper, spec) or Extracted(spec.name, None, engine=_engine(paper.pages))
+
+
+def _by_words(paper: Paper, spec: FieldSpec) -> Extracted | None:
+    """An amount whose groups were misread (`3.961900`): its digits are those that the paper says in words."""
+    for proof in spec.confirm:
+        words = {value for _, value in _good(paper, spec, proof)}
+        for rule in spec.rules:
+            for found in paper.candidates(rule):
+                value = re.sub(r"\D", "", found.printed)
+                if value in words:
+                    return _confirmed(_extracted(spec.name, spec.kind, found, value, [value], paper), paper, spec)
+    return None
 
 
 def _table(paper: Paper, profile: Profile) -> dict[str, Extracted]:

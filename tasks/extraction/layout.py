@@ -53,6 +53,16 @@ class Row:
     def height(self) -> float:
         return self.box[3] - self.box[1]
 
+    @property
+    def middle(self) -> float:
+        return (self.box[0] + self.box[2]) / 2
+
+    @property
+    def capital(self) -> bool:
+        """In capitals: headings (`QUYẾT ĐỊNH:`) and offices (`GIÁM ĐỐC`) are."""
+        letters = [c for c in self.text if c.isalpha()]
+        return len(letters) > 3 and sum(c.isupper() for c in letters) > 0.9 * len(letters)
+
     def evidence(self, start: int, end: int) -> tuple[Box | None, float]:
         """Box on the stored image of a part of the text, and how many letters of its lines may be wrong."""
         part = [p for p in self.pieces if p.start < end and p.end > start]

@@ -12,6 +12,7 @@ from tasks.extraction.numerals import amount_words, date_words
 
 _DASHES = str.maketrans({"–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "Ð": "Đ", "\u00a0": " "})
 _FILL = re.compile(r"\.{2,}|…+|_{2,}|·{2,}")
+_STRAY = re.compile(r"(?:^|(?<=\s))[.,·•‘’'`]+(?=\s|$)")  # a dot of such a line, or dirt, for a word
 
 
 _ITEM = re.compile(r"\s*[\[(|Ị{]\s?\d{1,2}(?:[.,]\d)?\s?\S{0,4}\s*$")
@@ -23,8 +24,9 @@ def before_item(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """NFC, one space between words, plain dashes, fill-in dots removed, no punctuation or "(" at the ends."""
+    """NFC, one space between words, plain dashes, dots of fill-in lines removed, no punctuation or "(" at the ends."""
     clean = _FILL.sub(" ", unicodedata.normalize("NFC", text).translate(_DASHES))
+    clean = _STRAY.sub("", clean)
     return " ".join(clean.split()).strip(" .,:;|").rstrip("([{ .,:;|")
 
 
@@ -62,7 +64,7 @@ def number_symbol(value: str) -> str | None:
 def digits(value: str) -> str:
     """Only the digits; the letters that OCR puts for 0 and 1 between digits are read as such."""
     joined = re.sub(r"(?<=\d)[OoQ](?=\d|$)", "0", re.sub(r"[\s.\-]", "", value))
-    joined = re.sub(r"(?<=\d)[lI|](?=\d)", "1", joined)
+    joined = re.sub(r"(?<=\d)[lI|ÌÍÎỊỈĨ](?=\d)", "1", joined)
     return joined
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from tasks.extraction import decree30
+from tasks.extraction import decree30, signatures
 from tasks.extraction.found import Found, from_spans
 from tasks.extraction.labels import Hit, find_labels
 from tasks.extraction.layout import BODY, LEFT, RIGHT, Page, Row
@@ -65,9 +65,9 @@ class Paper:
             case "abstract":
                 found = decree30.find_abstract(self.pages, titles)
             case "signer":
-                found = decree30.find_signer(self.pages)
+                found = signatures.find_signer(self.pages)
             case "recipients":
-                found = decree30.find_recipients(self.pages)
+                found = signatures.find_recipients(self.pages)
             case _:
                 found = decree30.find_serial(self.pages)
         return [replace(f, score=min(f.score, rule.quality)) for f in found]

@@ -13,7 +13,7 @@ import pytest
 
 from blocks.ocr.types import Code, Line, PageText, Word
 from tasks.extraction.extract import Extraction, extract
-from tasks.extraction.fields import LABELS
+from tasks.extraction.fields import LABELS, Extracted
 from tasks.extraction.normalise import KINDS
 from tasks.extraction.profiles import field_label, profile_of, profiles
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
@@ -332,3 +332,42 @@ def test_EXk_recipients_beside_the_signer() -> None:
     fields = extract(printed(*below), "LOCAL:VAN-BAN-HANH-CHINH").fields
     assert fields["special.recipients"].value == "- Như trên; - Lưu: VT"
     assert fields["special.signer"].value == "Đặng Đình Nam"
+
+
+def test_EXk_a_signer_whose_office_a_stamp_hides_is_found_and_doubted() -> None:
+    below = (
+        ("QUYẾT ĐỊNH", 1070.0, 300.0, 1450.0),  # no office that begins with `Q.`
+        ("Nơi nhận:", 200.0, 1100.0, 400.0),
+        ("- Lưu: VT.", 200.0, 1160.0, 420.0),
+        ("BẢO HIỆN", 1550.0, 1200.0, 1700.0),
+        ("Đặng Đình Nam", 1544.0, 1400.0, 1930.0),
+    )
+    item = extract(printed(*below), "LOCAL:QUYET-DINH-HUONG").fields["special.signer"]
+    assert item.value == "Đặng Đình Nam" and item.confidence < CONFIDENCE_THRESHOLD
+    two = (*below, ("Lê Thị Hoa", 1544.0, 1480.0, 1930.0))
+    assert extract(printed(*two), "LOCAL:QUYET-DINH-HUONG").fields["special.signer"].value is None
+
+
+def test_EXb_a_name_that_the_signature_spells_otherwise_goes_to_the_officer() -> None:
+    def named(confidence: float) -> Extracted:
+        ((number, page),) = printed(
+            ("ĐƠN ĐỀ NGHỊ", 1070.0, 300.0, 1450.0),
+            ("1. Họ và tên: PHẠM PHƯỢNG QUỲNH", 200.0, 400.0, 900.0),
+            ("Phạm Phương Quỳnh", 1600.0, 1200.0, 2000.0),
+        )
+        lines = (*page.lines[:-1], replace(page.lines[-1], confidence=confidence))
+        return extract([(number, replace(page, lines=lines))], "LOCAL:14-HSB").fields["full_name"]
+
+    assert named(1.0).value == "PHẠM PHƯƠNG QUỲNH"  # read better there; capitals as printed
+    assert named(0.95).value == "PHẠM PHƯỢNG QUỲNH"
+    assert all("!namesake" in item.rule and item.confidence < CONFIDENCE_THRESHOLD for item in (named(1), named(0.95)))
+
+
+def test_EXk_an_amount_without_a_dot_is_known_by_its_words() -> None:
+    whole = read("hoa-don").fields["special.amount"]
+    assert whole.value
+    dots = f"{int(whole.value):,}".replace(",", ".")
+    item = changed("hoa-don", f"toán: {dots}", f"toán: {dots[::-1].replace('.', '', 1)[::-1]}").fields["special.amount"]
+    assert item.value == whole.value and "+words" in item.rule
+    lost = changed("hoa-don", f"toán: {dots}", f"toán: {dots[:-1]}").fields["special.amount"]
+    assert lost.value is None  # a digit is missing

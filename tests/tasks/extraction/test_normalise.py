@@ -148,6 +148,10 @@ def test_folding_keeps_positions(text: str) -> None:
         ("count", "05 ngày", "5"),
         ("phone", "0936.579.461", "0936579461"),
         ("text", ".....", None),
+        ("text", "tỉnh . Bắc Ninh", "tỉnh Bắc Ninh"),
+        ("month", "03/2007 •", "2007-03"),
+        ("person_id", "048316973629 ‘", "048316973629"),
+        ("person_id", "05109804Ì957", "051098041957"),
     ],
 )
 def test_other_forms(kind: str, printed: str, value: str | None) -> None:

@@ -122,3 +122,10 @@ def test_officers_see_and_type_cells_like_other_fields() -> None:
     assert normalise_field("special.rows.003.birth_date", "2/1/1990") == "1990-01-02"
     assert normalise_field("special.rows.012.salary", "7.800.000") == "7800000"
     assert normalise_field("special.rows.012.bhxh_number", "12345") is None
+
+
+def test_EXk_the_tax_code_in_a_stamp_is_no_person() -> None:
+    lines = [*person(1, 250), *person(2, 290), line("0108737267", 1200, 600)]
+    heads = [line(text, x, y) for text, x, y in HEADS]
+    found = extract([(1, page(*heads, *lines))], "LOCAL:D02-TS").fields["special.people"]
+    assert found.value == "2" and found.confidence >= 0.5
