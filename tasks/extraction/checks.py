@@ -8,6 +8,7 @@ from datetime import date
 
 from tasks.extraction.fields import Extracted
 
+_ROW = re.compile(r"special\.rows\.(\d+)\.")
 AGREE, DOUBT = 0.4, 0.6  # the doubt left when two fields agree; the confidence left when they don't
 AGREE_ID = 0.9  # three of the twelve digits of a personal id are checked, no more
 
@@ -42,6 +43,9 @@ def cross_check(fields: dict[str, Extracted]) -> dict[str, Extracted]:
         start, end = _value(result, first), _value(result, last)
         if start and end and start > end:
             _weigh(result, (first, last), False, "order")
+    people, rows = _value(result, "special.people"), [found for name in result if (found := _ROW.match(name))]
+    if people and rows:
+        _weigh(result, ("special.people",), int(people) == max(int(row[1]) for row in rows), "rows")
     days = _value(result, "special.leave_days")
     start, end = _value(result, "special.leave_from"), _value(result, "special.leave_to")
     if days and start and end:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from blocks.ocr.types import Line, PageText, Word
+from tasks.extraction.checks import cross_check
 from tasks.extraction.extract import extract
 from tasks.extraction.fields import Extracted
 from tasks.extraction.normalise import normalise_field
@@ -128,4 +129,14 @@ def test_EXk_the_tax_code_in_a_stamp_is_no_person() -> None:
     lines = [*person(1, 250), *person(2, 290), line("0108737267", 1200, 600)]
     heads = [line(text, x, y) for text, x, y in HEADS]
     found = extract([(1, page(*heads, *lines))], "LOCAL:D02-TS").fields["special.people"]
-    assert found.value == "2" and found.confidence >= 0.5
+    assert found.value == "2" and "+rows" in found.rule
+
+
+def test_EXk_a_list_with_other_rows_than_people_goes_to_the_officer() -> None:
+    def people(count: str) -> Extracted:
+        found = {"special.people": count, "special.rows.001.sex": "Nữ", "special.rows.003.sex": "Nữ"}
+        fields = {name: Extracted(name, value, confidence=0.99) for name, value in found.items()}
+        return cross_check(fields)["special.people"]
+
+    assert people("3").confidence > 0.99 and people("3").rule.endswith("+rows")
+    assert people("4").confidence < CONFIDENCE_THRESHOLD and people("4").rule.endswith("!rows")
