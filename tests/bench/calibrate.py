@@ -122,9 +122,9 @@ def write(model: str, curves: dict[str, Curve], papers: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=401)
-    parser.add_argument("--scans", type=int, default=176)
-    parser.add_argument("--photos", type=int, default=66)
-    parser.add_argument("--low", type=int, default=66)
+    parser.add_argument("--scans", type=int, default=220)
+    parser.add_argument("--photos", type=int, default=110)
+    parser.add_argument("--low", type=int, default=88)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     parser.add_argument("--dry", action="store_true", help="print only, write nothing")
     arguments = parser.parse_args()
