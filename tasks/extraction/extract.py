@@ -21,7 +21,7 @@ from tasks.extraction.letters import fold
 from tasks.extraction.namesakes import namesakes
 from tasks.extraction.normalise import KINDS, name, text
 from tasks.extraction.profiles import FieldSpec, Profile, Rule, profile_of, row_field
-from tasks.extraction.restore import company, restore
+from tasks.extraction.restore import company, restore, unfinished
 from tasks.extraction.rules import Paper
 from tasks.extraction.tables import Cell, read_table
 
@@ -137,6 +137,8 @@ def _restored(spec: FieldSpec, found: Found) -> Found:
     if spec.kind != "agency" or found.listed:
         return found
     value, complete = restore(text(found.printed) or "")
+    if unfinished(value):
+        return replace(found, canonical=value or None, score=found.score * DOUBT)
     complete = complete and not company(value)  # a company has a name of its own: without it, the rest was lost
     return replace(found, canonical=value or None, listed=complete, reading=max(found.reading, 0.95 * complete))
 

@@ -16,6 +16,7 @@ _LONGEST = 9  # words of a phrase
 # Single syllables are names of people and places as well; only these are taken, and only after a known phrase.
 _SINGLE = {"TỈNH", "HUYỆN", "QUẬN", "PHƯỜNG", "XÃ", "TNHH", "MTV"}
 _FIRST = {"SỞ", "BỘ", "CỤC", "PHÒNG", "BAN"}  # or these, at the beginning
+_PLACES = tuple(f" {kind}" for kind in ("TINH", "THANH PHO", "HUYEN", "QUAN", "THI XA", "THI TRAN", "PHUONG", "XA"))
 _BEFORE_PROVINCE = {"TỈNH", "THÀNH PHỐ", "TP."}
 
 
@@ -53,6 +54,16 @@ def restore(text: str) -> tuple[str, bool]:
 def company(text: str) -> bool:
     """Whether it begins like the name of a company."""
     return fold(text).startswith(("CONG TY", "TONG CONG TY", "DOANH NGHIEP", "HOP TAC XA", "TAP DOAN", "CHI NHANH"))
+
+
+def unfinished(text: str) -> bool:
+    """Whether the name of the place is missing or broken off: `… THÀNH PHỐ`, `… tỉnh Nghệ`."""
+    words = fold(text).rstrip(" .,;").split()
+    if " ".join(words).endswith(_PLACES):
+        return True
+    last = max((i for i, word in enumerate(words) if word == "TINH"), default=None)
+    name = squeeze(" ".join(words[last + 1 :]))[0] if last is not None else ""
+    return bool(name) and name not in _provinces() and any(province.startswith(name) for province in _provinces())
 
 
 def _known(words: list[str], before: str, first: bool) -> tuple[str, int] | None:

@@ -15,7 +15,7 @@ from tasks.extraction.labels import find_labels, squeeze
 from tasks.extraction.layout import BODY, Row
 from tasks.extraction.letters import fold
 from tasks.extraction.normalise import KINDS, normalise_field
-from tasks.extraction.restore import restore
+from tasks.extraction.restore import restore, unfinished
 
 DAYS = st.dates(date(1900, 1, 1), date(2099, 12, 31))
 
@@ -190,3 +190,21 @@ def test_closed_lists_restore_marks_and_leave_other_words() -> None:
     assert restore("ỦY BAN NHÂN DÂN XÃ HÒA PHONG") == ("ỦY BAN NHÂN DÂN XÃ HÒA PHONG", False)
     assert restore("Công ty Cố phãn Thử Nghiệm")[0] == "Công ty Cổ phần Thử Nghiệm"
     assert restore("SỞ Y TẼ THÀNH PHỔ HÕ CHÍMINH")[0].startswith("SỞ Y TẾ THÀNH PHỐ H")
+
+
+@pytest.mark.parametrize(
+    ("agency", "lost"),
+    [
+        ("BẢO HIỂM XÃ HỘI THÀNH PHỐ", True),
+        ("Ủy ban nhân dân xã Nghi Thạch, huyện Nghi Lộc, tỉnh Nghệ", True),
+        ("Ủy ban nhân dân xã", True),
+        ("BẢO HIỂM XÃ HỘI THÀNH PHỐ HÀ NỘI", False),
+        ("Ủy ban nhân dân thành phố Vinh, tỉnh Nghệ An", False),
+        ("BẢO HIỂM XÃ HỘI TỈNH (TEST)", False),
+        ("BỆNH VIỆN ĐA KHOA THÀNH PHỐ VINH", False),
+        ("Công ty TNHH Tỉnh Hà", True),  # as far as can be told: the officer looks
+        ("BẢO HIỂM XÃ HỘI VIỆT NAM", False),
+    ],
+)
+def test_EXe_agencies_whose_place_is_missing_are_told(agency: str, lost: bool) -> None:
+    assert unfinished(agency) is lost
