@@ -1,58 +1,28 @@
 """Prefect's automations of this installation, as code: `make up` adds, changes and removes them until they are these.
 
-A run that fell silent is declared lost, so that the worker ends its process and lets it go on (`infra.local.rescue`);
-a failure or a long queue starts the watch (`flows.watch`) at once instead of within its five minutes.
+A failure or a long queue starts the watch (`flows.watch`) at once instead of within its five minutes. Runs whose
+process hangs are not an automation's business (`infra.local.rescue`, ADR 0011).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from prefect import get_client
-from prefect.automations import AutomationCore, ChangeFlowRunState, EventTrigger, Posture, RunDeployment
-from prefect.client.schemas.objects import StateType
+from prefect.automations import AutomationCore, EventTrigger, Posture, RunDeployment
 
 from tasks.faults import DOSSIER, LATE_RUNS
 from tasks.faults import WATCH as WATCH_FLOW
 
 OURS = "sohoa: "  # start of the names of what we made; others are left alone
 WATCH = "watch/operations"
-# A process tells that it lives every 30 s (PREFECT_FLOWS_HEARTBEAT_FREQUENCY, infra/local/plan.py). Six misses: a
-# server or a database that restarts must not look like many dead runs.
-SILENT_SECONDS = 180.0
-
-_ALIVE = {"Pending", "Running", "Retrying", "heartbeat"}
-# After these nobody is silent by mistake: it has ended, waits for an officer, or waits for its turn.
-_AT_REST = {"Completed", "Failed", "TimedOut", "Cancelled", "Crashed"} | {"Suspended", "Paused"}
-_TO_COME = {"Scheduled", "Late", "Rescheduled", "Resuming", "AwaitingRetry", "AwaitingConcurrencySlot"}
 
 
 def _events(names: set[str]) -> set[str]:
     return {f"prefect.flow-run.{name}" for name in names}
-
-
-def lost_runs(silent_seconds: float) -> AutomationCore:
-    """Crashed, once nothing was heard of a run in work for so many seconds (at least 10; sensible: three beats)."""
-    return AutomationCore(
-        name=OURS + "lost runs",
-        description="Lượt xử lý im lặng quá lâu được coi là đã mất; lượt đang chờ viên chức thì không.",
-        trigger=EventTrigger(
-            match={"prefect.resource.id": "prefect.flow-run.*"},
-            after=_events(_ALIVE),
-            expect=_events(_ALIVE | _AT_REST | _TO_COME),
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=timedelta(seconds=silent_seconds),
-        ),
-        actions=[
-            ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message="No sign of life from its process.")
-        ],
-    )
 
 
 def _watch_when(name: str, description: str, watch: UUID, **trigger: Any) -> AutomationCore:
@@ -67,7 +37,6 @@ def _watch_when(name: str, description: str, watch: UUID, **trigger: Any) -> Aut
 def wanted(watch: UUID) -> list[AutomationCore]:
     """All of them. watch: id of the deployment that looks after everything."""
     return [
-        lost_runs(float(os.environ.get("SOHOA_SILENT_SECONDS") or SILENT_SECONDS)),
         _watch_when(
             "failed runs",
             "Có lượt xử lý lỗi: trực vận hành xem ngay.",

@@ -117,7 +117,7 @@ class Plan:
             # Prefect's server answers 500 while PostgreSQL restarts: runs and worker then ask again.
             "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
             "PREFECT_CLIENT_MAX_RETRIES": "8",
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # seconds; who falls silent is lost (deployments/automations.py)
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # seconds; who falls silent is lost (infra/local/rescue.py)
             "SOHOA_WORKER_TYPE": "warm-process",
             "GX_ANALYTICS_ENABLED": "false",
             "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",

@@ -4,8 +4,8 @@ A run is lost when its worker died with it, or when it crashed: its process was 
 reach its server (PostgreSQL restarting). Every step is idempotent and finished ones come back from the cache, so it is
 scheduled again, a few times and not at once; then it stays Crashed for people to look at.
 
-A process that hangs reports nothing: an automation declares its run Crashed (`deployments.automations`). Such a process
-is ended here before anything else happens, so that no run is ever executed twice at once.
+A process that hangs reports nothing and would keep its place for ever: one of a run in work of which no sign of life
+came for long is killed, and is then lost like any other. So nothing is ever executed twice at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ import anyio
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.events.filters import EventFilter
 from prefect.states import Scheduled
 
 from infra.local.zygote import COMM
@@ -36,6 +37,13 @@ RESCHEDULED = "Rescheduled"
 MOST_RESCUES = 5
 AFTER_CRASH = timedelta(seconds=15)  # doubled with each rescue: what broke the run needs time to come back
 WITHIN = timedelta(days=1)  # an older crash is left alone
+# A process tells that it lives every 30 s (PREFECT_FLOWS_HEARTBEAT_FREQUENCY, infra/local/plan.py): six misses.
+SILENT_SECONDS = 180.0
+
+
+def silent_seconds() -> float:
+    """SOHOA_SILENT_SECONDS, or the default."""
+    return float(os.environ.get("SOHOA_SILENT_SECONDS") or SILENT_SECONDS)
 
 
 @dataclass
@@ -47,6 +55,8 @@ class Rescue:
     worker: str
     cares_for: Callable[[UUID], bool]
     logger: logging.Logger | logging.LoggerAdapter[Any]
+    silent: timedelta = field(default_factory=lambda: timedelta(seconds=silent_seconds()))
+    listening_since: datetime = field(default_factory=lambda: datetime.now(UTC))  # without a gap
 
     @contextlib.asynccontextmanager
     async def going_on(self) -> AsyncIterator[None]:
@@ -55,8 +65,10 @@ class Rescue:
         async def often() -> None:
             while True:
                 try:
+                    await self.end_silent()
                     await self.rescue()
                 except Exception:
+                    self.listening_since = datetime.now(UTC)  # what was said meanwhile nobody heard
                     self.logger.warning("Lost runs could not be looked up; trying again", exc_info=True)
                 await anyio.sleep(SECONDS_BETWEEN)
 
@@ -70,9 +82,6 @@ class Rescue:
         """Schedule again what was lost. Returns how many runs."""
         rescued = 0
         for run in await self._runs(["RUNNING", "PENDING"]) + await self._runs(["CRASHED"], WITHIN):
-            if run.state_type is StateType.CRASHED and is_running(run) and self._is_mine(run):
-                self._end(run)  # the next round finds it lost
-                continue
             if self.cares_for(run.id) or not self._is_lost(run) or not await self._may_go_on(run):
                 continue
             again: State[Any] = Scheduled(
@@ -86,12 +95,32 @@ class Rescue:
     def _is_mine(self, run: FlowRun) -> bool:
         return run.labels.get("prefect.worker.name") == self.worker
 
-    def _end(self, run: FlowRun) -> None:
-        """Kill a process that lives though its run is Crashed; not at once, it may be just about to end."""
-        if _age(run) > AFTER_CRASH:
+    async def end_silent(self) -> int:
+        """Kill the processes of runs in work that fell silent. Returns how many.
+
+        It asks for the state now instead of waiting for a missing event, as an automation does: events may arrive out
+        of order, and a late sign of life makes a run that has just suspended look silent.
+        """
+        since = datetime.now(UTC) - self.silent
+        suspects = {f"prefect.flow-run.{run.id}": run for run in await self._runs(["RUNNING"]) if self._suspect(run)}
+        if not suspects or self.listening_since > since:
+            return 0
+        wanted = {
+            "occurred": {"since": since},
+            "event": {"name": ["prefect.flow-run.heartbeat"]},
+            "resource": {"id": list(suspects)},
+        }
+        heard = await self.client.read_events(EventFilter.model_validate(wanted), limit=200)
+        silent = suspects.keys() - {event.resource.id for event in heard.events}
+        for resource in silent:
+            run = suspects[resource]
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(run.infrastructure_pid or ""), signal.SIGKILL)
-            self.logger.warning("Flow run '%s' was declared lost; its process is ended", run.id)
+            self.logger.warning("Flow run '%s' gave no sign of life; its process is ended", run.id)
+        return len(silent)
+
+    def _suspect(self, run: FlowRun) -> bool:
+        return self._is_mine(run) and is_running(run) and _age(run) > self.silent
 
     async def _waited(self, run: FlowRun) -> bool:
         """Did it wait for an officer when it crashed?

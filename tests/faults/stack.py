@@ -21,6 +21,7 @@ from infra.local.process import alive, free_port, marked
 
 ROOT = Path(__file__).resolve().parents[2]
 PRELOAD = "prefect.main prefect.flow_engine prefect.task_engine prefect.engine prefect.workers.process"
+SILENT_SECONDS = 75  # of a run in work, then it is lost; its process gives a sign of life every 30
 
 
 @dataclass
@@ -126,6 +127,7 @@ def make_stack(folder: Path) -> Iterator[Stack]:
         "SOHOA_SETUP_MODULE": "tests.faults.small_setup",
         "SOHOA_PRELOAD": PRELOAD,
         "PREFECT_LOGGING_LEVEL": "INFO",
+        "SOHOA_SILENT_SECONDS": str(SILENT_SECONDS),
     }
     stack = Stack(folder.resolve(), env)
     try:

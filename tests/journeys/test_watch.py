@@ -28,13 +28,17 @@ def automations(journey: Journey) -> dict[str, str]:
 
 def test_automations_are_those_of_the_code_and_setting_up_again_changes_nothing(journey: Journey) -> None:
     before = automations(journey)
-    assert sorted(before) == ["sohoa: failed runs", "sohoa: lost runs", "sohoa: queue too long"]
+    assert sorted(before) == ["sohoa: failed runs", "sohoa: queue too long"]
     env = journey.stack.env | read_env(journey.stack.home / "stack.env")  # as `make up` runs it
     subprocess.run([sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=env, check=True, timeout=120)
     assert automations(journey) == before
     watch = journey.prefect.call("GET", "/deployments/name/watch/operations").json()["id"]
     with journey.stack.connected():
-        assert apply(wanted(UUID(watch))) == 0
+        ours = wanted(UUID(watch))
+        assert apply(ours) == 0
+        changed = [ours[0].model_copy(update={"description": "x"}), *ours[1:]]
+        assert (apply(changed), apply(ours)) == (1, 1)
+        assert (apply(ours[:1]), apply(ours)) == (1, 1)  # what is no longer in code goes
 
 
 def test_a_failed_run_is_an_incident_at_once_that_closes_when_it_is_gone(played: Journey) -> None:
