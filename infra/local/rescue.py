@@ -101,23 +101,21 @@ class Rescue:
         It asks for the state now instead of waiting for a missing event, as an automation does: events may arrive out
         of order, and a late sign of life makes a run that has just suspended look silent.
         """
-        since = datetime.now(UTC) - self.silent
-        suspects = {f"prefect.flow-run.{run.id}": run for run in await self._runs(["RUNNING"]) if self._suspect(run)}
-        if not suspects or self.listening_since > since:
-            return 0
-        wanted = {
-            "occurred": {"since": since},
-            "event": {"name": ["prefect.flow-run.heartbeat"]},
-            "resource": {"id": list(suspects)},
-        }
-        heard = await self.client.read_events(EventFilter.model_validate(wanted), limit=200)
-        silent = suspects.keys() - {event.resource.id for event in heard.events}
-        for resource in silent:
-            run = suspects[resource]
+        since, ended = datetime.now(UTC) - self.silent, 0
+        suspects = [run for run in await self._runs(["RUNNING"]) if self._suspect(run)]
+        for run in suspects if self.listening_since < since else []:
+            beats = {
+                "occurred": {"since": since},
+                "event": {"name": ["prefect.flow-run.heartbeat"]},
+                "resource": {"id": [f"prefect.flow-run.{run.id}"]},
+            }
+            if (await self.client.read_events(EventFilter.model_validate(beats), limit=1)).events:
+                continue
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(run.infrastructure_pid or ""), signal.SIGKILL)
             self.logger.warning("Flow run '%s' gave no sign of life; its process is ended", run.id)
-        return len(silent)
+            ended += 1
+        return ended
 
     def _suspect(self, run: FlowRun) -> bool:
         return self._is_mine(run) and is_running(run) and _age(run) > self.silent

@@ -141,7 +141,7 @@ def test_a_run_that_falls_silent_goes_on_where_it_was_and_a_suspended_one_is_lef
     until(lambda: stack.prefect.call("POST", "/task_runs/count", done).json() == 1)  # its result is kept
     (frozen,) = executions(marks, "first")
     os.kill(frozen, signal.SIGSTOP)
-    until(lambda: not alive(frozen), SILENT_SECONDS + 60)
+    until(lambda: not alive(frozen), SILENT_SECONDS + 60, lambda: stack.log("worker")[-3000:])
     stack.wait_state(run, "Completed", timeout=120)
     assert [state["name"] for state in history(stack, run)].count("Crashed") == 1
     assert executions(marks, "first") == [frozen] and len(executions(marks, "last")) == 1
