@@ -53,7 +53,7 @@ def take_folder(objects: ObjectStore, prefect: Orchestrator, folder: Path) -> st
     return submission
 
 
-@step("Quét hộp nhận hồ sơ", rule="B1")
+@step("Quét hộp nhận hồ sơ", rule="B1", kept=False)
 def take_ready_folders() -> int:
     """Every ready folder of the inbox becomes a flow run. Returns how many were handed in."""
     objects, prefect = ObjectStore.get(), Orchestrator()

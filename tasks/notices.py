@@ -89,7 +89,7 @@ def deliver(records: RecordsDatabase, staff: Staff, mail: Mail, day: date | None
     return told
 
 
-@step("Gửi thư nhắc việc", rule="WH03")
+@step("Gửi thư nhắc việc", rule="WH03", kept=False)
 def send_notices() -> Delivery:
     """Everything that waits for the mail server."""
     return deliver(RecordsDatabase.get(), load_staff(), Mail())

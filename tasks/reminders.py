@@ -128,7 +128,7 @@ def _text(item: Item, level: str) -> str:
     )
 
 
-@step("Nhắc việc, báo lãnh đạo", rule="WH03")
+@step("Nhắc việc, báo lãnh đạo", rule="WH03", kept=False)
 def remind_officers() -> Reminded:
     """Everything that waits for officers now."""
     return sweep(RecordsDatabase.get(), Catalog.get(), load_staff(), Orchestrator().paused())

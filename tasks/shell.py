@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import httpx
 from prefect import Task, task
-from prefect.cache_policies import INPUTS, RUN_ID, CacheKeyFnPolicy
+from prefect.cache_policies import INPUTS, NO_CACHE, RUN_ID, CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
@@ -65,16 +65,21 @@ def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> b
     return False
 
 
-def step(name: str, *, rule: str = "", retries: int = RETRIES) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task of the dossier flow. Its inputs are ids and numbers only; `rule` names the article it executes.
+def step(
+    name: str, *, rule: str = "", retries: int = RETRIES, kept: bool = True
+) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """A task of a flow. Its inputs are ids and numbers only; `rule` names the article it executes.
+
+    kept: whether its result is stored, so that a run that goes on doesn't do it again; no for what each minute's run
+    does anew, or the store would grow by a file each time.
 
     The rule stands in the name, not in a tag: for each tag Prefect asks its server for a concurrency slot before every
     run of the task, and fails the whole flow when the server has just lost its database.
     """
     return task(
         name=f"{name} · {rule}" if rule else name,
-        persist_result=True,
-        cache_policy=ONCE_A_RUN,
+        persist_result=kept,
+        cache_policy=ONCE_A_RUN if kept else NO_CACHE,
         retries=retries,
         retry_delay_seconds=exponential_backoff(backoff_factor=FIRST_PAUSE_SECONDS),
         retry_jitter_factor=JITTER,

@@ -57,7 +57,7 @@ def sign_by_agency(papers: Sequence[tuple[UUID, int]]) -> None:
     sign_results(*blocks, [document for document, _ in papers], trust=Trust.get()).insist()
 
 
-@step("Lấy chữ ký số đã xác nhận trên điện thoại", rule="CA01")
+@step("Lấy chữ ký số đã xác nhận trên điện thoại", rule="CA01", kept=False)
 def go_on_with_confirmed() -> int:
     """Dossiers whose officer has confirmed go on by themselves. Returns how many."""
     return go_on(RecordsDatabase.get(), Orchestrator())

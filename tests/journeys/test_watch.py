@@ -16,6 +16,7 @@ from blocks.records.codes import VIET_NAM
 from blocks.records.tables import Decision, Dossier, Incident
 from deployments.automations import OURS, apply, wanted
 from infra.local.plan import read_env
+from tasks.faults import KEPT, tidy
 from tasks.reminders import sweep
 from tests.faults.stack import ROOT, until
 from tests.journeys.conftest import Journey
@@ -90,3 +91,14 @@ def test_who_is_waited_for_sees_the_reminder_the_leader_the_escalation_and_nothi
     with officers.records.session() as session:
         assert session.exec(select(Decision).where(Decision.dossier_id == dossier.id)).all() == []
         assert session.get_one(Dossier, dossier.id).state == dossier.state
+
+
+def test_old_runs_that_carry_no_dossier_go_those_of_dossiers_stay(played: Journey) -> None:
+    prefect = played.prefect
+    until(lambda: prefect.ended("COMPLETED", flow="inbox") and prefect.ended("COMPLETED", flow="watch"), 400)
+    dossiers, began = {run["id"] for run in prefect.runs(flow="dossier")}, datetime.now(UTC)
+    assert tidy(prefect) == 0  # none is old enough
+    assert tidy(prefect, at=began + KEPT) >= 2
+    for flow in ("inbox", "watch"):
+        assert all(run["end_time"] > began.isoformat() for run in prefect.ended("COMPLETED", flow=flow, limit=50))
+    assert {run["id"] for run in prefect.runs(flow="dossier")} == dossiers
