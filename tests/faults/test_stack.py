@@ -191,7 +191,7 @@ def test_an_outside_service_is_asked_again_after_a_pause_bad_input_never(stack: 
     with stack.connected():
         assert tried() == 2
     first, second = tries["outside"]
-    assert 2 / 1.5 <= second - first < 10 and len(tries["input"]) == 1
+    assert 1 < second - first < 30 and len(tries["input"]) == 1
 
 
 def test_the_watch_sees_failed_runs_of_services_until_one_goes_well(stack: Stack) -> None:
