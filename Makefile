@@ -110,6 +110,10 @@ train-ocr: .venv-train/.train ## train the recogniser on (MINUTES=120), or anew 
 	nice -n 19 .venv-train/bin/python -m blocks.ocr.training --law $(LAW) train --minutes $(MINUTES) $(if $(RESUME),--resume $(RESUME))
 	.venv-train/bin/python -m blocks.ocr.training export
 
+test-train: .venv-train/.train ## what `make test` skips without torch and Paddle: training, export, the Paddle form
+	.venv-train/bin/python -m pytest -q -p no:cacheprovider --confcutdir=tests/blocks/ocr/training \
+	  tests/blocks/ocr/training/test_train.py tests/blocks/ocr/training/test_paddle_form.py
+
 # Not train.txt: its torch is the CPU build of the wheels at hand; the index alone would answer with CUDA packages.
 lock: dev ## renew the lock files
 	@for f in base dev uv; do .venv/bin/uv pip compile requirements/$$f.in --generate-hashes --no-emit-index-url --no-emit-find-links \
@@ -118,4 +122,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk geometry-report fuzz lint train-ocr lock help
+.PHONY: setup dev up down status demo password check-system test journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk geometry-report fuzz lint train-ocr test-train lock help

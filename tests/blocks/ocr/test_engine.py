@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 from rapidfuzz import fuzz
 
-from blocks.ocr.engine import OcrEngine, OcrModelMissing, _loaded, _scrawl
+from blocks.ocr.engine import OcrEngine, OcrModelMissing, _loaded, _scrawl, default_recogniser
 from blocks.ocr.geometry import upright
 from blocks.ocr.lone import read_lone_numbers
 from blocks.ocr.pieces import cut
@@ -155,11 +155,19 @@ def test_trueocr_reads_until_there_is_an_own_model() -> None:
 
 def test_pp_ocr_style_folders_go_through_the_pipeline(engine: OcrEngine) -> None:
     """The folder decides: inference.yml means the PaddleOCR pipeline."""
-    from blocks.ocr.engine import MODELS, default_recogniser
+    from blocks.ocr.engine import MODELS
 
     folder = default_recogniser()
     models = Models(MODELS / "PP-OCRv6_tiny_det", folder, 1, second_opinion=False)
     assert isinstance(models.reader, PipelineReader) == (folder / "inference.yml").exists()
+
+
+def test_the_recogniser_s_onnx_form_is_computed_though_its_paddle_form_lies_beside_it(engine: OcrEngine) -> None:
+    assert (default_recogniser() / "inference.json").exists()
+    run = _loaded(*engine._key()).reader._lines._run  # type: ignore[attr-defined]
+    assert type(run).__name__ == "ONNXRuntimeRunner" and "OpenVINOExecutionProvider" in run.session.get_providers()
+    locked = (Path(__file__).parents[3] / "requirements/base.txt").read_text(encoding="utf-8")
+    assert "\npaddleocr==" in locked and "\npaddlepaddle" not in locked  # the product doesn't install Paddle
 
 
 def test_one_letter_is_not_read_twice_with_other_marks(engine: OcrEngine) -> None:

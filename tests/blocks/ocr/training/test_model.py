@@ -103,9 +103,12 @@ def test_an_empty_line_reads_as_nothing() -> None:
 
 
 def test_folder_is_small_and_its_card_is_of_this_model() -> None:
-    model = MODEL / "inference.onnx"
-    assert model.stat().st_size <= 5_000_000 and (MODEL / "checkpoint.pt").stat().st_size <= 6_000_000
+    forms = "inference.onnx", "inference.json", "inference.pdiparams"
+    assert sum(path.stat().st_size for path in MODEL.glob("inference.*")) <= 5_000_000
+    assert (MODEL / "checkpoint.pt").stat().st_size <= 6_000_000
     card = (MODEL / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert hashlib.sha256(model.read_bytes()).hexdigest() in card
+    for name in forms:
+        digest = hashlib.sha256((MODEL / name).read_bytes()).hexdigest()
+        assert f"- SHA-256 of `{name}`: `{digest}`" in card.splitlines()
     points = (MODEL / "curve.csv").read_text(encoding="utf-8").splitlines()
     assert len(points) > 5 and points[0].startswith("lines,")

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the train extra isn't installed")
 pytest.importorskip("onnx", reason="the train extra isn't installed")
+pytest.importorskip("paddle", reason="the train extra isn't installed")
 
 import torch
 
@@ -41,7 +42,8 @@ def test_some_steps_a_checkpoint_going_on_and_the_export(work: Path, monkeypatch
     (work / "deb").mkdir()
     export(work / "run/state.pt", work / "model", work)
     assert {p.name for p in (work / "model").iterdir()} == {
-        "inference.onnx", "inference.yml", "checkpoint.pt", "curve.csv", "MODEL_CARD.md",
+        "inference.onnx", "inference.yml", "inference.json", "inference.pdiparams",
+        "checkpoint.pt", "curve.csv", "MODEL_CARD.md",
     }  # fmt: skip
 
 
