@@ -63,7 +63,13 @@ class Normalise:
         self._tables = [((values - m) / s).astype(np.float32) for m, s in zip(mean, std, strict=True)]
 
     def __call__(self, imgs: Sequence[geometry.Image]) -> list[NDArray[np.float32]]:
-        return [np.stack([cv2.LUT(image[..., 0], table) for table in self._tables]) for image in imgs]
+        return [self._planes(np.ascontiguousarray(image[..., 0])) for image in imgs]
+
+    def _planes(self, grey: geometry.Image) -> NDArray[np.float32]:
+        planes = np.empty((len(self._tables), *grey.shape), np.float32)
+        for plane, table in zip(planes, self._tables, strict=True):
+            cv2.LUT(grey, table, dst=plane)
+        return planes
 
 
 class Read:
