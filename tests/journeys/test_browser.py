@@ -315,8 +315,6 @@ def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Jo
     played.wait_pause(sample, "verification-1")
     for officer, where in (("gq.01", "/viec"), ("gq.01", path), ("ld.01", "/van-hanh"), ("ld.01", "/tim?ma=x")):
         page = sign_in(officer, where)
-        if where == "/van-hanh":
-            picture(page, "operations")
         for viewport in (DESKTOP, TABLET):
             page.set_viewport_size(viewport)  # type: ignore[arg-type]
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
