@@ -23,7 +23,7 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Document, Dossier, Page, Signature
-from blocks.settings import load_stack_env
+from blocks.settings import gateway_url, load_stack_env
 from blocks.trust import Trust
 from deployments.officers import Officers, Sample
 from tasks.signing.verify import verify_pdf
@@ -199,8 +199,7 @@ def main() -> int:
     if example:
         shown = " · ".join(str(value) for value in status_of(officers.records, example).values() if value)
         console.print(f"Tra cứu: .venv/bin/sohoa status {example} → {shown}")
-    gateway = os.environ.get("SOHOA_GATEWAY_URL") or f"http://127.0.0.1:{os.environ['SOHOA_PORT_GATEWAY']}"
-    console.print(f"Cổng viên chức: [bold]{gateway}[/]  (TEST: chọn người đăng nhập, không hỏi mật khẩu)")
+    console.print(f"Cổng viên chức: [bold]{gateway_url()}[/]  (TEST: chọn người đăng nhập, không hỏi mật khẩu)")
     console.print(
         f"Giao diện Prefect: [bold]{os.environ['PREFECT_API_URL'].removesuffix('/api')}[/]  (mật khẩu: make password)"
     )

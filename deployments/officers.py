@@ -7,7 +7,6 @@ compares each extracted field with it, as the resolving officer would.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +24,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, fields
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier
-from blocks.settings import load_stack_env
+from blocks.settings import gateway_url
 from tasks.scope import case_date
 from tasks.submission import hand_in, hand_in_rescan
 from tasks.verification import SETTABLE
@@ -58,9 +57,7 @@ class GatewayClient:
     """One officer at the gateway, signed in at the TEST provider as a browser would be."""
 
     def __init__(self, officer: str, base: str | None = None) -> None:
-        load_stack_env()
-        port = os.environ.get("SOHOA_PORT_GATEWAY", "")
-        self.base = base or os.environ.get("SOHOA_GATEWAY_URL") or f"http://127.0.0.1:{port}"
+        self.base = base or gateway_url()
         self.officer = officer
         self.http = httpx.Client(base_url=self.base, headers={"origin": self.base}, follow_redirects=True, timeout=60)
         self.sign_in()

@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlmodel import select
 
-from blocks.catalog.staff import Role, four_eyes, load_staff
+from blocks.catalog.staff import Role, Staff, four_eyes, load_staff
 from blocks.identity import PROOF, Attestation, attest, form_digest
 from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
@@ -75,12 +75,13 @@ class Waiting:
         return WHO[self.stage.name]
 
 
-def why_not(officer: Officer, dossier: Dossier, stage: str) -> tuple[str, str] | None:
+def why_not(officer: Officer, dossier: Dossier, stage: str, staff: Staff | None = None) -> tuple[str, str] | None:
     """(code, sentence) when this officer may not decide at this stage of this dossier; None: may (WH01–WH03).
 
     The provider's group and the office's own list, with its days and delegations (WH02), must both say so.
+    staff: that list, where the caller has read it already.
     """
-    role, unit, day, staff = WHO[stage], dossier.unit_id, vietnam_day(), load_staff()
+    role, unit, day, staff = WHO[stage], dossier.unit_id, vietnam_day(), staff or load_staff()
     if not officer.holds(role.value):
         return "WRONG_ROLE", f"Bước này dành cho {ROLE_NAMES[role]}; tài khoản của bạn không có vai trò đó."
     if not officer.holds(role.value, unit):

@@ -1,4 +1,4 @@
-"""The officers' pages: worklist, review of a dossier, decision (QĐ 1333, Điều 9.3, 9.4, 13)..
+"""The officers' pages: worklist, review of a dossier, decision (QĐ 1333, Điều 9.3, 9.4, 13).
 
 Rendered on the server; the script only makes it quicker. Every look is audited by `tasks.review.look`.
 """
@@ -16,7 +16,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from jinja2 import Environment, FileSystemLoader
 from markdown_it import MarkdownIt
-from sqlmodel import select
+from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -45,7 +45,6 @@ from tasks.worklist import WHO, Item, worklist
 
 HERE = Path(__file__).parent
 STATIC = {"desk.css": "text/css", "desk.js": "text/javascript", "van-hanh.js": "text/javascript"}
-ROWS = "special.rows."
 UPLOAD_LIMIT = 200 << 20  # bytes of one scanned file
 SUFFIXES = {".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 CHOICES = {
@@ -108,13 +107,15 @@ class Pages:
     # -- worklist -----------------------------------------------------------------------------------------------
     def items(self, officer: Officer) -> list[Item]:
         """What this officer may decide now, and what is escalated to a leader (WH01–WH03)."""
-        found = worklist(self.records, self.catalog, self.prefect.paused(), officer=officer.id, staff=load_staff())
+        staff = load_staff()
+        found = worklist(self.records, self.catalog, self.prefect.paused(), officer=officer.id, staff=staff)
         with self.records.session() as session:
-            rows = {item.dossier_id: get_dossier(session, item.dossier_id) for item in found}
+            query = select(Dossier).where(col(Dossier.id).in_([item.dossier_id for item in found]))
+            rows = {dossier.id: dossier for dossier in session.exec(query)}
             return [
                 item
                 for item in found
-                if why_not(officer, rows[item.dossier_id], item.stage.rpartition("-")[0]) is None
+                if why_not(officer, rows[item.dossier_id], item.stage.rpartition("-")[0], staff) is None
                 or (item.escalated and officer.holds(Role.LEAD.value, item.unit))
             ]
 
@@ -168,10 +169,6 @@ class Pages:
             doubts=self._doubts(waiting) if waiting and stage == "verification" else "",
             **self.results.of_page(officer, review, waiting, typed),
         )
-
-    def preview(self, session: Session, dossier_id: UUID, form: Mapping[str, Any]) -> Response:
-        """The page again with the draft of what was typed so far; nothing is decided or kept."""
-        return self.show_review(session, dossier_id, form)
 
     def show_result(self, session: Session, dossier_id: UUID, number: int) -> Response:
         """A result as a file: draft, or issued with its signatures. Each look is in the audit trail."""
@@ -344,7 +341,7 @@ class Pages:
         @router.post("/ho-so/{dossier_id}/du-thao", summary="Xem dự thảo văn bản kết quả với nội dung đang soạn")
         async def preview(request: Request, dossier_id: UUID) -> Response:
             form, _, refusal = await self._posted(request)
-            return refusal or await shown_to(request, self.preview, dossier_id, form)
+            return refusal or await shown_to(request, self.show_review, dossier_id, form)  # nothing is kept
 
         @router.get("/ho-so/{dossier_id}/ket-qua/{number}", summary="Tải văn bản kết quả, dự thảo hoặc đã phát hành")
         async def result(request: Request, dossier_id: UUID, number: int) -> Response:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection, Request
@@ -66,7 +67,7 @@ def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
     app = FastAPI(title="Sohoa: cổng viên chức", docs_url=None, redoc_url=None, openapi_url="/cong/openapi.json")
 
     async def refuse(code: str, officer: str | None) -> None:
-        await _in_thread(product.refused, code, officer, "", CALLBACK)
+        await run_in_threadpool(product.refused, code, officer, "", CALLBACK)
 
     app.include_router(signin_routes(settings, sessions, refuse, product.say))
 
@@ -86,9 +87,11 @@ def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
             return JSONResponse({"detail": "Biểu mẫu phải là một đối tượng JSON."}, 422)
         session: Session = request.state.session
         if has_template(form):
-            await _in_thread(product.refused, "TEMPLATE", session.officer.id, request.state.trace, request.url.path)
+            await run_in_threadpool(
+                product.refused, "TEMPLATE", session.officer.id, request.state.trace, request.url.path
+            )
             return JSONResponse({"detail": "Biểu mẫu có nội dung không được phép."}, 400)
-        answer = await _in_thread(product.resume, session.officer, run, form, request.state.trace)
+        answer = await run_in_threadpool(product.resume, session.officer, run, form, request.state.trace)
         reason = " ".join(answer.sentences)
         kind = {"ACCEPT": "accept_details", "REJECT": "reject_details", "ABORT": "abort_details"}[answer.status]
         details = {"type": kind} | ({"reason": reason} if answer.status != "ACCEPT" else {})
@@ -110,7 +113,7 @@ def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
                 # Not 403: the UI would tell each visitor that something went wrong.
                 return JSONResponse({"detail": "Cổng không mở phần này."}, 404)
             officer = request.state.session.officer.id
-            await _in_thread(product.refused, "FORBIDDEN", officer, request.state.trace, request.url.path)
+            await run_in_threadpool(product.refused, "FORBIDDEN", officer, request.state.trace, request.url.path)
             return JSONResponse({"detail": "Cổng không cho phép yêu cầu này; việc này đã được ghi lại."}, 403)
         return await upstream.pass_on(request)
 
@@ -124,12 +127,6 @@ def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
         https_only=settings.secure,
     )
     return Guard(signing_in, settings, sessions, product)
-
-
-async def _in_thread(function: Any, *args: Any) -> Any:
-    from starlette.concurrency import run_in_threadpool
-
-    return await run_in_threadpool(function, *args)
 
 
 class Guard:
@@ -208,7 +205,7 @@ class Guard:
             if len(self._anonymous) >= 60:
                 return
             self._anonymous.append(now)
-        await _in_thread(self.product.refused, code, session.officer.id if session else None, trace, path)
+        await run_in_threadpool(self.product.refused, code, session.officer.id if session else None, trace, path)
 
     def _headers(self, path: str, trace: str, headers: MutableHeaders) -> None:
         ours = headers.get("x-sohoa-page")
