@@ -6,6 +6,7 @@ asked again with its reasons; a person who is not assigned is refused and audite
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from blocks.catalog import Catalog
@@ -25,7 +26,6 @@ from tasks.approvals import (
     Consultation,
     ConsultationDecision,
     Issue,
-    IssueDecision,
     LeaderOpinion,
     Rescan,
     RescanDecision,
@@ -114,10 +114,19 @@ def check_rescan(dossier_id: UUID, answer: Rescan) -> list[str]:
     return faults
 
 
-def signatures_tell(dossier_id: UUID, answer: Confirmation) -> bool:
+def signatures_tell(role: SignatureRole, dossier_id: UUID, answer: Confirmation | Issue) -> bool:
     """The signatures themselves are the answer of who holds the key, also after a change of assignments."""
-    confirmed = answer.decision is ConfirmDecision.DA_XAC_NHAN and answer.officer == _dossier(dossier_id).captured_by
-    return confirmed and not unconfirmed(RecordsDatabase.get(), dossier_id, SignatureRole.OFFICER)
+    confirmed = answer.decision.value == ConfirmDecision.DA_XAC_NHAN and answer.officer == _keyholder(dossier_id, role)
+    return confirmed and not unconfirmed(RecordsDatabase.get(), dossier_id, role)
+
+
+def _keyholder(dossier_id: UUID, role: SignatureRole) -> str:
+    with RecordsDatabase.get().session() as session:
+        return keyholder(session, get_dossier(session, dossier_id), role)
+
+
+capture_signatures_tell = partial(signatures_tell, SignatureRole.OFFICER)
+result_signatures_tell = partial(signatures_tell, SignatureRole.SIGNER)
 
 
 def check_consult(dossier_id: UUID, answer: Consultation) -> list[str]:
@@ -128,28 +137,16 @@ def check_consult(dossier_id: UUID, answer: Consultation) -> list[str]:
 
 
 def check_confirm(dossier_id: UUID, answer: Confirmation) -> list[str]:
-    if signatures_tell(dossier_id, answer):
+    if capture_signatures_tell(dossier_id, answer):
         return []
     return not_assigned(_dossier(dossier_id), answer.officer, Role.RECEIVE)
-
-
-def _leader(dossier_id: UUID) -> str:
-    """Who has allowed the result to be signed, and so signs it."""
-    with RecordsDatabase.get().session() as session:
-        return keyholder(session, get_dossier(session, dossier_id), SignatureRole.SIGNER)
-
-
-def result_signatures_tell(dossier_id: UUID, answer: Issue) -> bool:
-    """As `signatures_tell`, of the leader."""
-    confirmed = answer.decision is IssueDecision.DA_XAC_NHAN and answer.officer == _leader(dossier_id)
-    return confirmed and not unconfirmed(RecordsDatabase.get(), dossier_id, SignatureRole.SIGNER)
 
 
 def check_issue(dossier_id: UUID, answer: Issue) -> list[str]:
     if result_signatures_tell(dossier_id, answer):
         return []
     faults = not_assigned(_dossier(dossier_id), answer.officer, Role.LEAD)
-    if answer.officer != (leader := _leader(dossier_id)):
+    if answer.officer != (leader := _keyholder(dossier_id, SignatureRole.SIGNER)):
         faults.append(f"Văn bản do {leader} ký; vui lòng để người đó xác nhận trên điện thoại của mình.")
     return faults
 
@@ -177,7 +174,7 @@ SUPPLEMENT = Stage("supplement", Supplement, check_supplement, "B3a")
 LEADER = Stage("leader", LeaderOpinion, check_leader, "B3e")
 SCOPE = Stage("scope", ScopeOpinion, check_scope, "SC03")
 RESCAN = Stage("rescan", Rescan, check_rescan, "CA05")
-CONFIRM = Stage("confirm", Confirmation, check_confirm, "CA01", signatures_tell)
+CONFIRM = Stage("confirm", Confirmation, check_confirm, "CA01", capture_signatures_tell)
 CONSULT = Stage("consult", Consultation, check_consult, "B4a")
 SIGNOFF = Stage("signoff", SignOff, check_signoff, "EX17")
 SEAL = Stage("seal", Seal, check_seal, "EX17")
@@ -222,10 +219,16 @@ def describe_rescan(problems: list[Problem]) -> str:
     )
 
 
+def _unconfirmed(dossier_id: UUID, role: SignatureRole, what: str) -> list[str]:
+    return [
+        f"- {what} {ordinal}: {'đã bị từ chối hoặc hết hạn' if declined else 'chờ xác nhận'}."
+        for ordinal, declined in unconfirmed(RecordsDatabase.get(), dossier_id, role)
+    ]
+
+
 def describe_confirm(dossier_id: UUID) -> str:
     lines = ["### Chờ người sao chụp xác nhận ký số trên điện thoại (Điều 8.1)"]
-    for ordinal, declined in unconfirmed(RecordsDatabase.get(), dossier_id, SignatureRole.OFFICER):
-        lines.append(f"- Thành phần {ordinal}: {'đã bị từ chối hoặc hết hạn' if declined else 'chờ xác nhận'}.")
+    lines += _unconfirmed(dossier_id, SignatureRole.OFFICER, "Thành phần")
     lines.append(
         "\nNgười sao chụp xác nhận trên ứng dụng ký số; hồ sơ tự đi tiếp trong vòng một phút sau đó. "
         "Yêu cầu đã bị từ chối hoặc hết hạn: chọn **DA_XAC_NHAN** để gửi lại. "
@@ -236,8 +239,7 @@ def describe_confirm(dossier_id: UUID) -> str:
 
 def describe_issue(dossier_id: UUID) -> str:
     lines = ["### Chờ lãnh đạo xác nhận ký số trên điện thoại (Điều 13.4b)"]
-    for ordinal, declined in unconfirmed(RecordsDatabase.get(), dossier_id, SignatureRole.SIGNER):
-        lines.append(f"- Văn bản kết quả {ordinal}: {'đã bị từ chối hoặc hết hạn' if declined else 'chờ xác nhận'}.")
+    lines += _unconfirmed(dossier_id, SignatureRole.SIGNER, "Văn bản kết quả")
     lines.append(
         "\nVăn bản kết quả đã có số và ngày. Người đã cho ký xác nhận trên ứng dụng ký số; hồ sơ tự đi tiếp trong vòng "
         "một phút sau đó. Yêu cầu đã bị từ chối hoặc hết hạn: chọn **DA_XAC_NHAN** để gửi lại."
