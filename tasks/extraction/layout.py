@@ -54,6 +54,11 @@ class Row:
         return self.box[3] - self.box[1]
 
     @property
+    def parts(self) -> tuple[Row, ...]:
+        """What stands side by side in it; itself, where nothing does."""
+        return self.cells or (self,)
+
+    @property
     def middle(self) -> float:
         return (self.box[0] + self.box[2]) / 2
 
@@ -78,6 +83,10 @@ class Page:
     head_end: float  # y where the two-column head ends; 0 without one
     engine: str
     codes: tuple[Code, ...] = ()
+
+    @property
+    def parts(self) -> list[Row]:
+        return [part for row in self.rows for part in row.parts]
 
     def column(self, name: str) -> list[Row]:
         return [row for row in self.rows if row.column == name]

@@ -43,7 +43,7 @@ def _names(pages: Sequence[Page]) -> Iterator[tuple[str, float]]:
     """Lines that hold nothing but what may be a name."""
     for page in pages:
         for row in page.rows:
-            for part in row.cells or (row,):
+            for part in row.parts:
                 value = name(part.text) if ":" not in part.text else None
                 if value and " " in value and not row.red:
                     yield value, whole([part], "").reading

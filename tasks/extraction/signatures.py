@@ -18,7 +18,7 @@ RECIPIENTS = "Nơi nhận"
 def signature_block(pages: Sequence[Page]) -> tuple[list[Row], Row | None]:
     """Rows of the signer's office (`KT. GIÁM ĐỐC`, `PHÓ GIÁM ĐỐC`) and the row of the name below."""
     for page in reversed(pages):
-        parts = [part for row in page.rows for part in (row.cells or (row,))]  # `Nơi nhận` stands beside
+        parts = page.parts  # `Nơi nhận` stands beside
         rows = [r for r in parts if r.column == BODY and r.box[0] > 0.4 * page.width and not r.red]
         offices = [r for r in rows if _office(r) and r.capital]
         if offices:
@@ -60,7 +60,7 @@ def find_signer(pages: Sequence[Page]) -> list[Found]:
 def _beside_recipients(pages: Sequence[Page]) -> Row | None:
     """The only name to the right of `Nơi nhận`, not above it."""
     for page in reversed(pages):
-        parts = [part for row in page.rows for part in (row.cells or (row,))]
+        parts = page.parts
         left = [r for r in parts if r.box[0] < 0.4 * page.width and _recipients(r)]
         if left:
             rows = [r for r in parts if r.box[0] > 0.4 * page.width and r.box[1] > left[-1].box[1] and not r.red]
@@ -72,7 +72,7 @@ def _beside_recipients(pages: Sequence[Page]) -> Row | None:
 def find_recipients(pages: Sequence[Page]) -> list[Found]:
     """Nơi nhận: the rows below it that begin with a dash."""
     for page in reversed(pages):
-        parts = [part for row in page.rows for part in (row.cells or (row,))]  # the signer stands beside
+        parts = page.parts  # the signer stands beside
         rows = [r for r in parts if r.box[0] < 0.5 * page.width]
         for i, row in enumerate(rows):
             if _recipients(row):

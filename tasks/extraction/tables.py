@@ -85,7 +85,7 @@ def read_table(pages: Sequence[Page], spec: TableSpec) -> dict[int, list[Cell]]:
 
 def _level(page: Page) -> list[Chunk]:
     """The page's lines, with what is left of its skew taken out; in a photo it changes from top to bottom."""
-    lines = [part for row in page.rows if not row.red for part in (row.cells or (row,))]
+    lines = [part for row in page.rows if not row.red for part in row.parts]
     long = [row for row in lines if row.box[2] - row.box[0] > 6 * row.height]
     lean, slope = 0.0, median(row.slope for row in long) if long else 0.0
     if len(long) >= 12:
