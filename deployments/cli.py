@@ -31,11 +31,12 @@ from blocks.settings import load_stack_env
 from tasks.archive import export_dossier
 from tasks.issuing.reading import read_results
 from tasks.receipts import receipt_pdf
+from tasks.rescan import hand_in_rescan
 from tasks.review import FieldView, look
 from tasks.signing.report import lines, page_pdf
 from tasks.signing.sandbox import verify_untrusted
 from tasks.status import status_of
-from tasks.submission import hand_in, hand_in_rescan
+from tasks.submission import hand_in
 from tasks.worklist import Item, worklist
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sohoa – số hóa hồ sơ thủ tục hành chính BHXH.")
@@ -155,17 +156,29 @@ def result(
 @app.command()
 def rescan(
     code: Annotated[str, typer.Argument(help="Mã hồ sơ hoặc mã lần nộp")],
-    component: Annotated[int, typer.Argument(help="Thành phần số")],
+    component: Annotated[int, typer.Argument(help="Thành phần số", min=1)],
     files: Annotated[list[Path], typer.Argument(help="Các tệp quét lại, theo thứ tự", exists=True, dir_okay=False)],
+    page: Annotated[int | None, typer.Option(help="Chỉ thay các trang từ trang này, mỗi tệp một trang", min=1)] = None,
+    insert: Annotated[int | None, typer.Option(help="Chèn thành các trang từ trang này", min=1)] = None,
 ) -> None:
-    """Nộp bản quét lại của một thành phần; sau đó xác nhận DA_QUET_LAI tại bước đang chờ."""
+    """Nộp bản quét lại của một thành phần hoặc một số trang; sau đó xác nhận DA_QUET_LAI tại bước đang chờ."""
+    if page is not None and insert is not None:
+        raise typer.BadParameter("Chỉ dùng một trong hai: --page hoặc --insert.")
     dossier = find(code)
     with RecordsDatabase().session() as session:
         document = next((d for d in documents(session, dossier.id) if d.ordinal == component), None)
         if document is None:
             raise DossierUnknown()
         attempt = document.attempt + 1
-    hand_in_rescan(ObjectStore(), dossier.submission, component, attempt, files)
+    hand_in_rescan(
+        ObjectStore(),
+        dossier.submission,
+        component,
+        attempt,
+        files if page is None and insert is None else [],
+        replaced=dict(enumerate(files, page)) if page is not None else None,
+        inserted=dict(enumerate(files, insert)) if insert is not None else None,
+    )
     console.print(f"Đã nhận {len(files)} tệp quét lại của thành phần {component}.")
 
 

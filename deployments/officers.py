@@ -25,8 +25,9 @@ from blocks.records.queries import documents, fields
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier
 from blocks.settings import gateway_url
+from tasks.rescan import hand_in_rescan
 from tasks.scope import case_date
-from tasks.submission import hand_in, hand_in_rescan
+from tasks.submission import hand_in
 from tasks.verification import SETTABLE
 
 COUNTER, RESOLVING, LEADER, CLERK = "tnhs.01", "gq.01", "ld.01", "vt.01"

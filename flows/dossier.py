@@ -43,6 +43,7 @@ from tasks.progress import advance, announce, send_back
 from tasks.quarantine import isolate
 from tasks.reception import check_account, receive, refuse
 from tasks.reports import report_dossier
+from tasks.rescan import receive_rescan
 from tasks.reuse import find_shared_data
 from tasks.scope import decide_scope
 from tasks.signing import sign_by_agency, sign_captured
@@ -67,7 +68,7 @@ from tasks.stages import (
     describe_supplement,
 )
 from tasks.storage import store_record
-from tasks.submission import receive_rescan, register
+from tasks.submission import register
 from tasks.verification import VERIFICATION, confirm_fields, describe_verification
 
 
@@ -78,6 +79,7 @@ class Case:
     id: UUID
     submission: str
     counter_officer: str
+    revision: int = 1  # of what was declared; each supplement is one more
     attempts: dict[UUID, int] = field(default_factory=dict)  # of the papers to digitise
     rounds: int = 0  # of capture
     asked: dict[str, int] = field(default_factory=dict)
@@ -115,19 +117,18 @@ def reception(submission: str) -> Case:
     """Bước 1, 2, 3a: tiếp nhận, kiểm tra tài khoản số và thành phần hồ sơ; thiếu thì bổ sung hoặc từ chối."""
     registered = register(submission)
     case = Case(registered.dossier_id, submission, registered.counter_officer)
-    revision = 1
     while True:
         announce(case.id)
-        examine_originals(case.id, revision)
-        report = receive(case.id, case.counter_officer, revision)
+        examine_originals(case.id, case.revision)
+        report = receive(case.id, case.counter_officer, case.revision)
         if report.accepted:
             break
         answer = pause(case, SUPPLEMENT, describe_supplement(report.problems))
         if answer.decision is SupplementDecision.TU_CHOI:
             refuse(case.id, answer.officer, last(case, SUPPLEMENT))
             raise CaseEnded(case, DossierState.TU_CHOI_TIEP_NHAN)
-        revision += 1
-        register(submission, revision)
+        case.revision += 1
+        register(submission, case.revision)
     announce(case.id, report.code)
     check_account(case.id)
     find_shared_data(case.id)
@@ -158,7 +159,7 @@ def scope(case: Case) -> None:
         for document in undecided:
             settle_unlisted(document, document in chosen, answer.officer)
         captured += [*fragile, *chosen]
-    case.attempts = dict.fromkeys(captured, 1)
+    case.attempts = dict.fromkeys(captured, case.revision)  # a supplement is a capture attempt of its own
 
 
 def digitise(case: Case, papers: list[UUID]) -> None:
@@ -200,8 +201,8 @@ def read(case: Case, document: UUID) -> None:
 
 
 def rescan(case: Case, failed: list[UUID], problems: list[Problem]) -> None:
-    """Điều 8.2: viên chức quét lại các thành phần không đạt, hoặc trả lại hồ sơ."""
-    answer = pause(case, RESCAN, describe_rescan(problems))
+    """Điều 8.2: viên chức quét lại các trang, thành phần không đạt, hoặc trả lại hồ sơ."""
+    answer = pause(case, RESCAN, partial(describe_rescan, problems))
     if answer.decision is RescanDecision.TRA_LAI:
         give_back(case, RESCAN, answer.officer)
     for document in failed:

@@ -125,6 +125,14 @@ class Absence(BaseModel):
     field: str = Field(title="Trường dữ liệu không có trên giấy tờ", max_length=64)
 
 
+class PageAgain(BaseModel):
+    """One page image that must be scanned again (CA05)."""
+
+    model_config = ConfigDict(extra="forbid")
+    component: int = Field(title="Thành phần số", ge=1)
+    page: int = Field(title="Ảnh số, như trên trang xem hồ sơ", ge=1)
+
+
 class Supplement(RunInput):
     """Bổ sung hồ sơ trước khi tiếp nhận (B3a)."""
 
@@ -179,7 +187,8 @@ class Verification(RunInput):
     flagged_checked: bool = Field(False, title="Đã đối chiếu với bản giấy mọi trường có độ tin cậy thấp")
     corrections: list[Correction] = Field([], title="Sửa, nhập dữ liệu", max_length=2000)
     absent: list[Absence] = Field([], title="Trường không có trên giấy tờ", max_length=2000)
-    rescan: list[int] = Field([], title="Thành phần cần quét lại (số thứ tự)", max_length=500)
+    rescan: list[int] = Field([], title="Thành phần cần quét lại toàn bộ (số thứ tự)", max_length=500)
+    rescan_pages: list[PageAgain] = Field([], title="Trang cần quét lại", max_length=2000)
     result: list[Article] = Field([], title="Nội dung kết quả giải quyết, mỗi điều một đoạn", max_length=50)
     reason: Reason = ""
     officer: OfficerId = ""

@@ -152,7 +152,9 @@ def sentence(entry: AuditEntry, ordinals: Mapping[UUID, int]) -> str:
         return f"{stage_label(name)}: {DECISIONS.get(verdict, verdict)}."
     if entry.action in REMINDERS:
         return f"{stage_label(str(entry.details.get('stage', '')))}: {REMINDERS[entry.action]}."
-    return f"{about}: {ACTIONS.get(entry.action, entry.action)}."
+    pages = entry.details.get("pages") if entry.action == "rescan" else None
+    only = f", trang {', '.join(map(str, pages))}" if pages else ""
+    return f"{about}: {ACTIONS.get(entry.action, entry.action)}{only}."
 
 
 def stage_label(key: str) -> str:

@@ -27,11 +27,12 @@ def move_on(records: RecordsDatabase, dossier_id: UUID, target: DossierState, ru
 
 
 def send_back_to_capture(records: RecordsDatabase, dossier_id: UUID, stage: str) -> list[UUID]:
-    """The components that the resolving officer wants scanned again go back to capture. Returns their ids."""
+    """The components of which the resolving officer wants pages scanned again go back to capture. Returns their ids."""
     with records.session() as session:
         kept = decision(session, dossier_id, stage)
         answer = Verification.model_validate(kept.payload if kept else {})
-        chosen = [d for d in documents(session, dossier_id) if d.ordinal in answer.rescan]
+        named = {*answer.rescan, *(item.component for item in answer.rescan_pages)}
+        chosen = [d for d in documents(session, dossier_id) if d.ordinal in named]
         for document in chosen:
             if document.state is DocumentState.CHO_XAC_NHAN:
                 move_document(session, document, DocumentState.CHUP_LAI, actor=answer.officer, rule="CA05")

@@ -40,9 +40,10 @@ from tasks.approvals import (
     as_markdown,
 )
 from tasks.originals import awaits_storage
+from tasks.rescan import asked_again, not_yet, page_label
 from tasks.scope import case_date
 from tasks.signing.confirmed import keyholder, unconfirmed
-from tasks.submission import inbox_key, rescan_prefix
+from tasks.submission import inbox_key
 
 
 def not_assigned(dossier: Dossier, officer: str, *roles: Role) -> list[str]:
@@ -106,11 +107,8 @@ def check_rescan(dossier_id: UUID, answer: Rescan) -> list[str]:
     dossier = _dossier(dossier_id)
     faults = not_assigned(dossier, answer.officer, Role.RECEIVE)
     if answer.decision is RescanDecision.DA_QUET_LAI:
-        objects = ObjectStore.get()
-        for ordinal, attempt in _ordinals(dossier_id, DocumentState.CHUP_LAI).items():
-            prefix = rescan_prefix(dossier.submission, ordinal, attempt + 1)
-            if next(iter(objects.list(Bucket.INBOX, prefix)), None) is None:
-                faults.append(f"Chưa nhận được bản quét lại của thành phần {ordinal} (sohoa rescan).")
+        with RecordsDatabase.get().session() as session:
+            faults += not_yet(ObjectStore.get(), session, dossier_id)
     return faults
 
 
@@ -210,12 +208,16 @@ def describe_scope(problems: list[Problem], fragile: list[int]) -> str:
     return "\n".join(lines)
 
 
-def describe_rescan(problems: list[Problem]) -> str:
+def describe_rescan(problems: list[Problem], dossier_id: UUID) -> str:
+    found = as_markdown(problems) or "- Viên chức giải quyết đề nghị quét lại."
+    with RecordsDatabase.get().session() as session:
+        waiting = documents(session, dossier_id, states=[DocumentState.CHUP_LAI])
+        pages = [page_label(document, place) for document in waiting for place in asked_again(session, document)]
+    only = f"\n\nChỉ cần quét lại: {'; '.join(pages)}." if pages else ""
     return (
-        "### Cần quét lại\n"
-        f"{as_markdown(problems) or '- Viên chức giải quyết đề nghị quét lại.'}\n\n"
-        "Quét lại bằng `sohoa rescan <mã hồ sơ> <thành phần> <tệp …>` rồi chọn **DA_QUET_LAI**, "
-        "hoặc chọn **TRA_LAI** và nêu lý do bằng văn bản. Bản quét trước vẫn được lưu giữ."
+        f"### Cần quét lại\n{found}{only}\n\n"
+        "Quét lại bằng `sohoa rescan <mã hồ sơ> <thành phần> <tệp …>` (một trang: thêm `--page <số>`) "
+        "rồi chọn **DA_QUET_LAI**, hoặc chọn **TRA_LAI** và nêu lý do bằng văn bản. Bản quét trước vẫn được lưu giữ."
     )
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -237,11 +239,20 @@ def register_submission(
         documents = [(d.id, d.ordinal, d.attempt) for d in _documents(session, dossier_id)]
     for document_id, ordinal, attempt in documents:
         names = manifest.components[ordinal - 1].files
-        keys = [inbox_key(submission, revision, name) for name in names]
-        keep_originals(records, objects, dossier_id, document_id, attempt, keys)
+        originals = [Original(inbox_key(submission, revision, name)) for name in names]
+        keep_originals(records, objects, dossier_id, document_id, attempt, originals)
     return Registered(
         dossier_id=dossier_id, documents=[document_id for document_id, _, _ in documents], counter_officer=officer
     )
+
+
+@dataclass(frozen=True)
+class Original:
+    """A file in INBOX. place, added: as in `Scan`; None: one of the files in order."""
+
+    key: str
+    place: int | None = None
+    added: bool = False
 
 
 def keep_originals(
@@ -250,28 +261,32 @@ def keep_originals(
     dossier_id: UUID,
     document_id: UUID,
     attempt: int,
-    keys: list[str],
+    originals: Sequence[Original],
+    *,
+    after: int = 0,
 ) -> None:
-    """Copy files from INBOX to INTAKE under their hash and note each as a Scan; idempotent.
+    """Copy files from INBOX to INTAKE under their hash and note each as a Scan, numbered from after + 1; idempotent.
 
     A file that isn't there leaves a Scan without object and with code FILE_MISSING: capture asks for it.
     """
-    for ordinal, key in enumerate(keys, 1):
-        known = objects.head(Bucket.INBOX, key)
+    for ordinal, original in enumerate(originals, after + 1):
+        known = objects.head(Bucket.INBOX, original.key)
         scan = Scan(
             document_id=document_id,
             attempt=attempt,
             ordinal=ordinal,
-            sequence=sequence_of(key),
+            sequence=sequence_of(original.key) if original.place is None else 0,
             object_key="",
             sha256="",
             size=0,
             refused_code="FILE_MISSING",
+            place=original.place,
+            added=original.added,
         )
         if known is not None:
-            data = objects.get(Bucket.INBOX, key)
+            data = objects.get(Bucket.INBOX, original.key)
             sha256 = hashlib.sha256(data).hexdigest()
-            suffix = PurePosixPath(key).suffix or ".bin"
+            suffix = PurePosixPath(original.key).suffix or ".bin"
             target = document_key(dossier_id, document_id, attempt, f"{ordinal:04d}-{sha256[:16]}{suffix}")
             objects.put_once(Bucket.INTAKE, target, data, content_type="application/octet-stream")
             scan.object_key, scan.sha256, scan.size, scan.refused_code = target, sha256, len(data), None
@@ -281,60 +296,6 @@ def keep_originals(
             ).first()
             if exists is None:
                 session.add(scan)
-
-
-def take_rescan(
-    records: RecordsDatabase, objects: ObjectStore, submission: str, document_id: UUID, attempt: int
-) -> int:
-    """Register the new scans of one component as capture attempt `attempt`; the earlier ones stay. Idempotent.
-
-    Returns the number of files. New files lie in INBOX under ``<submission>/rescan/<ordinal>/<attempt>/``.
-    """
-    with records.session() as session:
-        document = session.exec(select(Document).where(Document.id == document_id).with_for_update()).one()
-        dossier_id, ordinal = document.dossier_id, document.ordinal
-        keys = sorted(objects.list(Bucket.INBOX, rescan_prefix(submission, ordinal, attempt)))
-        if not keys:
-            raise RescanMissing(component=ordinal)
-        if document.attempt < attempt:
-            document.attempt = attempt
-            document.page_count = document.file_key = document.file_sha256 = None
-            session.add(document)
-            audit(
-                session,
-                actor="system",
-                action="rescan",
-                dossier_id=dossier_id,
-                document_id=document_id,
-                rule="CA05",
-                details={"attempt": attempt, "files": len(keys)},
-            )
-    keep_originals(records, objects, dossier_id, document_id, attempt, keys)
-    return len(keys)
-
-
-class RescanMissing(SohoaError):
-    """The officer said that a component was scanned again, but no new file has arrived."""
-
-    code, rule = "RESCAN_MISSING", "CA05"
-    message = "Chưa nhận được bản quét lại của thành phần số {component}; vui lòng quét lại rồi xác nhận."
-    remedy = Remedy.RESCAN
-
-
-def rescan_prefix(submission: str, ordinal: int, attempt: int) -> str:
-    return f"{submission}/rescan/{ordinal}/{attempt}/"
-
-
-def hand_in_rescan(objects: ObjectStore, submission: str, ordinal: int, attempt: int, files: list[Path]) -> None:
-    """Put new scans of one component into INBOX, in the given order."""
-    for position, path in enumerate(files, 1):
-        name = PurePosixPath(stored_name(ordinal, position, path.name)).name
-        objects.put_once(
-            Bucket.INBOX,
-            rescan_prefix(submission, ordinal, attempt) + name,
-            path,
-            content_type="application/octet-stream",
-        )
 
 
 def _documents(session: Session, dossier_id: UUID) -> list[Document]:
@@ -408,6 +369,7 @@ def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest,
         row = rows.get(ordinal)
         fresh = _component_row(dossier.id, ordinal, component)
         if row is None:
+            fresh.attempt = revision
             session.add(fresh)
             continue
         for name in Document.model_fields:
@@ -431,9 +393,3 @@ def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest,
 def register(submission: str, revision: int = 1) -> Registered:
     """Điều 13.1: what was handed in becomes a dossier."""
     return register_submission(RecordsDatabase.get(), ObjectStore.get(), submission, revision)
-
-
-@step("Nhận bản quét lại", rule="CA05", retries=0)
-def receive_rescan(submission: str, document_id: UUID, attempt: int) -> int:
-    """New scans of one component."""
-    return take_rescan(RecordsDatabase.get(), ObjectStore.get(), submission, document_id, attempt)

@@ -50,10 +50,17 @@ def check_verification(dossier_id: UUID, answer: Verification) -> list[str]:
         faults = not_assigned(dossier, answer.officer, Role.RESOLVE)
         if answer.officer == dossier.captured_by and four_eyes():
             faults.append("Người xác nhận dữ liệu phải là viên chức giải quyết TTHC, không phải người đã sao chụp.")
-        places = {c.component for c in answer.corrections} | {a.component for a in answer.absent} | set(answer.rescan)
+        places = {c.component for c in answer.corrections} | {a.component for a in answer.absent}
+        places |= {*answer.rescan, *(item.component for item in answer.rescan_pages)}
         faults += [f"Thành phần {n} không có trong hồ sơ chờ xác nhận." for n in sorted(places - set(waiting))]
-        if answer.decision is VerificationDecision.QUET_LAI and not answer.rescan:
-            faults.append("Vui lòng ghi số thứ tự thành phần cần quét lại.")
+        for item in answer.rescan_pages:
+            if item.component in waiting and item.page > (waiting[item.component].page_count or 0):
+                faults.append(f"Thành phần {item.component} không có trang {item.page}.")
+        again = bool(answer.rescan or answer.rescan_pages)
+        if answer.decision is VerificationDecision.QUET_LAI and not again:
+            faults.append("Vui lòng đánh dấu trang hoặc thành phần cần quét lại.")
+        if answer.decision is VerificationDecision.DUYET and again:
+            faults.append("Có trang, thành phần được đánh dấu quét lại: vui lòng bỏ đánh dấu, hoặc chọn quét lại.")
         faults += _result_points(dossier, answer)
         if answer.decision is VerificationDecision.DUYET:
             for ordinal, document in waiting.items():
@@ -199,7 +206,7 @@ def describe_verification(doubts: list[Problem], dossier_id: UUID) -> str:
         lines = [
             f"### Xác nhận dữ liệu bóc tách · hồ sơ {dossier.code}",
             "Đối chiếu từng trường với bản giấy, sửa trường sai, xác nhận trường không có trên giấy tờ, rồi chọn "
-            "**DUYET** (duyệt), **QUET_LAI** (quét lại) hoặc **TRA_LAI** (trả lại, nêu lý do).",
+            "**DUYET** (duyệt), **QUET_LAI** (quét lại trang, thành phần) hoặc **TRA_LAI** (trả lại, nêu lý do).",
             f"Xem dữ liệu: `sohoa review {dossier.code} MÃ_VIÊN_CHỨC`",
             "",
             "| Số | Loại giấy tờ | Trang | Trường | Tin cậy thấp | Còn trống |",

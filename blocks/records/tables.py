@@ -131,6 +131,8 @@ class Scan(SQLModel, table=True):
     size: int = Field(sa_type=BigInteger)  # bytes
     media_type: str = ""
     refused_code: str | None = None  # code of the SohoaError
+    place: int | None = None  # 1-based image of the component that this file replaces; None: one of the files in order
+    added: bool = False  # put in at `place` instead, the images from there move on
 
 
 class Page(SQLModel, table=True):

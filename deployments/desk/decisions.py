@@ -178,6 +178,7 @@ class Decisions:
             "corrections": len(payload.get("corrections", [])),
             "absent": len(payload.get("absent", [])),
             "rescan": payload.get("rescan", []),
+            "rescan_pages": payload.get("rescan_pages", []),
             "articles": len(payload.get("result", [])),
         }
         return Answer("ACCEPT", [], shown=shown)

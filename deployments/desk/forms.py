@@ -34,6 +34,12 @@ def numbers(form: Mapping[str, Any], prefix: str) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
+def pages(form: Mapping[str, Any], prefix: str) -> list[dict[str, int]]:
+    """Pages of the boxes ``<prefix>.<ordinal>.<page>`` that were ticked."""
+    found = (re.fullmatch(rf"{prefix}\.(\d{{1,4}})\.(\d{{1,4}})", name) for name in form)
+    return [{"component": c, "page": p} for c, p in sorted((int(m[1]), int(m[2])) for m in found if m)]
+
+
 def articles(form: Mapping[str, Any]) -> list[str]:
     """The content of the result: each line is an article."""
     return [line.strip() for line in str(form.get("result", "")).splitlines() if line.strip()]
@@ -58,6 +64,7 @@ def verification_form(form: Mapping[str, Any], components: list[ComponentView]) 
         "corrections": corrections if form.get("decision") == VerificationDecision.DUYET else [],
         "absent": absent if form.get("decision") == VerificationDecision.DUYET else [],
         "rescan": numbers(form, "rescan"),
+        "rescan_pages": pages(form, "rescan"),
         "result": articles(form) if form.get("decision") == VerificationDecision.DUYET else [],
         "reason": str(form.get("reason", "")),
     }

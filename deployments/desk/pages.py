@@ -6,7 +6,6 @@ Rendered on the server; the script only makes it quicker. Every look is audited 
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -35,18 +34,16 @@ from blocks.records.tables import Dossier, Page
 from deployments.desk.decisions import ROLE_NAMES, Answer, Decisions, Waiting, why_not
 from deployments.desk.forms import key, pause_form, shown
 from deployments.desk.images import ImageGone, Images
+from deployments.desk.rescans import INPUT, SUFFIXES, Rescans
 from deployments.desk.results import Results
 from infra.gateway.sessions import Officer, Session
 from tasks.claims import TakenByOther, give_up, holders, take
 from tasks.history import DECISIONS, STAGES
 from tasks.review import REASONS, ComponentView, Review, look
-from tasks.submission import hand_in_rescan
 from tasks.worklist import WHO, Item, worklist
 
 HERE = Path(__file__).parent
 STATIC = {"desk.css": "text/css", "desk.js": "text/javascript", "van-hanh.js": "text/javascript"}
-UPLOAD_LIMIT = 200 << 20  # bytes of one scanned file
-SUFFIXES = {".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 CHOICES = {
     "supplement": ("DA_BO_SUNG", "TU_CHOI"),
     "rescan": ("DA_QUET_LAI", "TRA_LAI"),
@@ -75,6 +72,7 @@ def _templates() -> Environment:
         "DECISIONS": DECISIONS,
         "REASONS": {reason.value: text for reason, text in REASONS.items()},
         "key": key,
+        "ACCEPT": ",".join(sorted(SUFFIXES)),
     }
     return made
 
@@ -86,6 +84,7 @@ class Pages:
         self.records, self.objects, self.catalog, self.prefect = records, objects, catalog, prefect
         self.images = Images(records, objects)
         self.results = Results(records, objects, catalog, self.images)
+        self.rescans = Rescans(records, objects, catalog)
         self.decisions: Decisions  # set by the composer
         self.templates = _templates()
         self.markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -165,6 +164,7 @@ class Pages:
             typed=typed or {},
             problems=answer.sentences if answer else [],
             lists=self._lists(dossier_id),
+            again=self.rescans.asked(dossier_id) if stage == "rescan" else [],
             said=self._said_before(dossier_id, stage),
             doubts=self._doubts(waiting) if waiting and stage == "verification" else "",
             **self.results.of_page(officer, review, waiting, typed),
@@ -201,7 +201,12 @@ class Pages:
 
     def _said_before(self, dossier_id: UUID, stage: str) -> str:
         """The written words of the step before: the question of a consultation, its answer, the clerk's reasons."""
-        before = {"consult": "verification", "verification": "consult", "signoff": "seal"}.get(stage)
+        before = {
+            "rescan": "verification",
+            "consult": "verification",
+            "verification": "consult",
+            "signoff": "seal",
+        }.get(stage)
         if before is None:
             return ""
         with self.records.session() as database:
@@ -209,13 +214,12 @@ class Pages:
             return f"{STAGES[before]}, {kept.officer}: {kept.reason}" if kept and kept.reason else ""
 
     def _lists(self, dossier_id: UUID) -> dict[str, list[int]]:
-        """Ordinals for the boxes of the pauses `scope` and `rescan`."""
+        """Ordinals for the boxes of the pause `scope`."""
         with self.records.session() as database:
             rows = documents(database, dossier_id)
             return {
                 "fragile": [d.ordinal for d in rows if d.state is DocumentState.DE_HONG],
                 "undecided": [d.ordinal for d in rows if d.state is DocumentState.PHAN_LOAI],
-                "again": [d.ordinal for d in rows if d.state is DocumentState.CHUP_LAI],
             }
 
     def _pictures(self, review: Review, officer: Officer) -> dict[int, list[dict[str, Any]]]:
@@ -252,7 +256,7 @@ class Pages:
         stage = waiting.stage.name
         if stage == "rescan" and files and why_not(session.officer, waiting.dossier, stage) is None:
             try:
-                self._receive(waiting.dossier, files)
+                self.rescans.receive(waiting.dossier, form, files)
             except SohoaError as error:
                 return self.show_review(session, dossier_id, form, Answer("REJECT", [error.text]))
         filled = pause_form(stage, form, review.components)
@@ -270,26 +274,6 @@ class Pages:
         if run is None:
             return Answer("ABORT", ["Hồ sơ chưa đến bước này."])
         return self.decisions.take(session.officer, run, {}, trace, expected=str(form.get("pause", "")))
-
-    def _receive(self, dossier: Dossier, files: Mapping[int, list[UploadFile]]) -> None:
-        """New scans of components, as `sohoa rescan` takes them."""
-        with self.records.session() as database:
-            attempts = {d.ordinal: d.attempt for d in documents(database, dossier.id, states=[DocumentState.CHUP_LAI])}
-        for ordinal, uploads in files.items():
-            if ordinal not in attempts:
-                continue
-            with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
-                paths = []
-                for position, upload in enumerate(uploads, 1):
-                    suffix = Path(upload.filename or "").suffix.lower()
-                    if suffix not in SUFFIXES or (upload.size or 0) > UPLOAD_LIMIT:
-                        raise UploadRefused(file=position)
-                    path = Path(folder) / f"{position:04d}{suffix}"
-                    with path.open("wb") as target:
-                        while chunk := upload.file.read(1 << 20):
-                            target.write(chunk)
-                    paths.append(path)
-                hand_in_rescan(self.objects, dossier.submission, ordinal, attempts[ordinal] + 1, paths)
 
     # -- routes -------------------------------------------------------------------------------------------------
     def router(self) -> APIRouter:
@@ -368,19 +352,20 @@ class Pages:
 
         return router
 
-    async def _posted(self, request: Request) -> tuple[dict[str, Any], dict[int, list[UploadFile]], Response | None]:
+    async def _posted(self, request: Request) -> tuple[dict[str, Any], dict[str, list[UploadFile]], Response | None]:
         """Fields and files of a posted form; a page instead when it isn't one of ours."""
         session: Session = request.state.session
         try:
-            posted = await request.form(max_files=500, max_fields=20_000)
+            posted = await request.form(max_files=5_000, max_fields=20_000)
         except Exception:
             return {}, {}, self.say("Biểu mẫu không hợp lệ", "Vui lòng mở lại trang và gửi lại.", 400, session)
-        form, files = {}, {}
+        form: dict[str, Any] = {}
+        files: dict[str, list[UploadFile]] = {}
         for name, value in posted.multi_items():
             if isinstance(value, str):
                 form[name] = value.replace("\0", "").replace("\r\n", "\n")
-            elif name.startswith("scan.") and name[5:].isdecimal() and value.filename:
-                files.setdefault(int(name[5:]), []).append(value)
+            elif INPUT.fullmatch(name) and value.filename:
+                files.setdefault(name, []).append(value)
         if not secrets.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
             return {}, {}, self.say("Trang đã cũ", "Vui lòng mở lại trang rồi gửi lại.", 403, session)
         return form, files, None
@@ -401,13 +386,6 @@ class Pages:
     def _release(self, session: Session, dossier_id: UUID) -> Response:
         give_up(self.records, dossier_id, session.officer.id)
         return RedirectResponse("/viec", 303)
-
-
-class UploadRefused(SohoaError):
-    """A file of another kind, or too big a one."""
-
-    code, rule = "UPLOAD_REFUSED", "CA02"
-    message = "Tệp thứ {file} không phải PDF, JPEG, PNG, TIFF hoặc lớn hơn 200 MB; vui lòng chọn lại."
 
 
 def _boxes(component: ComponentView, page: int) -> list[dict[str, Any]]:

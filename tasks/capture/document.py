@@ -28,7 +28,7 @@ from blocks.records.tables import Document, Incident, Page, Scan
 from tasks.capture import errors
 from tasks.capture.build import build_pdf
 from tasks.capture.guard import inspect_guarded
-from tasks.capture.pages import ScannedPage, Slot, check_pages, check_quality, check_sequence, measure
+from tasks.capture.pages import ScannedPage, Slot, check_pages, check_quality, check_sequence, layout, measure
 from tasks.shell import step
 
 BUILT = "built.pdf"
@@ -114,20 +114,48 @@ def _outcome(session: Session, document_id: UUID, attempt: int) -> CaptureReport
     return CaptureReport.model_validate(entry.details["report"]) if entry else None
 
 
+@dataclass
+class _Image:
+    """One place in the component: its image, or why it has none."""
+
+    file: int  # ordinal of the scan
+    page: ScannedPage | None = None
+    problem: Problem | None = None
+
+
 def _read_files(records: RecordsDatabase, objects: ObjectStore, job: _Job, work: Path) -> bool:
-    """Fetch, check and measure each file; False when some can't be used at all."""
-    whole = bool(job.scans)
+    """Fetch, check and measure each file; False when some image can't be used at all.
+
+    A file that can't be read holds one place. What replaces it, or is put in, is of one page each (Điều 8.2).
+    """
     if not job.scans:
         job.refuse([errors.FileMissing().problem()])
+        return False
+    images: list[_Image] = []
     for scan in job.scans:
         try:
             if scan.sha256 in job.shared:
                 raise errors.ComponentFiles(other=job.shared[scan.sha256])
-            job.pages += _read_file(records, objects, job, scan, work)
+            found = [_Image(scan.ordinal, page) for page in _read_file(records, objects, job, scan, work)]
+            if scan.place is not None and len(found) != 1:
+                raise errors.OnePage(found=len(found))
         except errors.ScanError as error:
-            whole = False
-            job.refuse([error.problem(file=scan.ordinal)])
-    return whole
+            page = _paper_page(job.document, scan.place)
+            found = [_Image(scan.ordinal, problem=error.problem(file=scan.ordinal, page=page))]
+        if scan.place is None:
+            images += found
+        elif not 1 <= scan.place <= len(images) + scan.added:
+            job.refuse([errors.PageUnknown(found=len(images)).problem(file=scan.ordinal, page=scan.place)])
+        else:
+            images[scan.place - 1 : scan.place - (1 if scan.added else 0)] = found
+    job.pages = [image.page for image in images if image.page is not None]
+    job.refuse([image.problem for image in images if image.problem is not None])
+    return not job.problems
+
+
+def _paper_page(document: Document, place: int | None) -> int | None:
+    slots = layout(document.declared_pages, document.note_pages)
+    return slots[place - 1].paper_page if place is not None and 1 <= place <= len(slots) else None
 
 
 def _read_file(records: RecordsDatabase, objects: ObjectStore, job: _Job, scan: Scan, work: Path) -> list[ScannedPage]:

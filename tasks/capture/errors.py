@@ -153,6 +153,16 @@ class PagesDuplicate(ScanError):
     message = "Trang này trùng với trang {other}; vui lòng bỏ bản trùng và quét trang còn thiếu nếu có."
 
 
+class OnePage(ScanError):
+    code, rule = "ONE_PAGE", "CA06"
+    message = "Tệp quét lại của một trang phải có đúng một trang nhưng có {found}; vui lòng quét lại riêng trang này."
+
+
+class PageUnknown(ScanError):
+    code, rule = "PAGE_UNKNOWN", "CA06"
+    message = "Bản quét trước chỉ có {found} trang nên không có trang này để thay hoặc chèn; vui lòng ghi lại số trang."
+
+
 class NotePair(ScanError):
     code, rule = "NOTE_PAIR", "CA07"
     message = (

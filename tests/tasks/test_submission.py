@@ -18,16 +18,13 @@ from blocks.records.tables import AuditEntry, Document, Dossier, Scan
 from tasks.submission import (
     ManifestInvalid,
     NameNotNormalised,
-    RescanMissing,
     SubmissionUnknown,
     hand_in,
-    hand_in_rescan,
     parse_manifest,
     register_submission,
     sequence_of,
     stored_name,
     submission_id,
-    take_rescan,
 )
 
 NAME = "Nguyễn Thị Hồng Ánh"
@@ -110,23 +107,6 @@ def test_a_declared_file_that_is_missing_waits_for_its_scan(
     assert codes == {1: None, 2: "FILE_MISSING"}
 
 
-def test_a_rescan_is_a_new_attempt_and_the_earlier_scans_stay(
-    tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
-) -> None:
-    submission = hand_in(objects, folder(tmp_path, manifest(), PAGES))
-    document = register_submission(records, objects, submission).documents[0]
-    with pytest.raises(RescanMissing):
-        take_rescan(records, objects, submission, document, 2)
-    better = tmp_path / "0005.jpg"
-    better.write_bytes(b"better")
-    hand_in_rescan(objects, submission, 1, 2, [better])
-    for _ in range(2):  # a retry adds nothing
-        assert take_rescan(records, objects, submission, document, 2) == 1
-    with records.session() as session:
-        assert session.get_one(Document, document).attempt == 2
-        assert sorted((s.attempt, s.ordinal) for s in session.exec(select(Scan))) == [(1, 1), (1, 2), (2, 1)]
-
-
 def test_B3a_a_supplement_corrects_the_declaration_but_drops_nothing(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
@@ -139,6 +119,8 @@ def test_B3a_a_supplement_corrects_the_declaration_but_drops_nothing(
     hand_in(objects, root, submission=submission, revision=2)
     second = register_submission(records, objects, submission, 2)
     assert second.dossier_id == first.dossier_id and len(second.documents) == 2
+    with records.session() as session:  # each paper at the attempt that the supplement is
+        assert {d.attempt for d in session.exec(select(Document))} == {2}
     (tmp_path / "three").mkdir()
     less = folder(tmp_path / "three", manifest(), PAGES)
     hand_in(objects, less, submission=submission, revision=3)

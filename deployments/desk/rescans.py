@@ -1,0 +1,126 @@
+"""The counter's part of the pause `rescan`: which images are asked for, and new scans that come with the form."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from starlette.datastructures import UploadFile
+
+from blocks.catalog import Catalog
+from blocks.errors import SohoaError
+from blocks.objects import ObjectStore
+from blocks.records import RecordsDatabase
+from blocks.records.queries import documents, get_dossier
+from blocks.records.states import DocumentState
+from blocks.records.tables import Dossier
+from tasks.capture.errors import PagesMissing
+from tasks.rescan import asked_again, hand_in_rescan, last_capture, page_label, places
+from tasks.scope import case_date
+
+UPLOAD_LIMIT = 200 << 20  # bytes of one scanned file
+SUFFIXES = {".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff"}
+OFFERED = 40  # images of a component that each have an input of their own; the others by `sohoa rescan --page`
+INPUT = re.compile(r"scan\.(\d{1,4})(?:\.(\d{1,4}|insert))?")  # component; image, or put in
+
+
+class UploadRefused(SohoaError):
+    """A file of another kind, or too big a one."""
+
+    code, rule = "UPLOAD_REFUSED", "CA02"
+    message = "Tệp {file} không phải PDF, JPEG, PNG, TIFF hoặc lớn hơn 200 MB; vui lòng chọn lại."
+
+
+class PlaceMissing(SohoaError):
+    """A page that was forgotten, without the place at which it belongs."""
+
+    code, rule = "PLACE_MISSING", "CA06"
+    message = "Vui lòng ghi số trang mà các ảnh chèn thêm của thành phần {component} bắt đầu."
+
+
+@dataclass(frozen=True)
+class Again:
+    """A component that must be scanned again. asked, others: place of an image → how an officer calls it."""
+
+    ordinal: int
+    kind: str
+    asked: dict[int, str]
+    others: dict[int, str]
+    short: bool  # some pages are missing: they can be put in
+
+
+class Rescans:
+    def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog) -> None:
+        self.records, self.objects, self.catalog = records, objects, catalog
+
+    def asked(self, dossier_id: UUID) -> list[Again]:
+        with self.records.session() as session:
+            on = case_date(get_dossier(session, dossier_id))
+            found = []
+            for document in documents(session, dossier_id, states=[DocumentState.CHUP_LAI]):
+                asked = asked_again(session, document)
+                others = [place for place in places(document) if place not in asked][:OFFERED]
+                found.append(
+                    Again(
+                        document.ordinal,
+                        self.catalog.document_type(document.type_code, on).name,
+                        {place: page_label(document, place) for place in asked},
+                        {place: page_label(document, place) for place in others},
+                        any(p.code == PagesMissing.code for p in last_capture(session, document).problems),
+                    )
+                )
+            return found
+
+    def receive(self, dossier: Dossier, form: Mapping[str, Any], files: Mapping[str, Sequence[UploadFile]]) -> None:
+        """Put the scans of the form into INBOX, as `sohoa rescan` does. Raises UploadRefused, PlaceMissing."""
+        with self.records.session() as session:
+            attempts = {d.ordinal: d.attempt for d in documents(session, dossier.id, states=[DocumentState.CHUP_LAI])}
+        with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
+            for ordinal, attempt in attempts.items():
+                whole: list[Path] = []
+                replaced: dict[int, Path] = {}
+                inserted: dict[int, Path] = {}
+                for name, uploads in files.items():
+                    match = INPUT.fullmatch(name)
+                    if match is None or int(match[1]) != ordinal:
+                        continue
+                    paths = [_saved(upload, Path(folder) / f"{name}.{n:04d}", n) for n, upload in enumerate(uploads, 1)]
+                    if match[2] is None:
+                        whole = paths
+                    elif match[2] == "insert":
+                        inserted = dict(enumerate(paths, _first(form, ordinal)))
+                    else:
+                        replaced[int(match[2])] = paths[-1]
+                if whole or replaced or inserted:
+                    hand_in_rescan(
+                        self.objects,
+                        dossier.submission,
+                        ordinal,
+                        attempt + 1,
+                        whole,
+                        replaced=replaced,
+                        inserted=inserted,
+                    )
+
+
+def _first(form: Mapping[str, Any], ordinal: int) -> int:
+    typed = str(form.get(f"insert-at.{ordinal}", "")).strip()
+    if not re.fullmatch(r"\d{1,4}", typed) or int(typed) < 1:
+        raise PlaceMissing(component=ordinal)
+    return int(typed)
+
+
+def _saved(upload: UploadFile, place: Path, number: int) -> Path:
+    suffix = Path(upload.filename or "").suffix.lower()
+    if suffix not in SUFFIXES or (upload.size or 0) > UPLOAD_LIMIT:
+        raise UploadRefused(file=number)
+    path = place.with_name(place.name + suffix)
+    with path.open("wb") as target:
+        while chunk := upload.file.read(1 << 20):
+            target.write(chunk)
+    return path
