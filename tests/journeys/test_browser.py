@@ -15,6 +15,7 @@ from sqlmodel import select
 
 from blocks.records.queries import documents, fields
 from blocks.records.tables import AuditEntry, Decision, Signature
+from blocks.records.tables import Page as Image
 from blocks.trust import Trust
 from deployments.officers import Sample
 from tasks.signing import verify_pdf
@@ -288,6 +289,59 @@ def test_scanned_again_from_the_browser_after_a_colleague_let_go(played: Journey
     second.get_by_role("button", name="Đã quét lại").click()
     expect(second.locator(".note.good")).to_contain_text("Đã ghi nhận: đã quét lại")
     played.wait_pause(sample, "verification-1")
+
+
+def test_CA05_one_page_is_scanned_again(played: Journey, sign_in: SignIn) -> None:
+    """Asked for by capture, then by the resolving officer; the other page stays as it was, signed and read anew."""
+    sample, path = waiting(played, "mot-trang", "d09-trang-trang", "rescan-1")
+    first, second = (str(file) for file in sample.rescans(1))
+    counter = sign_in("tnhs.01", path)
+    insist_accessible(counter)
+    counter.get_by_label("Quét lại thành phần 1, trang 2").set_input_files(second)
+    counter.get_by_role("button", name="Đã quét lại").click()
+    expect(counter.locator(".note.good")).to_contain_text("Đã ghi nhận: đã quét lại")
+    played.wait_pause(sample, "verification-1")
+    images = shown_images(played, sample)
+    assert len(images) == 2
+
+    page = sign_in("gq.01", path)
+    page.locator("#t-1-1").get_by_label("quét lại trang này").check()
+    page.get_by_role("button", name="Duyệt").click()
+    expect(page.get_by_role("alert")).to_contain_text("bỏ đánh dấu, hoặc chọn quét lại")
+    page.locator("[name=reason]").fill("Góc phải trang đầu bị mờ.")
+    picture(page, "rescan")
+    page.get_by_role("button", name="Quét lại").click()
+    expect(page.locator(".note.good")).to_contain_text("Quét lại trang 1 của thành phần 1.")
+    played.wait_pause(sample, "rescan-2")
+    counter.goto(page.url)
+    expect(counter.locator("main")).to_contain_text("Góc phải trang đầu bị mờ.")
+    expect(counter.locator(".said").last).to_contain_text("Chỉ cần quét lại: thành phần 1, trang 1.")
+    counter.locator("summary", has_text="Chỉ thay hoặc chèn").click()
+    counter.get_by_label("Thay thành phần 1, trang 2").set_input_files(second)
+    counter.get_by_role("button", name="Đã quét lại").click()
+    expect(counter.get_by_role("alert")).to_contain_text("Chưa nhận được bản quét lại của thành phần 1, trang 1.")
+    noted = Path(sample.folder, "trang-1.jpg")  # the same picture, but not the same file
+    data = Path(first).read_bytes()
+    noted.write_bytes(data[:2] + b"\xff\xfe\x00\x04--" + data[2:])
+    counter.get_by_label("Quét lại thành phần 1, trang 1").set_input_files(str(noted))
+    counter.get_by_role("button", name="Đã quét lại").click()
+    expect(counter.locator(".note.good")).to_contain_text("Đã ghi nhận: đã quét lại")
+    played.wait_pause(sample, "verification-2")
+    again = shown_images(played, sample)
+    assert again[0] != images[0] and again[1] == images[1]
+    page.goto(page.url)
+    expect(page.locator("figure")).to_have_count(2)
+    expect(page.locator(".history")).to_contain_text("Thành phần 1: Nhận bản quét lại, trang 1, 2.")
+
+
+def shown_images(played: Journey, sample: Sample) -> list[str]:
+    """SHA-256 of the images of the first component, as its current copy has them."""
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None
+    document = played.officers.documents(dossier)[0]
+    with played.officers.records.session() as session:
+        query = select(Image).where(Image.document_id == document.id, Image.attempt == document.attempt)
+        return [row.image_sha256 for row in sorted(session.exec(query), key=lambda row: row.number)]
 
 
 def test_refused_in_the_browser(played: Journey, sign_in: SignIn, chromium: Browser) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import yaml
 from sqlmodel import select
 
 from blocks.orchestrator import ResumeRefused
 from blocks.records.tables import AuditEntry, Decision, Signature
 from deployments.officers import Sample
+from tasks.submission import hand_in
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 
@@ -89,6 +91,30 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(played: Jou
     assert ("unknown", "DECISION_NOT_PROVEN") in refused
     assert {("tnhs.01", "WRONG_ROLE"), ("gq.09", "WRONG_UNIT"), ("tnhs.02", "SAME_PERSON")} <= set(refused)
     assert run["name"] == dossier.code
+
+
+def test_B3a_a_supplement_and_then_a_rescan(played: Journey) -> None:
+    """Declared anew before reception; the supplement is a capture attempt, the rescan is the next one."""
+    sample = played.variant("bo-sung-roi-quet-lai", "d09-trang-trang", originals=7)
+    officers = played.officers
+    declared = yaml.safe_load((sample.folder / "dossier.yaml").read_text(encoding="utf-8"))
+    officers.hand_in(sample)
+    played.wait_pause(sample, "supplement-1")
+    told = refusal(played, sample, "tnhs.01", {"decision": "DA_BO_SUNG"})[1]
+    assert "Chưa nhận được hồ sơ bổ sung" in told
+    mended = yaml.safe_dump(declared | {"originals": 1}, allow_unicode=True)
+    (sample.folder / "dossier.yaml").write_text(mended, encoding="utf-8")
+    hand_in(officers.objects, sample.folder, submission=sample.submission, revision=2)
+    officers.at_gateway("tnhs.01").resume(sample.run_id, {"decision": "DA_BO_SUNG"})
+    played.wait_pause(sample, "rescan-1")
+    assert officers.answer(sample, played.prefect.run(sample.run_id)) == "rescan"
+    played.wait_pause(sample, "verification-1")
+    dossier = officers.dossier(sample)
+    assert dossier is not None and dossier.code
+    (document,) = officers.documents(dossier)
+    with officers.records.session() as session:
+        signed = session.exec(select(Signature).where(Signature.document_id == document.id)).all()
+    assert document.attempt == 3 and [row.attempt for row in signed] == [3]
 
 
 def test_a_retry_from_the_ui_asks_nobody_twice_and_signs_nothing_twice(played: Journey) -> None:
