@@ -112,6 +112,7 @@ class Review(BaseModel):
     id: UUID
     code: str
     state: str
+    received: bool = False  # has a code and a slip
     originals: int
     components: list[ComponentView]
     history: list[Event]
@@ -126,6 +127,7 @@ def look(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, officer: 
             id=dossier.id,
             code=dossier.code or dossier.submission,
             state=STATES[dossier.state],
+            received=dossier.received_at is not None,
             originals=dossier.originals_declared,
             components=[_component(session, catalog, dossier, d) for d in documents(session, dossier_id)],
             history=history(session, dossier_id),

@@ -183,8 +183,8 @@ def describe_supplement(problems: list[Problem]) -> str:
     return (
         "### Hồ sơ chưa đủ điều kiện tiếp nhận\n"
         f"{as_markdown(problems)}\n\n"
-        "Bổ sung bằng `sohoa supplement <mã lần nộp> <thư mục>` rồi chọn **DA_BO_SUNG**, "
-        "hoặc chọn **TU_CHOI** và nêu lý do bằng văn bản."
+        "Bổ sung ngay trên trang xem hồ sơ, hoặc bằng `sohoa supplement <mã lần nộp> <thư mục>`, rồi chọn "
+        "**DA_BO_SUNG**; hoặc chọn **TU_CHOI** và nêu lý do bằng văn bản."
     )
 
 

@@ -20,6 +20,7 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.settings import load_stack_env
+from deployments.desk.counter_pages import CounterPages
 from deployments.desk.decisions import Answer, Decisions
 from deployments.desk.health import routes
 from deployments.desk.pages import Pages
@@ -40,7 +41,11 @@ class Desk:
         self.decisions = self.pages.decisions = Decisions(self.records, prefect, settings.gateway_private_key_file)
 
     def routers(self) -> list[APIRouter]:
-        return [self.pages.router(), APIRouter(routes=routes(self._refuse_operations))]
+        return [
+            self.pages.router(),
+            CounterPages(self.pages).router(),
+            APIRouter(routes=routes(self._refuse_operations)),
+        ]
 
     def _refuse_operations(self, request: Request) -> Response | None:
         """The page of operations is for them and for leaders (WH04)."""

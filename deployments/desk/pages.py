@@ -31,11 +31,13 @@ from blocks.records.codes import VIET_NAM
 from blocks.records.queries import DossierUnknown, documents, get_dossier, latest_decision
 from blocks.records.states import DocumentState
 from blocks.records.tables import Dossier, Page
+from deployments.desk.counter import Counter
 from deployments.desk.decisions import ROLE_NAMES, Answer, Decisions, Waiting, why_not
 from deployments.desk.forms import key, pause_form, shown
 from deployments.desk.images import ImageGone, Images
-from deployments.desk.rescans import INPUT, SUFFIXES, Rescans
+from deployments.desk.rescans import Rescans
 from deployments.desk.results import Results
+from deployments.desk.uploads import INPUT, SUFFIXES
 from infra.gateway.sessions import Officer, Session
 from tasks.claims import TakenByOther, give_up, holders, take
 from tasks.history import DECISIONS, STAGES
@@ -44,6 +46,7 @@ from tasks.worklist import WHO, Item, worklist
 
 HERE = Path(__file__).parent
 STATIC = {"desk.css": "text/css", "desk.js": "text/javascript", "van-hanh.js": "text/javascript"}
+BRINGS_FILES = {"DA_QUET_LAI", "DA_BO_SUNG"}
 CHOICES = {
     "supplement": ("DA_BO_SUNG", "TU_CHOI"),
     "rescan": ("DA_QUET_LAI", "TRA_LAI"),
@@ -85,6 +88,7 @@ class Pages:
         self.images = Images(records, objects)
         self.results = Results(records, objects, catalog, self.images)
         self.rescans = Rescans(records, objects, catalog)
+        self.counter = Counter(records, objects, catalog, prefect)
         self.decisions: Decisions  # set by the composer
         self.templates = _templates()
         self.markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -165,6 +169,7 @@ class Pages:
             problems=answer.sentences if answer else [],
             lists=self._lists(dossier_id),
             again=self.rescans.asked(dossier_id) if stage == "rescan" else [],
+            declared=self.counter.known(waiting.dossier, typed) if waiting and stage == "supplement" else None,
             said=self._said_before(dossier_id, stage),
             doubts=self._doubts(waiting) if waiting and stage == "verification" else "",
             **self.results.of_page(officer, review, waiting, typed),
@@ -254,9 +259,12 @@ class Pages:
             return self.show_review(session, dossier_id, form, self._gone(session, dossier_id, form, trace))
         review = look(self.records, self.catalog, dossier_id, session.officer.id)
         stage = waiting.stage.name
-        if stage == "rescan" and files and why_not(session.officer, waiting.dossier, stage) is None:
+        if form.get("decision") in BRINGS_FILES and why_not(session.officer, waiting.dossier, stage) is None:
             try:
-                self.rescans.receive(waiting.dossier, form, files)
+                if stage == "rescan" and files:
+                    self.rescans.receive(waiting.dossier, form, files)
+                elif stage == "supplement" and waiting.key == form.get("pause"):
+                    self.counter.supplement(session.officer, waiting.dossier, form, files)
             except SohoaError as error:
                 return self.show_review(session, dossier_id, form, Answer("REJECT", [error.text]))
         filled = pause_form(stage, form, review.components)
@@ -319,12 +327,12 @@ class Pages:
 
         @router.post("/ho-so/{dossier_id}/quyet-dinh", summary="Ghi quyết định từ trang xem hồ sơ")
         async def decide(request: Request, dossier_id: UUID) -> Response:
-            form, files, refusal = await self._posted(request)
+            form, files, refusal = await self.posted(request)
             return refusal or await shown_to(request, self.decide, dossier_id, form, files, request.state.trace)
 
         @router.post("/ho-so/{dossier_id}/du-thao", summary="Xem dự thảo văn bản kết quả với nội dung đang soạn")
         async def preview(request: Request, dossier_id: UUID) -> Response:
-            form, _, refusal = await self._posted(request)
+            form, _, refusal = await self.posted(request)
             return refusal or await shown_to(request, self.show_review, dossier_id, form)  # nothing is kept
 
         @router.get("/ho-so/{dossier_id}/ket-qua/{number}", summary="Tải văn bản kết quả, dự thảo hoặc đã phát hành")
@@ -333,12 +341,12 @@ class Pages:
 
         @router.post("/ho-so/{dossier_id}/nhan", summary="Nhận việc")
         async def claim(request: Request, dossier_id: UUID) -> Response:
-            _, _, refusal = await self._posted(request)
+            _, _, refusal = await self.posted(request)
             return refusal or await shown_to(request, self._claim, dossier_id)
 
         @router.post("/ho-so/{dossier_id}/tra", summary="Trả lại việc đã nhận")
         async def release(request: Request, dossier_id: UUID) -> Response:
-            _, _, refusal = await self._posted(request)
+            _, _, refusal = await self.posted(request)
             return refusal or await shown_to(request, self._release, dossier_id)
 
         @router.get("/anh/{token}", summary="Ảnh một trang, chỉ cho người vừa mở hồ sơ")
@@ -352,7 +360,7 @@ class Pages:
 
         return router
 
-    async def _posted(self, request: Request) -> tuple[dict[str, Any], dict[str, list[UploadFile]], Response | None]:
+    async def posted(self, request: Request) -> tuple[dict[str, Any], dict[str, list[UploadFile]], Response | None]:
         """Fields and files of a posted form; a page instead when it isn't one of ours."""
         session: Session = request.state.session
         try:

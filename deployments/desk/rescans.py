@@ -19,21 +19,12 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import Dossier
+from deployments.desk.uploads import INPUT, saved
 from tasks.capture.errors import PagesMissing
 from tasks.rescan import asked_again, hand_in_rescan, last_capture, page_label, places
 from tasks.scope import case_date
 
-UPLOAD_LIMIT = 200 << 20  # bytes of one scanned file
-SUFFIXES = {".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 OFFERED = 40  # images of a component that each have an input of their own; the others by `sohoa rescan --page`
-INPUT = re.compile(r"scan\.(\d{1,4})(?:\.(\d{1,4}|insert))?")  # component; image, or put in
-
-
-class UploadRefused(SohoaError):
-    """A file of another kind, or too big a one."""
-
-    code, rule = "UPLOAD_REFUSED", "CA02"
-    message = "Tệp {file} không phải PDF, JPEG, PNG, TIFF hoặc lớn hơn 200 MB; vui lòng chọn lại."
 
 
 class PlaceMissing(SohoaError):
@@ -89,7 +80,7 @@ class Rescans:
                     match = INPUT.fullmatch(name)
                     if match is None or int(match[1]) != ordinal:
                         continue
-                    paths = [_saved(upload, Path(folder) / f"{name}.{n:04d}", n) for n, upload in enumerate(uploads, 1)]
+                    paths = [saved(upload, Path(folder) / f"{name}.{n:04d}", n) for n, upload in enumerate(uploads, 1)]
                     if match[2] is None:
                         whole = paths
                     elif match[2] == "insert":
@@ -113,14 +104,3 @@ def _first(form: Mapping[str, Any], ordinal: int) -> int:
     if not re.fullmatch(r"\d{1,4}", typed) or int(typed) < 1:
         raise PlaceMissing(component=ordinal)
     return int(typed)
-
-
-def _saved(upload: UploadFile, place: Path, number: int) -> Path:
-    suffix = Path(upload.filename or "").suffix.lower()
-    if suffix not in SUFFIXES or (upload.size or 0) > UPLOAD_LIMIT:
-        raise UploadRefused(file=number)
-    path = place.with_name(place.name + suffix)
-    with path.open("wb") as target:
-        while chunk := upload.file.read(1 << 20):
-            target.write(chunk)
-    return path

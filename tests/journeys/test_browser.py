@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlmodel import select
 
 from blocks.records.queries import documents, fields
-from blocks.records.tables import AuditEntry, Decision, Signature
+from blocks.records.tables import AuditEntry, Decision, Dossier, Signature
 from blocks.records.tables import Page as Image
 from blocks.trust import Trust
 from deployments.officers import Sample
@@ -165,10 +168,10 @@ def drawn(page: Page, name: str) -> bool:
     )
 
 
-def downloaded(page: Page, link: str) -> bytes:
+def downloaded(page: Page, link: str, name: str = "ket-qua-BHXH-TEST-") -> bytes:
     with page.expect_download() as download:
         page.get_by_role("link", name=link).click()
-    assert download.value.suggested_filename.startswith("ket-qua-BHXH-TEST-")
+    assert download.value.suggested_filename.startswith(name)
     return Path(download.value.path()).read_bytes()
 
 
@@ -342,6 +345,64 @@ def shown_images(played: Journey, sample: Sample) -> list[str]:
     with played.officers.records.session() as session:
         query = select(Image).where(Image.document_id == document.id, Image.attempt == document.attempt)
         return [row.image_sha256 for row in sorted(session.exec(query), key=lambda row: row.number)]
+
+
+def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in: SignIn) -> None:
+    """A dossier from the browser: wrong declarations keep what was typed, a supplement keeps the files, the slip."""
+    scans = sorted((played.samples["01-om-dau"].folder).glob("c*/*"))
+    by_component = {n: [str(p) for p in scans if p.parent.name == f"c{n}"] for n in (1, 2)}
+    page = sign_in("tnhs.01", "/viec")
+    page.get_by_role("link", name="Nộp hồ sơ").click()
+    page.get_by_label("Thủ tục").select_option("1.001667")
+    page.get_by_role("button", name="Chọn").click()
+    declared = yaml.safe_load((played.samples["01-om-dau"].folder / "dossier.yaml").read_text(encoding="utf-8"))
+    owner = declared["owner"]
+    page.get_by_label("Họ tên, tên tổ chức").fill(unicodedata.normalize("NFD", "Nguyễn Thị Quầy"))
+    page.get_by_label("Số bản giấy nhận").fill("9")
+    page.get_by_label("Ngày sinh").fill("1990-05-17")
+
+    def papers() -> None:
+        for n, component in enumerate(declared["components"], 1):
+            page.locator(f'[name="c.{n}.dpi"]').fill(str(component["dpi"]))
+            page.locator(f'[name="c.{n}.type"]').select_option(component["type"])
+            page.locator(f'[name="c.{n}.pages"]').fill(str(component["pages"]))
+            page.locator(f'[name="scan.{n}"]').set_input_files(by_component[n])
+
+    page.evaluate("document.querySelectorAll('.paper details').forEach(d => d.open = true)")
+    papers()
+    page.locator('[name="c.1.pages"]').fill("một")
+    picture(page, "submit")
+    page.get_by_role("button", name="Nộp hồ sơ").click()
+    expect(page.get_by_role("alert")).to_contain_text("giấy tờ 1, số trang")
+    assert page.get_by_label("Số bản giấy nhận").input_value() == "9"  # what was typed is still there
+    insist_accessible(page)
+    page.evaluate("document.querySelectorAll('.paper details').forEach(d => d.open = true)")
+    papers()
+    page.get_by_role("button", name="Nộp hồ sơ").click()
+    page.wait_for_url("**/ho-so/*", timeout=30_000)
+    path = "/ho-so/" + page.url.rpartition("/")[2]
+    dossier_id = UUID(page.url.rpartition("/")[2])
+    with played.officers.records.session() as session:
+        dossier = session.get_one(Dossier, dossier_id)
+        assert (dossier.owner_name, dossier.captured_by) == ("Nguyễn Thị Quầy", "tnhs.01")
+        sample = Sample(played.samples["01-om-dau"].folder, submission=dossier.submission)
+    until(lambda: played.officers.prefect.runs(flow="dossier", name={"any_": [f"moi-{sample.submission[:12]}"]}), 30)
+    (run,) = played.officers.prefect.runs(flow="dossier", name={"any_": [f"moi-{sample.submission[:12]}"]})
+    sample.run_id = run["id"]
+    played.wait_pause(sample, "supplement-1")
+    page.goto(page.url)
+    expect(page.get_by_text("Đã có 1 tệp").first).to_be_visible()
+    insist_accessible(page)
+    page.get_by_label("Số bản giấy nhận").fill("")
+    page.get_by_label("Mã định danh").fill(str(owner["id"]))
+    page.get_by_label("Số bản giấy nhận").fill("2")
+    page.get_by_role("button", name="Đã bổ sung").click()
+    expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: đã bổ sung")
+    played.wait_pause(sample, "verification-1")
+    page = sign_in("tnhs.01", path)
+    assert "PHIẾU TIẾP NHẬN" in text_of(downloaded(page, "Phiếu tiếp nhận", "phieu-tiep-nhan"))
+    stranger = sign_in("gq.01", "/nop")
+    expect(stranger.locator("main")).to_contain_text("chưa được phân công tiếp nhận")
 
 
 def test_refused_in_the_browser(played: Journey, sign_in: SignIn, chromium: Browser) -> None:

@@ -1,0 +1,336 @@
+"""Nộp hồ sơ, bổ sung at the counter: declaration and scans from the browser, as a folder with dossier.yaml (Điều 13).
+
+Whoever declares is who captured: the session's officer, never a field of the form.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from uuid import UUID
+
+import yaml
+from pydantic import ValidationError
+from sqlmodel import select
+from starlette.datastructures import UploadFile
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import Role, load_staff
+from blocks.errors import Remedy, SohoaError
+from blocks.objects import Bucket, ObjectStore
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
+from blocks.records.codes import vietnam_day
+from blocks.records.states import Form, OwnerKind
+from blocks.records.tables import Dossier
+from deployments.desk.uploads import saved
+from infra.gateway.sessions import Officer
+from tasks.submission import MANIFEST, Component, Manifest, hand_in, inbox_key, parse_manifest
+
+SPARE = 4  # empty rows for papers that the procedure doesn't name
+MOST = 100  # components of one form; more come as a folder
+FORMS = {
+    Form.ORIGINAL: "bản chính",
+    Form.CERTIFIED_COPY: "bản sao chứng thực (giấy)",
+    Form.PHOTOCOPY: "bản sao chụp",
+    Form.E_COPY_REGISTER: "bản sao điện tử cấp từ sổ gốc",
+    Form.E_COPY_CERTIFIED: "bản sao điện tử chứng thực từ bản chính",
+    Form.E_PHOTO_COMPARED: "bản chụp điện tử đã đối chiếu bản chính",
+}
+FLAGS = {
+    "requested": "người nộp đề nghị số hóa",
+    "prior_result": "kết quả của thủ tục trước đó",
+    "show_only": "chỉ xuất trình, không nộp",
+    "important": "quan trọng",
+    "fragile": "dễ hỏng",
+    "secret": "có nội dung bí mật nhà nước",
+}
+HEAD = {
+    "unit": "đơn vị",
+    "procedure": "thủ tục",
+    "originals": "số bản giấy",
+    "owner.kind": "loại chủ hồ sơ",
+    "owner.id": "mã định danh",
+    "owner.name": "họ tên, tên tổ chức",
+    "owner.birth_date": "ngày sinh",
+    "owner.founding_year": "năm thành lập",
+}
+PAPER = {
+    "type": "loại giấy tờ",
+    "form": "hình thức",
+    "pages": "số trang",
+    "note_pages": "trang có giấy ghi chú",
+    "dpi": "độ phân giải",
+    "files": "tệp quét",
+}
+
+
+class DeclarationInvalid(SohoaError):
+    """Something typed at the counter is missing or not of the form that it must have."""
+
+    code, rule = "DECLARATION_INVALID", "B3a"
+    message = "Vui lòng kiểm tra lại: {where}. Các tệp quét cần được chọn lại trước khi gửi."
+    remedy = Remedy.OFFICER
+
+
+class NotAtCounter(SohoaError):
+    """Who isn't assigned to receive in this unit hands in nothing (WH01)."""
+
+    code, rule = "OFFICER_NOT_ASSIGNED", "WH01"
+    message = "Bạn chưa được phân công tiếp nhận hồ sơ tại đơn vị này; vui lòng báo lãnh đạo đơn vị."
+    remedy = Remedy.OFFICER
+
+
+@dataclass(frozen=True)
+class Row:
+    """One paper of the form. name: what the procedure calls it; kept: files that were handed in before."""
+
+    number: int
+    name: str = ""
+    kept: int = 0
+    fixed: bool = False  # declared before: may be corrected, not dropped (CA04)
+
+
+class Counter:
+    def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, prefect: Orchestrator) -> None:
+        self.records, self.objects, self.catalog, self.prefect = records, objects, catalog, prefect
+
+    def units(self, officer: Officer) -> list[str]:
+        """Where this officer may receive today, by the provider's groups and the office's list."""
+        staff, today = load_staff(), vietnam_day()
+        role = Role.RECEIVE
+        return [u for u in officer.units if officer.holds(role.value, u) and staff.may(officer.id, u, role, today)]
+
+    # -- showing ------------------------------------------------------------------------------------------------
+    def blank(self, officer: Officer, procedure: str | None, typed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What the page of a new dossier shows. Raises NotAtCounter, ProcedureUnknown."""
+        units, today = self.units(officer), vietnam_day()
+        if not units:
+            raise NotAtCounter()
+        shown: dict[str, Any] = {"units": units, "procedures": self.catalog.procedures(today)}
+        if procedure is None:
+            return shown
+        chosen = self.catalog.procedure(procedure, today)
+        values: dict[str, Any] = dict.fromkeys((*HEAD, "transitional"), "")
+        values |= {"unit": units[0], "owner.kind": OwnerKind.PERSON.value}
+        rows = []
+        for number, group in enumerate(chosen.components, 1):
+            rows.append(Row(number, group.name if group.required else f"{group.name} ({group.when or 'nếu có'})"))
+            values |= _row_values(number, group.any_of[0] if group.required else "")
+        return shown | self._form(rows, values, typed) | {"procedure": chosen}
+
+    def supplemented(self, dossier: Dossier) -> bool:
+        """Whether the supplement that the dossier waits for has come, by whatever way."""
+        return (
+            self.objects.head(Bucket.INBOX, inbox_key(dossier.submission, dossier.revision + 1, MANIFEST)) is not None
+        )
+
+    def known(self, dossier: Dossier, typed: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+        """What the form of a supplement shows: the declaration as it stands, and what the procedure still asks for.
+
+        None when the supplement has come: what it lacks is asked for by the next pause.
+        """
+        if self.supplemented(dossier):
+            return None
+        manifest, today = self._manifest(dossier), vietnam_day()
+        values = _values(manifest)
+        rows = [
+            Row(number, kept=len(component.files), fixed=True)
+            for number, component in enumerate(manifest.components, 1)
+        ]
+        procedure = next((p for p in self.catalog.procedures(today) if p.code == manifest.procedure), None)
+        for group in procedure.missing([c.type for c in manifest.components]) if procedure else []:
+            rows.append(Row(len(rows) + 1, group.name))
+            values |= _row_values(len(rows), group.any_of[0])
+        shown = {"units": [manifest.unit], "procedures": self.catalog.procedures(today)}
+        return shown | self._form(rows, values, typed) | {"procedure": procedure}
+
+    def _form(self, rows: list[Row], values: dict[str, Any], typed: Mapping[str, Any] | None) -> dict[str, Any]:
+        spare = [Row(len(rows) + number) for number in range(1, SPARE + 1)]
+        for row in spare:
+            values |= _row_values(row.number, "")
+        if typed:
+            boxes = {name for name in values if ".flags." in name or name == "transitional"}
+            values = {name: typed.get(name, "" if name in boxes else value) for name, value in values.items()}
+        types = sorted(self.catalog.document_types(vietnam_day()), key=lambda kind: kind.name)
+        return {"rows": rows, "spare": spare, "values": values, "types": types, "forms": FORMS, "flags": FLAGS}
+
+    def _manifest(self, dossier: Dossier) -> Manifest:
+        return parse_manifest(self.objects.get(Bucket.INBOX, inbox_key(dossier.submission, dossier.revision, MANIFEST)))
+
+    # -- taking -------------------------------------------------------------------------------------------------
+    def submit(self, officer: Officer, form: Mapping[str, Any], files: Mapping[str, Sequence[UploadFile]]) -> str:
+        """Hand in and start; the same content again is the same submission (CO06). Returns its id.
+
+        Raises DeclarationInvalid, NotAtCounter, UploadRefused; then nothing is stored.
+        """
+        if str(form.get("unit")) not in self.units(officer):
+            raise NotAtCounter()
+        with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
+            self._write(Path(folder), officer, form, files, None)
+            submission = hand_in(self.objects, Path(folder))
+        self.prefect.start(submission, tags=["desk"])
+        return submission
+
+    def supplement(
+        self, officer: Officer, dossier: Dossier, form: Mapping[str, Any], files: Mapping[str, Sequence[UploadFile]]
+    ) -> None:
+        """The declaration anew, with the files of before where none are new; before reception only (B3a).
+
+        Nothing when a supplement has come already. Raises DeclarationInvalid, UploadRefused; then nothing is stored.
+        """
+        if self.supplemented(dossier):
+            return
+        with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
+            self._write(Path(folder), officer, form, files, dossier)
+            hand_in(self.objects, Path(folder), submission=dossier.submission, revision=dossier.revision + 1)
+
+    def _write(
+        self,
+        folder: Path,
+        officer: Officer,
+        form: Mapping[str, Any],
+        files: Mapping[str, Sequence[UploadFile]],
+        dossier: Dossier | None,
+    ) -> None:
+        before = self._manifest(dossier) if dossier else None
+        known = before.components if before else []
+        body = _declared(form) | {"version": 1, "captured_by": officer.id}
+        if before:
+            body |= {"unit": before.unit, "transitional": before.transitional}
+        components = []
+        for row in _rows(form):
+            number = len(components) + 1
+            declared = _component(form, row)
+            if not declared["type"]:
+                if row <= len(known):
+                    raise DeclarationInvalid(where=f"giấy tờ {row}: không được bớt giấy tờ đã khai")
+                continue
+            new = files.get(f"scan.{row}", [])
+            if new:
+                declared["files"] = [_keep(upload, folder / f"c{number}", n) for n, upload in enumerate(new, 1)]
+            elif dossier and row <= len(known):
+                declared["files"] = [self._again(folder, dossier, name) for name in known[row - 1].files]
+            declared["files"] = [f"c{number}/{PurePosixPath(name).name}" for name in declared["files"]]
+            components.append(declared)
+        body["components"] = components
+        _insist(body)
+        (folder / MANIFEST).write_text(yaml.safe_dump(body, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+    def _again(self, folder: Path, dossier: Dossier, name: str) -> str:
+        """A file of the declaration before; one that never came stays declared, capture asks for it."""
+        key = inbox_key(dossier.submission, dossier.revision, name)
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        if self.objects.head(Bucket.INBOX, key) is not None:
+            path.write_bytes(self.objects.get(Bucket.INBOX, key))
+        return name
+
+    def dossier_of(self, submission: str) -> UUID | None:
+        with self.records.session() as session:
+            row = session.exec(select(Dossier.id).where(Dossier.submission == submission)).first()
+        return row
+
+
+def _row_values(number: int, type_code: str) -> dict[str, Any]:
+    values = {"type": type_code, "form": Form.ORIGINAL.value, "pages": "", "note_pages": "", "dpi": "300", "shared": ""}
+    return {f"c.{number}.{name}": value for name, value in values.items()} | {
+        f"c.{number}.flags.{flag}": "" for flag in FLAGS
+    }
+
+
+def _values(manifest: Manifest) -> dict[str, Any]:
+    """A declaration as the inputs of the form show it."""
+    owner = manifest.owner
+    values: dict[str, Any] = {
+        "unit": manifest.unit,
+        "originals": manifest.originals,
+        "owner.kind": owner.kind.value,
+        "owner.id": owner.id or "",
+        "owner.name": owner.name,
+        "owner.birth_date": owner.birth_date.isoformat() if owner.birth_date else "",
+        "owner.founding_year": owner.founding_year or "",
+        "transitional": "1" if manifest.transitional else "",
+    }
+    for number, component in enumerate(manifest.components, 1):
+        values |= _row_values(number, component.type) | _component_values(number, component)
+    return values
+
+
+def _component_values(number: int, component: Component) -> dict[str, Any]:
+    flags = component.flags
+    return {
+        f"c.{number}.form": component.form.value,
+        f"c.{number}.pages": component.pages,
+        f"c.{number}.note_pages": ", ".join(map(str, component.note_pages)),
+        f"c.{number}.dpi": component.dpi,
+        f"c.{number}.shared": flags.shared_as_data or "",
+    } | {f"c.{number}.flags.{flag}": "1" if getattr(flags, flag) else "" for flag in FLAGS}
+
+
+def _text(form: Mapping[str, Any], name: str) -> str:
+    """As typed, in the one spelling of Unicode that everything else uses (NFC)."""
+    return unicodedata.normalize("NFC", str(form.get(name, "")).strip())
+
+
+def _declared(form: Mapping[str, Any]) -> dict[str, Any]:
+    owner = {name: _text(form, f"owner.{name}") or None for name in ("id", "birth_date", "founding_year")}
+    return {
+        "unit": _text(form, "unit"),
+        "procedure": _text(form, "procedure"),
+        "originals": _text(form, "originals"),
+        "owner": owner | {"kind": _text(form, "owner.kind"), "name": _text(form, "owner.name")},
+        "transitional": bool(form.get("transitional")),
+    }
+
+
+def _rows(form: Mapping[str, Any]) -> list[int]:
+    found = sorted(int(match[1]) for name in form if (match := re.fullmatch(r"c\.(\d{1,3})\.type", name)))
+    if len(found) > MOST:
+        raise DeclarationInvalid(where=f"nhiều hơn {MOST} giấy tờ; vui lòng nộp bằng thư mục (sohoa submit)")
+    return found
+
+
+def _component(form: Mapping[str, Any], row: int) -> dict[str, Any]:
+    notes = _text(form, f"c.{row}.note_pages")
+    return {
+        "type": _text(form, f"c.{row}.type"),
+        "form": _text(form, f"c.{row}.form"),
+        "pages": _text(form, f"c.{row}.pages"),
+        "note_pages": re.split(r"[\s,;]+", notes) if notes else [],
+        "dpi": _text(form, f"c.{row}.dpi"),
+        "flags": {flag: bool(form.get(f"c.{row}.flags.{flag}")) for flag in FLAGS}
+        | {"shared_as_data": _text(form, f"c.{row}.shared") or None},
+        "files": [],
+    }
+
+
+def _keep(upload: UploadFile, folder: Path, number: int) -> str:
+    """Under a name that keeps only order and the scanner's own number (CA06)."""
+    folder.mkdir(exist_ok=True)
+    digits = re.findall(r"\d+", PurePosixPath(upload.filename or "").stem)
+    return saved(upload, folder / f"{number:04d}-{int(digits[-1][-9:]) if digits else number}", number).name
+
+
+def _insist(body: Mapping[str, Any]) -> None:
+    """Raises DeclarationInvalid with the places (never the values) in the words of the form."""
+    if not body["components"]:
+        raise DeclarationInvalid(where="chưa khai giấy tờ nào")
+    try:
+        Manifest.model_validate(body)
+    except ValidationError as error:
+        where = dict.fromkeys(_place(item["loc"]) for item in error.errors())
+        raise DeclarationInvalid(where="; ".join(list(where)[:8])) from None
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    if loc[:1] == ("components",) and len(loc) > 1 and isinstance(loc[1], int):
+        field = PAPER.get(str(loc[2]), "nội dung") if len(loc) > 2 else "số trang, trang có giấy ghi chú"
+        return f"giấy tờ {loc[1] + 1}, {field}"
+    name = ".".join(map(str, loc))
+    return HEAD.get(name, name)
