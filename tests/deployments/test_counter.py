@@ -1,0 +1,105 @@
+"""The counter's form as a declaration: who declares, what is kept, what is refused (B1, B3a, CA04, WH01)."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlmodel import select
+from starlette.datastructures import UploadFile
+
+from blocks.catalog import Catalog
+from blocks.objects import Bucket, ObjectStore
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
+from blocks.records.tables import Dossier
+from deployments.desk.counter import Counter, DeclarationInvalid, NotAtCounter
+from deployments.desk.uploads import UploadRefused
+from infra.gateway.sessions import Officer
+from tasks.submission import hand_in, inbox_key, parse_manifest, register_submission
+from tests.tasks.test_submission import PAGES, folder, manifest
+
+AT_COUNTER = Officer("tnhs.02", frozenset({("BHXH-TEST", "RECEIVE")}))
+
+
+@pytest.fixture
+def counter(records: RecordsDatabase, objects: ObjectStore) -> Counter:
+    return Counter(records, objects, Catalog(), Orchestrator("http://127.0.0.1:9"))  # nothing is started here
+
+
+@pytest.fixture
+def dossier(counter: Counter, tmp_path: Any) -> Dossier:
+    """Handed in by somebody else, with two files of its first component."""
+    # An id of its own: the same content is the same submission.
+    submission = hand_in(counter.objects, folder(tmp_path, manifest(), PAGES), submission=uuid4().hex)
+    register_submission(counter.records, counter.objects, submission)
+    with counter.records.session() as session:
+        row = session.exec(select(Dossier)).one()
+        session.expunge(row)
+        return row
+
+
+def upload(name: str, data: bytes = b"scan") -> UploadFile:
+    return UploadFile(BytesIO(data), size=len(data), filename=name)
+
+
+def declared(counter: Counter, dossier: Dossier) -> Any:
+    """The supplement as it lies in INBOX."""
+    return parse_manifest(counter.objects.get(Bucket.INBOX, inbox_key(dossier.submission, 2, "dossier.yaml")))
+
+
+def form(counter: Counter, dossier: Dossier, **changes: str) -> dict[str, Any]:
+    """What the browser posts of the page as it is shown, with some inputs changed."""
+    shown = counter.known(dossier)
+    assert shown is not None
+    return {name: str(value) for name, value in shown["values"].items() if value} | {
+        "procedure": "1.001667",
+        "captured_by": "ke.gian",
+        **{f"c.{row.number}.type": shown["values"][f"c.{row.number}.type"] for row in shown["spare"]},
+        **{name.replace("__", "."): value for name, value in changes.items()},
+    }
+
+
+def test_B3a_a_supplement_keeps_the_files_and_says_who_declares(counter: Counter, dossier: Dossier) -> None:
+    typed = form(counter, dossier, originals="2", c__2__pages="1", c__2__flags__fragile="1")
+    counter.supplement(AT_COUNTER, dossier, typed, {"scan.2": [upload("Máy quét 0042.PDF"), upload("b.jpg")]})
+    kept = declared(counter, dossier)
+    assert (kept.captured_by, kept.originals, kept.owner.name) == ("tnhs.02", 2, dossier.owner_name)
+    first, second = kept.components
+    assert len(first.files) == 2 and second.files == ["c2/0001-42.pdf", "c2/0002-2.jpg"]
+    assert second.flags.fragile and second.type == "LOCAL:01B-HSB"
+    for number, name in enumerate(first.files):
+        again = counter.objects.get(Bucket.INBOX, inbox_key(dossier.submission, 2, name))
+        assert again == list(PAGES.values())[number]
+    assert counter.known(dossier) is None  # has come: another form would be a second one
+    counter.supplement(AT_COUNTER, dossier, typed | {"originals": "7"}, {})
+    assert declared(counter, dossier).originals == 2
+
+
+def test_CA04_what_was_declared_may_be_corrected_not_dropped(counter: Counter, dossier: Dossier) -> None:
+    with pytest.raises(DeclarationInvalid, match="không được bớt"):
+        counter.supplement(AT_COUNTER, dossier, form(counter, dossier, c__1__type=""), {})
+    wrong = form(counter, dossier, c__1__pages="Hồng", owner__birth_date="hôm qua")
+    with pytest.raises(DeclarationInvalid, match="ngày sinh; giấy tờ 1, số trang; giấy tờ 2, số trang") as refused:
+        counter.supplement(AT_COUNTER, dossier, wrong, {})
+    assert "Hồng" not in str(refused.value)
+    with pytest.raises(UploadRefused):
+        counter.supplement(AT_COUNTER, dossier, form(counter, dossier), {"scan.1": [upload("macro.docm")]})
+    assert not counter.supplemented(dossier)
+    counter.supplement(
+        AT_COUNTER, dossier, form(counter, dossier, c__2__type=""), {"scan.1": [upload("1.jpg", b"new")]}
+    )
+    assert declared(counter, dossier).components[0].files == ["c1/0001-1.jpg"]
+
+
+def test_WH01_who_does_not_receive_here_hands_in_nothing(counter: Counter) -> None:
+    before = list(counter.objects.list(Bucket.INBOX, ""))
+    for grants in (set(), {("BHXH-TEST", "RESOLVE")}, {("BHXH-KHAC", "RECEIVE")}):
+        officer = Officer("gq.01", frozenset(grants))
+        with pytest.raises(NotAtCounter):
+            counter.blank(officer, None)
+        with pytest.raises(NotAtCounter):
+            counter.submit(officer, {"unit": "BHXH-TEST"}, {})
+    assert list(counter.objects.list(Bucket.INBOX, "")) == before
