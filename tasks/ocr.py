@@ -30,7 +30,9 @@ from blocks.records.machine import move_document
 from blocks.records.queries import get_document
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Page
+from tasks import layout
 from tasks.capture import check_printed_numbers
+from tasks.long_work import progress_shown
 from tasks.shell import step
 
 _DONE = {DocumentState.OCR, DocumentState.NHAP_TAY, DocumentState.CHO_XAC_NHAN}
@@ -46,6 +48,7 @@ _STAMP = re.compile(
 class OcrReport(BaseModel):
     """What reading found; no text. secrecy: MAT, TOI_MAT or TUYET_MAT when a stamp was read (SC13)."""
 
+    ordinal: int = 0  # of the document in its dossier
     pages: int = 0
     readable: int = 0
     mean_confidence: float = 0.0  # of the readable pages
@@ -68,7 +71,14 @@ class _Work:
 
 
 def read_document(records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: UUID) -> OcrReport:
-    """Read all pages of a document's current attempt. Idempotent.
+    """`read_texts` without the texts."""
+    return read_texts(records, objects, engine, document_id)[0]
+
+
+def read_texts(
+    records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: UUID
+) -> tuple[OcrReport, dict[int, PageText]]:
+    """Read all pages of a document's current attempt: report, and the texts by page number. Idempotent.
 
     Moves DA_KY_CA_NHAN → OCR, or → NHAP_TAY when no page can be read (EX02). Raises InvalidTransition when the
     document isn't signed by the officer yet (CA01), IntegrityError when the stored file was altered (CA08).
@@ -91,13 +101,16 @@ def read_document(records: RecordsDatabase, objects: ObjectStore, engine: OcrEng
             reused += 1
     if missing:
         wanted = {item.number: item for item in missing}
-        for number, image in _images(objects, document):
-            if number in wanted:
-                item = wanted[number]
-                texts[number] = _keep(objects, item, engine.read(_checked(image, item), item.dpi))
+        bar = f"doc-trang-{document_id}-{document.attempt}", f"Đọc {len(work)} trang của giấy tờ số {document.ordinal}"
+        with progress_shown(*bar, len(work), reused) as one_more:
+            for number, image in _images(objects, document):
+                if number in wanted:
+                    item = wanted[number]
+                    texts[number] = _keep(objects, item, engine.read(_checked(image, item), item.dpi))
+                    one_more()
     report = _report(document.ordinal, work, texts, reused, time.perf_counter() - started)
     _record(records, document_id, document.attempt, work, texts, bool(report.readable))
-    return report
+    return report, texts
 
 
 def _work(session: Session, document: Document) -> list[_Work]:
@@ -160,6 +173,7 @@ def _report(ordinal: int, work: Sequence[_Work], texts: dict[int, PageText], reu
     mean = sum(line.confidence * len(line.text) for line in lines) / letters if letters else 0.0
     clean = [texts[item.number] for item in work if not item.with_note]
     return OcrReport(
+        ordinal=ordinal,
         pages=len(work),
         readable=len(readable),
         mean_confidence=round(mean, 4),
@@ -213,21 +227,23 @@ def _stamp(line: Line) -> str | None:
 def read_pages(document_id: UUID, attempt: int) -> OcrReport:
     """Điều 9.1: read the signed copy; the report becomes an artifact. `attempt` only tells rescans apart."""
     engine = OcrEngine.get()
-    report = read_document(RecordsDatabase.get(), ObjectStore.get(), engine, document_id)
+    report, texts = read_texts(RecordsDatabase.get(), ObjectStore.get(), engine, document_id)
     create_markdown_artifact(
-        key=f"doc-{document_id}", markdown=as_table(report, engine.name), description="Kết quả nhận dạng chữ"
+        key=f"doc-{document_id}",
+        markdown=as_table(report, engine.name) + ("" if report.secrecy else layout.as_markdown(texts)),
+        description=f"Kết quả nhận dạng chữ của giấy tờ số {report.ordinal}",
     )
     return report
 
 
 def as_table(report: OcrReport, engine: str) -> str:
-    """Counts and times for operations (Markdown). No thumbnails: a page that can be made out shows personal data."""
+    """Counts and times for operations (Markdown)."""
     rows = (
         ("Trang", report.pages),
         ("Trang đọc được", report.readable),
         ("Trang viên chức phải nhập (EX02)", report.pages - report.readable),
-        ("Độ tin cậy trung bình", f"{report.mean_confidence:.3f}"),
-        ("Thời gian", f"{report.seconds:.1f} giây"),
+        ("Độ tin cậy trung bình", f"{report.mean_confidence:.3f}".replace(".", ",")),
+        ("Thời gian", f"{report.seconds:.1f} giây".replace(".", ",")),
         ("Mô hình", f"`{engine}`"),
     )
     return "\n".join(["| Nội dung | Giá trị |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
