@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from typing import Any
 from uuid import UUID
 
 from prefect import get_client
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.context import TaskRunContext
 
@@ -31,25 +31,33 @@ def progress_shown(key: str, about: str, total: int, done: int = 0) -> Iterator[
     left, or outside a flow run.
     """
     context = TaskRunContext.get()
-    run = context.task_run.flow_run_id if context else None
-    if run is None or total - done < LONG:
+    if context is None or context.task_run.flow_run_id is None or total - done < LONG:
         yield lambda: None
         return
     finished: list[None] = [None] * done  # appended to by any thread
     stop = threading.Event()
 
+    bar = ArtifactCreate(
+        key=key,
+        type="progress",
+        description=about,
+        flow_run_id=context.task_run.flow_run_id,
+        task_run_id=context.task_run.id,
+    )
+
     def tell() -> None:
-        bar: Any = None
-        said = -1.0
+        made: UUID | None = None
         while True:
             over = stop.wait(EVERY_SECONDS)
-            percent = round(100 * len(finished) / total, 1)
-            with suppress(Exception):  # whatever happens to Prefect, the papers are what counts
-                if bar is None:
-                    bar = _known(key, run) or create_progress_artifact(percent, key, about)
-                if percent != said:
-                    update_progress_artifact(bar, percent)
-                    said = percent
+            bar.data = round(100 * len(finished) / total, 1)
+            # Whatever happens to Prefect, the papers are what counts. A client of this thread's own: the run's counts
+            # who uses it, and isn't made for threads.
+            with suppress(Exception), get_client(httpx_settings={"timeout": 10}, sync_client=True) as client:
+                made = made or _known(client, bar)
+                if made is None:
+                    made = client.create_artifact(bar).id
+                else:
+                    client.update_artifact(made, ArtifactUpdate(data=bar.data))
             if over:
                 return
 
@@ -63,9 +71,11 @@ def progress_shown(key: str, about: str, total: int, done: int = 0) -> Iterator[
         thread.join(LAST_SECONDS)
 
 
-def _known(key: str, run: UUID) -> UUID | None:
+def _known(client: SyncPrefectClient, bar: ArtifactCreate) -> UUID | None:
     """The bar that an earlier try of this run has made."""
-    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]), flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
-    with get_client(sync_client=True) as client:
-        found = client.read_artifacts(artifact_filter=wanted, limit=1)
+    assert bar.key and bar.flow_run_id
+    wanted = ArtifactFilter(
+        key=ArtifactFilterKey(any_=[bar.key]), flow_run_id=ArtifactFilterFlowRunId(any_=[bar.flow_run_id])
+    )
+    found = client.read_artifacts(artifact_filter=wanted, limit=1)
     return found[0].id if found else None

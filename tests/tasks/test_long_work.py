@@ -1,0 +1,115 @@
+"""The bar of long work, on a real Prefect server: it moves, a retry goes on with it, and it never gets in the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from prefect import flow, get_client, task
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import Artifact
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
+
+from infra.local.process import free_port
+from tasks import long_work
+from tasks.long_work import progress_shown
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prefect() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_work, "EVERY_SECONDS", 0.2)
+
+
+def bars(key: str) -> list[Artifact]:
+    with get_client(sync_client=True) as client:
+        return client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
+
+
+def test_a_retry_goes_on_with_the_bar_of_its_run() -> None:
+    seen: list[float] = []
+    read: list[int] = []
+
+    @task(retries=1, retry_delay_seconds=0)
+    def pages() -> None:
+        with progress_shown("doc-1", "Đọc 30 trang", 30, len(read)) as one_more:
+            for number in range(len(read), 30):
+                if number == 12 and len(seen) < 1:
+                    time.sleep(0.6)
+                    (bar,) = bars("doc-1")
+                    seen.append(bar.data)
+                    raise OSError
+                read.append(number)
+                one_more()
+
+    @flow
+    def work() -> None:
+        pages()
+
+    work()
+    (bar,) = bars("doc-1")
+    assert seen == [40.0] and bar.data == 100.0
+    assert (bar.type, bar.description) == ("progress", "Đọc 30 trang")
+
+
+def test_short_work_and_work_outside_a_run_show_nothing() -> None:
+    @task
+    def pages(key: str, total: int, done: int) -> None:
+        with progress_shown(key, "", total, done) as one_more:
+            one_more()
+            time.sleep(0.5)
+
+    @flow
+    def work() -> None:
+        pages("short", 9, 0)
+        pages("reused", 200, 195)
+
+    work()
+    with progress_shown("outside", "", 50) as one_more:
+        one_more()
+    assert not bars("short") and not bars("reused") and not bars("outside")
+
+
+def test_work_neither_fails_nor_waits_when_prefect_is_away() -> None:
+    taken: list[float] = []
+
+    @task
+    def pages() -> None:
+        began = time.monotonic()
+        with (
+            temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}),
+            progress_shown("away", "", 20) as one_more,
+        ):
+            for _ in range(20):
+                time.sleep(0.05)
+                one_more()
+        taken.append(time.monotonic() - began)
+
+    @flow
+    def work() -> None:
+        pages()
+
+    work()
+    assert taken[0] < 1 + long_work.LAST_SECONDS + 0.5 and not bars("away")
+
+
+def test_an_error_of_the_work_is_the_works() -> None:
+    @task
+    def pages() -> None:
+        with progress_shown("broken", "", 20):
+            raise ValueError("page")
+
+    @flow
+    def work() -> UUID:
+        return pages()  # type: ignore[return-value]
+
+    with pytest.raises(ValueError, match="page"):
+        work()
