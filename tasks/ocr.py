@@ -17,7 +17,6 @@ from uuid import UUID
 import numpy as np
 import pikepdf
 from PIL import Image
-from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
@@ -31,8 +30,8 @@ from blocks.records.queries import get_document
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Page
 from tasks import layout
+from tasks.artifacts import keep_markdown, progress_shown
 from tasks.capture import check_printed_numbers
-from tasks.long_work import progress_shown
 from tasks.shell import step
 
 _DONE = {DocumentState.OCR, DocumentState.NHAP_TAY, DocumentState.CHO_XAC_NHAN}
@@ -228,10 +227,9 @@ def read_pages(document_id: UUID, attempt: int) -> OcrReport:
     """Điều 9.1: read the signed copy; the report becomes an artifact. `attempt` only tells rescans apart."""
     engine = OcrEngine.get()
     report, texts = read_texts(RecordsDatabase.get(), ObjectStore.get(), engine, document_id)
-    create_markdown_artifact(
-        key=f"doc-{document_id}",
-        markdown=as_table(report, engine.name) + ("" if report.secrecy else layout.as_markdown(texts)),
-        description=f"Kết quả nhận dạng chữ của giấy tờ số {report.ordinal}",
+    told = as_table(report, engine.name) + ("" if report.secrecy else layout.as_markdown(texts))
+    keep_markdown(
+        f"doc-{document_id}-{attempt}", told, f"Kết quả nhận dạng chữ của giấy tờ số {report.ordinal}, lần {attempt}"
     )
     return report
 

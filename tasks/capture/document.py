@@ -25,6 +25,7 @@ from blocks.records.machine import move_document
 from blocks.records.queries import attempt_entry
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Incident, Page, Scan
+from tasks.artifacts import progress_shown
 from tasks.capture import errors
 from tasks.capture.build import build_pdf
 from tasks.capture.guard import inspect_guarded
@@ -132,22 +133,26 @@ def _read_files(records: RecordsDatabase, objects: ObjectStore, job: _Job, work:
         job.refuse([errors.FileMissing().problem()])
         return False
     images: list[_Image] = []
-    for scan in job.scans:
-        try:
-            if scan.sha256 in job.shared:
-                raise errors.ComponentFiles(other=job.shared[scan.sha256])
-            found = [_Image(scan.ordinal, page) for page in _read_file(records, objects, job, scan, work)]
-            if scan.place is not None and len(found) != 1:
-                raise errors.OnePage(found=len(found))
-        except errors.ScanError as error:
-            page = _paper_page(job.document, scan.place)
-            found = [_Image(scan.ordinal, problem=error.problem(file=scan.ordinal, page=page))]
-        if scan.place is None:
-            images += found
-        elif not 1 <= scan.place <= len(images) + scan.added:
-            job.refuse([errors.PageUnknown(found=len(images)).problem(file=scan.ordinal, page=scan.place)])
-        else:
-            images[scan.place - 1 : scan.place - (1 if scan.added else 0)] = found
+    document = job.document
+    key, about = f"chup-{document.id}-{document.attempt}", f"Kiểm tra tệp quét của giấy tờ số {document.ordinal}"
+    with progress_shown(key, about, len(job.scans)) as one_more:
+        for scan in job.scans:
+            try:
+                if scan.sha256 in job.shared:
+                    raise errors.ComponentFiles(other=job.shared[scan.sha256])
+                found = [_Image(scan.ordinal, page) for page in _read_file(records, objects, job, scan, work)]
+                if scan.place is not None and len(found) != 1:
+                    raise errors.OnePage(found=len(found))
+            except errors.ScanError as error:
+                page = _paper_page(job.document, scan.place)
+                found = [_Image(scan.ordinal, problem=error.problem(file=scan.ordinal, page=page))]
+            if scan.place is None:
+                images += found
+            elif not 1 <= scan.place <= len(images) + scan.added:
+                job.refuse([errors.PageUnknown(found=len(images)).problem(file=scan.ordinal, page=scan.place)])
+            else:
+                images[scan.place - 1 : scan.place - (1 if scan.added else 0)] = found
+            one_more()
     job.pages = [image.page for image in images if image.page is not None]
     job.refuse([image.problem for image in images if image.problem is not None])
     return not job.problems

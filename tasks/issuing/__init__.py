@@ -15,6 +15,7 @@ from blocks.trust import Trust
 from tasks.issuing.steps import issue_dossier
 from tasks.shell import step
 from tasks.signing.batch import sign_issued_results
+from tasks.signing.verdicts import show_verdicts
 
 __all__ = ["issue_dossier", "issue_results", "sign_by_leader"]
 
@@ -33,5 +34,6 @@ def sign_by_leader(dossier_id: UUID, results: Sequence[UUID], officer: str, aske
     """
     blocks = RecordsDatabase.get(), ObjectStore.get()
     batch = sign_issued_results(*blocks, dossier_id, results, officer, trust=Trust.get())
+    show_verdicts(blocks[0], batch, f"ban-hanh-{dossier_id}-{asked}", "Chữ ký số của người ban hành kết quả")
     batch.insist()
     return batch.waiting

@@ -18,6 +18,7 @@ from tasks.shell import step
 from tasks.signing.batch import Batch, sign_captures, sign_results
 from tasks.signing.confirmed import go_on
 from tasks.signing.steps import SignatureReport, sign_agency, sign_capture, sign_manifest
+from tasks.signing.verdicts import show_verdicts
 from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
 
 __all__ = [
@@ -46,6 +47,7 @@ def sign_captured(papers: Sequence[tuple[UUID, int]], asked: int) -> list[UUID]:
     """
     blocks = RecordsDatabase.get(), ObjectStore.get()
     batch = sign_captures(*blocks, [document for document, _ in papers], trust=Trust.get())
+    show_verdicts(blocks[0], batch, f"ca-nhan-{_step(papers)}-{asked}", "Chữ ký số cá nhân trên bản sao chụp")
     batch.insist()
     return batch.waiting
 
@@ -54,7 +56,14 @@ def sign_captured(papers: Sequence[tuple[UUID, int]], asked: int) -> list[UUID]:
 def sign_by_agency(papers: Sequence[tuple[UUID, int]]) -> None:
     """The agency's signatures on the papers of a dossier: the copies, then the extracted data that name their hash."""
     blocks = RecordsDatabase.get(), ObjectStore.get()
-    sign_results(*blocks, [document for document, _ in papers], trust=Trust.get()).insist()
+    batch = sign_results(*blocks, [document for document, _ in papers], trust=Trust.get())
+    show_verdicts(blocks[0], batch, f"co-quan-{_step(papers)}", "Chữ ký số cơ quan trên bản sao và dữ liệu")
+    batch.insist()
+
+
+def _step(papers: Sequence[tuple[UUID, int]]) -> str:
+    """Tells the signing after a rescan from the one before, in a key of lower case letters, digits and dashes."""
+    return "-".join(str(part) for part in papers[0]) if papers else ""
 
 
 @step("Lấy chữ ký số đã xác nhận trên điện thoại", rule="CA01", kept=False)

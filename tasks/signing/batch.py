@@ -23,6 +23,7 @@ from blocks.records.states import SignatureRole
 from blocks.records.tables import Document, Dossier
 from blocks.signer import SignatureDeclined, SignaturePending, Signer, agency_signer, signer_for
 from blocks.trust import Trust, run
+from tasks.artifacts import progress_shown
 from tasks.signing.interrupted import collect
 from tasks.signing.steps import (
     SignatureReport,
@@ -68,7 +69,7 @@ def sign_captures(
     if signer.interrupted:
         _each(batch, ids, None, lambda one: prepare_capture(records, objects, one, trust=trust))
         _confirmed(batch, ids, collect(records, dossier.id, signer, SignatureRole.OFFICER))
-    _each(batch, ids, signer, lambda one: [sign_capture(records, objects, one, trust=trust)])
+    _each(batch, ids, signer, lambda one: [sign_capture(records, objects, one, trust=trust)], "ca-nhan")
     return batch
 
 
@@ -92,7 +93,7 @@ def sign_issued_results(
     if signer.interrupted:
         _each(batch, ids, None, lambda one: prepare_result(records, objects, one, officer, trust=trust))
         _confirmed(batch, ids, collect(records, dossier_id, signer, SignatureRole.SIGNER))
-    _each(batch, ids, signer, lambda one: [sign_result(records, objects, one, officer, trust=trust)])
+    _each(batch, ids, signer, lambda one: [sign_result(records, objects, one, officer, trust=trust)], "ban-hanh")
     return batch
 
 
@@ -114,35 +115,40 @@ def sign_results(
     def both(one: UUID) -> list[SignatureReport]:
         return [step(records, objects, one, trust=trust) for step in (sign_agency, sign_manifest)]
 
-    _each(batch, ids, agency_signer(), both)
+    _each(batch, ids, agency_signer(), both, "co-quan")
     return batch
 
 
-def _each(batch: Batch, ids: Sequence[UUID], signer: Signer | None, work: Work) -> None:
-    """Do the work for each document that hasn't failed or to wait; at the same time where that saves authorisations."""
+def _each(batch: Batch, ids: Sequence[UUID], signer: Signer | None, work: Work, bar: str = "chuan-bi") -> None:
+    """Do the work for each document that hasn't failed or to wait; at the same time where that saves authorisations.
+
+    bar: under which name operations see how far it is.
+    """
     left = [one for one in ids if one not in batch.failed and one not in batch.waiting]
     try:
         size = run(signer.most()) if signer and not signer.interrupted else 1
     except SohoaError as error:
         batch.failed |= dict.fromkeys(left, error)
         return
-    for start in range(0, len(left), size):
-        group = left[start : start + size]
-        with _together(signer, len(group)) as leave, ThreadPoolExecutor(len(group)) as pool:
+    with progress_shown(f"ky-{bar}-{ids[0]}", f"Ký số {len(left)} giấy tờ", len(left)) as one_more:
+        for start in range(0, len(left), size):
+            group = left[start : start + size]
+            with _together(signer, len(group)) as leave, ThreadPoolExecutor(len(group)) as pool:
 
-            def one_of(one: UUID, leave: Callable[[], None] = leave) -> Any:
-                try:
-                    return work(one)
-                except SohoaError as error:
-                    return error
-                finally:
-                    leave()
+                def one_of(one: UUID, leave: Callable[[], None] = leave) -> Any:
+                    try:
+                        return work(one)
+                    except SohoaError as error:
+                        return error
+                    finally:
+                        leave()
+                        one_more()
 
-            for one, made in zip(group, pool.map(one_of, group), strict=True):
-                if isinstance(made, SohoaError):
-                    batch.failed[one] = made
-                elif made is not None:
-                    batch.signed[one] = made
+                for one, made in zip(group, pool.map(one_of, group), strict=True):
+                    if isinstance(made, SohoaError):
+                        batch.failed[one] = made
+                    elif made is not None:
+                        batch.signed[one] = made
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from blocks.signer import PinRefused, RemoteUnavailable, SignerUnknown
 from blocks.trust import Trust
 from tasks.signing import sign_captures, sign_results, verify_pdf
 from tasks.signing.confirmed import unconfirmed
+from tasks.signing.verdicts import as_table
 from tests.conftest import TestPki
 from tests.csc_server import MULTISIGN, PIN, control
 from tests.tasks.signing.test_interrupted import Listing, csc, listed  # noqa: F401  (fixtures)
@@ -91,6 +92,10 @@ def test_CA01_what_fails_leaves_the_others_alone(
     insist_valid(case, left, trust)
     with pytest.raises(type(batch.failed[broken])):
         batch.insist()
+    rows = as_table(case.records, batch).splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| 1", "| 2", "| 3", "| 4", "| 5"]
+    assert "| PAdES-B-LT | hợp lệ | " in rows[0] and rows[0].endswith(" +07:00 | TEST |")
+    assert f"chưa ký: `{batch.failed[broken].code}`" in rows[1] and "hợp lệ" not in rows[3]
 
     with case.records.session() as session:  # mended: only that one is signed
         document = session.get_one(Document, broken)

@@ -1,4 +1,5 @@
-"""The bar of long work, on a real Prefect server: it moves, a retry goes on with it, and it never gets in the way."""
+"""Artifacts of steps on a real Prefect server: once a run, also after retries; long work moves, and nothing gets in its
+way."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
 from infra.local.process import free_port
-from tasks import long_work
-from tasks.long_work import progress_shown
+from tasks import artifacts
+from tasks.artifacts import keep_markdown, progress_shown
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,7 +27,7 @@ def prefect() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long_work, "EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(artifacts, "EVERY_SECONDS", 0.2)
 
 
 def bars(key: str) -> list[Artifact]:
@@ -98,7 +99,7 @@ def test_work_neither_fails_nor_waits_when_prefect_is_away() -> None:
         pages()
 
     work()
-    assert taken[0] < 1 + long_work.LAST_SECONDS + 0.5 and not bars("away")
+    assert taken[0] < 1 + artifacts.LAST_SECONDS + 0.5 and not bars("away")
 
 
 def test_an_error_of_the_work_is_the_works() -> None:
@@ -113,3 +114,26 @@ def test_an_error_of_the_work_is_the_works() -> None:
 
     with pytest.raises(ValueError, match="page"):
         work()
+
+
+def test_a_retry_writes_its_report_anew_and_without_prefect_nothing_fails() -> None:
+    tries: list[int] = []
+
+    @task(retries=1, retry_delay_seconds=0)
+    def report() -> None:
+        tries.append(len(tries))
+        keep_markdown("report", f"try {tries[-1]}", "Báo cáo")
+        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+            keep_markdown("away", "", "")
+        if len(tries) < 2:
+            raise OSError
+
+    @flow
+    def work() -> None:
+        report()
+
+    work()
+    work()
+    keep_markdown("outside", "", "")
+    assert [bar.data for bar in sorted(bars("report"), key=lambda bar: str(bar.data))] == ["try 1", "try 2"]
+    assert not bars("outside") and not bars("away")

@@ -1,7 +1,7 @@
-"""Tiến độ của việc dài: how far a step is that takes long, as a bar in the Prefect UI.
+"""What a step shows of itself in the Prefect UI: one artifact a key and run, however often the step is tried.
 
-A thread tells Prefect every few seconds how far the work is: the work itself calls nothing, and an API that is slow or
-away delays and breaks nothing. A retry goes on with the bar of its run.
+Tiến độ của việc dài: a thread tells Prefect every few seconds how far the work is. The work itself calls nothing; an
+API that is slow or away delays and breaks nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from uuid import UUID
 
-from prefect import get_client
+from prefect import get_client, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
@@ -20,6 +20,7 @@ from prefect.context import TaskRunContext
 
 LONG = 10  # pieces of work; fewer are done before anybody has opened the page
 EVERY_SECONDS = 5.0
+PATIENCE = {"timeout": 10.0}  # seconds for an answer of Prefect
 LAST_SECONDS = 2.0  # how long the end of the work waits for the last word
 
 
@@ -52,7 +53,7 @@ def progress_shown(key: str, about: str, total: int, done: int = 0) -> Iterator[
             bar.data = round(100 * len(finished) / total, 1)
             # Whatever happens to Prefect, the papers are what counts. A client of this thread's own: the run's counts
             # who uses it, and isn't made for threads.
-            with suppress(Exception), get_client(httpx_settings={"timeout": 10}, sync_client=True) as client:
+            with suppress(Exception), get_client(httpx_settings=PATIENCE, sync_client=True) as client:
                 made = made or _known(client, bar)
                 if made is None:
                     made = client.create_artifact(bar).id
@@ -71,11 +72,37 @@ def progress_shown(key: str, about: str, total: int, done: int = 0) -> Iterator[
         thread.join(LAST_SECONDS)
 
 
-def _known(client: SyncPrefectClient, bar: ArtifactCreate) -> UUID | None:
-    """The bar that an earlier try of this run has made."""
-    assert bar.key and bar.flow_run_id
-    wanted = ArtifactFilter(
-        key=ArtifactFilterKey(any_=[bar.key]), flow_run_id=ArtifactFilterFlowRunId(any_=[bar.flow_run_id])
+def keep_markdown(key: str, markdown: str, about: str) -> None:
+    """A Markdown artifact of the run that this task belongs to; a retry writes it anew. Nothing outside a run.
+
+    key, about: like the text without personal data. What Prefect doesn't take is a line in the log: the papers count.
+    """
+    context = TaskRunContext.get()
+    if context is None or context.task_run.flow_run_id is None:
+        return
+    artifact = ArtifactCreate(
+        key=key,
+        type="markdown",
+        description=about,
+        data=markdown,
+        flow_run_id=context.task_run.flow_run_id,
+        task_run_id=context.task_run.id,
     )
-    found = client.read_artifacts(artifact_filter=wanted, limit=1)
+    try:
+        with get_client(httpx_settings=PATIENCE, sync_client=True) as client:
+            if known := _known(client, artifact):
+                client.update_artifact(known, ArtifactUpdate(data=markdown))
+            else:
+                client.create_artifact(artifact)
+    except Exception as error:
+        get_run_logger().warning("artifact %s: %s", key, type(error).__name__)
+
+
+def _known(client: SyncPrefectClient, wanted: ArtifactCreate) -> UUID | None:
+    """The one that an earlier try of this run has made."""
+    assert wanted.key and wanted.flow_run_id
+    chosen = ArtifactFilter(
+        key=ArtifactFilterKey(any_=[wanted.key]), flow_run_id=ArtifactFilterFlowRunId(any_=[wanted.flow_run_id])
+    )
+    found = client.read_artifacts(artifact_filter=chosen, limit=1)
     return found[0].id if found else None
