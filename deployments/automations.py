@@ -1,7 +1,7 @@
 """Prefect's automations of this installation, as code: `make up` adds, changes and removes them until they are these.
 
-A failure or a long queue starts the watch (`flows.watch`) at once instead of within its five minutes. Runs whose
-process hangs are not an automation's business (`infra.local.rescue`, ADR 0011).
+A failure, a long queue, a deadline that has come near start the watch (`flows.watch`) at once instead of within its
+five minutes. Runs whose process hangs are not an automation's business (`infra.local.rescue`, ADR 0011).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from uuid import UUID
 from prefect import get_client
 from prefect.automations import AutomationCore, EventTrigger, Posture, RunDeployment
 
+from tasks.deadlines import TOLD
 from tasks.faults import DOSSIER, LATE_RUNS
 from tasks.faults import WATCH as WATCH_FLOW
 
@@ -25,11 +26,14 @@ def _events(names: set[str]) -> set[str]:
     return {f"prefect.flow-run.{name}" for name in names}
 
 
+RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
+
+
 def _watch_when(name: str, description: str, watch: UUID, **trigger: Any) -> AutomationCore:
     return AutomationCore(
         name=OURS + name,
         description=description,
-        trigger=EventTrigger(match={"prefect.resource.id": "prefect.flow-run.*"}, posture=Posture.Reactive, **trigger),
+        trigger=EventTrigger(posture=Posture.Reactive, **{"match": RUNS, **trigger}),
         actions=[RunDeployment(source="selected", deployment_id=watch)],
     )
 
@@ -54,6 +58,15 @@ def wanted(watch: UUID) -> list[AutomationCore]:
             expect=_events({"Late"}),
             threshold=LATE_RUNS + 1,
             within=timedelta(minutes=10),
+        ),
+        _watch_when(
+            "deadlines near",
+            "Có hồ sơ sắp đến hạn hoặc quá hạn trả kết quả: nhắc viên chức, báo lãnh đạo, ghi sự cố ngay.",
+            watch,
+            # One a look, however many dossiers; the watch emits none, so it can't start itself.
+            match={"prefect.resource.id": "sohoa.deadlines"},
+            expect={TOLD},
+            within=timedelta(0),
         ),
     ]
 

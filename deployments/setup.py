@@ -27,7 +27,14 @@ from deployments.automations import WATCH
 BLOCKS: tuple[type[Block], ...] = (RecordsDatabase, ObjectStore, OcrEngine, Catalog, Portal, Trust)
 POOL = "sohoa"
 QUEUES = {"watch": 1, "counter": 2, "background": 10}
-CLOSED_TO_UNKNOWN = ("dossier/counter", "dossier/integrators", "inbox/operations", "preservation/archive", WATCH)
+CLOSED_TO_UNKNOWN = (
+    "dossier/counter",
+    "dossier/integrators",
+    "inbox/operations",
+    "preservation/archive",
+    "deadlines/operations",
+    WATCH,
+)
 
 
 def register_blocks() -> None:

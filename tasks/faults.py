@@ -14,6 +14,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlmodel import col, select
 
+from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, Staff, load_staff
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
@@ -21,18 +22,24 @@ from blocks.records.codes import vietnam_day
 from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.tables import Dossier, Incident, Outbox
 from blocks.settings import gateway_url
+from tasks.deadlines import due
 from tasks.notices import TOPIC, note
 from tasks.shell import step
 
 DOSSIER, WATCH = "dossier", "watch"  # names of flows
 LEFT_CRASHED = timedelta(minutes=30)  # by then a crashed run goes on by itself, or never (infra/local/rescue.py)
-PASSING, KEPT = ("inbox", WATCH), timedelta(days=14)  # flows that carry no dossier; how long their ended runs stay
+PASSING, KEPT = (
+    ("inbox", "deadlines", WATCH),
+    timedelta(days=14),
+)  # flows that carry no dossier; how long their ended runs stay
 LATE_RUNS = 10  # more dossiers than that wait for a free place: the queue is too long
 MAIL_STUCK = timedelta(minutes=30)
 FAULTS = {
     "RUN_FAILED": "Một lượt xử lý dừng vì lỗi: mở lượt đó trong Prefect, sửa nguyên nhân rồi bấm Retry.",
     "SERVICE_FAILED": "Việc định kỳ (hộp nhận, bảo quản …) lần gần nhất bị lỗi: xem nhật ký lượt đó trong Prefect.",
     "QUEUE_TOO_LONG": "Nhiều hồ sơ chờ chỗ trống: xem máy có bị treo không; thường xuyên thì tăng SOHOA_WORKER_LIMIT.",
+    "DEADLINE_NEAR": "Hồ sơ sắp đến hạn hoặc quá hạn mà lượt xử lý không chạy: lọc theo nhãn deadline:near, "
+    "deadline:missed; lượt lỗi thì sửa nguyên nhân rồi bấm Retry, lượt Late thì xem máy có bị treo không.",
     "MAIL_STUCK": "Thư nhắc việc chưa gửi được: kiểm tra máy chủ thư (SOHOA_SMTP_URL).",
 }
 Place = tuple[str, UUID | None]  # code, dossier
@@ -46,7 +53,9 @@ class Look(BaseModel):
     open: int = 0
 
 
-def faults(records: RecordsDatabase, prefect: Orchestrator, at: datetime | None = None) -> dict[Place, dict[str, Any]]:
+def faults(
+    records: RecordsDatabase, prefect: Orchestrator, catalog: Catalog, at: datetime | None = None
+) -> dict[Place, dict[str, Any]]:
     """What is wrong now: code and dossier → details (ids, counts)."""
     moment = at or datetime.now(UTC)
     found: dict[Place, dict[str, Any]] = {}
@@ -74,9 +83,15 @@ def faults(records: RecordsDatabase, prefect: Orchestrator, at: datetime | None 
     bad = [run["id"] for run in newest if run["state_type"] != "COMPLETED"]
     if bad:
         found["SERVICE_FAILED", None] = {"flow_runs": bad}
-    late = len(prefect.runs(flow=DOSSIER, state={"name": {"any_": ["Late"]}}))
-    if late > LATE_RUNS:
-        found["QUEUE_TOO_LONG", None] = {"runs": late}
+    late = prefect.runs(flow=DOSSIER, state={"name": {"any_": ["Late"]}})
+    if len(late) > LATE_RUNS:
+        found["QUEUE_TOO_LONG", None] = {"runs": len(late)}
+    cancelled = prefect.runs(flow=DOSSIER, state={"type": {"any_": ["CANCELLED"]}})
+    stuck_runs = {UUID(run["id"]) for run in (*failed, *late, *cancelled)}
+    with records.session() as session:  # who waits for an officer is the reminders' business
+        near = [item for item in due(session, catalog, vietnam_day(moment)) if item.flow_run_id in stuck_runs]
+    if near:
+        found["DEADLINE_NEAR", None] = {"dossiers": len(near)}
     return found
 
 
@@ -116,4 +131,4 @@ def look_after_runs() -> Look:
     """Incidents for what is wrong now; old runs that carry no dossier are deleted."""
     records, prefect = RecordsDatabase.get(), Orchestrator()
     tidy(prefect)
-    return settle(records, load_staff(), faults(records, prefect))
+    return settle(records, load_staff(), faults(records, prefect, Catalog.get()))

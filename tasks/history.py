@@ -117,6 +117,8 @@ ACTIONS = {
     "refuse": "Từ chối truy cập",
     "view": "Xem dữ liệu hồ sơ",
     "renew": "Gia hạn dấu thời gian lưu trữ",
+    "deadline-near": "Sắp đến hạn trả kết quả",
+    "deadline-missed": "Quá hạn trả kết quả",
 }
 REMINDERS = {"remind": "đã nhắc viên chức", "escalate": "đã báo lãnh đạo đơn vị"}
 

@@ -8,7 +8,7 @@ from prefect import get_client
 from prefect.context import TaskRunContext
 
 from blocks.records import RecordsDatabase
-from blocks.records.machine import move_document, move_dossier
+from blocks.records.machine import DOSSIER_OPEN, move_document, move_dossier
 from blocks.records.queries import decision, documents, get_dossier
 from blocks.records.states import DocumentState, DossierState
 from tasks.approvals import Verification
@@ -40,6 +40,7 @@ def send_back_to_capture(records: RecordsDatabase, dossier_id: UUID, stage: str)
 
 
 STATE = "state:"  # tag of a run that follows the dossier
+DEADLINE = "deadline:"  # tag of a run while its dossier is open: near, missed (tasks/deadlines.py)
 
 
 def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID) -> None:
@@ -49,9 +50,11 @@ def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID) -> N
         dossier.flow_run_id = flow_run_id
         session.add(dossier)
         name = dossier.code or f"moi-{dossier.submission[:12]}"
+        open_still = dossier.state in DOSSIER_OPEN
         tags = {f"unit:{dossier.unit_id}", f"procedure:{dossier.procedure_code[:32]}", f"{STATE}{dossier.state.value}"}
     with get_client(sync_client=True) as client:
-        kept = {tag for tag in client.read_flow_run(flow_run_id).tags if not tag.startswith(STATE)}
+        gone = STATE if open_still else (STATE, DEADLINE)
+        kept = {tag for tag in client.read_flow_run(flow_run_id).tags if not tag.startswith(gone)}
         client.update_flow_run(flow_run_id, name=name, tags=sorted(tags | kept))
 
 

@@ -22,6 +22,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from prefect import flow, get_client
 
+from blocks.catalog import Catalog
 from blocks.orchestrator import PrefectUnavailable
 from blocks.records import RecordsDatabase
 from blocks.records.queries import DossierUnknown
@@ -200,9 +201,9 @@ def test_the_watch_sees_failed_runs_of_services_until_one_goes_well(stack: Stack
         patch.setenv("SOHOA_DATABASE_URL", known["SOHOA_DATABASE_URL"])
         run = stack.start_run(die=int(signal.SIGKILL))
         stack.wait_state(run, "Crashed")
-        assert faults(RecordsDatabase(), stack.prefect) == {("SERVICE_FAILED", None): {"flow_runs": [run]}}
+        assert faults(RecordsDatabase(), stack.prefect, Catalog()) == {("SERVICE_FAILED", None): {"flow_runs": [run]}}
         stack.wait_state(stack.start_run(), "Completed")
-        assert faults(RecordsDatabase(), stack.prefect) == {}
+        assert faults(RecordsDatabase(), stack.prefect, Catalog()) == {}
         RecordsDatabase().engine.dispose()
 
 

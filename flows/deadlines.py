@@ -1,0 +1,13 @@
+"""Hạn trả kết quả: each hour of the office, operations learn which dossiers have come near their day of result."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from tasks.deadlines import look_at_deadlines
+
+
+@flow(name="deadlines", persist_result=False)
+def deadlines() -> int:
+    """Note, tag and tell; an automation then starts the watch. Returns how many dossiers are new."""
+    return look_at_deadlines()
