@@ -111,6 +111,18 @@ def test_each_role_signs_in_and_lands_at_its_work(sign_in: SignIn, officer: str,
     assert not [c for c in page.context.cookies() if c["name"] == "sohoa" and not c["httpOnly"]]
 
 
+def test_WH04_the_report_of_reading_draws_boxes_for_operations(played: Journey, sign_in: SignIn) -> None:
+    """Prefect's page, through the gateway and its CSP."""
+    page = sign_in("vh.01")
+    asked = {"artifacts": {"key": {"like_": "doc-%"}, "type": {"any_": ["markdown"]}}, "limit": 1}
+    (artifact,) = played.prefect.call("POST", "/artifacts/filter", asked).json()
+    page.goto(f"{played.officers.at_gateway('gq.01').base}/artifacts/artifact/{artifact['id']}")
+    drawing = page.get_by_role("img", name="Độ tin cậy từ 0,90")
+    expect(drawing).to_be_visible()
+    until(lambda: drawing.evaluate("image => image.naturalWidth") == 800, 20)
+    picture(page, "reading")
+
+
 def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_in: SignIn) -> None:
     """Điều 9.3, 9.4: from the worklist to the archive, with keyboard and mouse."""
     sample, path = waiting(played, "duyet-tren-trang", "01-om-dau")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlmodel import select
+from prefect.events.worker import EventsWorker
+from sqlmodel import col, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import load_staff
 from blocks.orchestrator import pause_key
-from blocks.records.codes import VIET_NAM
+from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.tables import Decision, Dossier, Incident
 from deployments.automations import OURS, apply, wanted
 from infra.local.plan import read_env
-from tasks.faults import KEPT, tidy
+from tasks.deadlines import note_deadlines, tell
+from tasks.faults import KEPT, faults, settle, tidy
 from tasks.reminders import sweep
 from tests.faults.stack import ROOT, until
 from tests.journeys.conftest import Journey
@@ -29,7 +32,7 @@ def automations(journey: Journey) -> dict[str, str]:
 
 def test_automations_are_those_of_the_code_and_setting_up_again_changes_nothing(journey: Journey) -> None:
     before = automations(journey)
-    assert sorted(before) == ["sohoa: failed runs", "sohoa: queue too long"]
+    assert sorted(before) == ["sohoa: deadlines near", "sohoa: failed runs", "sohoa: queue too long"]
     env = journey.stack.env | read_env(journey.stack.home / "stack.env")  # as `make up` runs it
     subprocess.run([sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=env, check=True, timeout=120)
     assert automations(journey) == before
@@ -91,6 +94,67 @@ def test_who_is_waited_for_sees_the_reminder_the_leader_the_escalation_and_nothi
     with officers.records.session() as session:
         assert session.exec(select(Decision).where(Decision.dossier_id == dossier.id)).all() == []
         assert session.get_one(Dossier, dossier.id).state == dossier.state
+
+
+def test_a_deadline_that_comes_near_is_told_once_and_is_an_incident_where_no_officer_is_waited_for(
+    played: Journey,
+) -> None:
+    """By event, automation and watch (QĐ 352, Điều 12)."""
+    sample = played.variant("sap-den-han", "d05-dpi-thap")
+    officers, prefect = played.officers, played.prefect
+    officers.hand_in(sample)
+    played.wait_pause(sample, "rescan-1")
+    today = vietnam_day()
+    while not Catalog().is_working_day(today):  # on a day off nothing is noted: then it is looked at as on the next
+        today += timedelta(days=1)
+
+    def promise(days: int) -> None:
+        with officers.records.session() as session:
+            session.exec(select(Dossier).where(Dossier.submission == sample.submission)).one().due_date = (
+                today + timedelta(days=days)
+            )
+
+    def open_incidents() -> int:
+        with officers.records.session() as session:
+            query = select(Incident).where(Incident.code == "DEADLINE_NEAR", col(Incident.closed_at).is_(None))
+            return len(session.exec(query).all())
+
+    def started_watches() -> int:
+        return sum(not run["auto_scheduled"] for run in prefect.runs(flow="watch"))
+
+    promise(0)
+    before = started_watches()
+    with played.stack.connected():
+        new = note_deadlines(officers.records, Catalog(), datetime.combine(today, time(10), VIET_NAM))
+        mine = [(item.action, item.left) for item in new if str(item.flow_run_id) == sample.run_id]
+        assert mine == [("deadline-near", 0)]
+        tell(new)
+        EventsWorker.instance().drain()
+    until(lambda: started_watches() > before, 60)
+    assert "deadline:near" in prefect.run(sample.run_id)["tags"]
+
+    def events() -> list[dict[str, Any]]:
+        resource = {"id": [f"prefect.flow-run.{sample.run_id}"]}
+        asked = {"filter": {"event": {"name": ["sohoa.dossier.deadline-near"]}, "resource": resource}}
+        found: list[dict[str, Any]] = prefect.call("POST", "/events/filter", asked).raise_for_status().json()["events"]
+        return found
+
+    until(lambda: [event["payload"] for event in events()] == [{"left_days": 0}], 20)
+    look = prefect.call("GET", "/deployments/name/deadlines/operations").json()["id"]
+    run = prefect.call("POST", f"/deployments/{look}/create_flow_run", {}).json()["id"]
+    until(lambda: prefect.run(run)["state_type"] == "COMPLETED", 120)
+    assert len(events()) == 1  # it was noted before
+    assert open_incidents() == 0  # its officer is waited for, and reminded
+
+    def settled() -> int:
+        settle(officers.records, load_staff(), faults(officers.records, prefect, Catalog()))
+        return open_incidents()
+
+    prefect.call("POST", f"/flow_runs/{sample.run_id}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
+    assert settled() == 1
+    assert "deadline:near" in officers.at_gateway("vh.01").http.get("/van-hanh").text  # what to do
+    promise(30)
+    assert settled() == 0
 
 
 def test_old_runs_that_carry_no_dossier_go_those_of_dossiers_stay(played: Journey) -> None:
