@@ -12,9 +12,11 @@ import random
 import re
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,7 +109,32 @@ def peak_of(pid: int) -> float:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return 0.0
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+    found = re.search(r"VmHWM:\s+(\d+)", status)  # none when the process is just ending
+    return int(found[1]) / 1024 if found else 0.0
+
+
+@contextmanager
+def verifiers_watched(report: Report) -> Iterator[None]:
+    """Notes what the verifier's processes hold, also of one that is killed.
+
+    Not getrusage: a child's maximum there begins with what this process holds.
+    """
+    stop, children = threading.Event(), Path(f"/proc/self/task/{threading.get_native_id()}/children")
+
+    def look() -> None:
+        while not stop.wait(0.01):
+            for pid in map(int, children.read_text().split()):
+                with suppress(OSError):
+                    if b"tasks.signing.sandbox" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        report.greediest = max(report.greediest, peak_of(pid))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def intake(path: Path, report: Report) -> None:
@@ -132,7 +159,8 @@ def verifier(path: Path, report: Report, known: set[str | None]) -> None:
     """One file through `sohoa verify`. known: hashes of the revisions that were really signed."""
     began = time.monotonic()
     try:
-        verdict = verify_untrusted(path)
+        with verifiers_watched(report):
+            verdict = verify_untrusted(path)
         answer = verdict.code
         if verdict.valid and not {item.revision_sha256 for item in verdict.signatures} <= known:
             report.broken.append("what nobody signed is called valid")

@@ -13,6 +13,7 @@ from PIL import Image
 from blocks.signer import agency_signer, signer_for
 from blocks.trust import Trust, run
 from tasks.capture import guard
+from tasks.signing import sandbox
 from tasks.signing.pdf import sign_as_agency, sign_as_officer
 from tests import fuzz
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
@@ -56,6 +57,7 @@ def test_CA08_verifier_of_damaged_files(tmp_path: Path) -> None:
     report = fuzz.fuzz_verifier(signed_files(tmp_path), tmp_path, seed=1, most=6)
     assert report.broken == []
     assert sum(report.answers.values()) == 6
+    assert 50 < report.greediest < sandbox.MEMORY / 2**20 + 150  # data, and the program itself
 
 
 def test_the_fuzzer_finds_what_it_looks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
