@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from prefect import get_client
+from prefect import get_client, get_run_logger
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import suspend_flow_run
@@ -358,6 +358,7 @@ def _suspend_and_record(
             details = {"stage": key}
             raise_incident(session, code=DecisionNotProven.code, dossier_id=dossier_id, rule="WH03", details=details)
     _forget_input(key)
+    get_run_logger().info("%s: %s, trace %s", key, verdict, said.trace if said else "–")
     return kept
 
 

@@ -10,6 +10,7 @@ import json
 import logging
 import secrets
 import time
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -162,6 +163,7 @@ class Guard:
             await (refusal or self.app)(scope, receive, tell)
         finally:
             line = {
+                "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "trace": trace,
                 "officer": session.officer.id if session else None,
                 "method": scope["method"],

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import yaml
 
+from blocks.logs import LOGGING
 from blocks.settings import ROOT
 from infra.local.pki import ensure_pki
 from infra.local.plan import Plan
@@ -130,7 +131,7 @@ class Parts:
             "PREFECT_SERVER_API_PORT": str(self.plan.ports["SOHOA_PORT_PREFECT"]),
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(self.plan.home / "prefect" / "ui"),
-        }
+        } | LOGGING
         command = ("prefect", "server", "start", "--host", "127.0.0.1")
         port = self.plan.ports["SOHOA_PORT_PREFECT"]
         return self._python("prefect", self.prefect_canary, 120, *command, "--port", port, extra=extra)
@@ -144,7 +145,7 @@ class Parts:
         command = ("prefect", "worker", "start", "--pool", POOL, "--type", kind, "--limit", limit)
         began = datetime.now(UTC)
         probe = lambda: self.worker_canary(began)  # noqa: E731
-        return self._python("worker", probe, 180, *command, "--name", self.worker_name)
+        return self._python("worker", probe, 180, *command, "--name", self.worker_name, extra=LOGGING)
 
     def _begin_metrics(self) -> subprocess.Popen[bytes]:
         return self._python("metrics", self.metrics_canary, 60, "deployments.metrics")
