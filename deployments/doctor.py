@@ -6,6 +6,7 @@ What is written for a check is taken away again, and nothing of a dossier is rea
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -143,6 +144,28 @@ def worker() -> tuple[State, str, str]:
     return good(f"{len(online)} worker đang hoạt động")
 
 
+def gateway() -> tuple[State, str, str]:
+    """Asked on this machine: a proxy in front of it is the office's."""
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{os.environ.get('SOHOA_PORT_GATEWAY', '24204')}") as desk:
+            asked = desk.get("/dang-nhap", timeout=20)
+    except httpx.TransportError:
+        return State.BAD, "không trả lời", "chạy `make up`; xem log/gateway.log"
+    if not asked.is_redirect:
+        return State.BAD, "không đăng nhập được", "kiểm tra dịch vụ đăng nhập (SOHOA_OIDC_ISSUER); xem log/gateway.log"
+    return good("trả lời, đăng nhập qua " + httpx.URL(asked.headers["location"]).host)
+
+
+def figures() -> tuple[State, str, str]:
+    try:
+        told = httpx.get(f"http://127.0.0.1:{os.environ.get('SOHOA_PORT_METRICS', '24203')}/metrics", timeout=20).text
+    except httpx.TransportError:
+        return State.WARNING, "không trả lời", "chạy `make up`; xem log/metrics.log"
+    if silent := re.findall(r'^sohoa_source_up\{source="(\w+)"\} 0', told, re.M):
+        return State.WARNING, f"thiếu nguồn {', '.join(silent)}", "khắc phục bộ phận đó; xem log/metrics.log"
+    return good(f"{told.count('# TYPE sohoa_')} số liệu cho Prometheus")
+
+
 def reading() -> tuple[State, str, str]:
     engine = OcrEngine()
     page = Image.new("RGB", (1240, 400), "white")
@@ -210,6 +233,8 @@ CHECKS: tuple[tuple[str, Callable[[], tuple[State, str, str]]], ...] = (
     ("Chữ ký cơ quan", agency_certificate),
     ("Điều phối", orchestrator),
     ("Worker", worker),
+    ("Cổng viên chức", gateway),
+    ("Số liệu", figures),
     ("Nhận dạng chữ", reading),
     ("Đĩa", disk),
     ("Hồ sơ", dossiers),

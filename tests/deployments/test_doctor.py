@@ -21,8 +21,10 @@ from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for ea
 def stack(
     records: RecordsDatabase, objects: ObjectStore, pki: TestPki, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.MonkeyPatch:
-    """Real database, store and PKI; no Prefect."""
+    """Real database, store and PKI; no Prefect, no gateway, no metrics."""
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+    for part in ("GATEWAY", "METRICS"):
+        monkeypatch.setenv(f"SOHOA_PORT_{part}", str(free_port()))
     return monkeypatch
 
 
@@ -34,8 +36,11 @@ def test_what_works_is_good_and_what_is_missing_has_an_advice(stack: pytest.Monk
     found = findings()
     assert len(found) == len(doctor.CHECKS)
     missing = {name for name, item in found.items() if item.state is State.BAD}
-    assert missing == {"Điều phối", "Worker", "Hồ sơ"}
-    assert all("make up" in found[name].advice and found[name].seen == "PREFECT_UNAVAILABLE" for name in missing)
+    assert missing == {"Điều phối", "Worker", "Hồ sơ", "Cổng viên chức"}
+    assert all("make up" in found[name].advice for name in missing)
+    seen = {name: found[name].seen for name in missing}
+    assert seen.pop("Cổng viên chức") == "không trả lời" and set(seen.values()) == {"PREFECT_UNAVAILABLE"}
+    assert (found["Số liệu"].state, found["Số liệu"].seen) == (State.WARNING, "không trả lời")
     assert "đọc và ghi được" in found["Cơ sở dữ liệu hồ sơ"].seen
     assert "THỬ NGHIỆM" in found["Chữ ký cơ quan"].seen
     assert "chưa cài máy chủ thư" in found["Thư nhắc việc"].seen

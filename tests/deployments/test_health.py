@@ -26,8 +26,10 @@ from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for ea
 def browser(
     records: RecordsDatabase, objects: ObjectStore, pki: TestPki, monkeypatch: pytest.MonkeyPatch
 ) -> TestClient:
-    """Real database, store and PKI; Prefect is down."""
+    """Real database, store and PKI; Prefect, gateway and metrics are down."""
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+    for part in ("GATEWAY", "METRICS"):
+        monkeypatch.setenv(f"SOHOA_PORT_{part}", str(free_port()))
     return TestClient(Starlette(routes=routes(lambda _: None)))
 
 
@@ -50,7 +52,7 @@ def test_what_is_down_is_said_with_what_to_do_and_the_rest_is_shown(
     assert trouble["code"] == "RUN_FAILED" and trouble["count"] == 1 and "Retry" in trouble["advice"]
     assert told.json()["failed"] is None and told.json()["waiting"] is None  # not zero: nobody knows
     html = browser.get("/van-hanh").text
-    assert "3 bộ phận có lỗi" in html and html.count('class="bad"') == 3 and "make up" in html
+    assert "4 bộ phận có lỗi" in html and html.count('class="bad"') == 4 and "make up" in html
     assert html.count('<th scope="row">') == len(CHECKS) + 1
     assert str(dossier_id) not in html
     assert NAME not in html + told.text and OWNER_ID not in html + told.text
