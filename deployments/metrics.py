@@ -30,6 +30,7 @@ from deployments.setup import POOL
 from tasks.worklist import NEAR
 
 WINDOW_HOURS = 24  # of the figures on waiting and on stages
+SIGNING = "Ký số"  # in the name of each signing step
 STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 # Waiting at the counter (KH03): from handing in to reception, in seconds.
@@ -167,7 +168,7 @@ class Sohoa(Collector):
         since = (datetime.now(UTC) - timedelta(hours=WINDOW_HOURS)).isoformat()
         asked = {
             "task_runs": {
-                "name": {"like_": "Ký số"},
+                "name": {"like_": SIGNING},
                 "state": {"type": {"any_": ["FAILED", "CRASHED"]}},
                 "start_time": {"after_": since},
             }

@@ -62,7 +62,7 @@ def draw(pages: Mapping[int, PageText], most: int = MOST) -> bytes:
         x, y = GAP + place % columns * (cell + GAP), top + place // columns * height
         _page(pen, pages[number], x, y, scales[number])
         note = "" if pages[number].readable else " · nhập tay"
-        pen.text((x, y + height - LABEL - GAP), f"Trang {number}{note}", font=font, fill="black")
+        pen.text((x, y + pages[number].height * scales[number] + 2), f"Trang {number}{note}", font=font, fill="black")
     out = io.BytesIO()
     image.quantize(palette=_palette(), dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()

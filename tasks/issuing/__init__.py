@@ -26,7 +26,7 @@ def issue_results(dossier_id: UUID, signer: str, clerk: str) -> list[UUID]:
     return issue_dossier(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), dossier_id, signer, clerk)
 
 
-@step("Lãnh đạo ký ban hành kết quả điện tử", rule="B4e")
+@step("Ký số ban hành kết quả điện tử", rule="B4e")
 def sign_by_leader(dossier_id: UUID, results: Sequence[UUID], officer: str, asked: int) -> list[UUID]:
     """The signature of who may sign them on the results; returns those that wait for a confirmation on the phone.
 

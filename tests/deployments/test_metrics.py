@@ -18,8 +18,10 @@ from blocks.records.codes import vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier, Outbox
-from deployments.metrics import Sohoa
+from deployments.metrics import SIGNING, Sohoa
 from infra.local.process import free_port
+from tasks.issuing import sign_by_leader
+from tasks.signing import sign_by_agency, sign_captured
 from tests.conftest import TestPki
 from tests.tasks.lawcase import make_dossier, walk_document
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
@@ -83,6 +85,10 @@ def test_a_source_that_is_down_has_no_figures(told: str) -> None:
 
 def test_WH04_figures_name_nobody(told: str) -> None:
     assert "Mẫu" not in told and "BHXH-TEST" not in told
+
+
+def test_failures_are_counted_of_every_signing_step() -> None:
+    assert all(SIGNING in task.name for task in (sign_captured, sign_by_leader, sign_by_agency))
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (prometheus) is not installed")

@@ -113,7 +113,7 @@ def test_each_role_signs_in_and_lands_at_its_work(sign_in: SignIn, officer: str,
 
 def test_WH04_the_report_of_reading_draws_boxes_for_operations(played: Journey, sign_in: SignIn) -> None:
     """Prefect's page, through the gateway and its CSP."""
-    page = sign_in("vh.01")
+    page = sign_in("vh.01", viewport={"width": 1366, "height": 900})
     asked = {"artifacts": {"key": {"like_": "doc-%"}, "type": {"any_": ["markdown"]}}, "limit": 1}
     (artifact,) = played.prefect.call("POST", "/artifacts/filter", asked).json()
     page.goto(f"{played.officers.at_gateway('gq.01').base}/artifacts/artifact/{artifact['id']}")
