@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import subprocess
 import sys
@@ -227,3 +228,22 @@ def test_no_random_request_makes_the_gateway_fail(target: Target, tmp_path: Path
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+
+
+def test_P14_one_id_joins_gateway_flow_and_audit_trail(played: Journey) -> None:
+    sample = played.samples["01-om-dau"]
+    with played.officers.records.session() as session:
+        query = select(AuditEntry).join(Dossier, col(Dossier.id) == AuditEntry.dossier_id)
+        query = query.where(Dossier.submission == sample.submission, AuditEntry.action == "decide")
+        decided = [entry.details for entry in session.exec(query.order_by(col(AuditEntry.seq)))]
+    assert decided and all(len(details["trace"]) == 32 for details in decided)
+    traces = [details["trace"] for details in decided]
+    asked = [json.loads(line) for line in played.stack.log("gateway").splitlines() if line.startswith("{")]
+    calls = {line["trace"]: line for line in asked}
+    assert all(sample.run_id in calls[trace]["path"] and calls[trace]["at"] for trace in traces)
+    said = [json.loads(line) for line in played.stack.log("worker").splitlines() if line.startswith("{")]
+    mine = " ".join(line["text"] for line in said if line.get("flow_run_id") == sample.run_id)
+    assert all(trace in mine for trace in traces)
+    body = {"logs": {"flow_run_id": {"any_": [sample.run_id]}}, "sort": "TIMESTAMP_DESC", "limit": 200}
+    shown = " ".join(line["message"] for line in played.prefect.call("POST", "/logs/filter", body).json())
+    assert traces[-1] in shown  # in Prefect's own page, too
