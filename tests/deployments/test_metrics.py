@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from blocks.records.codes import vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier, Outbox
+from deployments import metrics
 from deployments.metrics import SIGNING, Sohoa
 from infra.local.process import free_port
 from tasks.issuing import sign_by_leader
@@ -100,3 +102,15 @@ def test_alert_rules_fire_on_what_they_are_for() -> None:
     ):
         done = subprocess.run(["promtool", *command], cwd=MONITORING, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (prometheus) is not installed")
+def test_the_dashboard_asks_for_figures_that_there_are(tmp_path: Path) -> None:
+    board = json.loads((MONITORING / "grafana-dashboard.json").read_text(encoding="utf-8"))
+    asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    told = set(re.findall(r'"(sohoa_\w+)"', Path(metrics.__file__).read_text(encoding="utf-8")))
+    assert asked and {name for expr in asked for name in re.findall(r"sohoa_\w+", expr)} <= told
+    rules = [{"record": f"panel:{number}", "expr": expr} for number, expr in enumerate(asked)]
+    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))  # JSON is YAML
+    done = subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
