@@ -9,13 +9,13 @@ from datetime import datetime
 from itertools import pairwise
 from uuid import UUID
 
-from prefect.artifacts import create_markdown_artifact
 from sqlmodel import Session, col, select
 
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import ElectronicOriginal
 from blocks.records.tables import AuditEntry, Decision, Document, Signature
+from tasks.artifacts import keep_markdown
 from tasks.progress import show_here
 from tasks.shell import step
 
@@ -94,6 +94,6 @@ def _span(since: datetime, until: datetime) -> str:
 def report_dossier(dossier_id: UUID) -> str:
     """What became of the dossier, as an artifact of its run; made once, here in the cached task."""
     text = summary(RecordsDatabase.get(), dossier_id)
-    create_markdown_artifact(key=f"tong-ket-{dossier_id}", markdown=text, description="Tổng kết xử lý hồ sơ")
+    keep_markdown(f"tong-ket-{dossier_id}", text, "Tổng kết xử lý hồ sơ")
     show_here(dossier_id)
     return text

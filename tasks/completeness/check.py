@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
 from blocks.errors import Problem, Remedy, SohoaError
 from blocks.records import RecordsDatabase
+from tasks.artifacts import keep_markdown
 from tasks.completeness.facts import Row, dossier_facts
 from tasks.completeness.suites import COMPONENTS, PAGES, Rule
 from tasks.shell import step
@@ -146,7 +146,5 @@ def check_completeness(dossier_id: UUID, attempt: int) -> CompletenessReport:
     run doesn't make it again.
     """
     report = check_dossier(RecordsDatabase.get(), dossier_id)
-    create_markdown_artifact(
-        key=f"kiem-tra-{dossier_id}", markdown=report.markdown, description="Kết quả kiểm tra bản sao chụp"
-    )
+    keep_markdown(f"kiem-tra-{dossier_id}-{attempt}", report.markdown, "Kết quả kiểm tra bản sao chụp")
     return report

@@ -255,6 +255,10 @@ def test_WH04_operations_see_reports_and_the_state_of_each_dossier(played: Journ
     keys = [item["key"] for item in made if item["key"]]
     assert keys.count(f"tong-ket-{dossier.id}") == 1
     papers = [d for d in played.officers.documents(dossier) if d.page_count and not d.is_issued]
-    assert papers and all(keys.count(f"doc-{paper.id}") == 1 for paper in papers)
+    assert papers and all(keys.count(f"doc-{paper.id}-{paper.attempt}") == 1 for paper in papers)
+    verdicts = [item["data"] for item in made if (item["key"] or "").startswith("chu-ky-")]
+    assert len(verdicts) == 3  # the officer's, the leader's on the result, the agency's
+    assert all("hợp lệ" in table and "TEST" in table and "KHÔNG" not in table for table in verdicts)
+    assert dossier.owner_name not in "".join(str(item["data"]) for item in made)
     told = next(item["data"] for item in made if item["key"] == f"tong-ket-{dossier.id}")
     assert "LUU_TRU" in told and "hợp lệ" in told and dossier.owner_name not in told
