@@ -133,9 +133,9 @@ def _read_files(records: RecordsDatabase, objects: ObjectStore, job: _Job, work:
         job.refuse([errors.FileMissing().problem()])
         return False
     images: list[_Image] = []
-    document = job.document
-    key, about = f"chup-{document.id}-{document.attempt}", f"Kiểm tra tệp quét của giấy tờ số {document.ordinal}"
-    with progress_shown(key, about, len(job.scans)) as one_more:
+    paper = job.document
+    bar = f"chup-{paper.id}-{paper.attempt}", f"Kiểm tra {len(job.scans)} tệp quét của giấy tờ số {paper.ordinal}"
+    with progress_shown(*bar, len(job.scans)) as one_more:
         for scan in job.scans:
             try:
                 if scan.sha256 in job.shared:
