@@ -18,6 +18,8 @@ from infra.gateway.sessions import OFFICER, Officer, Sessions, grants_of
 from infra.gateway.settings import GatewaySettings
 
 log = logging.getLogger("sohoa.gateway")
+ALGORITHMS = "id_token_signing_alg_values_supported"
+PUBLIC_KEY_ALGORITHMS = {f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)} | {"EdDSA"}
 LOGIN, CALLBACK, LOGOUT = "/dang-nhap", "/dang-nhap/ve", "/dang-xuat"
 
 
@@ -54,7 +56,14 @@ def signin_routes(settings: GatewaySettings, sessions: Sessions, refuse: Any, sa
     @router.get(CALLBACK, include_in_schema=False)
     async def callback(request: Request) -> Response:
         try:
-            token = await oauth.office.authorize_access_token(request)
+            told = await oauth.office.load_server_metadata()
+            # What the provider lists may hold "none", and the library would take it.
+            told[ALGORITHMS] = [alg for alg in told.get(ALGORITHMS, []) if alg in PUBLIC_KEY_ALGORITHMS]
+            wanted = {
+                "iss": {"essential": True, "values": [told["issuer"]]},
+                "aud": {"essential": True, "value": settings.oidc_client_id},  # else azp alone would do
+            }
+            token = await oauth.office.authorize_access_token(request, claims_options=wanted)
         except (OAuthError, JoseError, httpx.HTTPError, KeyError, ValueError) as error:
             kind = error.error if isinstance(error, OAuthError) else type(error).__name__
             log.warning(json.dumps({"trace": request.state.trace, "event": "sign-in failed", "kind": str(kind)[:80]}))
@@ -62,9 +71,9 @@ def signin_routes(settings: GatewaySettings, sessions: Sessions, refuse: Any, sa
             return say(
                 "Chưa đăng nhập được", "Phiên đăng nhập đã hết hạn hoặc bị từ chối; vui lòng đăng nhập lại.", 400
             )
-        told = token.get("userinfo") or {}
-        officer = str(told.get(settings.oidc_officer_claim) or "")
-        groups = told.get(settings.oidc_groups_claim)
+        claims = token.get("userinfo") or {}
+        officer = str(claims.get(settings.oidc_officer_claim) or "")
+        groups = claims.get(settings.oidc_groups_claim)
         grants = grants_of(groups if isinstance(groups, list) else [])
         if not OFFICER.fullmatch(officer) or not grants:
             await refuse("NO_ROLE", officer if OFFICER.fullmatch(officer) else None)
