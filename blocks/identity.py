@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -40,6 +40,16 @@ class DecisionNotProven(SohoaError):
     remedy = Remedy.OFFICER
 
 
+class Delegated(BaseModel):
+    """That the officer acted by delegation (WH02): by which document, whose, until which day."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    document: str
+    by: str
+    until: date
+
+
 class Attestation(BaseModel):
     """What the gateway says. run, pause: where it may be used; form: SHA-256 of what was filled in; trace: request."""
 
@@ -53,6 +63,7 @@ class Attestation(BaseModel):
     form: str
     at: datetime
     trace: str = ""
+    delegation: Delegated | None = None
 
 
 def form_digest(form: Mapping[str, Any]) -> str:

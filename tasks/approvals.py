@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
@@ -20,14 +20,17 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import suspend_flow_run
 from prefect.input.run_input import RunInput, keyset_from_base_key
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from blocks.catalog.staff import Role, load_staff
 from blocks.errors import Problem
 from blocks.identity import Attestation, DecisionNotProven, prove
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
+from blocks.records.codes import vietnam_day
 from blocks.records.incidents import raise_incident
-from blocks.records.queries import decision, record_decision
+from blocks.records.queries import decision, get_dossier, record_decision
+from tasks.worklist import WHO
 
 TIMEOUT_SECONDS = 45 * 24 * 3600  # then the run fails: silence is never an approval
 ASK_AGAIN = "HOI_LAI"
@@ -36,14 +39,22 @@ OFFICER_ID = r"^[0-9a-z._-]{1,64}$"
 # The gateway fills in both from the session; a person neither sees nor types them.
 OfficerId = Annotated[str, Field(title="Mã viên chức (cổng tự ghi)", pattern=r"^[0-9a-z._-]{0,64}$")]
 Proof = Annotated[str, Field(title="Chứng thực của cổng (cổng tự ghi)", max_length=4096)]
+
+
+def _without_nul(value: Any) -> Any:
+    """PostgreSQL keeps no NUL: the run would fail with what an officer has decided already."""
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_without_nul)]
 # Empty rather than None: Prefect's dialog would draw a choice between "str" and "None".
 Reason = Annotated[
-    str,
+    Text,
     Field(title="Lý do (bắt buộc khi trả lại hoặc từ chối)", description="Nêu rõ bằng văn bản", max_length=4000),
 ]
 
 
-Article = Annotated[str, Field(min_length=1, max_length=4000)]
+Article = Annotated[Text, Field(min_length=1, max_length=4000)]
 
 
 class SupplementDecision(StrEnum):
@@ -112,8 +123,8 @@ class Correction(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     component: int = Field(title="Thành phần số", ge=1)
-    field: str = Field(title="Trường dữ liệu", description="Ví dụ: number_symbol", max_length=64)
-    value: str = Field(title="Giá trị đúng trên giấy tờ", min_length=1, max_length=2000)
+    field: Text = Field(title="Trường dữ liệu", description="Ví dụ: number_symbol", max_length=64)
+    value: Text = Field(title="Giá trị đúng trên giấy tờ", min_length=1, max_length=2000)
     reason: CorrectionReason = Field(CorrectionReason.NHAN_DANG_SAI, title="Lý do sửa")
 
 
@@ -122,7 +133,7 @@ class Absence(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     component: int = Field(title="Thành phần số", ge=1)
-    field: str = Field(title="Trường dữ liệu không có trên giấy tờ", max_length=64)
+    field: Text = Field(title="Trường dữ liệu không có trên giấy tờ", max_length=64)
 
 
 class PageAgain(BaseModel):
@@ -267,6 +278,15 @@ class Answered(Generic[Answer]):
     answer: Answer
 
 
+def not_valid(model: type[BaseModel], error: ValidationError) -> str:
+    """A sentence that names the items of the form as officers read them; what was typed isn't repeated."""
+    places = {item["loc"][0] if item["loc"] else "" for item in error.errors()}
+    known = [field.title or name for name, field in model.model_fields.items() if name in places]
+    if places - set(model.model_fields):
+        known.append("có mục mà biểu mẫu không có")
+    return f"Mục chưa hợp lệ: {'; '.join(known)}."
+
+
 IN_WRITING = {"TRA_LAI", "TU_CHOI", "TRINH_LAI", "XIN_Y_KIEN"}
 
 
@@ -322,12 +342,13 @@ def _suspend_and_record(
             run, accepted_at = _accepted(key)
             said = prove(payload, run=run, pause=key, accepted_at=accepted_at)
             who = said.officer
-        faults = needs_reason(answer) + stage.check(dossier_id, answer)
+            # On the day of the decision, which a worker may carry out on a later one.
+            faults = not_assigned(dossier_id, who, WHO[stage.name], vietnam_day(said.at))
+        faults += needs_reason(answer) + stage.check(dossier_id, answer)
         verdict, reason = answer.decision.value, answer.reason
     except ValidationError as error:
         # Passed the JSON Schema at the API but not the model: ask again rather than fail the run.
-        places = sorted({".".join(map(str, item["loc"])) for item in error.errors()})
-        faults = [f"Mục chưa hợp lệ: {', '.join(places)}."]
+        faults = [not_valid(stage.model, error)]
     except DecisionNotProven as error:
         faults = [error.text]
     if faults:
@@ -342,6 +363,7 @@ def _suspend_and_record(
             officer=who,
             role=said.role if said else "",
             payload=payload,
+            at=said.at if said else None,
         )
         kept = (stored.decision, dict(stored.payload))
         audit(
@@ -352,6 +374,7 @@ def _suspend_and_record(
             rule=stage.rule,
             details={"stage": key, "decision": verdict}
             | ({"role": said.role, "trace": said.trace} if said else {})
+            | ({"delegation": said.delegation.model_dump(mode="json")} if said and said.delegation else {})
             | ({} if who else {"code": DecisionNotProven.code}),
         )
         if not who:
@@ -360,6 +383,25 @@ def _suspend_and_record(
     _forget_input(key)
     get_run_logger().info("%s: %s, trace %s", key, verdict, said.trace if said else "–")
     return kept
+
+
+def not_assigned(dossier_id: UUID, officer: str, role: Role, on: date) -> list[str]:
+    """A sentence when the officer doesn't hold the role in the dossier's unit on that day; that is an incident, too."""
+    staff = load_staff()
+    with RecordsDatabase.get().session() as session:
+        unit = get_dossier(session, dossier_id).unit_id
+        if staff.may(officer, unit, role, on):
+            return []
+        raise_incident(
+            session,
+            code="OFFICER_NOT_ASSIGNED",
+            dossier_id=dossier_id,
+            rule="WH01",
+            details={"roles": [role.value], "actor": officer},
+            actor=officer,
+        )
+    why = staff.out_of_time(officer, unit, [role], on) or "Viên chức này chưa được phân công việc này tại đơn vị"
+    return [f"{why}; vui lòng để người được phân công quyết định."]
 
 
 def _accepted(key: str) -> tuple[UUID, datetime]:

@@ -151,7 +151,9 @@ def sentence(entry: AuditEntry, ordinals: Mapping[UUID, int]) -> str:
     if entry.action == "decide":
         name = str(entry.details.get("stage", ""))
         verdict = str(entry.details.get("decision", ""))
-        return f"{stage_label(name)}: {DECISIONS.get(verdict, verdict)}."
+        delegation = entry.details.get("delegation") or {}
+        by = f" (theo ủy quyền: văn bản {delegation['document']})" if delegation else ""
+        return f"{stage_label(name)}: {DECISIONS.get(verdict, verdict)}{by}."
     if entry.action in REMINDERS:
         return f"{stage_label(str(entry.details.get('stage', '')))}: {REMINDERS[entry.action]}."
     pages = entry.details.get("pages") if entry.action == "rescan" else None

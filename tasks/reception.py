@@ -283,5 +283,5 @@ def refuse(dossier_id: UUID, actor: str, stage: str) -> ReceptionReport:
     records = RecordsDatabase.get()
     with records.session() as session:
         kept = decision(session, dossier_id, stage)
-        reason = (kept.reason if kept else None) or ""
-    return refuse_reception(records, dossier_id, actor, reason)
+        reason, at = (kept.reason or "", kept.decided_at) if kept else ("", None)
+    return refuse_reception(records, dossier_id, actor, reason, at=at)  # by who was assigned when it was decided

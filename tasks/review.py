@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import SEES_PAPERS
+from blocks.catalog.staff import SEES_PAPERS, load_staff
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
 from blocks.records.queries import documents, get_dossier
 from blocks.records.queries import fields as field_rows
-from blocks.records.states import DocumentState, FieldSource
+from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource
 from blocks.records.tables import Document, Dossier, FieldValue, Signature
 from tasks.approvals import OFFICER_ID, CorrectionReason
 from tasks.capture.pages import layout
@@ -46,7 +46,7 @@ class NotYours(SohoaError):
     """Somebody without a role in the dossier's unit wants to see it (WH04)."""
 
     code, rule = "NOT_YOURS", "WH04"
-    message = "Viên chức chưa được phân công tại đơn vị của hồ sơ nên không được xem; việc này đã được ghi lại."
+    message = "{why} nên không được xem hồ sơ này; việc này đã được ghi lại."
     remedy = Remedy.OFFICER
 
 
@@ -100,6 +100,7 @@ class ComponentView(BaseModel):
     fields: list[FieldView]
     signatures: list[SignatureView]
     issued: bool = False  # a result document of this system (KQ01), no paper
+    electronic: bool = False  # handed in as a signed PDF and kept as it is
 
     @property
     def state_label(self) -> str:
@@ -107,15 +108,22 @@ class ComponentView(BaseModel):
 
 
 class Review(BaseModel):
-    """A dossier as an officer sees it. originals: declared at the counter (CA04)."""
+    """A dossier as an officer sees it. originals: papers counted at the counter (CA04); due: day of result."""
 
     id: UUID
     code: str
     state: str
-    received: bool = False  # has a code and a slip
+    procedure: str
+    received: bool  # has a code and a slip
+    due: date | None
     originals: int
     components: list[ComponentView]
     history: list[Event]
+
+    @property
+    def captured(self) -> int:
+        """Papers of which there are page images."""
+        return sum(c.images > 0 and not c.issued and not c.electronic for c in self.components)
 
 
 def look(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, officer: str) -> Review:
@@ -123,11 +131,14 @@ def look(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, officer: 
     insist_assigned(records, dossier_id, officer)
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
+        names = {one.code: one.name for one in catalog.procedures(vietnam_day(dossier.created_at))}
         review = Review(
             id=dossier.id,
             code=dossier.code or dossier.submission,
             state=STATES[dossier.state],
             received=dossier.received_at is not None,
+            procedure=names.get(dossier.procedure_code, dossier.procedure_code),
+            due=dossier.due_date,
             originals=dossier.originals_declared,
             components=[_component(session, catalog, dossier, d) for d in documents(session, dossier_id)],
             history=history(session, dossier_id),
@@ -151,7 +162,11 @@ def insist_assigned(records: RecordsDatabase, dossier_id: UUID, officer: str) ->
             raise OfficerNotAssigned()
         require_assigned(records, dossier_id, officer, *SEES_PAPERS)
     except OfficerNotAssigned as error:
+        why = "Viên chức chưa được phân công tại đơn vị của hồ sơ"
         with records.session() as session:
+            unit = get_dossier(session, dossier_id).unit_id
+            if known:
+                why = load_staff().out_of_time(officer, unit, SEES_PAPERS, vietnam_day()) or why
             # The incident of an earlier try may be open still: each try has an entry of its own.
             audit(
                 session,
@@ -161,7 +176,7 @@ def insist_assigned(records: RecordsDatabase, dossier_id: UUID, officer: str) ->
                 rule=NotYours.rule,
                 details={"code": NotYours.code},
             )
-        raise NotYours() from error
+        raise NotYours(why=why) from error
 
 
 def _component(session: Session, catalog: Catalog, dossier: Dossier, document: Document) -> ComponentView:
@@ -187,6 +202,7 @@ def _component(session: Session, catalog: Catalog, dossier: Dossier, document: D
         fields=sorted(views, key=lambda view: (not view.pressing, view.confidence, view.name)),
         signatures=_signatures(session, document),
         issued=document.is_issued,
+        electronic=document.electronic_original == ElectronicOriginal.VALID,
     )
 
 

@@ -1,7 +1,7 @@
 """The pauses of a dossier: who may decide at each, what is checked beyond the form, and what the officer reads.
 
 Descriptions name counts, components and rules, never people or what stands on a paper (WH04). A refused answer is
-asked again with its reasons; a person who is not assigned is refused and audited (WH01/02).
+asked again with its reasons. That the person is assigned is checked at each pause by `approvals.ask` (WH01/02).
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from functools import partial
 from uuid import UUID
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role, load_staff
 from blocks.errors import Problem
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
-from blocks.records.incidents import raise_incident
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Dossier
@@ -46,23 +44,6 @@ from tasks.signing.confirmed import keyholder, unconfirmed
 from tasks.submission import inbox_key
 
 
-def not_assigned(dossier: Dossier, officer: str, *roles: Role) -> list[str]:
-    """A sentence when the officer holds none of the roles in the dossier's unit today; the refusal is an incident."""
-    staff, day = load_staff(), vietnam_day()
-    if any(staff.may(officer, dossier.unit_id, role, day) for role in roles):
-        return []
-    with RecordsDatabase.get().session() as session:
-        raise_incident(
-            session,
-            code="OFFICER_NOT_ASSIGNED",
-            dossier_id=dossier.id,
-            rule="WH01",
-            details={"roles": [role.value for role in roles], "actor": officer},
-            actor=officer,
-        )
-    return ["Viên chức này chưa được phân công việc này tại đơn vị; vui lòng để người được phân công quyết định."]
-
-
 def _dossier(dossier_id: UUID) -> Dossier:
     with RecordsDatabase.get().session() as session:
         dossier = get_dossier(session, dossier_id)
@@ -76,9 +57,14 @@ def _ordinals(dossier_id: UUID, state: DocumentState) -> dict[int, int]:
         return {d.ordinal: d.attempt for d in documents(session, dossier_id, states=[state])}
 
 
+def nothing_more(dossier_id: UUID, answer: Confirmation | Seal) -> list[str]:
+    """The form is all that there is to check."""
+    return []
+
+
 def check_supplement(dossier_id: UUID, answer: Supplement) -> list[str]:
     dossier = _dossier(dossier_id)
-    faults = not_assigned(dossier, answer.officer, Role.RECEIVE)
+    faults: list[str] = []
     if answer.decision is SupplementDecision.DA_BO_SUNG:
         key = inbox_key(dossier.submission, dossier.revision + 1, "dossier.yaml")
         if ObjectStore.get().head(Bucket.INBOX, key) is None:
@@ -87,14 +73,11 @@ def check_supplement(dossier_id: UUID, answer: Supplement) -> list[str]:
 
 
 def check_leader(dossier_id: UUID, answer: LeaderOpinion) -> list[str]:
-    faults = not_assigned(_dossier(dossier_id), answer.officer, Role.LEAD)
-    if not answer.reason.strip():
-        faults.append("Vui lòng ghi ý kiến của lãnh đạo bằng văn bản.")
-    return faults
+    return [] if answer.reason.strip() else ["Vui lòng ghi ý kiến của lãnh đạo bằng văn bản."]
 
 
 def check_scope(dossier_id: UUID, answer: ScopeOpinion) -> list[str]:
-    faults = not_assigned(_dossier(dossier_id), answer.officer, Role.RECEIVE)
+    faults: list[str] = []
     if answer.decision is ScopeDecision.TIEP_TUC:
         fragile = set(_ordinals(dossier_id, DocumentState.DE_HONG)) - set(answer.certified)
         faults += [f"Thành phần {n} dễ hỏng: vui lòng sao y bản giấy trước khi quét." for n in sorted(fragile)]
@@ -104,12 +87,10 @@ def check_scope(dossier_id: UUID, answer: ScopeOpinion) -> list[str]:
 
 
 def check_rescan(dossier_id: UUID, answer: Rescan) -> list[str]:
-    dossier = _dossier(dossier_id)
-    faults = not_assigned(dossier, answer.officer, Role.RECEIVE)
-    if answer.decision is RescanDecision.DA_QUET_LAI:
-        with RecordsDatabase.get().session() as session:
-            faults += not_yet(ObjectStore.get(), session, dossier_id)
-    return faults
+    if answer.decision is not RescanDecision.DA_QUET_LAI:
+        return []
+    with RecordsDatabase.get().session() as session:
+        return not_yet(ObjectStore.get(), session, dossier_id)
 
 
 def signatures_tell(role: SignatureRole, dossier_id: UUID, answer: Confirmation | Issue) -> bool:
@@ -128,54 +109,38 @@ result_signatures_tell = partial(signatures_tell, SignatureRole.SIGNER)
 
 
 def check_consult(dossier_id: UUID, answer: Consultation) -> list[str]:
-    faults = not_assigned(_dossier(dossier_id), answer.officer, Role.RESOLVE)
     if answer.decision is ConsultationDecision.DA_CO_Y_KIEN and not answer.reason.strip():
-        faults.append("Vui lòng ghi nội dung ý kiến nhận được, của ai, văn bản nào.")
-    return faults
-
-
-def check_confirm(dossier_id: UUID, answer: Confirmation) -> list[str]:
-    if capture_signatures_tell(dossier_id, answer):
-        return []
-    return not_assigned(_dossier(dossier_id), answer.officer, Role.RECEIVE)
+        return ["Vui lòng ghi nội dung ý kiến nhận được, của ai, văn bản nào."]
+    return []
 
 
 def check_issue(dossier_id: UUID, answer: Issue) -> list[str]:
     if result_signatures_tell(dossier_id, answer):
         return []
-    faults = not_assigned(_dossier(dossier_id), answer.officer, Role.LEAD)
     if answer.officer != (leader := _keyholder(dossier_id, SignatureRole.SIGNER)):
-        faults.append(f"Văn bản do {leader} ký; vui lòng để người đó xác nhận trên điện thoại của mình.")
-    return faults
+        return [f"Văn bản do {leader} ký; vui lòng để người đó xác nhận trên điện thoại của mình."]
+    return []
 
 
 def check_signoff(dossier_id: UUID, answer: SignOff) -> list[str]:
     dossier = _dossier(dossier_id)
-    faults = not_assigned(dossier, answer.officer, Role.LEAD)
-    if (
-        not faults
-        and answer.decision is SignOffDecision.KY
-        and Catalog.get().issued_results(dossier.procedure_code, case_date(dossier))
-    ):
+    issued = Catalog.get().issued_results(dossier.procedure_code, case_date(dossier))
+    if issued and answer.decision is SignOffDecision.KY:
         try:
             signer_for(answer.officer)
         except SignerUnknown:
-            faults.append("Bạn chưa có chữ ký số để ký văn bản kết quả; vui lòng báo quản trị viên.")
-    return faults
-
-
-def check_seal(dossier_id: UUID, answer: Seal) -> list[str]:
-    return not_assigned(_dossier(dossier_id), answer.officer, Role.SEAL)
+            return ["Bạn chưa có chữ ký số để ký văn bản kết quả; vui lòng báo quản trị viên."]
+    return []
 
 
 SUPPLEMENT = Stage("supplement", Supplement, check_supplement, "B3a")
 LEADER = Stage("leader", LeaderOpinion, check_leader, "B3e")
 SCOPE = Stage("scope", ScopeOpinion, check_scope, "SC03")
 RESCAN = Stage("rescan", Rescan, check_rescan, "CA05")
-CONFIRM = Stage("confirm", Confirmation, check_confirm, "CA01", capture_signatures_tell)
+CONFIRM = Stage("confirm", Confirmation, nothing_more, "CA01", capture_signatures_tell)
 CONSULT = Stage("consult", Consultation, check_consult, "B4a")
 SIGNOFF = Stage("signoff", SignOff, check_signoff, "EX17")
-SEAL = Stage("seal", Seal, check_seal, "EX17")
+SEAL = Stage("seal", Seal, nothing_more, "EX17")
 ISSUE = Stage("issue", Issue, check_issue, "B4e", result_signatures_tell)
 
 

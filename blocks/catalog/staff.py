@@ -45,6 +45,10 @@ class Assignment(BaseModel):
     valid_to: date | None = None
     office: str = ""  # chức vụ, as it stands over the signature: GIÁM ĐỐC, PHÓ GIÁM ĐỐC (NĐ 30/2020)
 
+    @property
+    def named(self) -> str:
+        return "Phân công"
+
     def in_time(self, on: date) -> bool:
         return self.valid_from <= on and (self.valid_to is None or on <= self.valid_to)
 
@@ -59,6 +63,10 @@ class Delegation(Assignment):
     document: str = Field(min_length=1)
     valid_to: date
 
+    @property
+    def named(self) -> str:
+        return f"Ủy quyền theo văn bản {self.document}"
+
 
 class Staff(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,10 +74,28 @@ class Staff(BaseModel):
     staff: tuple[Assignment, ...] = ()
     delegations: tuple[Delegation, ...] = ()
 
+    def assignment(self, officer: str, unit: str, role: Role, on: date) -> Assignment | None:
+        """By what somebody holds this role in this unit on this day: an own assignment before a delegation (WH02)."""
+        return next((p for p in self._everyone if p.id == officer and p.holds(unit, role, on)), None)
+
     def may(self, officer: str, unit: str, role: Role, on: date) -> bool:
-        """Whether the officer is assigned, or validly delegated, for this role in this unit on this day (WH01/02)."""
-        everyone: Iterable[Assignment] = (*self.staff, *self.delegations)
-        return any(person.id == officer and person.holds(unit, role, on) for person in everyone)
+        return self.assignment(officer, unit, role, on) is not None
+
+    def out_of_time(self, officer: str, unit: str, roles: Iterable[Role], on: date) -> str | None:
+        """A sentence for somebody whose assignment or delegation is over, or has not begun; None: there was none."""
+        wanted = frozenset(roles)
+        known = [p for p in self._everyone if p.id == officer and unit in p.units and p.roles & wanted]
+        if over := [p for p in known if p.valid_to and p.valid_to < on]:
+            last = max(over, key=lambda p: p.valid_to or on)
+            return f"{last.named} đã hết hiệu lực sau ngày {last.valid_to:%d/%m/%Y}"
+        if coming := [p for p in known if on < p.valid_from]:
+            first = min(coming, key=lambda p: p.valid_from)
+            return f"{first.named} chỉ có hiệu lực từ ngày {first.valid_from:%d/%m/%Y}"
+        return None
+
+    @property
+    def _everyone(self) -> tuple[Assignment, ...]:
+        return (*self.staff, *self.delegations)
 
     def office(self, officer: str, unit: str, on: date) -> str:
         """The office in which somebody signs results of a unit on a day; "" when none is noted."""
@@ -78,15 +104,13 @@ class Staff(BaseModel):
 
     def holders(self, role: Role, on: date, unit: str | None = None) -> list[str]:
         """Ids of all who hold this role on this day, in this unit or (None) in any; sorted."""
-        everyone: Iterable[Assignment] = (*self.staff, *self.delegations)
         return sorted(
-            {p.id for p in everyone if any(p.holds(place, role, on) for place in ([unit] if unit else p.units))}
+            {p.id for p in self._everyone if any(p.holds(place, role, on) for place in ([unit] if unit else p.units))}
         )
 
     def address(self, officer: str, on: date) -> str | None:
         """E-mail address of an officer who is assigned to something on this day; None: none is known."""
-        everyone: Iterable[Assignment] = (*self.staff, *self.delegations)
-        return next((p.email for p in everyone if p.id == officer and p.email and p.in_time(on)), None)
+        return next((p.email for p in self._everyone if p.id == officer and p.email and p.in_time(on)), None)
 
 
 def four_eyes() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -102,8 +103,9 @@ def record_decision(
     role: str = "",
     reason: str | None = None,
     payload: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
 ) -> Decision:
-    """Keep what an officer decided and return what is kept: the first decision of a stage wins, for ever.
+    """Keep what an officer decided (at; now) and return what is kept: the first decision of a stage wins, for ever.
 
     A second one at the same time waits for the first to commit, then gets the first's row. Writes no audit entry.
     """
@@ -116,7 +118,7 @@ def record_decision(
         "officer": officer,
         "role": role,
         "payload": dict(payload or {}),
-        "decided_at": now(),
+        "decided_at": at or now(),
     }
     session.execute(insert(Decision).values(**row).on_conflict_do_nothing(index_elements=["dossier_id", "stage"]))
     query = select(Decision).where(Decision.dossier_id == dossier_id, Decision.stage == stage)

@@ -17,8 +17,8 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlmodel import select
 
-from blocks.catalog.staff import Role, Staff, four_eyes, load_staff
-from blocks.identity import PROOF, Attestation, attest, form_digest
+from blocks.catalog.staff import Delegation, Role, Staff, four_eyes, load_staff
+from blocks.identity import PROOF, Attestation, Delegated, attest, form_digest
 from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -26,7 +26,7 @@ from blocks.records.codes import vietnam_day
 from blocks.records.queries import decision
 from blocks.records.tables import Dossier
 from infra.gateway.sessions import Officer
-from tasks.approvals import Stage, needs_reason
+from tasks.approvals import Stage, needs_reason, not_valid
 from tasks.claims import holders
 from tasks.history import DECISIONS, stage_label
 from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SIGNOFF, SUPPLEMENT
@@ -38,6 +38,7 @@ STAGES: dict[str, Stage[Any]] = {
     for stage in (SUPPLEMENT, LEADER, SCOPE, RESCAN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL, ISSUE)
 }
 REMEMBERED = 2000
+RULES = {"OFFICER_NOT_ASSIGNED": "WH01", "OUT_OF_TIME": "WH02"}  # of refusals; WH03 for the others
 ROLE_NAMES = {
     Role.RECEIVE: "viên chức tiếp nhận",
     Role.RESOLVE: "viên chức giải quyết",
@@ -87,10 +88,18 @@ def why_not(officer: Officer, dossier: Dossier, stage: str, staff: Staff | None 
     if not officer.holds(role.value, unit):
         return "WRONG_UNIT", "Hồ sơ thuộc đơn vị khác; bạn không được quyết định."
     if not staff.may(officer.id, unit, role, day):
+        if ended := staff.out_of_time(officer.id, unit, [role], day):
+            return "OUT_OF_TIME", f"{ended} nên bạn không được quyết định việc này; vui lòng báo lãnh đạo đơn vị."
         return "OFFICER_NOT_ASSIGNED", "Bạn chưa được phân công việc này tại đơn vị; vui lòng báo lãnh đạo đơn vị."
     if role is Role.RESOLVE and officer.id == dossier.captured_by and four_eyes():
         return "SAME_PERSON", "Bạn đã sao chụp hồ sơ này nên không được xác nhận dữ liệu của nó."
     return None
+
+
+def acts_by(officer: Officer, dossier: Dossier, stage: str) -> Delegation | None:
+    """The delegation by which this officer decides here today; None: by an assignment of one's own (WH02)."""
+    held = load_staff().assignment(officer.id, dossier.unit_id, WHO[stage], vietnam_day())
+    return held if isinstance(held, Delegation) else None
 
 
 class Decisions:
@@ -138,13 +147,13 @@ class Decisions:
         try:
             answer = waiting.stage.model.model_validate({**form, "officer": officer.id, PROOF: ""})
         except ValidationError as error:
-            places = sorted({".".join(map(str, item["loc"])) or "biểu mẫu" for item in error.errors()})
-            return Answer("REJECT", [f"Mục chưa hợp lệ: {', '.join(places)[:500]}."], "FORM")
+            return Answer("REJECT", [not_valid(waiting.stage.model, error)], "FORM")
         if faults := needs_reason(answer) + waiting.stage.check(waiting.dossier.id, answer):
             return Answer("REJECT", faults, "OPEN_POINTS")
         return self._hand_on(officer, waiting, answer.model_dump(mode="json"), trace)
 
     def _hand_on(self, officer: Officer, waiting: Waiting, payload: dict[str, Any], trace: str) -> Answer:
+        by = acts_by(officer, waiting.dossier, waiting.stage.name)
         said = Attestation(
             officer=officer.id,
             role=waiting.role.value,
@@ -154,6 +163,7 @@ class Decisions:
             form=form_digest(payload),
             at=datetime.now(UTC),
             trace=trace,
+            delegation=Delegated(document=by.document, by=by.delegated_by, until=by.valid_to) if by else None,
         )
         try:
             self.prefect.resume(waiting.run, payload | {PROOF: attest(self.private_key, said)})
@@ -172,7 +182,7 @@ class Decisions:
             "step": stage_label(waiting.key),
             "decision": label,
             "officer": officer.id,
-            "role": ROLE_NAMES[waiting.role],
+            "role": ROLE_NAMES[waiting.role] + (f", theo ủy quyền: văn bản {by.document}" if by else ""),
             "at": at,
             "reason": payload.get("reason") or "",
             "corrections": len(payload.get("corrections", [])),
@@ -205,10 +215,10 @@ class Decisions:
                 actor=officer.id,
                 action="refuse",
                 dossier_id=waiting.dossier.id if waiting else None,
-                rule="WH03",
+                rule=RULES.get(answer.code, "WH03"),
                 details=details,
             )
         return answer
 
 
-__all__ = ["ROLE_NAMES", "STAGES", "Answer", "Decisions", "Waiting", "why_not"]
+__all__ = ["ROLE_NAMES", "STAGES", "Answer", "Decisions", "Waiting", "acts_by", "why_not"]

@@ -56,7 +56,9 @@ def test_WH02_a_delegation_ends_on_its_day(tmp_path: Path, monkeypatch: pytest.M
     }
     (tmp_path / "staff.yaml").write_text(yaml.safe_dump(ended))
     monkeypatch.setenv("SOHOA_STAFF_FILE", str(tmp_path / "staff.yaml"))
-    assert code(delegate, "rescan") == "OFFICER_NOT_ASSIGNED"
+    refusal = why_not(delegate, DOSSIER, "rescan")
+    assert refusal is not None and refusal[0] == "OUT_OF_TIME"
+    assert refusal[1].startswith("Ủy quyền theo văn bản 01/UQ-BHXH đã hết hiệu lực sau ngày 31/12/2024")
 
 
 def test_each_stage_has_its_role_its_buttons_and_their_words() -> None:
