@@ -44,6 +44,7 @@ class Item(BaseModel):
     dossier_id: UUID
     flow_run_id: UUID
     code: str
+    procedure: str  # its name; its code when the catalogue doesn't know it any more
     unit: str
     stage: str  # verification-1 …
     step: str  # the same, as an officer reads it
@@ -79,12 +80,13 @@ def worklist(
     and for a leader what is escalated in the unit. The captured-by rule (WH03) hides one's own captures.
     """
     today = day or vietnam_day()
+    names = {procedure.code: procedure.name for procedure in catalog.procedures(today)}
     runs = {UUID(str(run["id"])): run for run in paused if pause_key(dict(run))}
     with records.session() as session:
         dossiers = session.exec(select(Dossier).where(col(Dossier.flow_run_id).in_(list(runs)))).all()
         told = reminders_of(session, [dossier.id for dossier in dossiers])
         items = [
-            _item(catalog, dossier, runs[dossier.flow_run_id], today, told)
+            _item(catalog, names, dossier, runs[dossier.flow_run_id], today, told)
             for dossier in dossiers
             if dossier.flow_run_id is not None
         ]
@@ -106,13 +108,16 @@ def reminders_of(session: Session, dossier_ids: Sequence[UUID]) -> Reminders:
     return found
 
 
-def _item(catalog: Catalog, dossier: Dossier, run: Mapping[str, Any], today: date, told: Reminders) -> Item:
+def _item(
+    catalog: Catalog, names: Mapping[str, str], dossier: Dossier, run: Mapping[str, Any], today: date, told: Reminders
+) -> Item:
     stage = pause_key(dict(run))
     levels = told.get((dossier.id, stage), {})
     return Item(
         dossier_id=dossier.id,
         flow_run_id=run["id"],
         code=dossier.code or dossier.submission,
+        procedure=names.get(dossier.procedure_code, dossier.procedure_code),
         unit=dossier.unit_id,
         stage=stage,
         step=stage_label(stage),

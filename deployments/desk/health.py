@@ -39,6 +39,8 @@ ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 CSS = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { margin: 0 auto; max-width: 72rem; padding: 1rem; }
+nav { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: center; } nav form { margin-left: auto; }
+button { font: inherit; min-height: 2.2rem; padding: .3rem .9rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 ul.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(12rem, 1fr)); gap: .75rem; padding: 0; }
 ul.figures li { list-style: none; border: 1px solid #767676; border-radius: .4rem; padding: .6rem .8rem; }
@@ -207,7 +209,9 @@ def page(picture: Picture) -> str:
 <html lang="vi"><head><meta charset="utf-8"><title>Vận hành · Sohoa</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="van-hanh.css"><script src="/tinh/van-hanh.js" defer></script></head>
-<body><main><h1>Vận hành: {verdict}</h1>
+<body><nav aria-label="Chính"><a href="/viec">Danh sách việc</a> <a href="/dashboard">Giao diện Prefect</a>
+<form action="/dang-xuat" method="post"><button>Đăng xuất</button></form></nav>
+<main><h1>Vận hành: {verdict}</h1>
 <p>Lúc {picture.at.astimezone(ZONE):%H:%M:%S ngày %d/%m/%Y}. “–” nghĩa là nguồn số liệu không trả lời.
 <label><input type="checkbox" id="again" data-seconds="{ASK_AGAIN_SECONDS}" checked>
 Tự làm mới sau {ASK_AGAIN_SECONDS} giây</label></p>

@@ -20,6 +20,7 @@ from blocks.records.queries import get_document
 
 SECONDS = 900  # that an address is good for
 WIDTH = 1240  # pixels of a shown page: A4 at 150 dpi
+LARGE = 2 * WIDTH  # of one that is enlarged
 QUALITY = 70
 KEPT_FILES, KEPT_IMAGES, KEPT_DRAFTS = 4, 60, 30
 DRAFT = "draft:"
@@ -52,7 +53,7 @@ class Images:
         self._addresses = URLSafeTimedSerializer(secrets.token_bytes(32), salt="page-image")
         self._lock = threading.Lock()
         self._files: OrderedDict[str, bytes] = OrderedDict()
-        self._images: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._images: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
         self._drafts: OrderedDict[str, bytes] = OrderedDict()
 
     def address(self, officer: str, document: UUID, page: int) -> str:
@@ -77,7 +78,7 @@ class Images:
             for number, (width, height) in enumerate(sizes, 1)
         ]
 
-    def open(self, token: str, officer: str) -> bytes:
+    def open(self, token: str, officer: str, width: int = WIDTH) -> bytes:
         """JPEG. Raises ImageGone."""
         try:
             named, document, page = self._addresses.loads(token.removeprefix(FIRST), max_age=SECONDS)
@@ -86,7 +87,7 @@ class Images:
         if named != officer:
             raise ImageGone()
         if document.startswith(DRAFT):
-            return self._draw(lambda: self._draft(document), document, page)
+            return self._draw(lambda: self._draft(document), document, page, width)
         with self.records.session() as session:
             row = get_document(session, UUID(document))
             bucket, key = (Bucket.RECORDS, row.record_key) if row.record_key else (Bucket.WORKING, row.file_key)
@@ -94,16 +95,18 @@ class Images:
         if not key:
             raise ImageGone()
         # On an issued result the signatures belong to what is read; on a copy they would hide the paper's print.
-        return self._draw(lambda: self.objects.get(bucket, key), sha256 or key, page, annotated=issued)
+        return self._draw(lambda: self.objects.get(bucket, key), sha256 or key, page, width, annotated=issued)
 
     def _draft(self, name: str) -> bytes:
         if name not in self._drafts:
             raise ImageGone()
         return self._drafts[name]
 
-    def _draw(self, read: Callable[[], bytes], version: str, page: int, *, annotated: bool = False) -> bytes:
+    def _draw(
+        self, read: Callable[[], bytes], version: str, page: int, width: int, *, annotated: bool = False
+    ) -> bytes:
         with self._lock:  # pymupdf is not for several threads
-            known = self._images.get((version, page))
+            known = self._images.get((version, page, width))
             if known is None:
                 data = self._files.get(version)
                 if data is None:
@@ -112,10 +115,10 @@ class Images:
                     if not 1 <= page <= pdf.page_count:
                         raise ImageGone()
                     sheet = pdf[page - 1]
-                    scale = WIDTH / sheet.rect.width
+                    scale = width / sheet.rect.width
                     drawn = sheet.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False, annots=annotated)
-                    known = self._images[(version, page)] = drawn.tobytes("jpeg", jpg_quality=QUALITY)
-            self._images.move_to_end((version, page))
+                    known = self._images[(version, page, width)] = drawn.tobytes("jpeg", jpg_quality=QUALITY)
+            self._images.move_to_end((version, page, width))
             while len(self._files) > KEPT_FILES:
                 self._files.popitem(last=False)
             while len(self._images) > KEPT_IMAGES:

@@ -5,9 +5,10 @@ Rendered on the server; the script only makes it quicker. Every look is audited 
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from jinja2 import Environment, FileSystemLoader
 from markdown_it import MarkdownIt
-from sqlmodel import col, select
+from sqlmodel import select
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -23,30 +24,38 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, load_staff
-from blocks.errors import SohoaError
+from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.records.codes import VIET_NAM
+from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.queries import DossierUnknown, documents, get_dossier, latest_decision
 from blocks.records.states import DocumentState
-from blocks.records.tables import Dossier, Page
+from blocks.records.tables import Page
 from deployments.desk.counter import Counter
-from deployments.desk.decisions import ROLE_NAMES, Answer, Decisions, Waiting, why_not
+from deployments.desk.decisions import ROLE_NAMES, Answer, Decisions, Waiting, acts_by, why_not
 from deployments.desk.forms import key, pause_form, shown
-from deployments.desk.images import ImageGone, Images
+from deployments.desk.images import LARGE, WIDTH, ImageGone, Images
 from deployments.desk.rescans import Rescans
 from deployments.desk.results import Results
 from deployments.desk.uploads import INPUT, SUFFIXES
+from deployments.desk.work import FOUND, SHORTEST, Work
 from infra.gateway.sessions import Officer, Session
 from tasks.claims import TakenByOther, give_up, holders, take
-from tasks.history import DECISIONS, STAGES
+from tasks.history import DECISIONS, STAGES, STATES
 from tasks.review import REASONS, ComponentView, Review, look
-from tasks.worklist import WHO, Item, worklist
+from tasks.worklist import WHO
 
 HERE = Path(__file__).parent
 STATIC = {"desk.css": "text/css", "desk.js": "text/javascript", "van-hanh.js": "text/javascript"}
 BRINGS_FILES = {"DA_QUET_LAI", "DA_BO_SUNG"}
+OLD_FORM = (
+    "Trang đã cũ: bạn đã đăng nhập lại sau khi mở trang này. Nội dung đã gõ còn nguyên ở dưới; vui lòng xem lại rồi "
+    "bấm quyết định lần nữa (tệp đã chọn thì chọn lại)."
+)
+CODE = re.compile(r"\*\*([A-Z_]+)\*\*")
+KEEPABLE = re.compile(r"/ho-so/[0-9a-f-]{36}/(quyet-dinh|du-thao)")
+ATTESTED = "flagged_checked"  # said anew after each sign-in: it may be another officer's
 CHOICES = {
     "supplement": ("DA_BO_SUNG", "TU_CHOI"),
     "rescan": ("DA_QUET_LAI", "TRA_LAI"),
@@ -65,14 +74,27 @@ def local(at: datetime) -> str:
     return f"{at.astimezone(VIET_NAM):%H:%M %d/%m/%Y}"
 
 
+def ago(at: datetime) -> str:
+    """How long somebody has waited, in the one unit that says it."""
+    minutes = max(0, int((datetime.now(UTC) - at).total_seconds() // 60))
+    if minutes < 60:
+        return f"{minutes} phút"
+    return f"{minutes // 60} giờ" if minutes < 48 * 60 else f"{minutes // 1440} ngày"
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _templates() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters |= {"shown": shown, "local": local, "capital": lambda text: text[:1].upper() + text[1:]}
+    made.filters |= {"shown": shown, "local": local, "ago": ago, "capital": capital}
     made.globals |= {
         "ROLE_NAMES": {role.value: name for role, name in ROLE_NAMES.items()},
         "DECISIONS": DECISIONS,
+        "STATES": STATES,
         "REASONS": {reason.value: text for reason, text in REASONS.items()},
         "key": key,
         "ACCEPT": ",".join(sorted(SUFFIXES)),
@@ -86,6 +108,7 @@ class Pages:
     def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, prefect: Orchestrator) -> None:
         self.records, self.objects, self.catalog, self.prefect = records, objects, catalog, prefect
         self.images = Images(records, objects)
+        self.work = Work(records, catalog, prefect)
         self.results = Results(records, objects, catalog, self.images)
         self.rescans = Rescans(records, objects, catalog)
         self.counter = Counter(records, objects, catalog, prefect)
@@ -107,34 +130,35 @@ class Pages:
     def say(self, title: str, sentence: str, status: int, session: Session | None = None) -> Response:
         return self.page("message.html", session, status, title=title, sentence=sentence)
 
-    # -- worklist -----------------------------------------------------------------------------------------------
-    def items(self, officer: Officer) -> list[Item]:
-        """What this officer may decide now, and what is escalated to a leader (WH01–WH03)."""
-        staff = load_staff()
-        found = worklist(self.records, self.catalog, self.prefect.paused(), officer=officer.id, staff=staff)
-        with self.records.session() as session:
-            query = select(Dossier).where(col(Dossier.id).in_([item.dossier_id for item in found]))
-            rows = {dossier.id: dossier for dossier in session.exec(query)}
-            return [
-                item
-                for item in found
-                if why_not(officer, rows[item.dossier_id], item.stage.rpartition("-")[0], staff) is None
-                or (item.escalated and officer.holds(Role.LEAD.value, item.unit))
-            ]
+    def keep_typed(self, path: str, typed: list[tuple[str, str]]) -> Response:
+        """The answer to a form whose session had ended: it carries what was typed, and nothing of it is kept here."""
+        if not KEEPABLE.fullmatch(path) or not typed:
+            sentence = "Yêu cầu chưa được thực hiện; vui lòng đăng nhập rồi làm lại."
+            return self.say("Phiên làm việc đã kết thúc", sentence, 401)
+        kept = [(name, value) for name, value in typed if name not in ("csrf", "decision", ATTESTED)]
+        return self.page("resend.html", None, 401, title="Phiên làm việc đã kết thúc", path=path, kept=kept)
 
-    def show_worklist(self, session: Session) -> Response:
-        items = self.items(session.officer)
+    # -- worklist -----------------------------------------------------------------------------------------------
+    def show_worklist(self, session: Session, step: str) -> Response:
+        """step: only this one; empty: all."""
+        everything = self.work.items(session.officer)
+        at = [item.stage.rpartition("-")[0] for item in everything]
+        items = [item for item, name in zip(everything, at, strict=True) if step in ("", name)]
+        steps = [("", "Tất cả", len(at)), *((name, STAGES[name], at.count(name)) for name in dict.fromkeys(at))]
         with self.records.session() as database:
             held = holders(database, [item.dossier_id for item in items])
-        return self.page("worklist.html", session, items=items, held=held, title="Danh sách việc")
+        today, staff = vietnam_day(), load_staff()
+        acting = [one for one in staff.delegations if one.id == session.officer.id and one.in_time(today)]
+        values = {"items": items, "steps": steps, "step": step, "held": held, "acting": acting}
+        return self.page("worklist.html", session, title="Danh sách việc", **values)
 
-    def search(self, session: Session, code: str) -> Response:
-        with self.records.session() as database:
-            row = database.exec(select(Dossier).where((Dossier.code == code) | (Dossier.submission == code))).first()
-            target = f"/ho-so/{row.id}" if row else None
-        if target is None:
-            return self.say("Không tìm thấy", DossierUnknown().text, 404, session)
-        return RedirectResponse(target, 303)
+    def search(self, session: Session, wanted: str) -> Response:
+        rows = self.work.found(session.officer, wanted)
+        if len(rows) == 1:
+            return RedirectResponse(f"/ho-so/{rows[0].id}", 303)
+        nothing = DossierUnknown().text if len(wanted) >= SHORTEST else f"Vui lòng gõ ít nhất {SHORTEST} ký tự."
+        values = {"wanted": wanted, "rows": rows, "nothing": nothing, "limit": FOUND}
+        return self.page("found.html", session, 200 if rows else 404, title="Tìm hồ sơ", **values)
 
     # -- review -------------------------------------------------------------------------------------------------
     def show_review(
@@ -147,7 +171,7 @@ class Pages:
         with self.records.session() as database:
             holder = holders(database, [dossier_id]).get(dossier_id)
         stage = waiting.stage.name if waiting else ""
-        status = {"REJECT": 422, "ABORT": 409}.get(answer.status, 200) if answer else 200
+        status = {"REJECT": 422, "ABORT": 409, "OLD_FORM": 403}.get(answer.status, 200) if answer else 200
         return self.page(
             "review.html",
             session,
@@ -163,6 +187,7 @@ class Pages:
             choices=CHOICES.get(stage, ()),
             description=self._description(waiting) if waiting and stage != "verification" else "",
             refusal=refusal[1] if refusal else "",
+            acting=acts_by(officer, waiting.dossier, stage) if waiting else None,
             may=waiting is not None and refusal is None and holder in (None, officer.id),
             holder=holder,
             typed=typed or {},
@@ -195,14 +220,18 @@ class Pages:
     def _description(self, waiting: Waiting) -> str:
         path = f"/flow_runs/{waiting.run}/input/suspended-{waiting.key}-description"
         answer = self.prefect.call("GET", path)
-        return self.markdown.render(str(answer.json())) if answer.status_code == 200 else ""
+        if answer.status_code != 200:
+            return ""
+        # Prefect's dialog shows codes to choose from, this page has buttons with words on them.
+        text = CODE.sub(lambda code: f"**{capital(DECISIONS.get(code[1], code[1]))}**", str(answer.json()))
+        return self.markdown.render(text.replace("### ", "## "))  # below the page's own heading
 
     def _doubts(self, waiting: Waiting) -> str:
         """What the flow wants looked at on the paper: the description without its table of fields."""
         html = self._description(waiting)
         head, mark, tail = html.partition("</table>")
-        asked_again = head[: head.index("<h3")] if "<h3" in head else ""
-        return asked_again + (tail if mark else "")
+        asked_again = head[: head.index("<h2")] if "<h2" in head else ""
+        return (asked_again + (tail if mark else "")).strip()
 
     def _said_before(self, dossier_id: UUID, stage: str) -> str:
         """The written words of the step before: the question of a consultation, its answer, the clerk's reasons."""
@@ -287,15 +316,7 @@ class Pages:
     def router(self) -> APIRouter:
         router = APIRouter(default_response_class=HTMLResponse)
 
-        async def shown_to(request: Request, function: Any, *args: Any) -> Response:
-            """Run it in a thread; what the product refuses becomes a page."""
-            session: Session = request.state.session
-            try:
-                answer: Response = await run_in_threadpool(function, session, *args)
-                return answer
-            except SohoaError as error:
-                status = 404 if isinstance(error, DossierUnknown) else 403
-                return self.say("Không thực hiện được", error.text, status, session)
+        shown_to = self._shown_to
 
         @router.get("/", include_in_schema=False)
         async def home(request: Request) -> Response:
@@ -314,10 +335,10 @@ class Pages:
             return FileResponse(HERE / "static" / name, media_type=STATIC[name])
 
         @router.get("/viec", summary="Danh sách việc của viên chức đang đăng nhập")
-        async def work(request: Request) -> Response:
-            return await shown_to(request, self.show_worklist)
+        async def work(request: Request, buoc: str = "") -> Response:
+            return await shown_to(request, self.show_worklist, buoc if buoc in STAGES else "")
 
-        @router.get("/tim", summary="Tìm hồ sơ theo mã")
+        @router.get("/tim", summary="Tìm hồ sơ theo mã hoặc một phần của mã")
         async def find(request: Request, ma: str = "") -> Response:
             return await shown_to(request, self.search, ma.strip().replace("\0", "")[:64])
 
@@ -327,12 +348,12 @@ class Pages:
 
         @router.post("/ho-so/{dossier_id}/quyet-dinh", summary="Ghi quyết định từ trang xem hồ sơ")
         async def decide(request: Request, dossier_id: UUID) -> Response:
-            form, files, refusal = await self.posted(request)
+            form, files, refusal = await self.posted(request, dossier_id)
             return refusal or await shown_to(request, self.decide, dossier_id, form, files, request.state.trace)
 
         @router.post("/ho-so/{dossier_id}/du-thao", summary="Xem dự thảo văn bản kết quả với nội dung đang soạn")
         async def preview(request: Request, dossier_id: UUID) -> Response:
-            form, _, refusal = await self.posted(request)
+            form, _, refusal = await self.posted(request, dossier_id)
             return refusal or await shown_to(request, self.show_review, dossier_id, form)  # nothing is kept
 
         @router.get("/ho-so/{dossier_id}/ket-qua/{number}", summary="Tải văn bản kết quả, dự thảo hoặc đã phát hành")
@@ -350,18 +371,35 @@ class Pages:
             return refusal or await shown_to(request, self._release, dossier_id)
 
         @router.get("/anh/{token}", summary="Ảnh một trang, chỉ cho người vừa mở hồ sơ")
-        async def image(request: Request, token: str) -> Response:
+        async def image(request: Request, token: str, lon: bool = False) -> Response:
+            """lon: twice as big, for small print."""
             officer = request.state.session.officer.id
             try:
-                data = await run_in_threadpool(self.images.open, token, officer)
+                data = await run_in_threadpool(self.images.open, token, officer, LARGE if lon else WIDTH)
             except ImageGone as error:
                 return self.say("Ảnh không mở được", error.text, 403)
-            return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=900"})
+            # Papers of people: not on the disk of a computer that several officers use.
+            return Response(data, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
         return router
 
-    async def posted(self, request: Request) -> tuple[dict[str, Any], dict[str, list[UploadFile]], Response | None]:
-        """Fields and files of a posted form; a page instead when it isn't one of ours."""
+    async def _shown_to(self, request: Request, function: Any, *args: Any) -> Response:
+        """Run it in a thread; what the product refuses becomes a page."""
+        session: Session = request.state.session
+        try:
+            answer: Response = await run_in_threadpool(function, session, *args)
+            return answer
+        except SohoaError as error:
+            status = 404 if isinstance(error, DossierUnknown) else 503 if error.remedy is Remedy.RETRY else 403
+            return self.say("Không thực hiện được", error.text, status, session)
+
+    async def posted(
+        self, request: Request, dossier_id: UUID | None = None
+    ) -> tuple[dict[str, Any], dict[str, list[UploadFile]], Response | None]:
+        """Fields and files of a posted form; a page instead when it isn't one of this session's.
+
+        dossier_id: whose page shows what was typed again, so that a new sign-in costs nothing.
+        """
         session: Session = request.state.session
         try:
             posted = await request.form(max_files=5_000, max_fields=20_000)
@@ -375,7 +413,11 @@ class Pages:
             elif INPUT.fullmatch(name) and value.filename:
                 files.setdefault(name, []).append(value)
         if not secrets.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
-            return {}, {}, self.say("Trang đã cũ", "Vui lòng mở lại trang rồi gửi lại.", 403, session)
+            if dossier_id is None:
+                return {}, {}, self.say("Trang đã cũ", "Vui lòng mở lại trang rồi gửi lại.", 403, session)
+            form.pop(ATTESTED, None)
+            old = Answer("OLD_FORM", [OLD_FORM])
+            return {}, {}, await self._shown_to(request, self.show_review, dossier_id, form, old)
         return form, files, None
 
     def _claim(self, session: Session, dossier_id: UUID) -> Response:

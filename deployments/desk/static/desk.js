@@ -11,7 +11,7 @@ function show(field) {
   for (const old of document.querySelectorAll("rect.here")) old.classList.remove("here");
   for (const box of boxesOf(field.dataset.field)) {
     box.classList.add("here");
-    box.scrollIntoView({ block: "center", inline: "nearest" });
+    box.scrollIntoView({ block: "center", inline: "center" });
   }
 }
 
@@ -29,6 +29,56 @@ for (const box of document.querySelectorAll("rect[data-field]")) {
     const field = fields.find((item) => item.dataset.field === box.dataset.field);
     (field?.querySelector("input") ?? field)?.focus();
   });
+}
+
+// Alt and + or −, or the buttons: bigger pages for small print, what is in the middle stays there. An enlarged page is
+// fetched anew in twice the resolution. The size is kept for the pages that this tab opens next.
+const ZOOMS = [100, 150, 200, 300];
+const sheets = document.querySelector(".pages");
+let zoom = 0;
+
+function setZoom(wanted) {
+  zoom = Math.max(0, Math.min(ZOOMS.length - 1, wanted));
+  const x = (sheets.scrollLeft + sheets.clientWidth / 2) / sheets.scrollWidth;
+  const y = (sheets.scrollTop + sheets.clientHeight / 2) / sheets.scrollHeight;
+  for (const step of ZOOMS) sheets.classList.toggle(`zoom-${step}`, step === ZOOMS[zoom]);
+  if (zoom) for (const image of sheets.querySelectorAll("img")) {
+    if (!image.src.endsWith("?lon=1")) image.src += "?lon=1";
+  }
+  sheets.scrollTo(x * sheets.scrollWidth - sheets.clientWidth / 2, y * sheets.scrollHeight - sheets.clientHeight / 2);
+  document.querySelector(".zoom output").textContent = `${ZOOMS[zoom]}%`;
+  sessionStorage.setItem("zoom", zoom);
+}
+
+if (sheets) {
+  for (const button of document.querySelectorAll(".zoom button")) {
+    button.addEventListener("click", () => setZoom(zoom + Number(button.dataset.zoom)));
+  }
+  document.addEventListener("keydown", (event) => {
+    const step = { "+": 1, "=": 1, "-": -1, "_": -1 }[event.key];
+    if (!event.altKey || event.ctrlKey || !step) return;
+    event.preventDefault();
+    setZoom(zoom + step);
+  });
+  // Addresses of images are good for a quarter of an hour. Who works longer on a dossier gets new ones as soon as an
+  // image doesn't come; what was typed stays.
+  let asked = false;
+  sheets.addEventListener("error", async () => {
+    if (asked) return;
+    asked = true;
+    setTimeout(() => { asked = false; }, 60_000);
+    const form = document.querySelector("#quyet-dinh");
+    const answer = await fetch(form.getAttribute("action").replace(/\/quyet-dinh$/, ""));
+    const anew = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const figure of sheets.querySelectorAll("figure")) {
+      const other = anew.getElementById(figure.id);
+      if (!other) continue;
+      const [image, link] = [figure.querySelector("img"), figure.querySelector("figcaption a")];
+      link.href = other.querySelector("figcaption a").getAttribute("href");
+      if (!image.complete || !image.naturalWidth) image.src = zoom ? link.href : other.querySelector("img").getAttribute("src");
+    }
+  }, true);
+  if (Number(sessionStorage.getItem("zoom"))) setZoom(Number(sessionStorage.getItem("zoom")));
 }
 
 // Alt+↓, Alt+↑: the next and the previous field that must be looked at. Alt+Enter: to the decision.

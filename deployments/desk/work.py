@@ -1,0 +1,55 @@
+"""What the worklist of an officer holds, and which dossiers a part of a code finds (QĐ 352, Điều 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlmodel import col, select
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import SEES_PAPERS, Role, load_staff
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
+from blocks.records.codes import vietnam_day
+from blocks.records.tables import Dossier
+from deployments.desk.decisions import why_not
+from infra.gateway.sessions import Officer
+from tasks.worklist import Item, worklist
+
+SHORTEST, FOUND = 3, 50  # letters of a code to search by, dossiers that are shown
+
+
+class Work:
+    def __init__(self, records: RecordsDatabase, catalog: Catalog, prefect: Orchestrator) -> None:
+        self.records, self.catalog, self.prefect = records, catalog, prefect
+
+    def items(self, officer: Officer) -> list[Item]:
+        """What this officer may decide now, and what is escalated to a leader (WH01–WH03)."""
+        staff = load_staff()
+        found = worklist(self.records, self.catalog, self.prefect.paused(), officer=officer.id, staff=staff)
+        with self.records.session() as session:
+            query = select(Dossier).where(col(Dossier.id).in_([item.dossier_id for item in found]))
+            rows = {dossier.id: dossier for dossier in session.exec(query)}
+            return [
+                item
+                for item in found
+                if why_not(officer, rows[item.dossier_id], item.stage.rpartition("-")[0], staff) is None
+                or (item.escalated and officer.holds(Role.LEAD.value, item.unit))
+            ]
+
+    def found(self, officer: Officer, wanted: str) -> Sequence[Dossier]:
+        """The one of a whole code; else, newest first, those with this part, of units whose papers the officer sees.
+
+        Whether the officer may open the one is asked when it is opened (WH04).
+        """
+        staff, today = load_staff(), vietnam_day()
+        units = [u for u in officer.units if any(staff.may(officer.id, u, role, today) for role in SEES_PAPERS)]
+        with self.records.session() as session:
+            whole = (Dossier.code == wanted.upper()) | (Dossier.submission == wanted)
+            rows = session.exec(select(Dossier).where(whole).limit(1)).all()
+            if not rows and len(wanted) >= SHORTEST:
+                part = col(Dossier.code).icontains(wanted, autoescape=True)
+                newest = select(Dossier).where(part, col(Dossier.unit_id).in_(units))
+                rows = session.exec(newest.order_by(col(Dossier.created_at).desc()).limit(FOUND)).all()
+            session.expunge_all()
+            return rows
