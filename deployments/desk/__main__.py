@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
+from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
@@ -56,10 +57,16 @@ class Desk:
         return self.pages.say("Không được xem", "Trang này dành cho bộ phận vận hành và lãnh đạo.", 403, session)
 
     def resume(self, officer: Officer, run: UUID, form: dict[str, Any], trace: str) -> Answer:
-        return self.decisions.take(officer, run, form, trace)
+        try:
+            return self.decisions.take(officer, run, form, trace)
+        except SohoaError as error:  # Prefect or the database doesn't answer, the list of staff can't be read
+            return Answer("LATER", [error.text])
 
     def say(self, title: str, sentence: str, status: int) -> Response:
         return self.pages.say(title, sentence, status)
+
+    def keep_typed(self, path: str, typed: list[tuple[str, str]]) -> Response:
+        return self.pages.keep_typed(path, typed)
 
     def refused(self, code: str, officer: str | None, trace: str, path: str) -> None:
         """Into the audit trail: who was refused what. The path is kept only where it can't hold anything but ids."""

@@ -10,28 +10,36 @@ import json
 import logging
 import secrets
 import time
+from collections import OrderedDict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from infra.gateway.policy import asked_by_the_ui, has_template, is_tricky, open_to_officers
+from infra.gateway.policy import has_template, is_tricky, open_to_officers, told_the_ui
 from infra.gateway.proxy import Upstream, read_body
-from infra.gateway.sessions import Officer, Session, Sessions
+from infra.gateway.sessions import Officer, Session, Sessions, hashed
 from infra.gateway.settings import GatewaySettings
 from infra.gateway.signin import CALLBACK, LOGIN, LOGOUT, cookie_name, signin_routes
 
 log = logging.getLogger("sohoa.gateway")
 HEALTH, STATIC = "/suc-khoe", "/tinh/"
 SAFE = {"GET", "HEAD", "OPTIONS"}
+TOLD_SECONDS, TOLD_LIMIT = 3600, 10_000
+TYPED_LIMIT, FORM_FIELDS = 4 << 20, 20_000  # bytes, fields of a form that came without a session
 # Prefect's UI has inline styles and scripts, and PixiJS, which draws the graph of a run, compiles functions;
 # nothing may come from or go to another host (it calls one for analytics).
 CSP_PREFECT = (
@@ -46,19 +54,23 @@ CSP_OURS = (
 
 
 class Answer(Protocol):
-    """What became of a decision. status: ACCEPT, REJECT (mend and repeat) or ABORT (too late)."""
+    """What became of a decision.
+
+    status: ACCEPT, REJECT (mend and repeat), ABORT (too late) or LATER (what it needs doesn't answer).
+    """
 
     status: str
     sentences: list[str]
 
 
 class Product(Protocol):
-    """What the gateway doesn't know of itself."""
+    """What the gateway doesn't know of itself. keep_typed: the page for a form whose session had ended."""
 
     def routers(self) -> list[APIRouter]: ...
     def resume(self, officer: Officer, run: UUID, form: dict[str, Any], trace: str) -> Answer: ...
     def refused(self, code: str, officer: str | None, trace: str, path: str) -> None: ...
     def say(self, title: str, sentence: str, status: int) -> Response: ...
+    def keep_typed(self, path: str, typed: list[tuple[str, str]]) -> Response: ...
 
 
 def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
@@ -72,6 +84,20 @@ def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
 
     app.include_router(signin_routes(settings, sessions, refuse, product.say))
 
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        """Nobody is left with an English page; the traceback goes to the log, under the same trace."""
+        sentence = f"Cổng gặp lỗi, yêu cầu có thể chưa được thực hiện; vui lòng thử lại. Mã lỗi: {request.state.trace}"
+        if "text/html" in request.headers.get("accept", ""):
+            return await run_in_threadpool(product.say, "Có lỗi", sentence, 500)
+        return JSONResponse({"detail": sentence}, 500)
+
+    @app.exception_handler(RequestValidationError)
+    async def mistyped(request: Request, error: RequestValidationError) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return await run_in_threadpool(product.say, "Không tìm thấy", "Địa chỉ này không có trên cổng.", 404)
+        return JSONResponse({"detail": "Yêu cầu không hợp lệ."}, 422)
+
     @app.get(HEALTH, include_in_schema=False)
     async def health() -> Response:
         return PlainTextResponse("ok")
@@ -81,19 +107,22 @@ def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
         body = await read_body(request)
         try:
             told = json.loads(body or b"{}")
-        except ValueError:
-            told = None
-        form = told.get("run_input") if isinstance(told, dict) else None
+            form = told.get("run_input") if isinstance(told, dict) else None
+            template = has_template(form)
+        except (ValueError, RecursionError):
+            form, template = None, False
         if not isinstance(form, dict):
             return JSONResponse({"detail": "Biểu mẫu phải là một đối tượng JSON."}, 422)
         session: Session = request.state.session
-        if has_template(form):
+        if template:
             await run_in_threadpool(
                 product.refused, "TEMPLATE", session.officer.id, request.state.trace, request.url.path
             )
             return JSONResponse({"detail": "Biểu mẫu có nội dung không được phép."}, 400)
         answer = await run_in_threadpool(product.resume, session.officer, run, form, request.state.trace)
         reason = " ".join(answer.sentences)
+        if answer.status == "LATER":
+            return JSONResponse({"detail": reason}, 503)
         kind = {"ACCEPT": "accept_details", "REJECT": "reject_details", "ABORT": "abort_details"}[answer.status]
         details = {"type": kind} | ({"reason": reason} if answer.status != "ACCEPT" else {})
         told = {"state": None, "status": answer.status, "details": details}
@@ -105,14 +134,14 @@ def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
     @app.websocket("/api/events/out")
     @app.websocket("/api/logs/out")
     async def socket(browser: WebSocket) -> None:
-        await upstream.pass_socket(browser)
+        await upstream.pass_socket(browser, partial(sessions.ended, browser.state.session))
 
     @app.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     async def prefect(request: Request, path: str) -> Response:
         if not open_to_officers(request.method, request.url.path):
-            if asked_by_the_ui(request.method, request.url.path):
-                # Not 403: the UI would tell each visitor that something went wrong.
-                return JSONResponse({"detail": "Cổng không mở phần này."}, 404)
+            told = told_the_ui(request.method, request.url.path, await read_body(request) or b"")
+            if told is not None:
+                return JSONResponse(told[1], told[0])
             officer = request.state.session.officer.id
             await run_in_threadpool(product.refused, "FORBIDDEN", officer, request.state.trace, request.url.path)
             return JSONResponse({"detail": "Cổng không cho phép yêu cầu này; việc này đã được ghi lại."}, 403)
@@ -136,6 +165,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: GatewaySettings, sessions: Sessions, product: Product) -> None:
         self.app, self.settings, self.sessions, self.product = app, settings, sessions, product
         self._anonymous: list[float] = []
+        self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -146,7 +176,8 @@ class Guard:
         scope.setdefault("state", {}).update(session=session, trace=trace)
         if scope["type"] == "websocket":
             if session is None or not self._same_origin(connection.headers):
-                await self._note("SOCKET", session, trace, scope["path"])
+                if session is not None or not self._told_lately(connection, scope["path"]):
+                    await self._note("SOCKET", session, trace, scope["path"])
                 return await WebSocket(scope, receive, send).close(1008)
             return await self.app(scope, receive, send)
         status = 0
@@ -158,8 +189,12 @@ class Guard:
                 self._headers(scope["path"], trace, MutableHeaders(scope=message))
             await send(message)
 
-        refusal = await self._refusal(scope, connection, session, trace)
         try:
+            try:
+                refusal = await self._refusal(scope, receive, connection, session, trace)
+            except Exception as error:  # the audit trail doesn't answer: what can't be noted isn't let through either
+                log.error(json.dumps({"trace": trace, "event": "refusal failed", "kind": type(error).__name__}))
+                refusal = JSONResponse({"detail": "Cổng tạm thời chưa trả lời; vui lòng thử lại sau ít phút."}, 503)
             await (refusal or self.app)(scope, receive, tell)
         finally:
             line = {
@@ -174,22 +209,30 @@ class Guard:
             log.info(json.dumps(line))
 
     async def _refusal(
-        self, scope: Scope, connection: HTTPConnection, session: Session | None, trace: str
+        self, scope: Scope, receive: Receive, connection: HTTPConnection, session: Session | None, trace: str
     ) -> Response | None:
         """The answer to what isn't let through."""
         method, path = scope["method"], scope["path"]
         if is_tricky(scope.get("raw_path") or path.encode()):
             await self._note("PATH", session, trace, "")
             return JSONResponse({"detail": "Địa chỉ không hợp lệ."}, 400)
+        if {"content-length", "transfer-encoding"} <= set(connection.headers):
+            # A proxy in front may believe the other one, and what follows would be somebody else's request.
+            await self._note("TWO_LENGTHS", session, trace, "")
+            return JSONResponse({"detail": "Yêu cầu không hợp lệ."}, 400, {"connection": "close"})
         if path in (LOGIN, CALLBACK, HEALTH) or path.startswith(STATIC):
             return None if method in SAFE else JSONResponse({"detail": "Không được phép."}, 405)
         if session is None:
-            cookie = cookie_name(self.settings) in connection.cookies
-            if method in SAFE and "text/html" in connection.headers.get("accept", ""):
-                if cookie:
+            html = "text/html" in connection.headers.get("accept", "")
+            if html and method in SAFE:
+                if cookie_name(self.settings) in connection.cookies:
                     await self._note("NO_SESSION", None, trace, path)
-                return RedirectResponse(f"{LOGIN}?ve={path}" if path != "/" else LOGIN, 303)
-            await self._note("NO_SESSION", None, trace, path)
+                wanted = path + "?" + scope["query_string"].decode("latin-1") if scope["query_string"] else path
+                return RedirectResponse(f"{LOGIN}?ve={quote(wanted)}" if wanted != "/" else LOGIN, 303)
+            if not (open_to_officers(method, path) and self._told_lately(connection, path)):
+                await self._note("NO_SESSION", None, trace, path)
+            if html and method == "POST" and self._same_origin(connection.headers):
+                return self.product.keep_typed(path, await _typed(Request(scope, receive)))
             return JSONResponse({"detail": "Vui lòng đăng nhập."}, 401)
         if method not in SAFE and not self._same_origin(connection.headers):
             await self._note("CROSS_SITE", session, trace, path)
@@ -209,6 +252,21 @@ class Guard:
             self._anonymous.append(now)
         await run_in_threadpool(self.product.refused, code, session.officer.id if session else None, trace, path)
 
+    def _told_lately(self, connection: HTTPConnection, path: str) -> bool:
+        """Whether this cookie was refused this path in the last hour.
+
+        A tab with Prefect's UI that is left open goes on asking all night after its session has ended: one entry is
+        enough, thousands would hide what matters.
+        """
+        asked, now = (hashed(connection.cookies.get(cookie_name(self.settings), "")), path), time.monotonic()
+        if now - self._told.get(asked, -TOLD_SECONDS) < TOLD_SECONDS:
+            return True
+        self._told.pop(asked, None)
+        self._told[asked] = now
+        while len(self._told) > TOLD_LIMIT:
+            self._told.popitem(last=False)
+        return False
+
     def _headers(self, path: str, trace: str, headers: MutableHeaders) -> None:
         ours = headers.get("x-sohoa-page")
         if ours:
@@ -223,6 +281,18 @@ class Guard:
             headers["cache-control"] = "public, max-age=3600" if path.startswith(("/assets/", STATIC)) else "no-store"
         if self.settings.secure:
             headers["strict-transport-security"] = "max-age=31536000"
+
+
+async def _typed(request: Request) -> list[tuple[str, str]]:
+    """The text of a page's form that came after its session had ended; files are left out."""
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal() or int(length) > TYPED_LIMIT:
+        return []
+    try:
+        async with request.form(max_fields=FORM_FIELDS) as form:
+            return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    except (HTTPException, MultiPartException):
+        return []
 
 
 __all__ = ["LOGOUT", "Answer", "Product", "create_app"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -75,8 +77,11 @@ class Upstream:
             told["required"] = [name for name in told.get("required", []) if name not in OURS]
         return JSONResponse(told, headers={"cache-control": "no-store"})
 
-    async def pass_socket(self, browser: WebSocket) -> None:
-        """Events and logs as they come. The browser's handshake is replaced by ours: it holds no secret."""
+    async def pass_socket(self, browser: WebSocket, ended: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Events and logs as they come, until ``ended()`` returns.
+
+        The browser's handshake is replaced by ours: it holds no secret.
+        """
         address = "ws" + self.settings.upstream.removeprefix("http") + browser.url.path
         try:
             async with websockets.connect(address, subprotocols=["prefect"], max_size=1 << 22, proxy=None) as server:  # type: ignore[list-item]
@@ -86,12 +91,12 @@ class Upstream:
                     await browser.close(1008)
                     return
                 await server.send(json.dumps({"type": "auth", "token": self.secret}))
-                await _both_ways(browser, server)
+                await _both_ways(browser, server, ended())
         except (OSError, websockets.WebSocketException, WebSocketDisconnect, ValueError, KeyError):
             return
 
 
-async def _both_ways(browser: WebSocket, server: Any) -> None:
+async def _both_ways(browser: WebSocket, server: Any, ended: Coroutine[Any, Any, None]) -> None:
     async def up() -> None:
         while True:
             await server.send(await browser.receive_text())
@@ -100,11 +105,15 @@ async def _both_ways(browser: WebSocket, server: Any) -> None:
         async for message in server:
             await browser.send_text(message if isinstance(message, str) else message.decode())
 
-    tasks = [asyncio.create_task(up()), asyncio.create_task(down())]
-    _, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
+    tasks = [asyncio.create_task(way) for way in (up(), down(), ended)]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    over = tasks[-1].done()
+    for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    if over:
+        with contextlib.suppress(RuntimeError):  # the browser left at the same moment
+            await browser.close(1008)
 
 
 async def read_body(request: Request) -> bytes | None:

@@ -1,11 +1,13 @@
 """Sessions of signed-in officers, kept in the gateway's memory: a restart asks everybody to sign in again.
 
 The cookie is a random number; what is kept is its hash. So a copy of the memory's content is no key, and signing out
-ends a session at once.
+ends a session at once, together with the WebSockets that were opened in it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import re
 import secrets
@@ -38,11 +40,12 @@ class Officer:
         return sorted({unit for unit, _ in self.grants})
 
 
-@dataclass
+@dataclass(eq=False)
 class Session:
     officer: Officer
     began: float
     seen: float
+    over: asyncio.Event = field(default_factory=asyncio.Event)
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     notes: list[dict[str, Any]] = field(default_factory=list)  # shown on the next page
 
@@ -63,23 +66,36 @@ class Sessions:
     def begin(self, officer: Officer) -> str:
         """The cookie of a new session."""
         while len(self._kept) >= LIMIT:
-            self._kept.pop(next(iter(self._kept)))
+            self._end(next(iter(self._kept)))
         cookie, now = secrets.token_urlsafe(32), time.monotonic()
-        self._kept[_hash(cookie)] = Session(officer, now, now)
+        self._kept[hashed(cookie)] = Session(officer, now, now)
         return cookie
 
     def find(self, cookie: str) -> Session | None:
-        session = self._kept.get(_hash(cookie))
-        now = time.monotonic()
-        if session is None or now - session.seen > self.idle or now - session.began > self.longest:
+        session = self._kept.get(hashed(cookie))
+        if session is None or self._left(session) < 0:
             self.end(cookie)
             return None
-        session.seen = now
+        session.seen = time.monotonic()
         return session
 
     def end(self, cookie: str) -> None:
-        self._kept.pop(_hash(cookie), None)
+        self._end(hashed(cookie))
+
+    async def ended(self, session: Session) -> None:
+        """Returns when the session is over: signed out, idle or old. Waiting for it is no use of it."""
+        while not session.over.is_set() and (left := self._left(session)) >= 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(session.over.wait(), left + 0.01)
+
+    def _left(self, session: Session) -> float:
+        """Seconds until it ends by itself if nobody uses it; below zero: it has ended."""
+        return min(session.seen + self.idle, session.began + self.longest) - time.monotonic()
+
+    def _end(self, key: str) -> None:
+        if session := self._kept.pop(key, None):
+            session.over.set()
 
 
-def _hash(cookie: str) -> str:
+def hashed(cookie: str) -> str:
     return hashlib.sha256(cookie.encode()).hexdigest()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from infra.gateway.policy import has_template, is_tricky, open_to_officers
+from infra.gateway.policy import has_template, is_tricky, open_to_officers, told_the_ui
 from infra.gateway.sessions import Officer, Sessions, grants_of
 from infra.gateway.signin import local_path
 
@@ -40,6 +42,16 @@ def test_reading_is_open(method: str, path: str) -> None:
         ("POST", f"/api/flow_runs/{RUN}/input"),
         ("POST", f"/api/flow_runs/{RUN}/input/filter"),
         ("GET", f"/api/flow_runs/{RUN}/input/suspended-verification-1-response"),
+        # the same run, as Prefect's server also understands it
+        ("GET", f"/api/flow_runs/{RUN.upper()}/input/suspended-verification-1-response"),
+        ("GET", f"/api/flow_runs/{RUN.replace('-', '')}/input/suspended-verification-1-response"),
+        ("GET", f"/api/flow_runs/urn:uuid:{RUN}/input/suspended-verification-1-response"),
+        ("GET", f"/api/flow_runs/{RUN}/input/"),
+        ("GET", f"/api/flow_runs/{RUN}/input/anything"),
+        ("GET", "/api/unknown/of/a/new/version"),
+        ("GET", "/api/block_types/slug/sohoa-object-store"),
+        ("POST", "/api/block_schemas/filter"),
+        ("GET", "/api/admin/storage"),
         ("PATCH", f"/api/flow_runs/{RUN}"),
         ("DELETE", f"/api/flow_runs/{RUN}"),
         ("POST", f"/api/deployments/{RUN}/create_flow_run"),
@@ -63,6 +75,15 @@ def test_everything_else_is_shut(method: str, path: str) -> None:
     assert not open_to_officers(method, path)
 
 
+def test_the_ui_gets_an_answer_where_there_is_nothing_to_tell() -> None:
+    """Without these its pages of deployments, events, blocks and variables freeze or say that something went wrong."""
+    assert told_the_ui("GET", "/api/admin/settings", b"") == (200, {})
+    assert told_the_ui("POST", "/api/block_documents/filter", b"{}") == (200, [])
+    assert told_the_ui("POST", "/api/variables/count", b"{}") == (200, 0)
+    assert told_the_ui("POST", "/api/block_documents/filter", b'{"include_secrets": true}') is None
+    assert told_the_ui("POST", "/api/variables/", b"{}") is None
+
+
 @pytest.mark.parametrize("raw", [b"/api/%2e%2e/x", b"/api//flows", b"/a/../b", b"/a\\b", b"/api;x", b"/.env"])
 def test_paths_that_two_programs_read_differently(raw: bytes) -> None:
     assert is_tricky(raw) and not is_tricky(b"/api/flow_runs/filter")
@@ -79,6 +100,25 @@ def test_groups_of_others_give_no_role() -> None:
     assert grants == {("BHXH-TEST", "LEAD")}
     officer = Officer("ld.01", frozenset({("BHXH-TEST", "LEAD")}))
     assert officer.holds("LEAD", "BHXH-TEST") and not officer.holds("LEAD", "BHXH-KHAC") and not officer.holds("SEAL")
+
+
+def test_who_waits_for_the_end_of_a_session_is_told() -> None:
+    async def seconds(idle: float, end: bool) -> float:
+        sessions = Sessions(idle=idle, longest=600)
+        cookie = sessions.begin(Officer("gq.01", frozenset()))
+        session = sessions.find(cookie)
+        assert session is not None
+        began = asyncio.get_running_loop().time()
+        waiting = asyncio.create_task(sessions.ended(session))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        if end:
+            sessions.end(cookie)
+        await asyncio.wait_for(waiting, 5)
+        return asyncio.get_running_loop().time() - began
+
+    assert asyncio.run(seconds(600, end=True)) < 0.5
+    assert 0.2 < asyncio.run(seconds(0.2, end=False)) < 1
 
 
 def test_sessions_end_by_idling_by_age_and_by_signing_out() -> None:

@@ -78,7 +78,8 @@ class Provider:
             made = self.answer(good)
             return token | ({"id_token": made} if made else {})
         return {
-            "issuer": self.url, "authorization_endpoint": self.url + "/authorize", "token_endpoint": self.url + "/token",
+            "issuer": self.url, "authorization_endpoint": self.url + "/authorize",
+            "token_endpoint": self.url + "/token",
             "jwks_uri": self.url + "/jwks", "id_token_signing_alg_values_supported": ["none", "HS256", "RS256"],
         }  # fmt: skip
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from blocks.catalog.staff import TEST_STAFF
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
@@ -89,11 +90,13 @@ def journey() -> Iterator[Journey]:
     folder = Path(tempfile.mkdtemp(prefix="sohoa-journey-"))
     folder.chmod(0o711)
     home = folder / "var"
+    shutil.copy(TEST_STAFF, folder / "staff.yaml")
     env = os.environ | {
         "SOHOA_HOME": str(home),
         "SOHOA_PORT_BASE": str(free_base()),
         "SOHOA_PORT_PREFECT": str(free_port()),
         "PREFECT_LOGGING_LEVEL": "INFO",
+        "SOHOA_STAFF_FILE": str(folder / "staff.yaml"),
     }
     stack = Stack(home, env)
     try:

@@ -136,6 +136,13 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
     page.keyboard.press("Alt+ArrowDown")
     assert page.evaluate("document.activeElement.name").startswith("v.")
     picture(page, "review")
+    width = "document.querySelector('.sheet').clientWidth"
+    before = page.evaluate(width)
+    page.keyboard.press("Alt++")  # small print: bigger, and sharp
+    page.get_by_role("button", name="Phóng to").click()
+    expect(page.locator(".zoom output")).to_have_text("200%")
+    assert page.evaluate(width) == pytest.approx(2 * before, rel=0.05)
+    until(lambda: page.evaluate("[...document.images].some(i => i.complete && i.naturalWidth > 2000)"), 20)
     page.get_by_role("button", name="Duyệt").click()  # nothing is filled in yet
     expect(page.get_by_role("alert")).to_contain_text("còn trống")
     fill_in(page, played.officers._verification(sample))
@@ -449,6 +456,17 @@ def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Jo
         insist_accessible(page)
 
 
+def test_images_come_again_when_their_addresses_are_too_old(played: Journey, sign_in: SignIn) -> None:
+    """Who works on a dossier for more than a quarter of an hour loses neither the pages nor what was typed."""
+    _, path = waiting(played, "anh-qua-gio", "01-om-dau")
+    page = sign_in("gq.01", "/viec")
+    page.route("**/anh/**", lambda route: route.fulfill(status=403), times=2)
+    page.goto(page.url.replace("/viec", path))
+    page.locator("[name=reason]").fill("đang gõ dở")
+    until(lambda: drawn(page, "Ảnh thành phần 1 trang 1"), 20)
+    expect(page.locator("[name=reason]")).to_have_value("đang gõ dở")
+
+
 def test_prefects_own_dialog_leads_through_the_same_checks(played: Journey, sign_in: SignIn) -> None:
     """Whoever prefers Prefect's dialog: Vietnamese titles, no field for who one is, and the gateway's answer."""
     sample, _ = waiting(played, "hop-thoai-prefect", "01-om-dau")
@@ -462,3 +480,12 @@ def test_prefects_own_dialog_leads_through_the_same_checks(played: Journey, sign
     expect(dialog).not_to_contain_text("Mã viên chức")
     expect(page.get_by_text("Something went wrong")).to_have_count(0)
     picture(page, "resume")
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/runs", "/flows", "/deployments", "/work-pools", "/automations"])
+def test_no_page_of_prefect_freezes_or_says_that_something_went_wrong(sign_in: SignIn, path: str) -> None:
+    page = sign_in("vh.01", "/van-hanh")
+    page.goto(page.url.replace("/van-hanh", path))
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_text("Oops")).to_have_count(0)
+    expect(page.get_by_text("Deployments").first).to_be_visible()

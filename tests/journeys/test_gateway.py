@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,6 +54,19 @@ class Target:
         connection.request("GET", path, headers=self.cookie(officer))
         answer = connection.getresponse()
         return httpx.Response(answer.status, content=answer.read())
+
+    def smuggle(self, officer: str) -> httpx.Response:
+        """A second request behind the end that only one of two servers sees."""
+        netloc = httpx.URL(self.base).netloc.decode()
+        head = f"Host: {netloc}\r\nOrigin: {self.base}\r\nCookie: {self.cookie(officer)['cookie']}\r\n"
+        hidden = f"DELETE /api/flow_runs/{self.sample.run_id} HTTP/1.1\r\n{head}\r\n"
+        told = f"Content-Length: {len(hidden) + 5}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"
+        host, port = netloc.split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as wire:
+            wire.sendall(f"POST /api/flow_runs/count HTTP/1.1\r\n{head}{told}".encode())
+            answer = b"".join(iter(lambda: wire.recv(65536), b""))
+        assert answer.count(b"HTTP/1.1 ") == 1, answer
+        return httpx.Response(int(answer.split()[1]), content=answer.partition(b"\r\n\r\n")[2])
 
     def cookie(self, officer: str) -> dict[str, str]:
         return {"cookie": "; ".join(f"{c.name}={c.value}" for c in self.at(officer).http.cookies.jar)}
@@ -128,6 +142,44 @@ ATTACKS: dict[str, tuple[Callable[[Target], httpx.Response], int, str, str, str]
         lambda t: t.at("gq.01").http.get(f"/api/flow_runs/{t.sample.run_id}/input/suspended-verification-1-response"),
         403, "ghi lại", "gq.01", "FORBIDDEN",
     ),
+    "what another typed, the run in capitals": (
+        lambda t: t.at("gq.09").http.get(
+            f"/api/flow_runs/{t.sample.run_id.upper()}/input/suspended-verification-1-response"
+        ),
+        403, "ghi lại", "gq.09", "FORBIDDEN",
+    ),
+    "what another typed, the run without hyphens": (
+        lambda t: t.at("gq.09").http.get(
+            f"/api/flow_runs/{t.sample.run_id.replace('-', '')}/input/suspended-verification-1-response"
+        ),
+        403, "ghi lại", "gq.09", "FORBIDDEN",
+    ),
+    "a reading route of a later version": (
+        lambda t: t.at("vh.01").http.get("/api/secrets/all"), 403, "ghi lại", "vh.01", "FORBIDDEN",
+    ),
+    "where Prefect keeps results": (
+        lambda t: t.at("vh.01").http.get("/api/admin/storage"), 403, "ghi lại", "vh.01", "FORBIDDEN",
+    ),
+    "resume with a slash more": (
+        lambda t: t.post("gq.01", t.resume + "/", {"run_input": STOLEN}), 403, "ghi lại", "gq.01", "FORBIDDEN",
+    ),
+    "another method by a header": (
+        lambda t: t.at("gq.01").http.post(
+            f"/api/flow_runs/{t.sample.run_id}", headers={"x-http-method-override": "DELETE"}
+        ),
+        403, "ghi lại", "gq.01", "FORBIDDEN",
+    ),
+    "a form in a form in a form": (
+        lambda t: t.at("gq.01").http.post(t.resume, content=b'{"run_input":' + b'{"a":' * 50_000),
+        422, "đối tượng JSON", "", "",
+    ),
+    "two lengths of one request": (lambda t: t.smuggle("gq.01"), 400, "không hợp lệ", "gq.01", "TWO_LENGTHS"),
+    "form as plain text": (
+        lambda t: t.at("gq.01").http.post(
+            t.resume, json={"run_input": STOLEN}, headers={"content-type": "text/plain", "origin": "null"}
+        ),
+        403, "trang khác", "gq.01", "CROSS_SITE",
+    ),
     "run deleted": (
         lambda t: t.at("ld.01").http.delete(f"/api/flow_runs/{t.sample.run_id}"), 403, "ghi lại", "ld.01", "FORBIDDEN",
     ),
@@ -184,9 +236,21 @@ def test_an_image_is_for_the_one_who_opened_the_dossier(target: Target) -> None:
     address = page.split('<img src="')[1].split('"')[0]
     own = target.at("gq.01").http.get(address)
     assert own.status_code == 200 and own.headers["content-type"] == "image/jpeg" and own.content[:2] == b"\xff\xd8"
-    assert "private" in own.headers["cache-control"]
+    assert own.headers["cache-control"] == "no-store"  # nothing of it stays on the disk of a shared computer
+    large = target.at("gq.01").http.get(address, params={"lon": 1})
+    assert large.status_code == 200 and len(large.content) > len(own.content)
     assert target.at("gq.02").http.get(address).status_code == 403
     assert target.stranger("GET", address).status_code == 401
+
+
+def test_a_dossier_is_found_by_a_part_of_its_code_in_ones_own_unit(target: Target) -> None:
+    assert target.dossier.code is not None
+    part = target.dossier.code.removeprefix("BHXH-")[:-1].lower()
+    found = target.at("kt.01").http.get("/tim", params={"ma": part})
+    assert f"/ho-so/{target.dossier.id}" in (found.text if "Tìm hồ sơ" in found.text else str(found.url))
+    for officer, wanted in (("gq.09", part), ("vh.01", part), ("kt.01", "%"), ("kt.01", "____")):
+        answer = target.at(officer).http.get("/tim", params={"ma": wanted})
+        assert answer.status_code == 404 and "/ho-so/" not in answer.text
 
 
 def test_sockets_pass_for_who_is_signed_in_only(target: Target) -> None:
