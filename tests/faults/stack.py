@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -101,17 +102,22 @@ def until(condition: Callable[[], object], timeout: float = 30, why: Callable[[]
         time.sleep(0.1)
 
 
-def free_base(count: int = 24) -> int:
-    """First of `count` free ports in a row."""
-    import socket
+_claims: list[socket.socket] = []  # held until this process ends
 
-    for base in range(23060, 24700, count):
+
+def free_base(count: int = 24) -> int:
+    """First of `count` free ports in a row; no other test process gets the same, also while none of them is in use."""
+    for base in range(23060, 24700, count + 1):
+        claim = socket.socket()
         try:
+            claim.bind(("127.0.0.1", base + count))
             for port in (*range(base, base + count), base - 2000, base + 8000):
                 with socket.socket() as listener:
                     listener.bind(("127.0.0.1", port))
         except OSError:
+            claim.close()
             continue
+        _claims.append(claim)
         return base
     raise RuntimeError("no free ports")
 
