@@ -20,6 +20,9 @@ import pytest
 
 for _name in [name for name in os.environ if name.startswith(("SOHOA_", "PREFECT_"))]:
     del os.environ[_name]
+# As in the Makefile: the processes that tests start would each compile all modules anew (seconds of processor time).
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 _HOME = Path(tempfile.mkdtemp(prefix="sohoa-test-"))
 _HOME.chmod(0o711)  # PostgreSQL runs as another user when we are root
 os.environ |= {
@@ -40,6 +43,11 @@ from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The file that mostly waits (for crashes to be noticed) first: with `-n` the others compute meanwhile."""
+    items.sort(key=lambda item: item.path != ROOT / "tests" / "faults" / "test_stack.py")
 
 
 def pytest_unconfigure() -> None:

@@ -36,7 +36,7 @@ ALL = "() => [...document.images].every(i => i.complete && i.naturalWidth > 0)"
 
 def merged(folder: Path) -> Path:
     """One dossier of the components of three samples."""
-    samples = [path for path in sorted(generate(folder / "samples")) if path.name.startswith(PARTS)]
+    samples = sorted(generate(folder / "samples", only=PARTS))
     target = folder / "ten-images"
     target.mkdir()
     whole: dict[str, Any] = {}

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +49,7 @@ class Journey:
     stack: Stack
     officers: Officers
     folder: Path
+    drawn: list[Path]  # folders of the samples
     samples: dict[str, Sample] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
 
@@ -100,11 +102,13 @@ def journey() -> Iterator[Journey]:
     }
     stack = Stack(home, env)
     try:
-        stack.up()
+        with ThreadPoolExecutor(1) as pool:  # the start is mostly waiting
+            drawing = pool.submit(generate, folder / "samples", only=ONLY or (*GOOD, *REFUSED, "d"))
+            stack.up()
         os.environ["SOHOA_HOME"] = str(home)
         load_stack_env()
         settings.cache_clear()
-        yield Journey(stack, Officers(RecordsDatabase(), ObjectStore(), Orchestrator()), folder)
+        yield Journey(stack, Officers(RecordsDatabase(), ObjectStore(), Orchestrator()), folder, drawing.result())
     finally:
         stack.command("down")
         shutil.rmtree(folder, ignore_errors=True)
@@ -113,10 +117,7 @@ def journey() -> Iterator[Journey]:
 @pytest.fixture(scope="session")
 def played(journey: Journey) -> Journey:
     """All samples handed in and played to their end, while worker and PostgreSQL are killed on the way."""
-    made = generate(journey.folder / "samples")
-    for folder in sorted(made):
-        if folder.name.startswith(ONLY or (*GOOD, *REFUSED, "d")):
-            journey.samples[folder.name] = Sample(folder)
+    journey.samples |= {folder.name: Sample(folder) for folder in sorted(journey.drawn)}
     for sample in journey.samples.values():
         try:
             journey.officers.hand_in(sample)

@@ -1,4 +1,4 @@
-"""`python -m tests.samples OUT [--seed 2026] [--set demo|defects|all] [--only NAME …] [--bench PATH]`"""
+"""`python -m tests.samples OUT [--seed 2026] [--set demo|defects|all] [--bench PATH]`"""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from tests.samples.dossiers import good
 from tests.samples.writer import write_dossier
 
 
-def generate(out: Path, seed: int = 2026, group: str = "all", bench: Path | None = None) -> list[Path]:
-    """Write all sample dossiers of a set; returns their folders."""
+def generate(
+    out: Path, seed: int = 2026, group: str = "all", bench: Path | None = None, only: tuple[str, ...] = ("",)
+) -> list[Path]:
+    """Write the sample dossiers of a set whose names begin with one of `only`; returns their folders."""
     out.mkdir(parents=True, exist_ok=True)
     folders = []
     if group in ("demo", "all"):
-        folders += [write_dossier(out, dossier) for dossier in good(seed)]
+        folders += [write_dossier(out, dossier) for dossier in good(seed) if dossier.name.startswith(only)]
         if bench is not None:
             folders.append(write_bench(out, bench))
-    folders += [write(out) for write_group, write in defective(seed) if group in (write_group, "all")]
+    folders += [
+        write(out)
+        for write_group, name, write in defective(seed)
+        if group in (write_group, "all") and name.startswith(only)
+    ]
     return folders
 
 

@@ -243,10 +243,10 @@ def write_defect(out: Path, seed: int, defect: Defect) -> Path:
     return folder
 
 
-def defective(seed: int) -> list[tuple[str, Callable[[Path], Path]]]:
-    """(set, writer) of each defective dossier."""
+def defective(seed: int) -> list[tuple[str, str, Callable[[Path], Path]]]:
+    """(set, name, writer) of each defective dossier."""
 
     def writer(defect: Defect) -> Callable[[Path], Path]:
         return lambda out: write_defect(out, seed, defect)
 
-    return [(defect.group, writer(defect)) for defect in DEFECTS]
+    return [(defect.group, defect.name, writer(defect)) for defect in DEFECTS]
