@@ -53,10 +53,13 @@ NEEDED_BY_TESTS = { command -v pdfsig && command -v softhsm2-util && command -v 
   || { test "$$(id -u)" = 0 && { apt-get update -qq; apt-get install -y -qq --no-install-recommends $(DEBIAN); } >/dev/null 2>&1; } \
   || { echo "pdfsig, SoftHSM, promtool or Chromium is missing: apt-get install $(DEBIAN)"; exit 1; }
 
+# Test files beside each other, each in one process: two that compute, one that mostly waits (tests/conftest.py).
+BESIDE := -n 3 --dist loadfile --no-loadscope-reorder
+
 test: dev check-system ## everything that must hold: lint, types, layers, unit and fault tests, the samples on the whole stack
 	@$(NEEDED_BY_TESTS)
 	.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports
-	.venv/bin/pytest -q -p no:cacheprovider tests --ignore=tests/journeys
+	.venv/bin/pytest -q -p no:cacheprovider $(BESIDE) tests --ignore=tests/journeys
 	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
 
 journeys: dev check-system ## only the samples, played through the whole stack with faults on the way
