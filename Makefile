@@ -54,7 +54,8 @@ NEEDED_BY_TESTS = { command -v pdfsig && command -v softhsm2-util && command -v 
   || { echo "pdfsig, SoftHSM, promtool or Chromium is missing: apt-get install $(DEBIAN)"; exit 1; }
 
 # Test files beside each other, each in one process: two that compute, one that mostly waits (tests/conftest.py).
-BESIDE := -n 3 --dist loadfile --no-loadscope-reorder
+WORKERS ?= 3
+BESIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: dev check-system ## everything that must hold: lint, types, layers, unit and fault tests, the samples on the whole stack
 	@$(NEEDED_BY_TESTS)
