@@ -50,6 +50,7 @@ from tests.tasks.signing.helpers import blank_pdf
 from tests.tasks.signing.test_interrupted import csc, listed  # noqa: F401  (fixtures)
 from tests.tasks.signing.test_steps import Case
 
+PATIENCE = 180  # seconds for a child to get to its point: it imports everything, and the machine may be busy
 SIGN = """
 import sys
 from uuid import UUID
@@ -129,13 +130,13 @@ def test_CA01_EX17_killed_between_signing_and_storing(case: Case, seaweed: Seawe
     if moment == "stored, no row":
         with locked(case.records, "document", case.id) as waiting:
             process = child(step(name, case.id))
-            until(waiting, 60, lambda: str(process.poll()))
+            until(waiting, PATIENCE, lambda: str(process.poll()))
             kill(process)
     else:
         with FaultyProxy(seaweed.ports[0]) as proxy:
             proxy.hold, proxy.forward = file.encode(), moment == "stored, not answered"
             process = child(step(name, case.id), SOHOA_S3_ENDPOINT=f"http://127.0.0.1:{proxy.port}")
-            assert proxy.held.wait(60)
+            assert proxy.held.wait(PATIENCE)
             if proxy.forward:
                 until(lambda: case.objects.head(Bucket.WORKING, case.key(file)))
             kill(process)
@@ -174,7 +175,7 @@ def test_CA01_a_batch_that_was_killed_in_the_middle(
     with FaultyProxy(seaweed.ports[0]) as proxy:
         proxy.hold = f"{ids[2]}/1/officer.pdf".encode()
         process = child(call, SOHOA_S3_ENDPOINT=f"http://127.0.0.1:{proxy.port}")
-        assert proxy.held.wait(90), process.poll()
+        assert proxy.held.wait(PATIENCE), process.poll()
         until(lambda: done() == 3, 60)
         kill(process)
     assert control(csc)["authorize"] == 1 and control(csc)["hashes"] == 4
@@ -203,7 +204,7 @@ def small_disk(place: Path, size: int) -> Iterator[Path]:
 def test_CA01_a_full_disk_is_one_clear_error_and_nothing_is_lost(case: Case, tmp_path: Path) -> None:
     """A tmpfs with room for the copy, not for its signature."""
     with small_disk(tmp_path / "small", (len(case.data) // 4096 + 3) * 4096) as small:
-        told, trouble = child(step("sign_capture", case.id), TMPDIR=str(small)).communicate(timeout=60)
+        told, trouble = child(step("sign_capture", case.id), TMPDIR=str(small)).communicate(timeout=PATIENCE)
         assert told.split()[:2] == [DiskFull.code, "RETRY"] and "giải phóng dung lượng" in told, trouble
         assert not list(small.iterdir()), "nothing stays behind"
     assert not case.signatures() and case.document().state is DocumentState.DAT_KIEM_TRA
@@ -220,7 +221,7 @@ def test_EX17_a_file_that_may_not_grow_is_not_signed_in_part(case: Case) -> None
     document = case.document()
     size = case.objects.head(Bucket.WORKING, document.file_key or "").size  # type: ignore[union-attr]
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size + 5000}, {size + 5000})); "
-    told, trouble = child(limit + step("sign_agency", case.id)).communicate(timeout=60)
+    told, trouble = child(limit + step("sign_agency", case.id)).communicate(timeout=PATIENCE)
     assert told.split()[:2] == [DiskFull.code, "RETRY"], trouble
     assert case.document().file_sha256 == document.file_sha256 and len(case.signatures()) == 1
     assert sign_agency(case.records, case.objects, case.id).valid
@@ -341,7 +342,7 @@ def test_LU06_a_check_that_was_killed_goes_on_where_it_was(stored: Case) -> None
     names = "[" + ", ".join(f"UUID({str(one)!r})" for one in due) + "]"
     with locked(stored.records, "archivedobject", due[2]) as waiting:
         process = child(f"check_objects(RecordsDatabase(), ObjectStore(), {names})")
-        until(waiting, 60, lambda: str(process.poll()))
+        until(waiting, PATIENCE, lambda: str(process.poll()))
         kill(process)
     looked = [row.id for row in archived(stored) if row.checked_at > start]
     assert set(looked) == set(due[:2])
@@ -362,13 +363,13 @@ def test_LU06_a_renewal_that_was_killed_is_done_once(
     if moment == "stored, no row":
         with locked(stored.records, "archivedobject", record.id) as waiting:
             process = child(call)
-            until(waiting, 60, lambda: str(process.poll()))
+            until(waiting, PATIENCE, lambda: str(process.poll()))
             kill(process)
     else:
         with FaultyProxy(seaweed.ports[0]) as proxy:
             proxy.hold = b"record.r0001.pdf"
             process = child(call, SOHOA_S3_ENDPOINT=f"http://127.0.0.1:{proxy.port}")
-            assert proxy.held.wait(60)
+            assert proxy.held.wait(PATIENCE)
             kill(process)
     assert all(row.number == 0 for row in archived(stored))
     assert renew_document(stored.records, stored.objects, stored.id, Trust()).renewed == ["record.pdf", "manifest.p7s"]

@@ -155,7 +155,7 @@ from tasks.signing import interrupted, sign_capture
 interrupted.insist_fits = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 sign_capture(RecordsDatabase(), ObjectStore(), UUID({str(case.id)!r}))
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ, capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ, capture_output=True, timeout=180)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
     assert control(csc)["sign"] == 1 and request_of(case).signature is None
     sign(case)
