@@ -43,11 +43,14 @@ from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated"
+# The first one mostly waits, for crashes to be noticed.
+LONGEST = ("faults/test_stack.py", "faults/test_signing.py", "tasks/signing/test_tampering.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The file that mostly waits (for crashes to be noticed) first: with `-n` the others compute meanwhile."""
-    items.sort(key=lambda item: item.path != ROOT / "tests" / "faults" / "test_stack.py")
+    """The longest files first: with `-n` none of them is left running alone at the end."""
+    places = {ROOT / "tests" / name: number - len(LONGEST) for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, 0))
 
 
 def pytest_unconfigure() -> None:
