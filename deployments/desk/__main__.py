@@ -68,6 +68,11 @@ class Desk:
     def keep_typed(self, path: str, typed: list[tuple[str, str]]) -> Response:
         return self.pages.keep_typed(path, typed)
 
+    def signed(self, action: str, officer: str, trace: str) -> None:
+        """Who came and went, into the audit trail (WH04)."""
+        with self.records.session() as session:
+            audit(session, actor=officer, action=action, rule="WH04", details={"trace": trace})
+
     def refused(self, code: str, officer: str | None, trace: str, path: str) -> None:
         """Into the audit trail: who was refused what. The path is kept only where it can't hold anything but ids."""
         details = {"code": code, "trace": trace}

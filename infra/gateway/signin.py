@@ -14,12 +14,13 @@ from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from infra.gateway.sessions import OFFICER, Officer, Sessions, grants_of
+from infra.gateway.sessions import OFFICER, Officer, Session, Sessions, grants_of
 from infra.gateway.settings import GatewaySettings
 
 log = logging.getLogger("sohoa.gateway")
 ALGORITHMS = "id_token_signing_alg_values_supported"
 PUBLIC_KEY_ALGORITHMS = {f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)} | {"EdDSA"}
+SIGNED_IN, SIGNED_OUT = "sign-in", "sign-out"  # actions of the audit trail
 LOGIN, CALLBACK, LOGOUT = "/dang-nhap", "/dang-nhap/ve", "/dang-xuat"
 
 
@@ -33,8 +34,12 @@ def local_path(text: str | None) -> str:
     return text if text and text.startswith("/") and not text.startswith(("//", "/\\")) else "/"
 
 
-def signin_routes(settings: GatewaySettings, sessions: Sessions, refuse: Any, say: Any) -> APIRouter:
-    """refuse(code, officer id) notes a refusal in the audit trail; say(title, sentence, status) makes a page."""
+def signin_routes(settings: GatewaySettings, sessions: Sessions, refuse: Any, note: Any, say: Any) -> APIRouter:
+    """Sign in, sign out. say(title, sentence, status) makes a page.
+
+    refuse(code, officer id) and note(SIGNED_IN or SIGNED_OUT, officer id, trace) write the audit trail; a sign-in that
+    can't be noted opens no session.
+    """
     oauth, router = OAuth(), APIRouter()
     oauth.register(
         "office",
@@ -80,6 +85,7 @@ def signin_routes(settings: GatewaySettings, sessions: Sessions, refuse: Any, sa
             return say(
                 "Chưa được phân quyền", "Tài khoản chưa thuộc nhóm nào của Sohoa; vui lòng báo người quản trị.", 403
             )
+        await note(SIGNED_IN, officer, request.state.trace)
         target = local_path(request.session.pop("ve", "/"))
         answer = RedirectResponse(target, 303)
         if old := request.cookies.get(cookie_name(settings)):
@@ -96,6 +102,9 @@ def signin_routes(settings: GatewaySettings, sessions: Sessions, refuse: Any, sa
 
     @router.post(LOGOUT, include_in_schema=False)
     async def logout(request: Request) -> Response:
+        session: Session | None = request.state.session
+        if session is not None:
+            await note(SIGNED_OUT, session.officer.id, request.state.trace)
         sessions.end(request.cookies.get(cookie_name(settings), ""))
         answer = say("Đã đăng xuất", "Phiên làm việc đã kết thúc.", 200)
         answer.delete_cookie(cookie_name(settings), path="/")

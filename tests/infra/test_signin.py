@@ -115,6 +115,7 @@ class Browser:
     http: TestClient
     sessions: Sessions
     refused: list[str]
+    noted: list[tuple[str, str]]
     provider: Provider
 
     def go(self, path: str = "/viec") -> str:
@@ -131,9 +132,13 @@ class Browser:
 @pytest.fixture
 def browser(provider: Provider) -> Browser:
     refused: list[str] = []
+    noted: list[tuple[str, str]] = []
 
     async def refuse(code: str, officer: str | None) -> None:
         refused.append(code)
+
+    async def note(action: str, officer: str, trace: str) -> None:
+        noted.append((action, officer))
 
     def say(title: str, sentence: str, status: int) -> PlainTextResponse:
         return PlainTextResponse(sentence, status)
@@ -144,14 +149,14 @@ def browser(provider: Provider) -> Browser:
         PREFECT_API_AUTH_STRING="",
     )  # fmt: skip
     sessions, app = Sessions(60, 600), FastAPI()
-    app.include_router(signin_routes(settings, sessions, refuse, say))
+    app.include_router(signin_routes(settings, sessions, refuse, note, say))
 
     async def traced(scope: Any, receive: Any, send: Any) -> None:
         scope.setdefault("state", {})["trace"] = "t"
         await SessionMiddleware(app, "s" * 32, session_cookie="sohoa-dang-nhap", path=LOGIN)(scope, receive, send)
 
     provider.answer = signed()
-    return Browser(TestClient(traced, base_url=ORIGIN, follow_redirects=False), sessions, refused, provider)
+    return Browser(TestClient(traced, base_url=ORIGIN, follow_redirects=False), sessions, refused, noted, provider)
 
 
 def test_a_good_token_opens_a_new_session(browser: Browser) -> None:
@@ -163,6 +168,7 @@ def test_a_good_token_opens_a_new_session(browser: Browser) -> None:
     cookie = answer.cookies["sohoa"]
     assert cookie != planted and browser.sessions.find(planted) is None
     found = browser.sessions.find(cookie)
+    assert browser.noted == [("sign-in", "gq.01")]
     assert found is not None and found.officer.id == "gq.01" and found.officer.holds("RESOLVE", "BHXH-TEST")
     verifier = browser.provider.given["code_verifier"][0]
     assert browser.provider.asked["code_challenge"] == url64(hashlib.sha256(verifier.encode()).digest())
@@ -192,7 +198,7 @@ def test_WH04_a_token_that_is_not_good_opens_nothing(browser: Browser, name: str
     browser.provider.answer = BAD[name]
     answer = browser.back(browser.go())
     assert answer.status_code in (400, 403) and "sohoa" not in answer.cookies
-    assert browser.refused in (["SIGN_IN_FAILED"], ["NO_ROLE"])
+    assert browser.refused in (["SIGN_IN_FAILED"], ["NO_ROLE"]) and browser.noted == []
 
 
 @pytest.mark.parametrize(

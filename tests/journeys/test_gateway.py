@@ -280,6 +280,9 @@ def test_signing_out_ends_the_session(target: Target) -> None:
     assert leaving.http.get("/viec").status_code == 200
     assert leaving.http.post("/dang-xuat").status_code == 200
     assert target.stranger("GET", "/api/health", headers=cookie).status_code == 401
+    with target.journey.officers.records.session() as session:  # who came and went (WH04)
+        query = select(AuditEntry.action).where(AuditEntry.actor == "kt.01").order_by(col(AuditEntry.seq).desc())
+        assert list(session.exec(query.limit(2))) == ["sign-out", "sign-in"]
 
 
 def test_no_random_request_makes_the_gateway_fail(target: Target, tmp_path: Path) -> None:
