@@ -62,8 +62,8 @@ class Desk:
         except SohoaError as error:  # Prefect or the database doesn't answer, the list of staff can't be read
             return Answer("LATER", [error.text])
 
-    def say(self, title: str, sentence: str, status: int) -> Response:
-        return self.pages.say(title, sentence, status)
+    def say(self, title: str, sentence: str, status: int, leave: str = "") -> Response:
+        return self.pages.page("message.html", None, status, title=title, sentence=sentence, leave=leave)
 
     def keep_typed(self, path: str, typed: list[tuple[str, str]]) -> Response:
         return self.pages.keep_typed(path, typed)

@@ -35,7 +35,7 @@ def local_path(text: str | None) -> str:
 
 
 def signin_routes(settings: GatewaySettings, sessions: Sessions, refuse: Any, note: Any, say: Any) -> APIRouter:
-    """Sign in, sign out. say(title, sentence, status) makes a page.
+    """Sign in, sign out. say(title, sentence, status, where to leave the provider) makes a page.
 
     refuse(code, officer id) and note(SIGNED_IN or SIGNED_OUT, officer id, trace) write the audit trail; a sign-in that
     can't be noted opens no session.
@@ -106,8 +106,20 @@ def signin_routes(settings: GatewaySettings, sessions: Sessions, refuse: Any, no
         if session is not None:
             await note(SIGNED_OUT, session.officer.id, request.state.trace)
         sessions.end(request.cookies.get(cookie_name(settings), ""))
-        answer = say("Đã đăng xuất", "Phiên làm việc đã kết thúc.", 200)
+        answer = say("Đã đăng xuất", "Phiên làm việc đã kết thúc.", 200, await leave_office())
         answer.delete_cookie(cookie_name(settings), path="/")
         return answer
+
+    async def leave_office() -> str:
+        """Where the provider's own session is ended, which would sign the next person at a shared desk in as this one.
+
+        OpenID Connect RP-Initiated Logout 1.0; empty when the provider has no such page, or doesn't answer.
+        """
+        try:
+            place = (await oauth.office.load_server_metadata()).get("end_session_endpoint")
+        except (OAuthError, httpx.HTTPError, ValueError):
+            return ""
+        back = {"client_id": settings.oidc_client_id, "post_logout_redirect_uri": settings.origin + "/"}
+        return str(httpx.URL(place).copy_merge_params(back)) if place else ""
 
     return router

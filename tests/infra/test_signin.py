@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from starlette.testclient import TestClient
 
 from infra.gateway.sessions import Sessions
 from infra.gateway.settings import GatewaySettings
-from infra.gateway.signin import CALLBACK, LOGIN, signin_routes
+from infra.gateway.signin import CALLBACK, LOGIN, LOGOUT, signin_routes
 
 KEY, OTHER = RSAKey.generate_key(2048, {"kid": "k"}), RSAKey.generate_key(2048, {"kid": "k"})
 SECRET = "a secret that client and provider share, 32 bytes"
@@ -80,6 +81,7 @@ class Provider:
         return {
             "issuer": self.url, "authorization_endpoint": self.url + "/authorize",
             "token_endpoint": self.url + "/token",
+            "end_session_endpoint": self.url + "/leave?theme=1",
             "jwks_uri": self.url + "/jwks", "id_token_signing_alg_values_supported": ["none", "HS256", "RS256"],
         }  # fmt: skip
 
@@ -140,8 +142,8 @@ def browser(provider: Provider) -> Browser:
     async def note(action: str, officer: str, trace: str) -> None:
         noted.append((action, officer))
 
-    def say(title: str, sentence: str, status: int) -> PlainTextResponse:
-        return PlainTextResponse(sentence, status)
+    def say(title: str, sentence: str, status: int, leave: str = "") -> PlainTextResponse:
+        return PlainTextResponse(leave or sentence, status)
 
     settings = GatewaySettings(  # type: ignore[call-arg]
         gateway_url=ORIGIN, SOHOA_PORT_GATEWAY=1, gateway_private_key_file=Path("none"), gateway_secret="s" * 32,
@@ -152,7 +154,9 @@ def browser(provider: Provider) -> Browser:
     app.include_router(signin_routes(settings, sessions, refuse, note, say))
 
     async def traced(scope: Any, receive: Any, send: Any) -> None:
-        scope.setdefault("state", {})["trace"] = "t"
+        cookie = re.search(r"sohoa=([^;]+)", dict(scope.get("headers", [])).get(b"cookie", b"").decode())
+        session = sessions.find(cookie[1]) if cookie else None
+        scope.setdefault("state", {}).update(trace="t", session=session)
         await SessionMiddleware(app, "s" * 32, session_cookie="sohoa-dang-nhap", path=LOGIN)(scope, receive, send)
 
     provider.answer = signed()
@@ -173,6 +177,16 @@ def test_a_good_token_opens_a_new_session(browser: Browser) -> None:
     verifier = browser.provider.given["code_verifier"][0]
     assert browser.provider.asked["code_challenge"] == url64(hashlib.sha256(verifier.encode()).digest())
     assert browser.provider.asked["code_challenge_method"] == "S256"
+
+
+def test_signing_out_shows_the_way_out_of_the_providers_session(browser: Browser) -> None:
+    cookie = browser.back(browser.go()).cookies["sohoa"]
+    told = browser.http.post(LOGOUT)
+    assert told.text == (
+        f"{browser.provider.url}/leave?theme=1&client_id=sohoa&post_logout_redirect_uri=http%3A%2F%2Fgateway.example%2F"
+    )
+    assert browser.sessions.find(cookie) is None
+    assert browser.noted == [("sign-in", "gq.01"), ("sign-out", "gq.01")]
 
 
 BAD: dict[str, Token] = {
