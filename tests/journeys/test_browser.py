@@ -387,7 +387,7 @@ def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in:
             page.locator(f'[name="c.{n}.pages"]').fill(str(component["pages"]))
             page.locator(f'[name="scan.{n}"]').set_input_files(by_component[n])
 
-    page.evaluate("document.querySelectorAll('.paper details').forEach(d => d.open = true)")
+    page.evaluate("document.querySelectorAll('.declared details').forEach(d => d.open = true)")
     papers()
     page.locator('[name="c.1.pages"]').fill("một")
     picture(page, "submit")
@@ -395,7 +395,7 @@ def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in:
     expect(page.get_by_role("alert")).to_contain_text("giấy tờ 1, số trang")
     assert page.get_by_label("Số bản giấy nhận").input_value() == "9"  # what was typed is still there
     insist_accessible(page)
-    page.evaluate("document.querySelectorAll('.paper details').forEach(d => d.open = true)")
+    page.evaluate("document.querySelectorAll('.declared details').forEach(d => d.open = true)")
     papers()
     page.get_by_role("button", name="Nộp hồ sơ").click()
     page.wait_for_url("**/ho-so/*", timeout=30_000)
