@@ -447,7 +447,13 @@ def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Jo
     sample, path = waiting(played, "kha-nang-tiep-can", "12-tu-tuat-so-de-hong", "scope-1")
     assert played.officers.answer(sample, played.prefect.run(sample.run_id)) == "scope"
     played.wait_pause(sample, "verification-1")
-    for officer, where in (("gq.01", "/viec"), ("gq.01", path), ("ld.01", "/van-hanh"), ("ld.01", "/tim?ma=x")):
+    for officer, where in (
+        ("gq.01", "/viec"),
+        ("gq.01", path),
+        ("ld.01", "/van-hanh"),
+        ("ld.01", "/tim?ma=x"),
+        ("tnhs.01", "/nop?procedure=1.001667"),
+    ):
         page = sign_in(officer, where)
         for viewport in (DESKTOP, TABLET):
             page.set_viewport_size(viewport)  # type: ignore[arg-type]
