@@ -331,7 +331,6 @@ def test_CA05_one_page_is_scanned_again(played: Journey, sign_in: SignIn) -> Non
     page.get_by_role("button", name="Duyệt").click()
     expect(page.get_by_role("alert")).to_contain_text("bỏ đánh dấu, hoặc chọn quét lại")
     page.locator("[name=reason]").fill("Góc phải trang đầu bị mờ.")
-    picture(page, "rescan")
     page.get_by_role("button", name="Quét lại").click()
     expect(page.locator(".note.good")).to_contain_text("Quét lại trang 1 của thành phần 1.")
     played.wait_pause(sample, "rescan-2")
