@@ -22,7 +22,7 @@ from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
 from blocks.records.machine import DOSSIER_OPEN
 from blocks.records.tables import AuditEntry, Dossier
-from tasks.progress import DEADLINE
+from tasks.progress import DEADLINE, renewed
 from tasks.shell import step
 from tasks.worklist import NEAR
 
@@ -88,8 +88,8 @@ def tell(new: list[Due]) -> None:
                 continue
             level = item.action.removeprefix("deadline-")
             try:
-                kept = [tag for tag in client.read_flow_run(item.flow_run_id).tags if not tag.startswith(DEADLINE)]
-                client.update_flow_run(item.flow_run_id, tags=sorted([*kept, DEADLINE + level]))
+                kept = client.read_flow_run(item.flow_run_id).tags
+                client.update_flow_run(item.flow_run_id, tags=renewed(kept, [DEADLINE + level], DEADLINE))
             except ObjectNotFound:  # somebody has deleted the run; the incident and the figures remain
                 continue
             resource = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from prefect import get_client
@@ -43,6 +44,11 @@ STATE = "state:"  # tag of a run that follows the dossier
 DEADLINE = "deadline:"  # tag of a run while its dossier is open: near, missed (tasks/deadlines.py)
 
 
+def renewed(tags: Iterable[str], added: Iterable[str], *gone: str) -> list[str]:
+    """The tags of a run with these, without those that begin with one of `gone`."""
+    return sorted({tag for tag in tags if not tag.startswith(gone)} | set(added))
+
+
 def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID) -> None:
     """Link dossier and flow run; name the run by the dossier's code and tag it by unit, procedure and state."""
     with records.session() as session:
@@ -53,9 +59,9 @@ def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID) -> N
         open_still = dossier.state in DOSSIER_OPEN
         tags = {f"unit:{dossier.unit_id}", f"procedure:{dossier.procedure_code[:32]}", f"{STATE}{dossier.state.value}"}
     with get_client(sync_client=True) as client:
-        gone = STATE if open_still else (STATE, DEADLINE)
-        kept = {tag for tag in client.read_flow_run(flow_run_id).tags if not tag.startswith(gone)}
-        client.update_flow_run(flow_run_id, name=name, tags=sorted(tags | kept))
+        gone = (STATE,) if open_still else (STATE, DEADLINE)
+        kept = client.read_flow_run(flow_run_id).tags
+        client.update_flow_run(flow_run_id, name=name, tags=renewed(kept, tags, *gone))
 
 
 def show_here(dossier_id: UUID) -> None:

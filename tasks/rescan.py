@@ -25,8 +25,8 @@ from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Scan
 from tasks.approvals import Verification, VerificationDecision
 from tasks.capture import CaptureReport
+from tasks.capture.document import places
 from tasks.capture.errors import PageUnknown
-from tasks.capture.pages import Slot, layout
 from tasks.shell import step
 from tasks.submission import Original, keep_originals, stored_name
 
@@ -108,7 +108,7 @@ def take_rescan(
             document.page_count = document.file_key = document.file_sha256 = None
             session.add(document)
             session.add_all(_carried_over(scan, attempt) for scan in kept)
-            places = sorted(original.place for original in originals if original.place is not None)
+            changed = sorted(original.place for original in originals if original.place is not None)
             audit(
                 session,
                 actor="system",
@@ -116,7 +116,7 @@ def take_rescan(
                 dossier_id=dossier_id,
                 document_id=document_id,
                 rule="CA05",
-                details={"attempt": attempt, "files": len(originals)} | ({"pages": places} if places else {}),
+                details={"attempt": attempt, "files": len(originals)} | ({"pages": changed} if changed else {}),
             )
     keep_originals(records, objects, dossier_id, document_id, attempt, originals, after=after)
     return len(originals)
@@ -131,11 +131,6 @@ def _before(session: Session, document_id: UUID, attempt: int) -> list[Scan]:
 
 def _carried_over(scan: Scan, attempt: int) -> Scan:
     return Scan(**scan.model_dump(exclude={"id", "attempt"}), attempt=attempt)
-
-
-def places(document: Document) -> dict[int, Slot]:
-    """Place of each image in the component's PDF → which page of the paper it shows (CA06, CA07)."""
-    return dict(enumerate(layout(document.declared_pages, document.note_pages), 1))
 
 
 def last_capture(session: Session, document: Document) -> CaptureReport:
@@ -180,8 +175,8 @@ def not_yet(objects: ObjectStore, session: Session, dossier_id: UUID) -> list[st
 
 def page_label(document: Document, place: int) -> str:
     """How an officer calls one image of a component."""
-    slot = places(document).get(place)
-    if slot is None or not document.note_pages:
+    slot = places(document).get(place) if document.note_pages else None
+    if slot is None:
         return f"thành phần {document.ordinal}, trang {place}"
     note = " (còn giấy ghi chú)" if slot.with_note else ""
     return f"thành phần {document.ordinal}, ảnh {place}: trang {slot.paper_page}{note}"

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from blocks.catalog import Catalog
 from blocks.errors import Problem
-from blocks.objects import Bucket, ObjectStore
+from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
 from blocks.records.queries import documents, get_dossier
@@ -41,7 +41,7 @@ from tasks.originals import awaits_storage
 from tasks.rescan import asked_again, not_yet, page_label
 from tasks.scope import case_date
 from tasks.signing.confirmed import keyholder, unconfirmed
-from tasks.submission import inbox_key
+from tasks.submission import supplement_came
 
 
 def _dossier(dossier_id: UUID) -> Dossier:
@@ -64,12 +64,9 @@ def nothing_more(dossier_id: UUID, answer: Confirmation | Seal) -> list[str]:
 
 def check_supplement(dossier_id: UUID, answer: Supplement) -> list[str]:
     dossier = _dossier(dossier_id)
-    faults: list[str] = []
-    if answer.decision is SupplementDecision.DA_BO_SUNG:
-        key = inbox_key(dossier.submission, dossier.revision + 1, "dossier.yaml")
-        if ObjectStore.get().head(Bucket.INBOX, key) is None:
-            faults.append("Chưa nhận được hồ sơ bổ sung; vui lòng nộp bổ sung (sohoa supplement) rồi xác nhận lại.")
-    return faults
+    if answer.decision is SupplementDecision.DA_BO_SUNG and not supplement_came(ObjectStore.get(), dossier):
+        return ["Chưa nhận được hồ sơ bổ sung; vui lòng nộp bổ sung (sohoa supplement) rồi xác nhận lại."]
+    return []
 
 
 def check_leader(dossier_id: UUID, answer: LeaderOpinion) -> list[str]:

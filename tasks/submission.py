@@ -157,6 +157,11 @@ def inbox_key(submission: str, revision: int, name: str) -> str:
     return f"{submission}/r{revision}/{name}"
 
 
+def supplement_came(objects: ObjectStore, dossier: Dossier) -> bool:
+    """Whether the declaration that comes after the one in force has been handed in."""
+    return objects.head(Bucket.INBOX, inbox_key(dossier.submission, dossier.revision + 1, MANIFEST)) is not None
+
+
 def stored_name(component: int, ordinal: int, original: str) -> str:
     """A name without personal data that keeps what matters of the scanner's: order, sequence number and type."""
     path = PurePosixPath(original)

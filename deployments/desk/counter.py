@@ -30,7 +30,7 @@ from blocks.records.states import Form, OwnerKind
 from blocks.records.tables import Dossier
 from deployments.desk.uploads import saved
 from infra.gateway.sessions import Officer
-from tasks.submission import MANIFEST, Component, Manifest, hand_in, inbox_key, parse_manifest
+from tasks.submission import MANIFEST, Component, Manifest, hand_in, inbox_key, parse_manifest, supplement_came
 
 SPARE = 4  # empty rows for papers that the procedure doesn't name
 MOST = 100  # components of one form; more come as a folder
@@ -124,18 +124,12 @@ class Counter:
             values |= _row_values(number, group.any_of[0] if group.required else "")
         return shown | self._form(rows, values, typed) | {"procedure": chosen}
 
-    def supplemented(self, dossier: Dossier) -> bool:
-        """Whether the supplement that the dossier waits for has come, by whatever way."""
-        return (
-            self.objects.head(Bucket.INBOX, inbox_key(dossier.submission, dossier.revision + 1, MANIFEST)) is not None
-        )
-
     def known(self, dossier: Dossier, typed: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """What the form of a supplement shows: the declaration as it stands, and what the procedure still asks for.
 
         None when the supplement has come: what it lacks is asked for by the next pause.
         """
-        if self.supplemented(dossier):
+        if supplement_came(self.objects, dossier):
             return None
         manifest, today = self._manifest(dossier), vietnam_day()
         values = _values(manifest)
@@ -184,7 +178,7 @@ class Counter:
 
         Nothing when a supplement has come already. Raises DeclarationInvalid, UploadRefused; then nothing is stored.
         """
-        if self.supplemented(dossier):
+        if supplement_came(self.objects, dossier):
             return
         with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
             self._write(Path(folder), officer, form, files, dossier)

@@ -7,12 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.errors import SohoaError
-from blocks.records.queries import DossierUnknown
 from deployments.desk.pages import Pages
 from infra.gateway.sessions import Session
 from tasks.receipts import receipt_pdf
@@ -27,20 +25,14 @@ class CounterPages:
         self.pages, self.counter = pages, pages.counter
 
     def show(self, session: Session, procedure: str | None) -> Response:
-        try:
-            values = self.counter.blank(session.officer, procedure)
-        except SohoaError as error:
-            return self.pages.say("Không nộp được hồ sơ", error.text, 403, session)
+        values = self.counter.blank(session.officer, procedure)
         return self.pages.page("submit.html", session, title="Nộp hồ sơ", problems=[], **values)
 
     def submit(self, session: Session, form: dict[str, Any], files: Any) -> Response:
         try:
             submission = self.counter.submit(session.officer, form, files)
         except SohoaError as error:
-            try:
-                values = self.counter.blank(session.officer, str(form.get("procedure", "")), form)
-            except SohoaError as worse:
-                return self.pages.say("Không nộp được hồ sơ", worse.text, 403, session)
+            values = self.counter.blank(session.officer, str(form.get("procedure", "")), form)
             return self.pages.page("submit.html", session, 422, title="Nộp hồ sơ", problems=[error.text], **values)
         return RedirectResponse(f"/nop/{submission}", 303)
 
@@ -56,37 +48,28 @@ class CounterPages:
         return answer
 
     def slip(self, session: Session, dossier_id: UUID) -> Response:
-        try:
-            insist_assigned(self.pages.records, dossier_id, session.officer.id)
-            data = receipt_pdf(self.pages.records, self.pages.catalog, dossier_id, session.officer.id)
-        except SohoaError as error:
-            status = 404 if isinstance(error, DossierUnknown) else 403
-            return self.pages.say("Không có phiếu tiếp nhận", error.text, status, session)
-        headers = {
-            "content-disposition": 'attachment; filename="phieu-tiep-nhan.pdf"',
-            "cache-control": "no-store",
-            "x-sohoa-page": "1",
-        }
-        return Response(data, media_type="application/pdf", headers=headers)
+        insist_assigned(self.pages.records, dossier_id, session.officer.id)
+        data = receipt_pdf(self.pages.records, self.pages.catalog, dossier_id, session.officer.id)
+        return self.pages.pdf("phieu-tiep-nhan.pdf", data)
 
     def router(self) -> APIRouter:
         router = APIRouter(default_response_class=HTMLResponse)
 
         @router.get("/nop", summary="Nộp hồ sơ mới: chọn thủ tục, khai và chọn tệp quét")
         async def show(request: Request, procedure: str | None = None) -> Response:
-            return await run_in_threadpool(self.show, request.state.session, procedure)
+            return await self.pages.shown_to(request, self.show, procedure)
 
         @router.post("/nop", summary="Nhận hồ sơ từ trang nộp; nộp lại cùng nội dung không tạo hồ sơ mới")
         async def submit(request: Request) -> Response:
             form, files, refusal = await self.pages.posted(request)
-            return refusal or await run_in_threadpool(self.submit, request.state.session, form, files)
+            return refusal or await self.pages.shown_to(request, self.submit, form, files)
 
         @router.get("/nop/{submission}", summary="Trang của hồ sơ vừa nộp")
         async def follow(request: Request, submission: str) -> Response:
-            return await run_in_threadpool(self.follow, request.state.session, submission)
+            return await self.pages.shown_to(request, self.follow, submission)
 
         @router.get("/ho-so/{dossier_id}/phieu", summary="Phiếu tiếp nhận hồ sơ và hẹn trả kết quả")
         async def slip(request: Request, dossier_id: UUID) -> Response:
-            return await run_in_threadpool(self.slip, request.state.session, dossier_id)
+            return await self.pages.shown_to(request, self.slip, dossier_id)
 
         return router

@@ -96,9 +96,9 @@ def why_not(officer: Officer, dossier: Dossier, stage: str, staff: Staff | None 
     return None
 
 
-def acts_by(officer: Officer, dossier: Dossier, stage: str) -> Delegation | None:
+def acts_by(officer: Officer, dossier: Dossier, stage: str, staff: Staff) -> Delegation | None:
     """The delegation by which this officer decides here today; None: by an assignment of one's own (WH02)."""
-    held = load_staff().assignment(officer.id, dossier.unit_id, WHO[stage], vietnam_day())
+    held = staff.assignment(officer.id, dossier.unit_id, WHO[stage], vietnam_day())
     return held if isinstance(held, Delegation) else None
 
 
@@ -153,7 +153,7 @@ class Decisions:
         return self._hand_on(officer, waiting, answer.model_dump(mode="json"), trace)
 
     def _hand_on(self, officer: Officer, waiting: Waiting, payload: dict[str, Any], trace: str) -> Answer:
-        by = acts_by(officer, waiting.dossier, waiting.stage.name)
+        by = acts_by(officer, waiting.dossier, waiting.stage.name, load_staff())
         said = Attestation(
             officer=officer.id,
             role=waiting.role.value,

@@ -130,6 +130,15 @@ class Pages:
     def say(self, title: str, sentence: str, status: int, session: Session | None = None) -> Response:
         return self.page("message.html", session, status, title=title, sentence=sentence)
 
+    def pdf(self, name: str, data: bytes) -> Response:
+        """A file to download. name: without personal data."""
+        headers = {
+            "content-disposition": f'attachment; filename="{name}"',
+            "cache-control": "no-store",
+            "x-sohoa-page": "1",
+        }
+        return Response(data, media_type="application/pdf", headers=headers)
+
     def keep_typed(self, path: str, typed: list[tuple[str, str]]) -> Response:
         """The answer to a form whose session had ended: it carries what was typed, and nothing of it is kept here."""
         if not KEEPABLE.fullmatch(path) or not typed:
@@ -167,7 +176,8 @@ class Pages:
         officer = session.officer
         review = look(self.records, self.catalog, dossier_id, officer.id)
         waiting = self._waiting(dossier_id)
-        refusal = why_not(officer, waiting.dossier, waiting.stage.name) if waiting else None
+        staff = load_staff()
+        refusal = why_not(officer, waiting.dossier, waiting.stage.name, staff) if waiting else None
         with self.records.session() as database:
             holder = holders(database, [dossier_id]).get(dossier_id)
         stage = waiting.stage.name if waiting else ""
@@ -187,7 +197,7 @@ class Pages:
             choices=CHOICES.get(stage, ()),
             description=self._description(waiting) if waiting and stage != "verification" else "",
             refusal=refusal[1] if refusal else "",
-            acting=acts_by(officer, waiting.dossier, stage) if waiting else None,
+            acting=acts_by(officer, waiting.dossier, stage, staff) if waiting else None,
             may=waiting is not None and refusal is None and holder in (None, officer.id),
             holder=holder,
             typed=typed or {},
@@ -205,12 +215,7 @@ class Pages:
         found = self.results.file(session.officer, dossier_id, number)
         if found is None:
             return self.say("Không có văn bản kết quả", "Hồ sơ này không có văn bản đó.", 404, session)
-        headers = {
-            "content-disposition": f'attachment; filename="{found.name}"',
-            "cache-control": "no-store",
-            "x-sohoa-page": "1",
-        }
-        return Response(found.data, media_type="application/pdf", headers=headers)
+        return self.pdf(found.name, found.data)
 
     def _waiting(self, dossier_id: UUID) -> Waiting | None:
         with self.records.session() as database:
@@ -316,7 +321,7 @@ class Pages:
     def router(self) -> APIRouter:
         router = APIRouter(default_response_class=HTMLResponse)
 
-        shown_to = self._shown_to
+        shown_to = self.shown_to
 
         @router.get("/", include_in_schema=False)
         async def home(request: Request) -> Response:
@@ -383,7 +388,7 @@ class Pages:
 
         return router
 
-    async def _shown_to(self, request: Request, function: Any, *args: Any) -> Response:
+    async def shown_to(self, request: Request, function: Any, *args: Any) -> Response:
         """Run it in a thread; what the product refuses becomes a page."""
         session: Session = request.state.session
         try:
@@ -417,7 +422,7 @@ class Pages:
                 return {}, {}, self.say("Trang đã cũ", "Vui lòng mở lại trang rồi gửi lại.", 403, session)
             form.pop(ATTESTED, None)
             old = Answer("OLD_FORM", [OLD_FORM])
-            return {}, {}, await self._shown_to(request, self.show_review, dossier_id, form, old)
+            return {}, {}, await self.shown_to(request, self.show_review, dossier_id, form, old)
         return form, files, None
 
     def _claim(self, session: Session, dossier_id: UUID) -> Response:

@@ -20,8 +20,9 @@ from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import Dossier
 from deployments.desk.uploads import INPUT, saved
+from tasks.capture.document import places
 from tasks.capture.errors import PagesMissing
-from tasks.rescan import asked_again, hand_in_rescan, last_capture, page_label, places
+from tasks.rescan import asked_again, hand_in_rescan, last_capture, page_label
 from tasks.scope import case_date
 
 OFFERED = 40  # images of a component that each have an input of their own; the others by `sohoa rescan --page`

@@ -144,7 +144,8 @@ def _read_files(records: RecordsDatabase, objects: ObjectStore, job: _Job, work:
                 if scan.place is not None and len(found) != 1:
                     raise errors.OnePage(found=len(found))
             except errors.ScanError as error:
-                page = _paper_page(job.document, scan.place)
+                slot = places(job.document).get(scan.place or 0)  # of a file in order the page is not known
+                page = slot.paper_page if slot else None
                 found = [_Image(scan.ordinal, problem=error.problem(file=scan.ordinal, page=page))]
             if scan.place is None:
                 images += found
@@ -158,9 +159,9 @@ def _read_files(records: RecordsDatabase, objects: ObjectStore, job: _Job, work:
     return not job.problems
 
 
-def _paper_page(document: Document, place: int | None) -> int | None:
-    slots = layout(document.declared_pages, document.note_pages)
-    return slots[place - 1].paper_page if place is not None and 1 <= place <= len(slots) else None
+def places(document: Document) -> dict[int, Slot]:
+    """Place of each image in the component's PDF → which page of the paper it shows (CA06, CA07)."""
+    return dict(enumerate(layout(document.declared_pages, document.note_pages), 1))
 
 
 def _read_file(records: RecordsDatabase, objects: ObjectStore, job: _Job, scan: Scan, work: Path) -> list[ScannedPage]:

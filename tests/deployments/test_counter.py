@@ -18,7 +18,7 @@ from blocks.records.tables import Dossier
 from deployments.desk.counter import Counter, DeclarationInvalid, NotAtCounter
 from deployments.desk.uploads import UploadRefused
 from infra.gateway.sessions import Officer
-from tasks.submission import hand_in, inbox_key, parse_manifest, register_submission
+from tasks.submission import hand_in, inbox_key, parse_manifest, register_submission, supplement_came
 from tests.tasks.test_submission import PAGES, folder, manifest
 
 AT_COUNTER = Officer("tnhs.02", frozenset({("BHXH-TEST", "RECEIVE")}))
@@ -87,7 +87,7 @@ def test_CA04_what_was_declared_may_be_corrected_not_dropped(counter: Counter, d
     assert "Hồng" not in str(refused.value)
     with pytest.raises(UploadRefused):
         counter.supplement(AT_COUNTER, dossier, form(counter, dossier), {"scan.1": [upload("macro.docm")]})
-    assert not counter.supplemented(dossier)
+    assert not supplement_came(counter.objects, dossier)
     counter.supplement(
         AT_COUNTER, dossier, form(counter, dossier, c__2__type=""), {"scan.1": [upload("1.jpg", b"new")]}
     )
