@@ -85,14 +85,14 @@ def test_B2_refused_connection_is_unavailable(server: PortalServer, monkeypatch:
 
 
 def _silence(handler: BaseHTTPRequestHandler, _body: dict[str, object]) -> None:
-    time.sleep(1.5)
+    time.sleep(30)  # far more than a busy machine adds
 
 
 def _drip(handler: BaseHTTPRequestHandler, _body: dict[str, object]) -> None:
     handler.send_response(200)
     handler.end_headers()
     try:
-        for _ in range(40):
+        for _ in range(300):
             handler.wfile.write(b" ")
             handler.wfile.flush()
             time.sleep(0.1)
@@ -105,7 +105,7 @@ def test_B2_a_slow_portal_keeps_nobody_waiting(server: PortalServer, answer: Ans
     server.answer = answer
     started = time.monotonic()
     assert Portal(timeout_seconds=0.4).digital_account(OWNER) is AccountStatus.UNAVAILABLE
-    assert time.monotonic() - started < 1.4
+    assert time.monotonic() - started < 20
 
 
 def test_EXb_without_an_id_nobody_is_asked(server: PortalServer) -> None:

@@ -38,7 +38,7 @@ def small(folder: str = "", seconds: float = 0, ask: bool = False, die: int = 0,
     """Marks, sleeps, asks, marks; `die`: the signal it kills itself with, the first so many times."""
     if folder:
         mark(folder, "first")
-        # Later than the file: a task that is killed between its work and the keeping of its result is repeated, rightly.
+        # Later than the file: a task that is killed between its work and the keeping of its result is done again.
         Path(folder, "kept").touch()
     if die and (not folder or _deaths(folder) <= times):
         os.kill(os.getpid(), die)

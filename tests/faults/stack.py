@@ -89,13 +89,13 @@ class Stack:
     def state(self, run: str) -> str:
         return str(self.prefect.run(run)["state_name"])
 
-    def wait_state(self, run: str, *wanted: str, timeout: float = 60) -> str:
+    def wait_state(self, run: str, *wanted: str, timeout: float = 150) -> str:
         until(lambda: self.state(run) in wanted, timeout, lambda: f"{self.state(run)}\n{self.log('worker')[-3000:]}")
         return self.state(run)
 
 
-def until(condition: Callable[[], object], timeout: float = 30, why: Callable[[], str] = lambda: "") -> None:
-    """Wait until it holds; AssertionError after the time."""
+def until(condition: Callable[[], object], timeout: float = 150, why: Callable[[], str] = lambda: "") -> None:
+    """Wait until it holds; AssertionError after the time (seconds), which is for a machine that does other things."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout} s: {why()}"

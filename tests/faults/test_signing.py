@@ -176,7 +176,7 @@ def test_CA01_a_batch_that_was_killed_in_the_middle(
         proxy.hold = f"{ids[2]}/1/officer.pdf".encode()
         process = child(call, SOHOA_S3_ENDPOINT=f"http://127.0.0.1:{proxy.port}")
         assert proxy.held.wait(PATIENCE), process.poll()
-        until(lambda: done() == 3, 60)
+        until(lambda: done() == 3)
         kill(process)
     assert control(csc)["authorize"] == 1 and control(csc)["hashes"] == 4
     batch = sign_captures(case.records, case.objects, ids)

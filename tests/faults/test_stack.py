@@ -101,7 +101,7 @@ def test_a_run_that_dies_is_reported_as_crashed(stack: Stack) -> None:
 def test_a_run_that_crashed_goes_on_where_it_was(stack: Stack, marks: Path) -> None:
     run = stack.start_run(folder=str(marks), die=int(signal.SIGKILL), times=1)
     stack.wait_state(run, "Crashed")
-    stack.wait_state(run, "Completed", timeout=120)
+    stack.wait_state(run, "Completed")
     assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
 
 
@@ -141,10 +141,10 @@ def test_a_run_that_falls_silent_goes_on_where_it_was_and_a_suspended_one_is_lef
     (frozen,) = executions(marks, "first")
     os.kill(frozen, signal.SIGSTOP)
     until(lambda: not alive(frozen), SILENT_SECONDS + 60, lambda: stack.log("worker")[-3000:])
-    stack.wait_state(run, "Completed", timeout=120)
+    stack.wait_state(run, "Completed")
     assert [state["name"] for state in history(stack, run)].count("Crashed") == 1
     assert executions(marks, "first") == [frozen] and len(executions(marks, "last")) == 1
-    stack.wait_state(working, "Completed", timeout=120)
+    stack.wait_state(working, "Completed")
     assert len(executions(marks / "working", "first")) == 1  # nobody took it for dead
     assert time.monotonic() - suspended_at > SILENT_SECONDS
     assert [state["name"] for state in history(stack, waiting)][-2:] == ["Running", "Suspended"]
@@ -159,7 +159,7 @@ def test_a_suspended_run_that_was_declared_lost_asks_again(stack: Stack, marks: 
     body = {"state": {"type": "CRASHED", "name": "Crashed"}}
     stack.prefect.call("POST", f"/flow_runs/{run}/set_state", body).raise_for_status()
     assert stack.state(run) == "Crashed"
-    stack.wait_state(run, "Suspended", timeout=90)
+    stack.wait_state(run, "Suspended")
     until(lambda: stack.prefect.call("GET", f"/flow_runs/{run}/input/suspended-verification-1-schema").is_success)
     stack.prefect.resume(run, {"decision": "APPROVE"})
     stack.wait_state(run, "Completed")
@@ -231,7 +231,7 @@ def test_no_more_runs_at_once_than_cores(stack: Stack, marks: Path) -> None:
         most = max(most, states.count("Running"))
         return states.count("Completed") == len(runs)
 
-    until(done, 90)
+    until(done)
     assert most <= limit
 
 
@@ -272,7 +272,7 @@ def test_a_killed_part_comes_back_and_what_was_acknowledged_is_there(stack: Stac
     for number in range(len(SERVERS)):
         assert s3.get_object(Bucket="canary", Key=f"kept-{number}")["Body"].read() == b"%d" % number
     stack.prefect.resume(waiting, {"decision": "APPROVE"})
-    stack.wait_state(waiting, "Completed", timeout=90)
+    stack.wait_state(waiting, "Completed")
 
 
 def test_a_run_lost_with_its_worker_goes_on_where_it_was(stack: Stack, marks: Path) -> None:
@@ -284,7 +284,7 @@ def test_a_run_lost_with_its_worker_goes_on_where_it_was(stack: Stack, marks: Pa
     assert Path(f"/proc/{child}/comm").read_text().startswith(COMM)
     os.kill(stack.pid("worker"), signal.SIGKILL)
     os.kill(child, signal.SIGKILL)
-    stack.wait_state(run, "Completed", timeout=120)
+    stack.wait_state(run, "Completed")
     assert executions(marks, "first") == [child]
     assert len(executions(marks, "last")) == 1
 
@@ -295,7 +295,7 @@ def test_a_run_goes_on_after_its_worker_was_told_to_stop(stack: Stack, marks: Pa
     until((marks / "kept").exists)
     os.kill(stack.pid("worker"), signal.SIGTERM)
     until(lambda: not alive(executions(marks, "first")[0]))
-    stack.wait_state(run, "Completed", timeout=120)
+    stack.wait_state(run, "Completed")
     assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
 
 
@@ -314,7 +314,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(stack: Stack, marks: Path) ->
     assert not [pid for pid in before.values() if alive(pid)]
     assert read_env(stack.home / "stack.env") == known
     assert (stack.home / "stack.env").stat().st_mode & 0o777 == 0o600
-    stack.wait_state(run, "Completed", timeout=90)
+    stack.wait_state(run, "Completed")
     assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
 
 

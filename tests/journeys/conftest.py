@@ -70,7 +70,7 @@ class Journey:
             path.write_bytes(data[:2] + b"\xff\xfe" + (len(note) + 2).to_bytes(2, "big") + note + data[2:])
         return Sample(folder)
 
-    def wait_pause(self, sample: Sample, key: str, timeout: float = 120) -> dict[str, object]:
+    def wait_pause(self, sample: Sample, key: str, timeout: float = 240) -> dict[str, object]:
         """Wait until the run of this sample is paused at `key`, with its form saved."""
         until(
             lambda: pause_key(self.prefect.run(sample.run_id)) == key and self.description(sample, key),
@@ -128,7 +128,7 @@ def played(journey: Journey) -> Journey:
     os.kill(journey.stack.pid("worker"), 9)
     play(journey.officers, waiting, timeout=20)
     os.kill(journey.stack.pid("postgres"), 9)
-    until(lambda: journey.stack.command("status")[0] == 0, 120, lambda: journey.stack.command("status")[1])
+    until(lambda: journey.stack.command("status")[0] == 0, why=lambda: journey.stack.command("status")[1])
     journey.states = play(journey.officers, waiting, timeout=1500)
     return journey
 

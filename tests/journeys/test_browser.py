@@ -28,6 +28,8 @@ from tests.tasks.test_issuing import text_of
 
 SignIn = Callable[..., Page]
 BAD = ("serious", "critical")  # findings of axe
+PATIENCE = 120_000  # ms; for a machine that does other things
+expect.set_options(timeout=PATIENCE)
 DESKTOP, TABLET = {"width": 1366, "height": 768}, {"width": 820, "height": 1180}
 
 
@@ -50,6 +52,7 @@ def sign_in(chromium: Browser, played: Journey) -> Iterator[SignIn]:
         context = chromium.new_context(viewport=viewport, locale="vi-VN")  # type: ignore[arg-type]
         # The TEST provider's page asks another host for its style sheet; nothing else may go anywhere.
         context.route(lambda url: not url.startswith("http://127.0.0.1"), lambda route: route.abort())
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.goto(base + path)
@@ -119,7 +122,7 @@ def test_WH04_the_report_of_reading_draws_boxes_for_operations(played: Journey, 
     page.goto(f"{played.officers.at_gateway('gq.01').base}/artifacts/artifact/{artifact['id']}")
     drawing = page.get_by_role("img", name="Độ tin cậy từ 0,90")
     expect(drawing).to_be_visible()
-    until(lambda: drawing.evaluate("image => image.naturalWidth") == 800, 20)
+    until(lambda: drawing.evaluate("image => image.naturalWidth") == 800)
     picture(page, "reading")
 
 
@@ -132,7 +135,7 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
     picture(page, "worklist")
     page.get_by_role("link", name=dossier.code).click()
     expect(page.locator("figure")).to_have_count(2)
-    until(lambda: page.evaluate("[...document.images].some(i => i.complete && i.naturalWidth > 500)"), 20)
+    until(lambda: page.evaluate("[...document.images].some(i => i.complete && i.naturalWidth > 500)"))
     page.keyboard.press("Alt+ArrowDown")
     assert page.evaluate("document.activeElement.name").startswith("v.")
     picture(page, "review")
@@ -142,7 +145,7 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
     page.get_by_role("button", name="Phóng to").click()
     expect(page.locator(".zoom output")).to_have_text("200%")
     assert page.evaluate(width) == pytest.approx(2 * before, rel=0.05)
-    until(lambda: page.evaluate("[...document.images].some(i => i.complete && i.naturalWidth > 2000)"), 20)
+    until(lambda: page.evaluate("[...document.images].some(i => i.complete && i.naturalWidth > 2000)"))
     page.get_by_role("button", name="Duyệt").click()  # nothing is filled in yet
     expect(page.get_by_role("alert")).to_contain_text("còn trống")
     fill_in(page, played.officers._verification(sample))
@@ -167,7 +170,7 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
     clerk = sign_in("vt.01", path)
     clerk.get_by_role("button", name="Ký số cơ quan").click()
     expect(clerk.locator(".note.good")).to_contain_text("Đã ghi nhận: ký số cơ quan")
-    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED", 90)
+    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
     clerk.goto(clerk.url)
     expect(clerk.locator("main")).to_contain_text("đã lưu trữ")
     expect(clerk.locator(".data")).to_contain_text("hợp lệ")
@@ -214,7 +217,7 @@ def test_B4e_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Jou
     page.get_by_role("button", name="Xem dự thảo").click()
     expect(page.locator(".articles li")).to_have_count(4)
     expect(page.locator(".articles")).to_contain_text("Số tiền: 1.234.500 đồng")
-    until(lambda: drawn(page, "Dự thảo Quyết định hưởng chế độ ốm đau, trang 1"), 20)
+    until(lambda: drawn(page, "Dự thảo Quyết định hưởng chế độ ốm đau, trang 1"))
     assert page.locator('[name="v.1.issuer"]').input_value()  # what was typed elsewhere is still there
     insist_accessible(page)
     page.get_by_role("button", name="Duyệt").click()
@@ -223,7 +226,7 @@ def test_B4e_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Jou
     played.wait_pause(sample, "signoff-1")
     leader = sign_in("ld.01", path)
     expect(leader.locator(".articles li").nth(2)).to_have_text("Số tiền: 1.234.500 đồng")
-    until(lambda: drawn(leader, "Dự thảo"), 20)
+    until(lambda: drawn(leader, "Dự thảo"))
     insist_accessible(leader)
     text = text_of(downloaded(leader, "Tải dự thảo"))
     assert "Số: /QĐ-BHXH" in text and "Điều 3. Số tiền: 1.234.500 đồng." in text
@@ -233,7 +236,7 @@ def test_B4e_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Jou
     expect(clerk.locator(".said")).to_contain_text("Quyết định hưởng chế độ ốm đau, được cấp số và ngày khi ký số")
     expect(clerk.locator(".articles li")).to_have_count(4)
     clerk.get_by_role("button", name="Ký số cơ quan").click()
-    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED", 90)
+    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
 
     dossier = played.officers.dossier(sample)
     assert dossier is not None and dossier.state.value == "LUU_TRU"
@@ -245,7 +248,7 @@ def test_B4e_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Jou
     expect(data).to_contain_text(str(result.code_number))
     expect(page.locator(".articles")).to_have_count(0)  # no draft any more
     page.locator(f"#t-{result.ordinal}-1").scroll_into_view_if_needed()  # its image is loaded when it is near
-    until(lambda: drawn(page, f"Ảnh thành phần {result.ordinal} trang 1"), 20)
+    until(lambda: drawn(page, f"Ảnh thành phần {result.ordinal} trang 1"))
     verdict = verify_pdf(downloaded(page, "Tải văn bản kết quả"), Trust())
     assert verdict.valid and [item.role for item in verdict.signatures] == ["SIGNER", "AGENCY"]
     with played.officers.records.session() as session:
@@ -278,7 +281,7 @@ def test_returned_with_reasons_and_an_old_page_is_told_so(played: Journey, sign_
     page.locator("[name=reason]").fill("Nội dung giấy tờ chưa đủ điều kiện giải quyết.")
     page.get_by_role("button", name="Trả lại", exact=True).dblclick()
     expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: trả lại")
-    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED", 60)
+    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
     other.locator("[name=reason]").fill("Tôi cũng trả lại.")
     other.get_by_role("button", name="Trả lại", exact=True).click()
     expect(other.get_by_role("alert")).to_contain_text("đã có quyết định: trả lại bởi gq.01")
@@ -397,7 +400,7 @@ def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in:
     page.evaluate("document.querySelectorAll('.declared details').forEach(d => d.open = true)")
     papers()
     page.get_by_role("button", name="Nộp hồ sơ").click()
-    page.wait_for_url("**/ho-so/*", timeout=30_000)
+    page.wait_for_url("**/ho-so/*")
     path = "/ho-so/" + page.url.rpartition("/")[2]
     dossier_id = UUID(page.url.rpartition("/")[2])
     with played.officers.records.session() as session:
@@ -468,7 +471,7 @@ def test_images_come_again_when_their_addresses_are_too_old(played: Journey, sig
     page.route("**/anh/**", lambda route: route.fulfill(status=403), times=2)
     page.goto(page.url.replace("/viec", path))
     page.locator("[name=reason]").fill("đang gõ dở")
-    until(lambda: drawn(page, "Ảnh thành phần 1 trang 1"), 20)
+    until(lambda: drawn(page, "Ảnh thành phần 1 trang 1"))
     expect(page.locator("[name=reason]")).to_have_value("đang gõ dở")
 
 

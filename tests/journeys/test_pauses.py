@@ -69,7 +69,7 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(played: Jou
     officers.at_gateway("ld.01").resume(sample.run_id, {"decision": "KY"})
     played.wait_pause(sample, "seal-2")
     officers.at_gateway("vt.01").resume(sample.run_id, {"decision": "KY_SO"})
-    until(lambda: prefect.run(sample.run_id)["state_type"] == "COMPLETED", 90)
+    until(lambda: prefect.run(sample.run_id)["state_type"] == "COMPLETED")
     dossier = officers.dossier(sample)
     assert dossier is not None and dossier.state.value == "LUU_TRU"
     with officers.records.session() as session:
@@ -133,5 +133,5 @@ def test_a_retry_from_the_ui_asks_nobody_twice_and_signs_nothing_twice(played: J
         {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True},
     )
     assert answer.json()["status"] == "ACCEPT"
-    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED", 90)
+    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
     assert signatures() == before

@@ -55,8 +55,8 @@ def test_a_failed_run_is_an_incident_at_once_that_closes_when_it_is_gone(played:
 
     began = datetime.now(UTC)
     run = str(prefect.start("f" * 64)["id"])  # nothing was handed in under this id
-    until(lambda: prefect.run(run)["state_type"] == "FAILED", 120)
-    until(lambda: incident(run) is not None, 120, lambda: played.stack.log("worker")[-3000:])
+    until(lambda: prefect.run(run)["state_type"] == "FAILED")
+    until(lambda: incident(run) is not None, why=lambda: played.stack.log("worker")[-3000:])
     started = [r for r in prefect.runs(flow="watch") if not r["auto_scheduled"] and r["created"] > began.isoformat()]
     assert started  # by the automation, not by the five minutes of the schedule
     page = played.officers.at_gateway("vh.01").http.get("/van-hanh").text
@@ -69,7 +69,7 @@ def test_a_failed_run_is_an_incident_at_once_that_closes_when_it_is_gone(played:
         found = incident(run)
         return found is not None and found.closed_at is not None
 
-    until(closed, 120)
+    until(closed)
 
 
 def test_who_is_waited_for_sees_the_reminder_the_leader_the_escalation_and_nothing_is_decided(played: Journey) -> None:
@@ -130,7 +130,7 @@ def test_a_deadline_that_comes_near_is_told_once_and_is_an_incident_where_no_off
         assert mine == [("deadline-near", 0)]
         tell(new)
         EventsWorker.instance().drain()
-    until(lambda: started_watches() > before, 60)
+    until(lambda: started_watches() > before)
     assert "deadline:near" in prefect.run(sample.run_id)["tags"]
 
     def events() -> list[dict[str, Any]]:
@@ -139,10 +139,10 @@ def test_a_deadline_that_comes_near_is_told_once_and_is_an_incident_where_no_off
         found: list[dict[str, Any]] = prefect.call("POST", "/events/filter", asked).raise_for_status().json()["events"]
         return found
 
-    until(lambda: [event["payload"] for event in events()] == [{"left_days": 0}], 20)
+    until(lambda: [event["payload"] for event in events()] == [{"left_days": 0}])
     look = prefect.call("GET", "/deployments/name/deadlines/operations").json()["id"]
     run = prefect.call("POST", f"/deployments/{look}/create_flow_run", {}).json()["id"]
-    until(lambda: prefect.run(run)["state_type"] == "COMPLETED", 120)
+    until(lambda: prefect.run(run)["state_type"] == "COMPLETED")
     assert len(events()) == 1  # it was noted before
     assert open_incidents() == 0  # its officer is waited for, and reminded
 

@@ -65,10 +65,10 @@ def test_the_inbox_folder_is_taken_once(played: Journey) -> None:
     assert (bad / "KHONG_TIEP_NHAN.txt").read_text().startswith("MANIFEST_INVALID: ")
     deployment = played.prefect.call("GET", "/deployments/name/inbox/operations").json()["id"]
     again = played.prefect.call("POST", f"/deployments/{deployment}/create_flow_run", {}).json()["id"]
-    until(lambda: played.prefect.run(again)["state_type"] in {"COMPLETED", "CANCELLED"}, 90)
+    until(lambda: played.prefect.run(again)["state_type"] in {"COMPLETED", "CANCELLED"})
     assert dossiers(played) in (before, before + 1)  # the run itself may register the dossier just now
     sample.submission = (inbox / "quay-3" / ".sohoa-submission").read_text().strip()
-    until(lambda: played.officers.dossier(sample) is not None, 60)
+    until(lambda: played.officers.dossier(sample) is not None)
 
 
 def test_the_curl_example_of_the_documentation_works(played: Journey) -> None:

@@ -33,7 +33,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-services"]
     server = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until(lambda: healthy(url), 120)
+        until(lambda: healthy(url))
         with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
             yield
     finally:
