@@ -78,9 +78,9 @@ def records_database() -> tuple[State, str, str]:
     return good(f"PostgreSQL {version}, lược đồ {have}, đọc và ghi được")
 
 
-def audit_trail() -> tuple[State, str, str]:
+def audit_trail(newest: int | None = None) -> tuple[State, str, str]:
     with RecordsDatabase().session() as session:
-        wrong = verify_chain(session)
+        wrong = verify_chain(session, newest=newest)
     if wrong:
         advice = "không sửa gì; giữ nguyên máy, báo người phụ trách an toàn thông tin và đối chiếu bản sao lưu"
         return State.BAD, f"{len(wrong)} dòng không khớp, đầu tiên là dòng {wrong[0]}", advice
@@ -202,7 +202,7 @@ def preservation() -> tuple[State, str, str]:
     if damaged or due:
         return State.BAD, f"{damaged} bản lưu hỏng, {due} quá hạn gia hạn", "xem sự cố đang mở và báo cáo bảo quản"
     if incidents:
-        return State.WARNING, f"{incidents} sự cố đang mở", "xem và đóng từng sự cố"
+        return State.WARNING, f"{incidents} sự cố đang mở", "xem và đóng từng sự cố ở trang /su-co"
     return good("không có sự cố; " + (f"kiểm tra toàn vẹn từ {oldest:%d/%m/%Y}" if oldest else "chưa có bản lưu"))
 
 
@@ -244,11 +244,14 @@ CHECKS: tuple[tuple[str, Callable[[], tuple[State, str, str]]], ...] = (
 )
 
 
-def examine() -> Iterator[Finding]:
-    """Each part in turn. A part that fails in whatever way is a finding, never an end."""
+def examine(newest: int | None = None) -> Iterator[Finding]:
+    """Each part in turn. A part that fails in whatever way is a finding, never an end.
+
+    newest: so many entries of the audit trail are read, the last ones; None: all.
+    """
     for part, check in CHECKS:
         try:
-            yield Finding(part, *check())
+            yield Finding(part, *(audit_trail(newest) if check is audit_trail else check()))
         except SohoaError as error:
             yield Finding(part, State.BAD, error.code, error.text)
         except httpx.HTTPStatusError as error:

@@ -23,6 +23,7 @@ from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.tables import Dossier, Incident, Outbox
 from blocks.settings import gateway_url
 from tasks.deadlines import due
+from tasks.incidents import KINDS
 from tasks.notices import TOPIC, note
 from tasks.shell import step
 
@@ -34,14 +35,7 @@ PASSING, KEPT = (
 )  # flows that carry no dossier; how long their ended runs stay
 LATE_RUNS = 10  # more dossiers than that wait for a free place: the queue is too long
 MAIL_STUCK = timedelta(minutes=30)
-FAULTS = {
-    "RUN_FAILED": "Một lượt xử lý dừng vì lỗi: mở lượt đó trong Prefect, sửa nguyên nhân rồi bấm Retry.",
-    "SERVICE_FAILED": "Việc định kỳ (hộp nhận, bảo quản …) lần gần nhất bị lỗi: xem nhật ký lượt đó trong Prefect.",
-    "QUEUE_TOO_LONG": "Nhiều hồ sơ chờ chỗ trống: xem máy có bị treo không; thường xuyên thì tăng SOHOA_WORKER_LIMIT.",
-    "DEADLINE_NEAR": "Hồ sơ sắp đến hạn hoặc quá hạn mà lượt xử lý không chạy: lọc theo nhãn deadline:near, "
-    "deadline:missed; lượt lỗi thì sửa nguyên nhân rồi bấm Retry, lượt Late thì xem máy có bị treo không.",
-    "MAIL_STUCK": "Thư nhắc việc chưa gửi được: kiểm tra máy chủ thư (SOHOA_SMTP_URL).",
-}
+FAULTS = {code: kind.advice for code, kind in KINDS.items() if kind.closer is None}  # what this look opens and closes
 Place = tuple[str, UUID | None]  # code, dossier
 
 

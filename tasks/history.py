@@ -13,6 +13,7 @@ from blocks.records.queries import documents
 from blocks.records.states import DocumentState as T
 from blocks.records.states import DossierState as H
 from blocks.records.tables import AuditEntry
+from tasks.incidents import KINDS
 
 STAGES = {
     "supplement": "Bổ sung hồ sơ trước khi tiếp nhận",
@@ -113,13 +114,29 @@ ACTIONS = {
     "attach_owner": "Gắn mã định danh của chủ hồ sơ",
     "export_receipt": "Xuất phiếu tiếp nhận",
     "incident": "Ghi nhận sự cố",
-    "incident-closed": "Sự cố đã được khắc phục",
+    "incident-closed": "Đóng sự cố",
     "refuse": "Từ chối truy cập",
     "view": "Xem dữ liệu hồ sơ",
     "renew": "Gia hạn dấu thời gian lưu trữ",
     "deadline-near": "Sắp đến hạn trả kết quả",
     "deadline-missed": "Quá hạn trả kết quả",
+    "sign-in": "Đăng nhập",
+    "sign-out": "Đăng xuất",
+    "export": "Xuất gói nộp lưu",
+    "preservation": "Bảo quản bản lưu điện tử",
+    "trust_list": "Rà soát danh sách tin cậy",
+    "check_trail": "Kiểm tra chuỗi băm của nhật ký",
+    "view-trail": "Xem nhật ký",
+    "export-trail": "Tải nhật ký",
 }
+ACTION_NAMES = {
+    **ACTIONS,
+    "transition": "Chuyển trạng thái",
+    "decide": "Quyết định của viên chức",
+    "remind": "Nhắc viên chức",
+    "escalate": "Báo lãnh đạo đơn vị",
+}
+INCIDENT = {"incident", "incident-closed"}
 REMINDERS = {"remind": "đã nhắc viên chức", "escalate": "đã báo lãnh đạo đơn vị"}
 
 
@@ -145,9 +162,9 @@ def history(session: Session, dossier_id: UUID) -> list[Event]:
 def sentence(entry: AuditEntry, ordinals: Mapping[UUID, int]) -> str:
     """What an entry says, in Vietnamese; an action without a wording of its own is named as it is stored."""
     ordinal = ordinals.get(entry.document_id) if entry.document_id else None
-    about = f"Thành phần {ordinal}" if ordinal else "Hồ sơ"
+    about = f"Thành phần {ordinal}: " if ordinal else "Hồ sơ: " if entry.dossier_id else ""
     if entry.action == "transition" and entry.target_state:
-        return f"{about}: {STATES.get(entry.target_state, entry.target_state)}."
+        return f"{about}{STATES.get(entry.target_state, entry.target_state)}."
     if entry.action == "decide":
         name = str(entry.details.get("stage", ""))
         verdict = str(entry.details.get("decision", ""))
@@ -158,7 +175,9 @@ def sentence(entry: AuditEntry, ordinals: Mapping[UUID, int]) -> str:
         return f"{stage_label(str(entry.details.get('stage', '')))}: {REMINDERS[entry.action]}."
     pages = entry.details.get("pages") if entry.action == "rescan" else None
     only = f", trang {', '.join(map(str, pages))}" if pages else ""
-    return f"{about}: {ACTIONS.get(entry.action, entry.action)}{only}."
+    kind = KINDS.get(str(entry.details.get("code", ""))) if entry.action in INCIDENT else None
+    named = f" ({kind.name[:1].lower()}{kind.name[1:]})" if kind else ""
+    return f"{about}{ACTIONS.get(entry.action, entry.action)}{named}{only}."
 
 
 def stage_label(key: str) -> str:

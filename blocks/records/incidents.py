@@ -58,14 +58,17 @@ def raise_incident(
 
 
 def close_incident(
-    session: Session, incident: Incident, *, actor: str, details: Mapping[str, Any] | None = None
+    session: Session, incident: Incident, *, actor: str, reason: str = "", details: Mapping[str, Any] | None = None
 ) -> bool:
-    """Close an open incident with one audit entry. False: it was closed already."""
+    """Close an open incident with one audit entry. False: it was closed already.
+
+    reason: what a person wrote, kept with the incident and not in the audit trail, where no personal data may stand.
+    """
     query = select(Incident).where(Incident.id == incident.id).with_for_update()
     row = session.exec(query.execution_options(populate_existing=True)).one()
     if row.closed_at is not None:
         return False
-    row.closed_at = now()
+    row.closed_at, row.closed_by, row.reason = now(), actor, reason
     session.add(row)
     audit(
         session,

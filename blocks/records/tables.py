@@ -342,6 +342,8 @@ class Incident(SQLModel, table=True):
     details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
     at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
     closed_at: datetime | None = _time(nullable=True)
+    closed_by: str = ""  # officer id, or "system"
+    reason: str = ""  # written by who closed it
 
 
 class AuditEntry(SQLModel, table=True):

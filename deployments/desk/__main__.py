@@ -24,6 +24,7 @@ from blocks.settings import load_stack_env
 from deployments.desk.counter_pages import CounterPages
 from deployments.desk.decisions import Answer, Decisions
 from deployments.desk.health import routes
+from deployments.desk.oversight import Oversight
 from deployments.desk.pages import Pages
 from infra.gateway.app import create_app
 from infra.gateway.sessions import Officer, Session
@@ -45,6 +46,7 @@ class Desk:
         return [
             self.pages.router(),
             CounterPages(self.pages).router(),
+            Oversight(self.pages, self.refused).router(),
             APIRouter(routes=routes(self._refuse_operations)),
         ]
 

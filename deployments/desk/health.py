@@ -35,6 +35,7 @@ from tasks.history import STAGES
 ASK_AGAIN_SECONDS = 30
 SHOWN_RUNS = 10
 EXAMINE_SECONDS = 60  # a finding is that old at most: the doctor reads a page and has a time-stamp made
+TRAIL_READ = 20_000  # entries, under a second; the whole trail is read each night (tasks/trail.py)
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 CSS = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -103,7 +104,7 @@ class Doctor:
     def findings(self) -> list[Finding]:
         with self.lock:
             if time.monotonic() >= self.until:
-                self.found = list(examine())
+                self.found = list(examine(TRAIL_READ))
                 self.until = time.monotonic() + EXAMINE_SECONDS
             return self.found
 

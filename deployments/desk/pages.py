@@ -56,6 +56,7 @@ OLD_FORM = (
 CODE = re.compile(r"\*\*([A-Z_]+)\*\*")
 KEEPABLE = re.compile(r"/ho-so/[0-9a-f-]{36}/(quyet-dinh|du-thao)")
 ATTESTED = "flagged_checked"  # said anew after each sign-in: it may be another officer's
+HOMES = {(Role.OPERATE.value,): "/van-hanh", (Role.AUDIT.value,): "/nhat-ky"}  # of who has nothing to decide
 CHOICES = {
     "supplement": ("DA_BO_SUNG", "TU_CHOI"),
     "rescan": ("DA_QUET_LAI", "TRA_LAI"),
@@ -131,13 +132,16 @@ class Pages:
         return self.page("message.html", session, status, title=title, sentence=sentence)
 
     def pdf(self, name: str, data: bytes) -> Response:
-        """A file to download. name: without personal data."""
+        return self.download(name, data, "application/pdf")
+
+    def download(self, name: str, data: bytes, kind: str) -> Response:
+        """A file of this media type. name: without personal data."""
         headers = {
             "content-disposition": f'attachment; filename="{name}"',
             "cache-control": "no-store",
             "x-sohoa-page": "1",
         }
-        return Response(data, media_type="application/pdf", headers=headers)
+        return Response(data, media_type=kind, headers=headers)
 
     def keep_typed(self, path: str, typed: list[tuple[str, str]]) -> Response:
         """The answer to a form whose session had ended: it carries what was typed, and nothing of it is kept here."""
@@ -326,8 +330,7 @@ class Pages:
         @router.get("/", include_in_schema=False)
         async def home(request: Request) -> Response:
             officer: Officer = request.state.session.officer
-            only_operations = set(officer.roles) == {Role.OPERATE.value}
-            return RedirectResponse("/van-hanh" if only_operations else "/viec", 303)
+            return RedirectResponse(HOMES.get(tuple(officer.roles), "/viec"), 303)
 
         @router.get("/favicon.ico", include_in_schema=False)
         async def icon() -> Response:

@@ -444,6 +444,42 @@ def test_refused_in_the_browser(played: Journey, sign_in: SignIn, chromium: Brow
     context.close()
 
 
+def test_P14_an_incident_is_closed_with_a_reason_and_the_auditor_finds_it_all(played: Journey, sign_in: SignIn) -> None:
+    sample, path = waiting(played, "su-co", "10-bhxh-tu-nguyen")
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None and dossier.code
+    sign_in("gq.09", path)  # of another unit: refused, and an incident
+    leader = sign_in("ld.01", "/su-co")
+    row = leader.get_by_role("row").filter(has_text=dossier.code).filter(has_text="Người chưa được phân công")
+    row.get_by_label("Đã xử lý thế nào").fill("xong")
+    row.get_by_role("button", name="Đóng sự cố").click()
+    expect(leader.get_by_role("alert")).to_contain_text("từ 10 đến 500 ký tự")
+    row.get_by_label("Đã xử lý thế nào").fill("Đã nhắc nhở người xem nhầm hồ sơ")
+    picture(leader, "incidents")
+    row.get_by_role("button", name="Đóng sự cố").click()
+    expect(row).to_contain_text("ld.01: Đã nhắc nhở người xem nhầm hồ sơ")
+    operations = sign_in("vh.01", "/su-co")
+    expect(operations.get_by_role("row").filter(has_text=dossier.code).first).to_be_visible()
+    assert operations.locator("a[href^='/ho-so/']").count() == 0  # they see no papers
+    auditor = sign_in("kt.01")
+    expect(auditor.get_by_role("heading", level=1)).to_have_text("Nhật ký")  # has nothing to decide
+    auditor.get_by_label("Mã hồ sơ").nth(1).fill(dossier.code)
+    auditor.get_by_role("button", name="Lọc").click()
+    lines = auditor.locator("tbody tr")
+    expect(lines.first).to_contain_text("Đóng sự cố (người chưa được phân công)")
+    expect(lines.filter(has_text="Từ chối truy cập").first).to_contain_text("gq.09")
+    picture(auditor, "trail")
+    with auditor.expect_download() as waited:
+        auditor.get_by_role("link", name="Tải tệp CSV").click()
+    saved = waited.value.path().read_text("utf-8-sig").splitlines()
+    assert saved[0].startswith("seq,at,actor,action") and len(saved) > lines.count()
+    assert all(dossier.code in line for line in saved[1:])
+    auditor.get_by_role("button", name="Kiểm tra chuỗi băm").click()
+    expect(auditor.get_by_role("status")).to_contain_text("Chuỗi băm liền mạch")
+    auditor.goto(auditor.url.replace("/nhat-ky/kiem-tra", "/nhat-ky?nguoi=kt.01"))
+    expect(auditor.locator("tbody tr").first).to_contain_text("Hồ sơ: Tải nhật ký")  # who looks is in it, too
+
+
 def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Journey, sign_in: SignIn) -> None:
     """WCAG A and AA on each kind of page; 1366×768 and a tablet."""
     sample, path = waiting(played, "kha-nang-tiep-can", "12-tu-tuat-so-de-hong", "scope-1")
@@ -453,6 +489,8 @@ def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Jo
         ("gq.01", "/viec"),
         ("gq.01", path),
         ("ld.01", "/van-hanh"),
+        ("ld.01", "/su-co"),
+        ("kt.01", "/nhat-ky"),
         ("ld.01", "/tim?ma=x"),
         ("tnhs.01", "/nop?procedure=1.001667"),
     ):

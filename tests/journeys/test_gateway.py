@@ -206,6 +206,19 @@ ATTACKS: dict[str, tuple[Callable[[Target], httpx.Response], int, str, str, str]
     "officer on the page of operations": (
         lambda t: t.at("gq.01").http.get("/van-hanh"), 403, "vận hành", "gq.01", "WRONG_ROLE",
     ),
+    "officer on the page of incidents": (
+        lambda t: t.at("gq.01").http.get("/su-co"), 403, "vận hành, lãnh đạo", "gq.01", "WRONG_ROLE",
+    ),
+    "leader reads the audit trail": (
+        lambda t: t.at("ld.01").http.get("/nhat-ky"), 403, "người kiểm tra", "ld.01", "WRONG_ROLE",
+    ),
+    "operations take the audit trail along": (
+        lambda t: t.at("vh.01").http.get("/nhat-ky.csv"), 403, "người kiểm tra", "vh.01", "WRONG_ROLE",
+    ),
+    "incident closed without its token": (
+        lambda t: t.at("ld.01").http.post(f"/su-co/{t.dossier.id}/dong", data={"reason": "không có gì đáng kể"}),
+        403, "Trang đã cũ", "", "",
+    ),
 }  # fmt: skip
 
 

@@ -201,6 +201,21 @@ def test_P14_many_writers_one_chain(records: RecordsDatabase, capsys: pytest.Cap
         print(f" [{300 / seconds:.0f} audited transactions/s, 12 writers]", end="")
 
 
+def test_P14_the_newest_entries_alone(records: RecordsDatabase) -> None:
+    """What the page of operations reads each minute: a change among them is found, and one at their edge."""
+    write(records, 10)
+
+    def newest(count: int) -> list[int]:
+        with records.session() as session:
+            return verify_chain(session, newest=count)
+
+    assert newest(4) == newest(10) == newest(99) == []
+    tamper(records, "UPDATE auditentry SET actor = 'other' WHERE seq = 8")
+    assert newest(2) == [] and newest(4) == newest(99) == [8]
+    tamper(records, "DELETE FROM auditentry WHERE seq = 6")
+    assert newest(4) == [7, 8]
+
+
 def test_P14_a_working_step_keeps_nobody_waiting(records: RecordsDatabase) -> None:
     """The chain's lock is not held between noting and committing."""
     with records.session() as slow:

@@ -1,0 +1,155 @@
+"""Nhật ký for who checks: what was done, by whom and when, over all dossiers of a unit; and whether it is whole (P14).
+
+Looking into the trail is itself an entry of it. No personal data stand there (`blocks.records.audit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, or_, select
+
+from blocks.catalog.staff import Staff
+from blocks.errors import Remedy, SohoaError
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit, chain_head, verify_chain
+from blocks.records.codes import VIET_NAM
+from blocks.records.incidents import raise_incident
+from blocks.records.tables import AuditEntry, Document, Dossier
+from tasks.history import sentence
+from tasks.shell import step
+
+BROKEN = "TRAIL_BROKEN"
+MACHINE = ("system", "unknown")  # who acts without a unit
+
+
+class TrailBroken(SohoaError):
+    """Entries were changed, put in or taken out."""
+
+    code, rule = BROKEN, "P14"
+    message = "Nhật ký không còn nguyên vẹn từ dòng {seq}; giữ nguyên máy và báo người phụ trách an toàn thông tin."
+    remedy = Remedy.ADMINISTRATOR
+
+
+class Wanted(BaseModel):
+    """Which entries. Days are Viet Nam's, both included; before: only entries with a smaller number."""
+
+    code: str = ""  # of a dossier
+    actor: str = ""
+    action: str = ""
+    since: date | None = None
+    until: date | None = None
+    before: int | None = None
+
+
+class Line(BaseModel):
+    """One entry. dossier: its code or submission; details: ids, counts and codes."""
+
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    sentence: str
+    rule: str
+    dossier_id: UUID | None
+    dossier: str
+    details: dict[str, Any]
+    hash: str
+
+
+class TrailReport(BaseModel):
+    """entries: how many were read; hash: of the newest, which proves later that none was cut off the end."""
+
+    entries: int
+    hash: str
+
+
+def entries(records: RecordsDatabase, wanted: Wanted, units: Collection[str], staff: Staff, limit: int) -> list[Line]:
+    """The newest entries that are wanted, newest first, of dossiers of these units and of their staff."""
+    people = {person.id for person in (*staff.staff, *staff.delegations) if person.units & set(units)}
+    mine = col(Dossier.unit_id).in_(units)
+    ours = col(AuditEntry.dossier_id).is_(None) & col(AuditEntry.actor).in_({*people, *MACHINE})
+    query = select(AuditEntry, Dossier, Document.ordinal).where(or_(mine, ours), *_conditions(wanted))
+    query = query.join(Dossier, col(Dossier.id) == AuditEntry.dossier_id, isouter=True)
+    query = query.join(Document, col(Document.id) == AuditEntry.document_id, isouter=True)
+    with records.session() as session:
+        return [_line(*row) for row in session.exec(query.order_by(col(AuditEntry.seq).desc()).limit(limit))]
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.code:
+        found.append(or_(col(Dossier.code) == wanted.code.upper(), col(Dossier.submission) == wanted.code))
+    if wanted.actor:
+        found.append(col(AuditEntry.actor) == wanted.actor)
+    if wanted.action:
+        found.append(col(AuditEntry.action) == wanted.action)
+    if wanted.since:
+        found.append(col(AuditEntry.at) >= _midnight(wanted.since))
+    if wanted.until:
+        found.append(col(AuditEntry.at) < _midnight(wanted.until + timedelta(days=1)))
+    if wanted.before is not None:
+        found.append(col(AuditEntry.seq) < wanted.before)
+    return found
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), VIET_NAM)
+
+
+def _line(entry: AuditEntry, dossier: Dossier | None, ordinal: int | None) -> Line:
+    ordinals = {entry.document_id: ordinal} if entry.document_id and ordinal else {}
+    return Line(
+        seq=entry.seq or 0,
+        at=entry.at,
+        actor=entry.actor,
+        action=entry.action,
+        sentence=sentence(entry, ordinals),
+        rule=entry.rule,
+        dossier_id=entry.dossier_id,
+        dossier=(dossier.code or dossier.submission) if dossier else "",
+        details=entry.details,
+        hash=entry.hash,
+    )
+
+
+def note_look(records: RecordsDatabase, officer: str, action: str, wanted: Wanted, shown: int) -> None:
+    """Who looked into the trail for what. A dossier is named by its id, an officer's id is kept only if it is known."""
+    with records.session() as session:
+        query = select(Dossier.id).where(or_(Dossier.code == wanted.code.upper(), Dossier.submission == wanted.code))
+        dossier = session.exec(query).first() if wanted.code else None
+        asked = wanted.model_dump(mode="json", include={"action", "since", "until", "before"}, exclude_defaults=True)
+        audit(session, actor=officer, action=action, dossier_id=dossier, rule="P14", details=asked | {"shown": shown})
+
+
+def read_chain(session: Session) -> TrailReport:
+    """The whole trail is read. Raises TrailBroken with the first number that doesn't fit."""
+    head = chain_head(session)
+    if wrong := verify_chain(session):
+        raise TrailBroken(seq=wrong[0])
+    return TrailReport(entries=head.seq if head else 0, hash=head.hash if head else "")
+
+
+def read_whole(records: RecordsDatabase) -> TrailReport:
+    """The whole trail, and an entry of it that it was read. What is broken is an incident; nothing is mended."""
+    try:
+        with records.session() as session:
+            report = read_chain(session)
+    except TrailBroken:
+        with records.session() as session:
+            raise_incident(session, code=BROKEN, rule="P14")
+        raise
+    with records.session() as session:
+        audit(session, actor="system", action="check_trail", rule="P14", details=report.model_dump())
+    return report
+
+
+@step("Kiểm tra chuỗi băm của nhật ký", rule="P14", kept=False)
+def check_trail() -> TrailReport:
+    """Each night. Raises TrailBroken."""
+    return read_whole(RecordsDatabase.get())
