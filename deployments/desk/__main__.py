@@ -47,7 +47,7 @@ class Desk:
             self.pages.router(),
             CounterPages(self.pages).router(),
             Oversight(self.pages, self.refused).router(),
-            APIRouter(routes=routes(self._refuse_operations)),
+            APIRouter(routes=routes(self.pages, self._refuse_operations)),
         ]
 
     def _refuse_operations(self, request: Request) -> Response | None:

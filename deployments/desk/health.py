@@ -1,34 +1,35 @@
 """The page of operations: who waits, what failed, how fast pages are read, and whether each part is fit for work.
 
-Routes that the gateway serves to operations and leaders only: `/van-hanh` (page), `/van-hanh.json` (the same for
-software), `/van-hanh.css`. Counts, states and ages; no dossier and no person is named (WH04).
+Served by the gateway to operations and leaders only: `/van-hanh` (page), `/van-hanh.json` (the same for software).
+Counts, states and ages; no dossier and no person is named (WH04).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from html import escape
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import httpx
 from sqlmodel import col, func, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from blocks.errors import SohoaError
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
+from blocks.records.codes import VIET_NAM
 from blocks.records.tables import Incident
+from deployments.desk.pages import Pages
 from deployments.doctor import Finding, State, examine
 from deployments.metrics import Sohoa
+from infra.gateway.sessions import Session
 from tasks.faults import FAULTS
 from tasks.history import STAGES
 
@@ -36,22 +37,6 @@ ASK_AGAIN_SECONDS = 30
 SHOWN_RUNS = 10
 EXAMINE_SECONDS = 60  # a finding is that old at most: the doctor reads a page and has a time-stamp made
 TRAIL_READ = 20_000  # entries, under a second; the whole trail is read each night (tasks/trail.py)
-ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
-CSS = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { margin: 0 auto; max-width: 72rem; padding: 1rem; }
-nav { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: center; } nav form { margin-left: auto; }
-button { font: inherit; min-height: 2.2rem; padding: .3rem .9rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-ul.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(12rem, 1fr)); gap: .75rem; padding: 0; }
-ul.figures li { list-style: none; border: 1px solid #767676; border-radius: .4rem; padding: .6rem .8rem; }
-ul.figures b { display: block; font-size: 1.6rem; }
-table { border-collapse: collapse; width: 100%; } caption { text-align: left; font-weight: 600; padding: .4rem 0; }
-th, td { border-bottom: 1px solid #767676; padding: .4rem .6rem; text-align: left; vertical-align: top; }
-.bad { border-left: .4rem solid #b00020; } .warning { border-left: .4rem solid #8a6100; }
-.good { border-left: .4rem solid #1b6e2d; }
-"""
-_CLASS = {State.GOOD: "good", State.WARNING: "warning", State.BAD: "bad"}
 
 
 @dataclass(frozen=True)
@@ -171,9 +156,11 @@ def look(doctor: Doctor) -> Picture:
     return picture
 
 
-def page(picture: Picture) -> str:
-    """The whole page (HTML, Vietnamese)."""
-    shown = (
+def page_values(picture: Picture) -> dict[str, Any]:
+    """What the template `operations.html` shows."""
+    bad = sum(item.state is State.BAD for item in picture.findings)
+    longest_first = sorted(picture.stages.items(), key=lambda item: -item[1][1])
+    figures_shown = (
         ("Lượt xử lý chờ chỗ trống", picture.backlog),
         ("Lượt đang chạy", picture.running),
         ("Hồ sơ chờ viên chức", picture.waiting),
@@ -184,52 +171,15 @@ def page(picture: Picture) -> str:
         ("Hồ sơ đến hạn hôm nay hoặc ngày làm việc tới", picture.due_soon),
         ("Phút chờ tiếp nhận (95%)", picture.reception_p95_minutes),
     )
-    cards = "".join(f"<li><b>{_number(value)}</b>{escape(name)}</li>" for name, value in shown)
-    parts = "".join(
-        f'<tr class="{_CLASS[item.state]}"><th scope="row">{escape(item.part)}</th><td>{item.state.value}</td>'
-        f"<td>{escape(item.seen)}</td><td>{escape(item.advice)}</td></tr>"
-        for item in picture.findings
-    )
-    stages = "".join(
-        f'<tr><th scope="row">{escape(STAGES.get(stage, stage))}</th><td>{count}</td><td>{_age(seconds)}</td></tr>'
-        for stage, (count, seconds) in sorted(picture.stages.items(), key=lambda item: -item[1][1])
-    )
-    open_incidents = "".join(
-        f'<tr><th scope="row">{escape(item.code)}</th><td>{item.count}</td><td>{_age(item.oldest)}</td>'
-        f"<td>{escape(item.advice)}</td></tr>"
-        for item in picture.open_incidents
-    )
-    failed = "".join(
-        f'<tr><th scope="row"><a href="/runs/flow-run/{run.id}">{run.id[:8]}</a></th><td>{escape(run.state)}</td>'
-        f"<td>{_age(run.seconds)}</td></tr>"
-        for run in picture.failed_runs
-    )
-    bad = sum(item.state is State.BAD for item in picture.findings)
-    verdict = f"{bad} bộ phận có lỗi" if bad else "Mọi bộ phận đều làm việc được"
-    return f"""<!doctype html>
-<html lang="vi"><head><meta charset="utf-8"><title>Vận hành · Sohoa</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="van-hanh.css"><script src="/tinh/van-hanh.js" defer></script></head>
-<body><nav aria-label="Chính"><a href="/viec">Danh sách việc</a> <a href="/dashboard">Giao diện Prefect</a>
-<form action="/dang-xuat" method="post"><button>Đăng xuất</button></form></nav>
-<main><h1>Vận hành: {verdict}</h1>
-<p>Lúc {picture.at.astimezone(ZONE):%H:%M:%S ngày %d/%m/%Y}. “–” nghĩa là nguồn số liệu không trả lời.
-<label><input type="checkbox" id="again" data-seconds="{ASK_AGAIN_SECONDS}" checked>
-Tự làm mới sau {ASK_AGAIN_SECONDS} giây</label></p>
-<h2>Công việc</h2><ul class="figures">{cards}</ul>
-<h2>Chờ viên chức</h2>
-{_table(("Bước", "Số hồ sơ", "Chờ lâu nhất"), stages) if stages else "<p>Không có hồ sơ nào đang chờ.</p>"}
-<h2>Sự cố đang mở</h2>
-{_table(("Mã", "Số sự cố", "Lâu nhất", "Việc cần làm"), open_incidents) if open_incidents else "<p>Không có.</p>"}
-<h2>Lượt lỗi gần nhất</h2>
-{_table(("Lượt xử lý", "Trạng thái", "Cách đây"), failed) if failed else "<p>Không có.</p>"}
-<h2>Các bộ phận</h2>{_table(("Bộ phận", "Kết quả", "Nhận thấy", "Việc cần làm"), parts)}
-</main></body></html>"""
-
-
-def _table(heads: Iterable[str], rows: str) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return {
+        "picture": picture,
+        "at": f"{picture.at.astimezone(VIET_NAM):%H:%M:%S ngày %d/%m/%Y}",
+        "verdict": f"{bad} bộ phận có lỗi" if bad else "Mọi bộ phận đều làm việc được",
+        "figures": [(name, _number(value)) for name, value in figures_shown],
+        "stages": [(STAGES.get(stage, stage), count, seconds) for stage, (count, seconds) in longest_first],
+        "age": _age,
+        "again": ASK_AGAIN_SECONDS,
+    }
 
 
 def _number(value: float | None) -> str:
@@ -253,23 +203,21 @@ def as_json(picture: Picture) -> dict[str, Any]:
     return told
 
 
-def routes(refuse: Callable[[Request], Response | None]) -> list[Route]:
+def routes(pages: Pages, refuse: Callable[[Request], Response | None]) -> list[Route]:
     """refuse: the answer to who may not look, None for operations. JSON answers 503 when a part is not fit for work."""
     doctor = Doctor()
-    fresh = {"Cache-Control": "no-store", "x-sohoa-page": "1"}
+
+    def show(session: Session) -> Response:
+        return pages.page("operations.html", session, title="Vận hành", **page_values(look(doctor)))
 
     async def html(request: Request) -> Response:
-        if (refusal := await run_in_threadpool(refuse, request)) is not None:
-            return refusal
-        return HTMLResponse(page(await run_in_threadpool(look, doctor)), headers=fresh)
+        return await run_in_threadpool(refuse, request) or await pages.shown_to(request, show)
 
     async def json(request: Request) -> Response:
         if (refusal := await run_in_threadpool(refuse, request)) is not None:
             return refusal
         told = as_json(await run_in_threadpool(look, doctor))
-        return JSONResponse(told, status_code=200 if told["healthy"] else 503, headers=fresh)
+        headers = {"Cache-Control": "no-store", "x-sohoa-page": "1"}
+        return JSONResponse(told, status_code=200 if told["healthy"] else 503, headers=headers)
 
-    async def css(_: Request) -> Response:
-        return Response(CSS, media_type="text/css", headers={"x-sohoa-page": "1"})
-
-    return [Route("/van-hanh", html), Route("/van-hanh.json", json), Route("/van-hanh.css", css)]
+    return [Route("/van-hanh", html), Route("/van-hanh.json", json)]
