@@ -118,10 +118,12 @@ test-train: .venv-train/.train ## what `make test` skips without torch and Paddl
 	.venv-train/bin/python -m pytest -q -p no:cacheprovider --confcutdir=tests/blocks/ocr/training \
 	  tests/blocks/ocr/training/test_train.py tests/blocks/ocr/training/test_paddle_form.py
 
-# Not train.txt: its torch is the CPU build of the wheels at hand; the index alone would answer with CUDA packages.
+COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 \
+  --custom-compile-command "make lock"
+# Training's torch is the CPU build, which only the wheels at hand have: without them its lock file stays and make says so.
 lock: dev ## renew the lock files
-	@for f in base dev uv; do .venv/bin/uv pip compile requirements/$$f.in --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --python-version 3.11 --override requirements/overrides.in -o requirements/$$f.txt -q --custom-compile-command "make lock"; done
+	@for f in base dev uv; do $(COMPILE) requirements/$$f.in --override requirements/overrides.in -o requirements/$$f.txt || exit 1; done
+	@$(COMPILE) requirements/train.in $(addprefix --find-links ,$(PIP_FIND_LINKS)) -o requirements/train.txt
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
