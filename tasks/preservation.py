@@ -18,7 +18,6 @@ from pathlib import Path
 from uuid import UUID
 
 from asn1crypto import cms
-from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlmodel import Session, col, select
@@ -38,6 +37,7 @@ from blocks.records.audit import audit
 from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.tables import ArchivedObject, Document, Scan
 from blocks.trust import Trust, clock, run
+from tasks.artifacts import keep_markdown
 from tasks.shell import step
 from tasks.signing import cades
 from tasks.signing.errors import SignatureInvalid
@@ -440,7 +440,7 @@ def report_preservation(checks: list[FixityReport], renewed: list[UUID], failed:
     for title, ids in (("Chưa khôi phục được", lost), ("Gia hạn không thành công", failed)):
         if ids:
             table += f"\n\n**{title}:**\n" + "\n".join(f"- `{item}`" for item in ids)
-    create_markdown_artifact(key="bao-quan", markdown=table, description="Báo cáo bảo quản bản lưu điện tử")
+    keep_markdown("bao-quan", table, "Báo cáo bảo quản bản lưu điện tử")
     with RecordsDatabase.get().session() as session:
         _audit_run(session, checks, renewed, failed)
     return table

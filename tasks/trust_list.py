@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from asn1crypto import x509
-from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
@@ -18,6 +17,7 @@ from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
 from blocks.records.tables import AuditEntry
 from blocks.trust import Trust, clock, is_test
+from tasks.artifacts import keep_markdown
 from tasks.shell import step
 
 CHANGED = "TRUST_LIST_CHANGED"
@@ -111,5 +111,5 @@ def review_trust_list() -> TrustListReport:
     """Điều 8.1, 9.4: signatures are believed on the strength of this list."""
     report = review_list(RecordsDatabase.get(), Trust.get())
     if report.first or report.changed or report.expired or report.ending:
-        create_markdown_artifact(key="tin-cay", markdown=as_table(report), description="Danh sách tin cậy")
+        keep_markdown("tin-cay", as_table(report), "Danh sách tin cậy")
     return report
