@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import SEES_PAPERS, load_staff
+from blocks.catalog.staff import SEES_PAPERS, Staff, load_staff
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -126,9 +126,14 @@ class Review(BaseModel):
         return sum(c.images > 0 and not c.issued and not c.electronic for c in self.components)
 
 
-def look(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, officer: str) -> Review:
-    """The dossier for this officer, noted in the audit trail. Raises NotYours, which is an incident (WH01)."""
-    insist_assigned(records, dossier_id, officer)
+def look(
+    records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, officer: str, staff: Staff | None = None
+) -> Review:
+    """The dossier for this officer, noted in the audit trail. Raises NotYours, which is an incident (WH01).
+
+    staff: the office's list, where the caller has read it already.
+    """
+    insist_assigned(records, dossier_id, officer, staff)
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         names = {one.code: one.name for one in catalog.procedures(vietnam_day(dossier.created_at))}
@@ -154,19 +159,20 @@ def look(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, officer: 
     return review
 
 
-def insist_assigned(records: RecordsDatabase, dossier_id: UUID, officer: str) -> None:
+def insist_assigned(records: RecordsDatabase, dossier_id: UUID, officer: str, staff: Staff | None = None) -> None:
     """Only who has a role in the dossier's unit may look; anyone else is an incident. Raises NotYours."""
+    staff = staff or load_staff()
     known = re.fullmatch(OFFICER_ID, officer) is not None  # anything else might be a name: it isn't written down
     try:
         if not known:
             raise OfficerNotAssigned()
-        require_assigned(records, dossier_id, officer, *SEES_PAPERS)
+        require_assigned(records, dossier_id, officer, *SEES_PAPERS, staff=staff)
     except OfficerNotAssigned as error:
         why = "Viên chức chưa được phân công tại đơn vị của hồ sơ"
         with records.session() as session:
             unit = get_dossier(session, dossier_id).unit_id
             if known:
-                why = load_staff().out_of_time(officer, unit, SEES_PAPERS, vietnam_day()) or why
+                why = staff.out_of_time(officer, unit, SEES_PAPERS, vietnam_day()) or why
             # The incident of an earlier try may be open still: each try has an entry of its own.
             audit(
                 session,

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role
+from blocks.catalog.staff import Role, load_staff
 from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
@@ -60,7 +60,7 @@ class Desk:
 
     def resume(self, officer: Officer, run: UUID, form: dict[str, Any], trace: str) -> Answer:
         try:
-            return self.decisions.take(officer, run, form, trace)
+            return self.decisions.take(officer, load_staff(), run, form, trace)
         except SohoaError as error:  # Prefect or the database doesn't answer, the list of staff can't be read
             return Answer("LATER", [error.text])
 

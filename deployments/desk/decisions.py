@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlmodel import select
 
-from blocks.catalog.staff import Delegation, Role, Staff, four_eyes, load_staff
+from blocks.catalog.staff import Delegation, Role, Staff, four_eyes
 from blocks.identity import PROOF, Attestation, Delegated, attest, form_digest
 from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
@@ -76,13 +76,12 @@ class Waiting:
         return WHO[self.stage.name]
 
 
-def why_not(officer: Officer, dossier: Dossier, stage: str, staff: Staff | None = None) -> tuple[str, str] | None:
+def why_not(officer: Officer, dossier: Dossier, stage: str, staff: Staff) -> tuple[str, str] | None:
     """(code, sentence) when this officer may not decide at this stage of this dossier; None: may (WH01–WH03).
 
     The provider's group and the office's own list, with its days and delegations (WH02), must both say so.
-    staff: that list, where the caller has read it already.
     """
-    role, unit, day, staff = WHO[stage], dossier.unit_id, vietnam_day(), staff or load_staff()
+    role, unit, day = WHO[stage], dossier.unit_id, vietnam_day()
     if not officer.holds(role.value):
         return "WRONG_ROLE", f"Bước này dành cho {ROLE_NAMES[role]}; tài khoản của bạn không có vai trò đó."
     if not officer.holds(role.value, unit):
@@ -124,7 +123,14 @@ class Decisions:
         return Waiting(dossier, run, key)
 
     def take(
-        self, officer: Officer, run: UUID, form: dict[str, Any], trace: str, *, expected: str | None = None
+        self,
+        officer: Officer,
+        staff: Staff,
+        run: UUID,
+        form: dict[str, Any],
+        trace: str,
+        *,
+        expected: str | None = None,
     ) -> Answer:
         """Decide. expected: the pause that the officer's page showed; None: whatever waits now."""
         waiting = self.waiting(run)
@@ -133,7 +139,7 @@ class Decisions:
         if expected is not None and waiting.key != expected:
             sentence = self._too_late(run, expected)
             return self._refuse(officer, waiting, trace, Answer("ABORT", [sentence], "OLD_PAGE"))
-        if (reason := why_not(officer, waiting.dossier, waiting.stage.name)) is not None:
+        if (reason := why_not(officer, waiting.dossier, waiting.stage.name, staff)) is not None:
             return self._refuse(officer, waiting, trace, Answer("ABORT", [reason[1]], reason[0]))
         with self.records.session() as session:
             holder = holders(session, [waiting.dossier.id]).get(waiting.dossier.id)
@@ -150,10 +156,12 @@ class Decisions:
             return Answer("REJECT", [not_valid(waiting.stage.model, error)], "FORM")
         if faults := needs_reason(answer) + waiting.stage.check(waiting.dossier.id, answer):
             return Answer("REJECT", faults, "OPEN_POINTS")
-        return self._hand_on(officer, waiting, answer.model_dump(mode="json"), trace)
+        by = acts_by(officer, waiting.dossier, waiting.stage.name, staff)
+        return self._hand_on(officer, by, waiting, answer.model_dump(mode="json"), trace)
 
-    def _hand_on(self, officer: Officer, waiting: Waiting, payload: dict[str, Any], trace: str) -> Answer:
-        by = acts_by(officer, waiting.dossier, waiting.stage.name, load_staff())
+    def _hand_on(
+        self, officer: Officer, by: Delegation | None, waiting: Waiting, payload: dict[str, Any], trace: str
+    ) -> Answer:
         said = Attestation(
             officer=officer.id,
             role=waiting.role.value,

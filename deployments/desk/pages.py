@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role, load_staff
+from blocks.catalog.staff import Role, Staff, load_staff
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
@@ -154,13 +154,13 @@ class Pages:
     # -- worklist -----------------------------------------------------------------------------------------------
     def show_worklist(self, session: Session, step: str) -> Response:
         """step: only this one; empty: all."""
-        everything = self.work.items(session.officer)
+        today, staff = vietnam_day(), load_staff()
+        everything = self.work.items(session.officer, staff)
         at = [item.stage.rpartition("-")[0] for item in everything]
         items = [item for item, name in zip(everything, at, strict=True) if step in ("", name)]
         steps = [("", "Tất cả", len(at)), *((name, STAGES[name], at.count(name)) for name in dict.fromkeys(at))]
         with self.records.session() as database:
             held = holders(database, [item.dossier_id for item in items])
-        today, staff = vietnam_day(), load_staff()
         acting = [one for one in staff.delegations if one.id == session.officer.id and one.in_time(today)]
         values = {"items": items, "steps": steps, "step": step, "held": held, "acting": acting}
         return self.page("worklist.html", session, title="Danh sách việc", **values)
@@ -175,12 +175,16 @@ class Pages:
 
     # -- review -------------------------------------------------------------------------------------------------
     def show_review(
-        self, session: Session, dossier_id: UUID, typed: Mapping[str, Any] | None = None, answer: Answer | None = None
+        self,
+        session: Session,
+        dossier_id: UUID,
+        typed: Mapping[str, Any] | None = None,
+        answer: Answer | None = None,
+        staff: Staff | None = None,
     ) -> Response:
-        officer = session.officer
-        review = look(self.records, self.catalog, dossier_id, officer.id)
+        officer, staff = session.officer, staff or load_staff()
+        review = look(self.records, self.catalog, dossier_id, officer.id, staff)
         waiting = self._waiting(dossier_id)
-        staff = load_staff()
         refusal = why_not(officer, waiting.dossier, waiting.stage.name, staff) if waiting else None
         with self.records.session() as database:
             holder = holders(database, [dossier_id]).get(dossier_id)
@@ -292,34 +296,35 @@ class Pages:
 
     # -- deciding -----------------------------------------------------------------------------------------------
     def decide(self, session: Session, dossier_id: UUID, form: Mapping[str, Any], files: Any, trace: str) -> Response:
-        waiting = self._waiting(dossier_id)
+        waiting, staff = self._waiting(dossier_id), load_staff()
         if waiting is None:
-            return self.show_review(session, dossier_id, form, self._gone(session, dossier_id, form, trace))
-        review = look(self.records, self.catalog, dossier_id, session.officer.id)
+            gone = self._gone(session, staff, dossier_id, form, trace)
+            return self.show_review(session, dossier_id, form, gone, staff)
+        review = look(self.records, self.catalog, dossier_id, session.officer.id, staff)
         stage = waiting.stage.name
-        if form.get("decision") in BRINGS_FILES and why_not(session.officer, waiting.dossier, stage) is None:
+        if form.get("decision") in BRINGS_FILES and why_not(session.officer, waiting.dossier, stage, staff) is None:
             try:
                 if stage == "rescan" and files:
                     self.rescans.receive(waiting.dossier, form, files)
                 elif stage == "supplement" and waiting.key == form.get("pause"):
                     self.counter.supplement(session.officer, waiting.dossier, form, files)
             except SohoaError as error:
-                return self.show_review(session, dossier_id, form, Answer("REJECT", [error.text]))
+                return self.show_review(session, dossier_id, form, Answer("REJECT", [error.text]), staff)
         filled = pause_form(stage, form, review.components)
         expected = str(form.get("pause", ""))
-        answer = self.decisions.take(session.officer, waiting.run, filled, trace, expected=expected)
+        answer = self.decisions.take(session.officer, staff, waiting.run, filled, trace, expected=expected)
         if answer.status != "ACCEPT":
-            return self.show_review(session, dossier_id, form, answer)
+            return self.show_review(session, dossier_id, form, answer, staff)
         give_up(self.records, dossier_id, session.officer.id)
         session.notes.append(answer.shown | {"code": review.code})
         return RedirectResponse(f"/ho-so/{dossier_id}", 303)
 
-    def _gone(self, session: Session, dossier_id: UUID, form: Mapping[str, Any], trace: str) -> Answer:
+    def _gone(self, session: Session, staff: Staff, dossier_id: UUID, form: Mapping[str, Any], trace: str) -> Answer:
         with self.records.session() as database:
             run = get_dossier(database, dossier_id).flow_run_id
         if run is None:
             return Answer("ABORT", ["Hồ sơ chưa đến bước này."])
-        return self.decisions.take(session.officer, run, {}, trace, expected=str(form.get("pause", "")))
+        return self.decisions.take(session.officer, staff, run, {}, trace, expected=str(form.get("pause", "")))
 
     # -- routes -------------------------------------------------------------------------------------------------
     def router(self) -> APIRouter:
@@ -430,10 +435,9 @@ class Pages:
 
     def _claim(self, session: Session, dossier_id: UUID) -> Response:
         waiting = self._waiting(dossier_id)
-        refusal = (
-            why_not(session.officer, waiting.dossier, waiting.stage.name) if waiting else ("", "Hồ sơ không chờ ai.")
-        )
-        if refusal:
+        if waiting is None:
+            return self.say("Không nhận được việc", "Hồ sơ không chờ ai.", 403, session)
+        if refusal := why_not(session.officer, waiting.dossier, waiting.stage.name, load_staff()):
             return self.say("Không nhận được việc", refusal[1], 403, session)
         try:
             take(self.records, dossier_id, session.officer.id)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import SEES_PAPERS, Role, load_staff
+from blocks.catalog.staff import SEES_PAPERS, Role, Staff, load_staff
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
@@ -23,9 +23,8 @@ class Work:
     def __init__(self, records: RecordsDatabase, catalog: Catalog, prefect: Orchestrator) -> None:
         self.records, self.catalog, self.prefect = records, catalog, prefect
 
-    def items(self, officer: Officer) -> list[Item]:
+    def items(self, officer: Officer, staff: Staff) -> list[Item]:
         """What this officer may decide now, and what is escalated to a leader (WH01–WH03)."""
-        staff = load_staff()
         found = worklist(self.records, self.catalog, self.prefect.paused(), officer=officer.id, staff=staff)
         with self.records.session() as session:
             query = select(Dossier).where(col(Dossier.id).in_([item.dossier_id for item in found]))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blocks.catalog.staff import Role
+from blocks.catalog.staff import Role, load_staff
 from blocks.records.tables import Dossier
 from deployments.desk.decisions import STAGES, why_not
 from deployments.desk.pages import CHOICES
@@ -23,7 +23,7 @@ def officer(name: str, *grants: tuple[str, Role]) -> Officer:
 
 
 def code(person: Officer, stage: str) -> str | None:
-    refusal = why_not(person, DOSSIER, stage)
+    refusal = why_not(person, DOSSIER, stage, load_staff())
     return refusal[0] if refusal else None
 
 
@@ -56,7 +56,7 @@ def test_WH02_a_delegation_ends_on_its_day(tmp_path: Path, monkeypatch: pytest.M
     }
     (tmp_path / "staff.yaml").write_text(yaml.safe_dump(ended))
     monkeypatch.setenv("SOHOA_STAFF_FILE", str(tmp_path / "staff.yaml"))
-    refusal = why_not(delegate, DOSSIER, "rescan")
+    refusal = why_not(delegate, DOSSIER, "rescan", load_staff())
     assert refusal is not None and refusal[0] == "OUT_OF_TIME"
     assert refusal[1].startswith("Ủy quyền theo văn bản 01/UQ-BHXH đã hết hiệu lực sau ngày 31/12/2024")
 
