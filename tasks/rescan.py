@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from uuid import UUID
 
@@ -20,13 +21,12 @@ from blocks.errors import Remedy, SohoaError
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.queries import attempt_entry, documents, get_dossier, latest_decision
+from blocks.records.queries import documents, get_dossier, latest_decision
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Scan
 from tasks.approvals import Verification, VerificationDecision
-from tasks.capture import CaptureReport
-from tasks.capture.document import places
-from tasks.capture.errors import PageUnknown
+from tasks.capture.document import outcome, places
+from tasks.capture.errors import PagesMissing, PageUnknown
 from tasks.shell import step
 from tasks.submission import Original, keep_originals, stored_name
 
@@ -133,29 +133,37 @@ def _carried_over(scan: Scan, attempt: int) -> Scan:
     return Scan(**scan.model_dump(exclude={"id", "attempt"}), attempt=attempt)
 
 
-def last_capture(session: Session, document: Document) -> CaptureReport:
-    """What capture said of the newest attempt; ok where it has said nothing yet."""
-    entry = attempt_entry(session, document.id, "capture", document.attempt)
-    return CaptureReport.model_validate(entry.details["report"]) if entry else CaptureReport(ok=True)
+@dataclass(frozen=True)
+class Again:
+    """What must be scanned again. places: of images; empty: the component as a whole, or what the officer finds fit.
 
-
-def asked_again(session: Session, document: Document) -> list[int]:
-    """Places of the images that must be scanned again; empty: the component as a whole, or what the officer finds fit.
-
-    Either the resolving officer has named them (Điều 9.3), or capture has found them unfit and nothing else wrong.
+    short: capture has found too few pages, the forgotten ones can be put in (CA06).
     """
-    report = last_capture(session, document)
-    if report.ok:
-        kept = latest_decision(session, document.dossier_id, "verification")
-        if kept is None or kept.decision != VerificationDecision.QUET_LAI.value:
-            return []
-        answer = Verification.model_validate(kept.payload)
-        named = [item.page for item in answer.rescan_pages if item.component == document.ordinal]
-        return [] if document.ordinal in answer.rescan else sorted(set(named))
+
+    places: list[int]
+    short: bool = False
+
+
+def asked_again(session: Session, document: Document) -> Again:
+    """Either the resolving officer has named it (Điều 9.3), or capture has found it unfit and nothing else wrong."""
+    report = outcome(session, document.id, document.attempt)
+    if report is None or report.ok:
+        return Again(_named(session, document))
     pages = {problem.page for problem in report.problems}
-    if None in pages:
+    unfit = [place for place, slot in places(document).items() if slot.paper_page in pages]
+    short = any(problem.code == PagesMissing.code for problem in report.problems)
+    return Again([] if None in pages else unfit, short)
+
+
+def _named(session: Session, document: Document) -> list[int]:
+    """The images of a component that the resolving officer wants again, by the newest verification."""
+    kept = latest_decision(session, document.dossier_id, "verification")
+    if kept is None or kept.decision != VerificationDecision.QUET_LAI.value:
         return []
-    return [place for place, slot in places(document).items() if slot.paper_page in pages]
+    answer = Verification.model_validate(kept.payload)
+    if document.ordinal in answer.rescan:
+        return []
+    return sorted({item.page for item in answer.rescan_pages if item.component == document.ordinal})
 
 
 def not_yet(objects: ObjectStore, session: Session, dossier_id: UUID) -> list[str]:
@@ -168,7 +176,7 @@ def not_yet(objects: ObjectStore, session: Session, dossier_id: UUID) -> list[st
         if not originals:
             faults.append(f"Chưa nhận được bản quét lại của thành phần {ordinal}.")
         elif None not in came:
-            missing = sorted(set(asked_again(session, document)) - came)
+            missing = sorted(set(asked_again(session, document).places) - came)
             faults += [f"Chưa nhận được bản quét lại của {page_label(document, place)}." for place in missing]
     return faults
 

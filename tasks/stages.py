@@ -174,7 +174,7 @@ def describe_rescan(problems: list[Problem], dossier_id: UUID) -> str:
     found = as_markdown(problems) or "- Viên chức giải quyết đề nghị quét lại."
     with RecordsDatabase.get().session() as session:
         waiting = documents(session, dossier_id, states=[DocumentState.CHUP_LAI])
-        pages = [page_label(document, place) for document in waiting for place in asked_again(session, document)]
+        pages = [page_label(document, place) for document in waiting for place in asked_again(session, document).places]
     only = f"\n\nChỉ cần quét lại: {'; '.join(pages)}." if pages else ""
     return (
         f"### Cần quét lại\n{found}{only}\n\n"

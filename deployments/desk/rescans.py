@@ -21,8 +21,7 @@ from blocks.records.states import DocumentState
 from blocks.records.tables import Dossier
 from deployments.desk.uploads import INPUT, saved
 from tasks.capture.document import places
-from tasks.capture.errors import PagesMissing
-from tasks.rescan import asked_again, hand_in_rescan, last_capture, page_label
+from tasks.rescan import asked_again, hand_in_rescan, page_label
 from tasks.scope import case_date
 
 OFFERED = 40  # images of a component that each have an input of their own; the others by `sohoa rescan --page`
@@ -36,7 +35,7 @@ class PlaceMissing(SohoaError):
 
 
 @dataclass(frozen=True)
-class Again:
+class Wanted:
     """A component that must be scanned again. asked, others: place of an image → how an officer calls it."""
 
     ordinal: int
@@ -50,20 +49,20 @@ class Rescans:
     def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog) -> None:
         self.records, self.objects, self.catalog = records, objects, catalog
 
-    def asked(self, dossier_id: UUID) -> list[Again]:
+    def asked(self, dossier_id: UUID) -> list[Wanted]:
         with self.records.session() as session:
             on = case_date(get_dossier(session, dossier_id))
             found = []
             for document in documents(session, dossier_id, states=[DocumentState.CHUP_LAI]):
-                asked = asked_again(session, document)
-                others = [place for place in places(document) if place not in asked][:OFFERED]
+                again = asked_again(session, document)
+                others = [place for place in places(document) if place not in again.places][:OFFERED]
                 found.append(
-                    Again(
+                    Wanted(
                         document.ordinal,
                         self.catalog.document_type(document.type_code, on).name,
-                        {place: page_label(document, place) for place in asked},
+                        {place: page_label(document, place) for place in again.places},
                         {place: page_label(document, place) for place in others},
-                        any(p.code == PagesMissing.code for p in last_capture(session, document).problems),
+                        again.short,
                     )
                 )
             return found

@@ -77,7 +77,7 @@ def capture_document(
     """
     with records.session() as session:
         document = session.exec(select(Document).where(Document.id == document_id)).one()
-        known = _outcome(session, document_id, attempt or document.attempt)
+        known = outcome(session, document_id, attempt or document.attempt)
         if known is not None:
             return known
         if document.state not in STARTS:
@@ -109,7 +109,7 @@ def _shared_files(session: Session, document: Document) -> dict[str, int]:
     return {sha256: ordinal for sha256, ordinal in session.exec(query)}
 
 
-def _outcome(session: Session, document_id: UUID, attempt: int) -> CaptureReport | None:
+def outcome(session: Session, document_id: UUID, attempt: int) -> CaptureReport | None:
     """The report of an attempt that was already judged, from the audit trail."""
     entry = attempt_entry(session, document_id, "capture", attempt)
     return CaptureReport.model_validate(entry.details["report"]) if entry else None
@@ -219,7 +219,7 @@ def _record(records: RecordsDatabase, job: _Job, report: CaptureReport, actor: s
     attempt = job.document.attempt
     with records.session() as session:
         document = session.exec(select(Document).where(Document.id == job.document.id).with_for_update()).one()
-        known = _outcome(session, document.id, attempt)
+        known = outcome(session, document.id, attempt)
         if known is not None:
             return known
         if document.attempt != attempt:

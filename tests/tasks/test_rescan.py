@@ -19,7 +19,7 @@ from tasks.approvals import Rescan, RescanDecision, Verification, VerificationDe
 from tasks.capture import capture_document
 from tasks.history import history
 from tasks.progress import send_back_to_capture
-from tasks.rescan import RescanMissing, asked_again, hand_in_rescan, handed_in, not_yet, take_rescan
+from tasks.rescan import Again, RescanMissing, asked_again, hand_in_rescan, handed_in, not_yet, take_rescan
 from tasks.stages import check_rescan, describe_rescan
 from tests.tasks.capture.pages_for_tests import jpeg, noted, paper, pdf_of, scanned
 from tests.tasks.capture.test_document import new_document, state
@@ -100,7 +100,7 @@ class Counter:
         with self.records.session() as session:
             return not_yet(self.objects, session, self.dossier)
 
-    def asked(self) -> list[int]:
+    def asked(self) -> Again:
         with self.records.session() as session:
             return asked_again(session, session.get_one(Document, self.document))
 
@@ -120,7 +120,7 @@ def test_CA05_only_the_bad_page_is_scanned_again(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
     counter = Counter(records, objects, tmp_path, [PAGES[0], BLURRED, PAGES[2]], pages=3)
-    assert [p.code for p in counter.report.problems] == ["PAGE_BLURRED"] and counter.asked() == [2]
+    assert [p.code for p in counter.report.problems] == ["PAGE_BLURRED"] and counter.asked() == Again([2])
     assert "thành phần 1, trang 2" in describe_rescan(counter.report.problems, counter.dossier)
     with pytest.raises(RescanMissing):
         take_rescan(records, objects, counter.submission, counter.document, 2)
@@ -146,7 +146,7 @@ def test_CA05_a_page_of_one_scanned_pdf_and_then_another_one(
     counter = Counter(records, objects, tmp_path, [pdf_of(PAGES[:3])], pages=3)
     assert counter.report.ok
     counter.again(pages=[3])
-    assert counter.asked() == [3]
+    assert counter.asked() == Again([3])
     counter.hand_in(replaced={3: PAGES[3]})
     assert counter.capture() == [] and counter.images()[2:] == hashes(PAGES[3])
     counter.again(pages=[1])
@@ -154,7 +154,7 @@ def test_CA05_a_page_of_one_scanned_pdf_and_then_another_one(
     assert counter.capture() == []
     assert counter.images()[0::2] == hashes(PAGES[4], PAGES[3])  # the page of the first rescan is still there
     counter.again(whole=True)
-    assert counter.asked() == []
+    assert counter.asked() == Again([])
     counter.hand_in(pdf_of([PAGES[5], *PAGES[1:3]]))
     counter.hand_in(replaced={2: PAGES[0]})  # of the new whole
     assert counter.capture() == []
@@ -164,7 +164,8 @@ def test_CA05_a_page_of_one_scanned_pdf_and_then_another_one(
 
 def test_CA06_a_forgotten_page_is_put_in(tmp_path: Path, records: RecordsDatabase, objects: ObjectStore) -> None:
     counter = Counter(records, objects, tmp_path, [PAGES[0], PAGES[3], BLURRED], pages=5)
-    assert {p.code for p in counter.report.problems} == {"PAGES_MISSING", "PAGE_BLURRED"} and counter.asked() == []
+    assert {p.code for p in counter.report.problems} == {"PAGES_MISSING", "PAGE_BLURRED"}
+    assert counter.asked() == Again([], short=True)
     counter.hand_in(inserted={2: PAGES[1], 3: PAGES[2]}, replaced={3: PAGES[4]})
     counter.hand_in(inserted={2: PAGES[1]})  # handed in twice is put in once
     assert counter.capture() == [] and counter.images() == hashes(*PAGES[:5])
@@ -197,7 +198,7 @@ def test_CA07_both_images_of_a_page_with_a_note_are_asked_for(
 ) -> None:
     with_note = jpeg(scanned(noted(paper(2))))
     counter = Counter(records, objects, tmp_path, [PAGES[0], with_note, BLURRED], pages=2, notes=[2])
-    assert not counter.report.ok and counter.asked() == [2, 3]
+    assert not counter.report.ok and counter.asked() == Again([2, 3])
     told = describe_rescan(counter.report.problems, counter.dossier)
     assert "ảnh 2: trang 2 (còn giấy ghi chú)" in told and "ảnh 3: trang 2." in told
     counter.hand_in(replaced={2: with_note, 3: jpeg(scanned(paper(2), 5, skew=-0.4))})
