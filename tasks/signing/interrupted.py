@@ -43,55 +43,43 @@ PDF_TYPE = "application/pdf"
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which signature a person is asked for, by which rule. fill: says where and how it stands in the file."""
+    """Which signature of which paper a person is asked for, by which rule. fill: says where and how it stands there."""
 
+    document: Document
+    signer: Signer
+    trust: Trust
     role: SignatureRole
     rule: str
     fill: Fill
 
 
-def sign_interrupted(
-    records: RecordsDatabase,
-    objects: ObjectStore,
-    document: Document,
-    path: Path,
-    signer: Signer,
-    trust: Trust,
-    wanted: Wanted,
-) -> Signed:
+def sign_interrupted(records: RecordsDatabase, objects: ObjectStore, path: Path, wanted: Wanted) -> Signed:
     """Sign the file in place like `sign_as_officer`, or raise SignaturePending: then call it again later.
 
     Raises the errors of `prepare` and of the signer; IntegrityError when the prepared file was changed since.
     """
-    prepare(records, objects, document, path, signer, trust, wanted)
-    request = _stored(records, document, wanted.role)
+    prepare(records, objects, path, wanted)
+    request = _stored(records, wanted)
     if request.signature is None:
-        if why := collect(records, document.dossier_id, signer, wanted.role).get(document.id):
+        document = wanted.document
+        if why := collect(records, document.dossier_id, wanted.signer, wanted.role).get(document.id):
             raise why
-        request = _stored(records, document, wanted.role)
+        request = _stored(records, wanted)
     assert request.signature is not None
     objects.download(Bucket.WORKING, request.prepared_key, path, sha256=request.prepared_sha256)
-    run(_complete(path, request.state, base64.b64decode(request.signature), signer, trust))
+    run(_complete(path, request.state, base64.b64decode(request.signature), wanted))
     state = request.state
     return Signed(state["visible"], tuple(state["moved"]), tuple(state["overlapping"]))
 
 
-def prepare(
-    records: RecordsDatabase,
-    objects: ObjectStore,
-    document: Document,
-    path: Path,
-    signer: Signer,
-    trust: Trust,
-    wanted: Wanted,
-) -> None:
+def prepare(records: RecordsDatabase, objects: ObjectStore, path: Path, wanted: Wanted) -> None:
     """Note what the person must confirm, unless it was noted; nobody is asked yet. Changes the file in place.
 
     Raises the errors of sign_as_officer: nobody is asked to confirm with a certificate that must not sign.
     """
-    run(trust.check(signer.certificate))
-    if not _noted(records, document, signer, wanted):
-        _ask(records, objects, document, path, run(_prepare(path, signer, trust, wanted.fill)), wanted)
+    run(wanted.trust.check(wanted.signer.certificate))
+    if not _noted(records, wanted):
+        _ask(records, objects, path, run(_prepare(path, wanted)), wanted)
 
 
 def open_requests(session: Session, dossier_id: UUID, role: SignatureRole) -> list[SigningRequest]:
@@ -177,55 +165,49 @@ def _note_declined(records: RecordsDatabase, group: list[SigningRequest], declin
                 session.add(row)
 
 
-def _row(session: Session, document: Document, role: SignatureRole) -> SigningRequest | None:
+def _row(session: Session, wanted: Wanted) -> SigningRequest | None:
     query = select(SigningRequest).where(
-        SigningRequest.document_id == document.id,
-        SigningRequest.role == role,
-        SigningRequest.attempt == document.attempt,
+        SigningRequest.document_id == wanted.document.id,
+        SigningRequest.role == wanted.role,
+        SigningRequest.attempt == wanted.document.attempt,
     )
     return session.exec(query).first()
 
 
-def _stored(records: RecordsDatabase, document: Document, role: SignatureRole) -> SigningRequest:
+def _stored(records: RecordsDatabase, wanted: Wanted) -> SigningRequest:
     with records.session() as session:
-        row = _row(session, document, role)
+        row = _row(session, wanted)
     assert row is not None
     return row
 
 
-def _noted(records: RecordsDatabase, document: Document, signer: Signer, wanted: Wanted) -> bool:
+def _noted(records: RecordsDatabase, wanted: Wanted) -> bool:
     """Is there a request? One for a certificate that the person no longer has is dropped."""
     with records.session() as session:
-        row = _row(session, document, wanted.role)
-        if row is not None and row.state["certificate"] != signer.certificate.sha256.hex():
+        row = _row(session, wanted)
+        if row is not None and row.state["certificate"] != wanted.signer.certificate.sha256.hex():
             session.delete(row)
-            _note(session, document, "sign-dropped", row.digest, wanted)
+            _note(session, "sign-dropped", row.digest, wanted)
             return False
         return row is not None
 
 
-def _ask(
-    records: RecordsDatabase,
-    objects: ObjectStore,
-    document: Document,
-    path: Path,
-    state: dict[str, Any],
-    wanted: Wanted,
-) -> None:
+def _ask(records: RecordsDatabase, objects: ObjectStore, path: Path, state: dict[str, Any], wanted: Wanted) -> None:
     """Store the prepared file, then the request; when another run was faster, its request is the one."""
     digest = hashlib.sha256(base64.b64decode(state["attributes"])).hexdigest()
+    document = wanted.document
     key = document_key(document.dossier_id, document.id, document.attempt, f"prepared-{digest[:16]}.pdf")
     stored = objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)
     with records.session() as session:
         session.exec(select(Document).where(Document.id == document.id).with_for_update()).one()
-        if _row(session, document, wanted.role) is not None:
+        if _row(session, wanted) is not None:
             return
         row = SigningRequest(
             document_id=document.id, role=wanted.role, attempt=document.attempt, digest=digest,
             prepared_key=key, prepared_sha256=stored.sha256, state=state,
         )  # fmt: skip
         session.add(row)
-        _note(session, document, "sign-asked", digest, wanted)
+        _note(session, "sign-asked", digest, wanted)
 
 
 def _store(records: RecordsDatabase, request: SigningRequest, signature: bytes) -> None:
@@ -236,22 +218,23 @@ def _store(records: RecordsDatabase, request: SigningRequest, signature: bytes) 
             session.add(row)
 
 
-def _note(session: Session, document: Document, action: str, digest: str, wanted: Wanted) -> None:
+def _note(session: Session, action: str, digest: str, wanted: Wanted) -> None:
+    document = wanted.document
     audit(session, actor="system", action=action, dossier_id=document.dossier_id, document_id=document.id,
           rule=wanted.rule, details={"attempt": document.attempt, "digest": digest})  # fmt: skip
 
 
 # -- the file -----------------------------------------------------------------------------------------------------
-def _external(signer: Signer, trust: Trust, signature: bytes) -> ExternalSigner:
-    return ExternalSigner(signer.certificate, store(trust.intermediates), signature)
+def _external(wanted: Wanted, signature: bytes) -> ExternalSigner:
+    return ExternalSigner(wanted.signer.certificate, store(wanted.trust.intermediates), signature)
 
 
-async def _prepare(path: Path, signer: Signer, trust: Trust, fill: Fill) -> dict[str, Any]:
+async def _prepare(path: Path, wanted: Wanted) -> dict[str, Any]:
     """Everything of the signed revision but the signature, in place. Returns JSON: where it goes, what is signed."""
     with opened(path) as writer:
-        wanted = fill(path, writer)
-        external = _external(signer, trust, bytes(_PLACEHOLDER))
-        tool = signing_tool(wanted, external, trust)
+        filled = wanted.fill(path, writer)
+        external = _external(wanted, bytes(_PLACEHOLDER))
+        tool = signing_tool(filled, external, wanted.trust)
         prepared, _, _ = await tool.async_digest_doc_for_signing(writer, in_place=True)
         attributes = await external.signed_attrs(prepared.document_digest, "sha256", use_pades=True)
     return {
@@ -259,21 +242,21 @@ async def _prepare(path: Path, signer: Signer, trust: Trust, fill: Fill) -> dict
         "start": prepared.reserved_region_start,
         "end": prepared.reserved_region_end,
         "attributes": base64.b64encode(attributes.dump()).decode(),  # DER
-        "certificate": signer.certificate.sha256.hex(),
-        "visible": wanted.signed.visible,
-        "moved": list(wanted.signed.moved),
-        "overlapping": list(wanted.signed.overlapping),
+        "certificate": wanted.signer.certificate.sha256.hex(),
+        "visible": filled.signed.visible,
+        "moved": list(filled.signed.moved),
+        "overlapping": list(filled.signed.overlapping),
     }
 
 
-async def _complete(path: Path, state: dict[str, Any], signature: bytes, signer: Signer, trust: Trust) -> None:
+async def _complete(path: Path, state: dict[str, Any], signature: bytes, wanted: Wanted) -> None:
     """Put the signature with a time-stamp into its room, then what validates both (B-LT). In place."""
     attributes = cms.CMSAttributes.load(base64.b64decode(state["attributes"]))
     prepared = PreparedByteRangeDigest(bytes.fromhex(state["document"]), state["start"], state["end"])
     with path.open("r+b") as stream, signing_errors():
-        content = await _external(signer, trust, signature).async_sign_prescribed_attributes(
-            "sha256", attributes, timestamper=trust.timestamper()
+        content = await _external(wanted, signature).async_sign_prescribed_attributes(
+            "sha256", attributes, timestamper=wanted.trust.timestamper()
         )
         await PdfTBSDocument.async_finish_signing(stream, prepared, content)
         [embedded] = PdfFileReader(stream).embedded_regular_signatures
-        await async_add_validation_info(embedded, trust.context(), in_place=True)
+        await async_add_validation_info(embedded, wanted.trust.context(), in_place=True)

@@ -101,13 +101,13 @@ def sign_capture(
     if captured_at is None:
         raise NotCaptured()
     signer, agency = signer_for(work.dossier.captured_by), agency_signer()
-    wanted = _capture_wanted(signer, agency, captured_at, trust)
+    wanted = _capture_wanted(work.document, signer, agency, captured_at, trust)
 
     placed: dict[str, object] = {}
 
     def sign(path: Path) -> None:
         if signer.interrupted:
-            made = sign_interrupted(records, objects, work.document, path, signer, trust, wanted)
+            made = sign_interrupted(records, objects, path, wanted)
         else:
             made = run(sign_as_officer(path, signer, agency, captured_at, trust))
         placed.update(visible=made.visible, moved=list(made.moved), overlapping=list(made.overlapping))
@@ -135,12 +135,15 @@ def prepare_capture(
         raise NotCaptured()
     signer, agency = signer_for(work.dossier.captured_by), agency_signer()
     with _copy(objects, work.document, "officer.pdf") as path:
-        wanted = _capture_wanted(signer, agency, work.captured_at, trust)
-        prepare(records, objects, work.document, path, signer, trust, wanted)
+        wanted = _capture_wanted(work.document, signer, agency, work.captured_at, trust)
+        prepare(records, objects, path, wanted)
 
 
-def _capture_wanted(signer: Signer, agency: Signer, captured_at: datetime, trust: Trust) -> Wanted:
+def _capture_wanted(document: Document, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust) -> Wanted:
     return Wanted(
+        document,
+        signer,
+        trust,
         SignatureRole.OFFICER,
         "CA01",
         lambda path, writer: officer_fields(path, writer, signer, agency, captured_at, trust),
@@ -198,9 +201,7 @@ def sign_result(
 
     def sign(path: Path) -> None:
         if signer.interrupted:
-            sign_interrupted(
-                records, objects, work.document, path, signer, trust, _result_wanted(signer, officer, trust)
-            )
+            sign_interrupted(records, objects, path, _result_wanted(work.document, signer, officer, trust))
         else:
             now, hand = datetime.now(UTC), picture(officer)
             run(sign_as_agency(path, signer, now, trust, filling=SIGNED_BY, picture=hand))
@@ -224,12 +225,15 @@ def prepare_result(
     _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
     signer = signer_for(officer)
     with _copy(objects, work.document, "signer.pdf") as path:
-        prepare(records, objects, work.document, path, signer, trust, _result_wanted(signer, officer, trust))
+        prepare(records, objects, path, _result_wanted(work.document, signer, officer, trust))
 
 
-def _result_wanted(signer: Signer, officer: str, trust: Trust) -> Wanted:
+def _result_wanted(document: Document, signer: Signer, officer: str, trust: Trust) -> Wanted:
     """The appearance names no time: it is drawn before the person confirms."""
     return Wanted(
+        document,
+        signer,
+        trust,
         SignatureRole.SIGNER,
         "B4e",
         lambda _, writer: waiting_field(writer, signer, None, trust, filling=SIGNED_BY, picture=picture(officer)),
