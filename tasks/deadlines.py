@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from prefect import get_client
 from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel
@@ -22,11 +21,10 @@ from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
 from blocks.records.machine import DOSSIER_OPEN
 from blocks.records.tables import AuditEntry, Dossier
-from tasks.progress import DEADLINE, renewed
+from tasks.progress import DEADLINE_NOTED, label_run
 from tasks.shell import step
 from tasks.worklist import NEAR
 
-NOTED = "deadline-near", "deadline-missed"  # actions of the audit trail
 EVENT, TOLD = "sohoa.dossier.", "sohoa.deadlines.noted"  # one a dossier and level; one for all that a look has found
 LOOKED_AHEAD = timedelta(days=15)  # a next working day is never farther away (Tết)
 
@@ -41,7 +39,7 @@ class Due(BaseModel):
 
     @property
     def action(self) -> str:
-        return NOTED[self.left < 0]
+        return DEADLINE_NOTED[self.left < 0]
 
 
 def due(session: Session, catalog: Catalog, today: date) -> list[Due]:
@@ -80,23 +78,20 @@ def note_deadlines(records: RecordsDatabase, catalog: Catalog, at: datetime | No
     return new
 
 
-def tell(new: list[Due]) -> None:
+def tell(records: RecordsDatabase, new: list[Due]) -> None:
     """Tag the runs, emit the events: an event each, and one for all, so that many start one reaction."""
-    with get_client(sync_client=True) as client:
-        for item in new:
-            if item.flow_run_id is None:
-                continue
-            level = item.action.removeprefix("deadline-")
-            try:
-                kept = client.read_flow_run(item.flow_run_id).tags
-                client.update_flow_run(item.flow_run_id, tags=renewed(kept, [DEADLINE + level], DEADLINE))
-            except ObjectNotFound:  # somebody has deleted the run; the incident and the figures remain
-                continue
-            resource = {
-                "prefect.resource.id": f"prefect.flow-run.{item.flow_run_id}",
-                "prefect.resource.name": item.name,
-            }
-            emit_event(EVENT + item.action, resource, payload={"left_days": item.left})
+    for item in new:
+        if item.flow_run_id is None:
+            continue
+        try:
+            label_run(records, item.dossier_id, item.flow_run_id)
+        except ObjectNotFound:  # somebody has deleted the run; the incident and the figures remain
+            continue
+        resource = {
+            "prefect.resource.id": f"prefect.flow-run.{item.flow_run_id}",
+            "prefect.resource.name": item.name,
+        }
+        emit_event(EVENT + item.action, resource, payload={"left_days": item.left})
     if new:
         emit_event(TOLD, {"prefect.resource.id": "sohoa.deadlines"}, payload={"dossiers": len(new)})
 
@@ -104,6 +99,7 @@ def tell(new: list[Due]) -> None:
 @step("Xem hạn trả kết quả", rule="WH03", kept=False)
 def look_at_deadlines() -> int:
     """Note and tell what has come near. Returns how many dossiers that were."""
-    new = note_deadlines(RecordsDatabase.get(), Catalog.get())
-    tell(new)
+    records = RecordsDatabase.get()
+    new = note_deadlines(records, Catalog.get())
+    tell(records, new)
     return len(new)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from uuid import UUID
 
 from prefect import get_client
 from prefect.context import TaskRunContext
+from sqlmodel import col, select
 
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOSSIER_OPEN, move_document, move_dossier
 from blocks.records.queries import decision, documents, get_dossier
 from blocks.records.states import DocumentState, DossierState
+from blocks.records.tables import AuditEntry
 from tasks.approvals import Verification
 from tasks.custody import Place, move_paper
 from tasks.shell import step
@@ -41,27 +42,46 @@ def send_back_to_capture(records: RecordsDatabase, dossier_id: UUID, stage: str)
 
 
 STATE = "state:"  # tag of a run that follows the dossier
-DEADLINE = "deadline:"  # tag of a run while its dossier is open: near, missed (tasks/deadlines.py)
-
-
-def renewed(tags: Iterable[str], added: Iterable[str], *gone: str) -> list[str]:
-    """The tags of a run with these, without those that begin with one of `gone`."""
-    return sorted({tag for tag in tags if not tag.startswith(gone)} | set(added))
+DEADLINE = "deadline:"  # tag of a run while its dossier is open: near, missed
+DEADLINE_NOTED = "deadline-near", "deadline-missed"  # actions of the audit trail (tasks/deadlines.py)
 
 
 def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID) -> None:
-    """Link dossier and flow run; name the run by the dossier's code and tag it by unit, procedure and state."""
+    """Link dossier and flow run, and label the run."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         dossier.flow_run_id = flow_run_id
         session.add(dossier)
-        name = dossier.code or f"moi-{dossier.submission[:12]}"
-        open_still = dossier.state in DOSSIER_OPEN
-        tags = {f"unit:{dossier.unit_id}", f"procedure:{dossier.procedure_code[:32]}", f"{STATE}{dossier.state.value}"}
+    label_run(records, dossier_id, flow_run_id)
+
+
+def label_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID) -> None:
+    """Name the run by the dossier's code and tag it by unit, procedure, state and deadline. Raises ObjectNotFound.
+
+    The dossier's step and the look at deadlines may write at once, and Prefect keeps the last: whoever writes looks
+    whether the records still say so, so that the last one's is what they say.
+    """
+    written = None
     with get_client(sync_client=True) as client:
-        gone = (STATE,) if open_still else (STATE, DEADLINE)
-        kept = client.read_flow_run(flow_run_id).tags
-        client.update_flow_run(flow_run_id, name=name, tags=renewed(kept, tags, *gone))
+        while (label := _label(records, dossier_id)) != written:
+            name, tags = written = label
+            others = {tag for tag in client.read_flow_run(flow_run_id).tags if not tag.startswith((STATE, DEADLINE))}
+            client.update_flow_run(flow_run_id, name=name, tags=sorted(others | tags))
+
+
+def _label(records: RecordsDatabase, dossier_id: UUID) -> tuple[str, set[str]]:
+    """(name, tags) of the dossier's run, by the records."""
+    with records.session() as session:
+        dossier = get_dossier(session, dossier_id)
+        name = dossier.code or f"moi-{dossier.submission[:12]}"
+        tags = {f"unit:{dossier.unit_id}", f"procedure:{dossier.procedure_code[:32]}", f"{STATE}{dossier.state.value}"}
+        query = select(AuditEntry.action).where(
+            AuditEntry.dossier_id == dossier_id, col(AuditEntry.action).in_(DEADLINE_NOTED)
+        )
+        noted = session.exec(query.order_by(col(AuditEntry.seq).desc())).first()
+        if noted and dossier.state in DOSSIER_OPEN:
+            tags.add(DEADLINE + noted.removeprefix("deadline-"))
+        return name, tags
 
 
 def show_here(dossier_id: UUID) -> None:

@@ -128,7 +128,7 @@ def test_a_deadline_that_comes_near_is_told_once_and_is_an_incident_where_no_off
         new = note_deadlines(officers.records, Catalog(), datetime.combine(today, time(10), VIET_NAM))
         mine = [(item.action, item.left) for item in new if str(item.flow_run_id) == sample.run_id]
         assert mine == [("deadline-near", 0)]
-        tell(new)
+        tell(officers.records, new)
         EventsWorker.instance().drain()
     until(lambda: started_watches() > before)
     assert "deadline:near" in prefect.run(sample.run_id)["tags"]

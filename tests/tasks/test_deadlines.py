@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
+from copy import copy
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid4
 
+import pytest
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
 from blocks.records import RecordsDatabase
+from blocks.records.machine import move_dossier
 from blocks.records.states import DossierState
-from blocks.records.tables import AuditEntry
+from blocks.records.tables import AuditEntry, Dossier
 from tasks.deadlines import note_deadlines
 from tasks.history import history
+from tasks.progress import label_run
 from tests.tasks.lawcase import make_dossier
 
 FRIDAY = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)  # 10:00 in Viet Nam; Tuesday 24/11 is a day off
@@ -43,3 +49,39 @@ def test_each_level_is_noted_once_and_ended_dossiers_are_left_alone(records: Rec
         entries = session.exec(select(AuditEntry).where(col(AuditEntry.action).startswith("deadline-"))).all()
     assert told[-2:] == ["Hồ sơ: Sắp đến hạn trả kết quả.", "Hồ sơ: Quá hạn trả kết quả."]
     assert all(entry.actor == "system" and set(entry.details) == {"left_days"} for entry in entries)
+
+
+class Run:
+    """A run as Prefect keeps it: whoever writes its tags last writes all of them. meanwhile: between look and write."""
+
+    def __init__(self, tags: list[str], meanwhile: Callable[[], object]) -> None:
+        self.tags, self.meanwhile, self.name = tags, [meanwhile], ""
+
+    def read_flow_run(self, _: UUID) -> Self:
+        seen = copy(self)
+        while self.meanwhile:
+            self.meanwhile.pop()()
+        return seen
+
+    def update_flow_run(self, _: UUID, *, name: str, tags: list[str]) -> None:
+        self.name, self.tags = name, tags
+
+
+def test_who_labels_a_run_at_the_same_time_loses_nothing(
+    records: RecordsDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = dossier(records, date(2026, 11, 23), state=DossierState.BO_SUNG_TRUOC)
+
+    def others() -> None:
+        assert look(records, FRIDAY) == [(one, "deadline-near", 1)]
+        run.tags = ["desk", "state:BO_SUNG_TRUOC", "deadline:near"]
+
+    run = Run(["desk", "state:NHAP"], others)
+    monkeypatch.setattr("tasks.progress.get_client", lambda **_: nullcontext(run))
+    label_run(records, one, uuid4())
+    assert {"desk", "state:BO_SUNG_TRUOC", "deadline:near"} < set(run.tags) and "state:NHAP" not in run.tags
+    with records.session() as session:
+        refused = DossierState.TU_CHOI_TIEP_NHAN
+        assert move_dossier(session, session.get_one(Dossier, one), refused, actor="tnhs.01", rule="B3a")
+    label_run(records, one, uuid4())
+    assert [tag for tag in run.tags if tag.startswith(("state:", "deadline:"))] == ["state:TU_CHOI_TIEP_NHAN"]
