@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from asn1crypto import x509
 from cryptography.exceptions import InvalidSignature
@@ -154,6 +154,32 @@ class Signer(Protocol):
         Raises SignaturePending, SignatureDeclined.
         """
         ...
+
+
+class HeldCertificate:
+    """What all kinds of signers share: their certificate lies in a file, and nobody is asked, unless they say so."""
+
+    if TYPE_CHECKING:  # each block has this field in its own place: the order is part of its schema in Prefect
+        certificate_path: Path
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        return load_certificate(self.certificate_path)
+
+    @property
+    def name(self) -> str:
+        return common_name(self.certificate)
+
+    @property
+    def test(self) -> bool:
+        return is_test(self.certificate)
+
+    @property
+    def interrupted(self) -> bool:
+        return False
+
+    async def most(self) -> int:
+        return 1
 
 
 def common_name(certificate: x509.Certificate) -> str:

@@ -29,25 +29,24 @@ from pyhanko.sign.signers.csc_signer import (
 
 from blocks.secrets import RefusedPin, secret
 from blocks.signer.base import (
+    HeldCertificate,
     KeyMismatch,
     PinRefused,
     RemoteRefused,
     RemoteUnavailable,
     SignatureDeclined,
     SignaturePending,
-    common_name,
-    load_certificate,
     refuse_test_keys,
     store,
 )
-from blocks.trust import certificates, is_test, session
+from blocks.trust import certificates, session
 
 _PENDING = {"authorization_pending", "slow_down"}  # RFC 8628
 _DECLINED = {"access_denied", "expired_token"}
 _WRONG_PIN = {"invalid_pin", "invalid_otp"}
 
 
-class RemoteSigner(Block):
+class RemoteSigner(HeldCertificate, Block):
     """A credential at a CSC service. Address, credential id, references; nothing secret."""
 
     _block_type_name = "Sohoa remote signing (CSC)"
@@ -61,18 +60,6 @@ class RemoteSigner(Block):
     chain_folder: Path | None = None
     batch: int = 10  # most hashes of one authorisation; what the service allows, if that is fewer
     timeout: float = 20.0  # seconds, each request
-
-    @property
-    def certificate(self) -> x509.Certificate:
-        return load_certificate(self.certificate_path)
-
-    @property
-    def name(self) -> str:
-        return common_name(self.certificate)
-
-    @property
-    def test(self) -> bool:
-        return is_test(self.certificate)
 
     @property
     def interrupted(self) -> bool:

@@ -16,11 +16,18 @@ from pyhanko.sign import signers
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 from pyhanko_certvalidator.util import get_pyca_cryptography_hash
 
-from blocks.signer.base import KeyMismatch, KeyUnreadable, common_name, load_certificate, refuse_test_keys, store
+from blocks.signer.base import (
+    HeldCertificate,
+    KeyMismatch,
+    KeyUnreadable,
+    load_certificate,
+    refuse_test_keys,
+    store,
+)
 from blocks.trust import certificates
 
 
-class SoftKeySigner(Block):
+class SoftKeySigner(HeldCertificate, Block):
     """A key in a file (0600), for tests only; refused in production. Nothing secret in the block but paths."""
 
     _block_type_name = "Sohoa soft key (TEST)"
@@ -31,28 +38,13 @@ class SoftKeySigner(Block):
     chain_folder: Path | None = None  # intermediate certificates that go into the signature
 
     @property
-    def certificate(self) -> x509.Certificate:
-        return load_certificate(self.certificate_path)
-
-    @property
-    def name(self) -> str:
-        return common_name(self.certificate)
-
-    @property
     def test(self) -> bool:
         return True
-
-    @property
-    def interrupted(self) -> bool:
-        return False
 
     async def open(self) -> LoadedKey:
         """Raises TestKeyRefused, KeyUnreadable, KeyMismatch."""
         refuse_test_keys(self.certificate, soft=True)
         return _opened(self.key_path, self.certificate_path, self.chain_folder)
-
-    async def most(self) -> int:
-        return 1
 
     async def sign_digests(self, digests: list[bytes]) -> list[bytes]:
         key = await self.open()

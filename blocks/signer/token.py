@@ -25,16 +25,15 @@ from pyhanko.sign.pkcs11 import PKCS11Signer, open_pkcs11_session
 
 from blocks.secrets import RefusedPin, secret
 from blocks.signer.base import (
+    HeldCertificate,
     PinLocked,
     PinRefused,
     TokenKeyMissing,
     TokenUnavailable,
-    common_name,
     insist_fits,
-    load_certificate,
     refuse_test_keys,
 )
-from blocks.trust import certificates, is_test
+from blocks.trust import certificates
 
 _GONE = (
     p11.DeviceRemoved,
@@ -52,7 +51,7 @@ _GONE = (
 )
 
 
-class TokenSigner(Block):
+class TokenSigner(HeldCertificate, Block):
     """A key on a PKCS#11 token. Labels, paths and the PIN's reference; nothing secret."""
 
     _block_type_name = "Sohoa token (PKCS#11)"
@@ -66,31 +65,12 @@ class TokenSigner(Block):
     chain_folder: Path | None = None
     environment: dict[str, str] = Field(default_factory=dict)  # that the library reads, e.g. SOFTHSM2_CONF
 
-    @property
-    def certificate(self) -> x509.Certificate:
-        return load_certificate(self.certificate_path)
-
-    @property
-    def name(self) -> str:
-        return common_name(self.certificate)
-
-    @property
-    def test(self) -> bool:
-        return is_test(self.certificate)
-
-    @property
-    def interrupted(self) -> bool:
-        return False
-
     async def open(self) -> signers.Signer:
         """Raises TestKeyRefused, SecretMissing, PinRefused, PinLocked, TokenUnavailable, TokenKeyMissing, KeyMismatch.
 
         The session stays open as long as the process.
         """
         return await self._opened()
-
-    async def most(self) -> int:
-        return 1
 
     async def sign_digests(self, digests: list[bytes]) -> list[bytes]:
         opened = await self._opened()
