@@ -85,6 +85,18 @@ def document_key(dossier_id: UUID, document_id: UUID, attempt: int, name: str) -
     return f"{dossier_id}/{document_id}/{attempt}/{name}"
 
 
+class Paper(Protocol):
+    """A document at its current attempt."""
+
+    id: UUID
+    dossier_id: UUID
+    attempt: int
+
+
+def file_key(document: Paper, name: str) -> str:
+    return document_key(document.dossier_id, document.id, document.attempt, name)
+
+
 class _Read(Protocol):
     def __call__(self, bucket: Bucket, key: str, *, version: str | None = None, sha256: str | None = None) -> bytes: ...
 

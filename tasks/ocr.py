@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.errors import IntegrityError, InvalidTransition, Problem
-from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.objects import Bucket, ObjectStore, file_key
 from blocks.ocr.engine import OcrEngine
 from blocks.ocr.types import Line, PageText
 from blocks.records import RecordsDatabase
@@ -121,7 +121,7 @@ def _work(session: Session, document: Document) -> list[_Work]:
             page.image_sha256,
             page.dpi,
             page.with_note,
-            document_key(document.dossier_id, document.id, document.attempt, f"page-{page.number:04d}.json"),
+            file_key(document, f"page-{page.number:04d}.json"),
             page.text_key or known.get(page.image_sha256),
         )
         for page in pages

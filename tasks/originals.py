@@ -24,7 +24,7 @@ from sqlmodel import Session, select
 
 from blocks.catalog import Catalog
 from blocks.errors import ObjectConflict, Problem, Remedy, SohoaError
-from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.objects import Bucket, ObjectStore, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
@@ -182,7 +182,7 @@ def _note(
         data = verdict.model_dump_json().encode()
         with suppress(ObjectConflict):  # an earlier run's, at another time: the first stays
             objects.put_once(
-                Bucket.WORKING, _key(document, VERIFICATION), data, content_type=REPORT_TYPES[VERIFICATION]
+                Bucket.WORKING, file_key(document, VERIFICATION), data, content_type=REPORT_TYPES[VERIFICATION]
             )
     signatures = verdict.signatures if verdict else []
     report = OriginalReport(
@@ -300,16 +300,16 @@ def _store(
     beside = [
         lock_away(objects, document, place, None, name, kind, until)
         for place, name, kind in (
-            (_key(document, MANIFEST), MANIFEST, "application/json"),
+            (file_key(document, MANIFEST), MANIFEST, "application/json"),
             (key, MANIFEST_SIGNATURE, "application/pkcs7-signature"),
-            (_key(document, VERIFICATION), VERIFICATION, REPORT_TYPES[VERIFICATION]),
+            (file_key(document, VERIFICATION), VERIFICATION, REPORT_TYPES[VERIFICATION]),
         )
     ]
     with records.session() as session:
         row = session.exec(select(Document).where(Document.id == document_id).with_for_update(key_share=True)).one()
         if row.record_key is not None:
             return
-        row.record_key, row.record_version, row.manifest_key = original.key, original.version, _key(row, MANIFEST)
+        row.record_key, row.record_version, row.manifest_key = original.key, original.version, file_key(row, MANIFEST)
         row.manifest_sha256 = signed.sha256
         row.retention_class, row.retain_until = retention.code, None if retention.years is None else until
         lawful = not signer.test and not any(item["test"] for item in found["signatures"])
@@ -332,10 +332,6 @@ def _store(
                 "locked_until": until.isoformat(),
             },
         )
-
-
-def _key(document: Document, name: str) -> str:
-    return document_key(document.dossier_id, document.id, document.attempt, name)
 
 
 @step("Kiểm tra chữ ký số của bản điện tử", rule="SC05-SC10")

@@ -23,7 +23,7 @@ from sqlmodel import Session, col, select
 
 from blocks.catalog import FOREVER, Catalog, Retention, TypeUnknown
 from blocks.errors import InvalidTransition, Remedy, SohoaError
-from blocks.objects import Bucket, ObjectStore, StoredObject, document_key
+from blocks.objects import Bucket, ObjectStore, StoredObject, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import VIET_NAM, vietnam_day
@@ -140,14 +140,14 @@ def store_document(
         renewals = {RECORD: _renew_before(agency), MANIFEST_SIGNATURE: _renew_before(manifest)}
         retention = retention_of(session, catalog, document)
     until = lock_until(retention, agency.signed_at, RetentionSettings(), vietnam_day(now()))
-    manifest_key = document.manifest_key or _key(document, MANIFEST)
+    manifest_key = document.manifest_key or file_key(document, MANIFEST)
     lawful = (
         (agency.object_key, agency.sha256, RECORD, "application/pdf"),
         (manifest_key, document.manifest_sha256, MANIFEST, "application/json"),
         (manifest.object_key, manifest.sha256, MANIFEST_SIGNATURE, "application/pkcs7-signature"),
     )
     stored = [lock_away(objects, document, *item, until) for item in lawful]
-    reports = [(_key(document, name), None, name, kind) for name, kind in REPORT_TYPES.items()]
+    reports = [(file_key(document, name), None, name, kind) for name, kind in REPORT_TYPES.items()]
     kept = [lock_away(objects, document, *item, until) for item in reports if objects.head(Bucket.WORKING, item[0])]
     with records.session() as session:
         document = _locked(session, document_id)
@@ -181,10 +181,6 @@ def retention_of(session: Session, catalog: Catalog, document: Document) -> Rete
     return catalog.retention(code, on)
 
 
-def _key(document: Document, name: str) -> str:
-    return document_key(document.dossier_id, document.id, document.attempt, name)
-
-
 def lock_away(
     objects: ObjectStore,
     document: Document,
@@ -200,7 +196,9 @@ def lock_away(
     with tempfile.TemporaryDirectory(prefix="sohoa-") as folder:
         path = Path(folder) / name
         objects.download(bucket, source, path, sha256=sha256)
-        return objects.put_once(Bucket.RECORDS, _key(document, name), path, content_type=content_type, lock_until=until)
+        return objects.put_once(
+            Bucket.RECORDS, file_key(document, name), path, content_type=content_type, lock_until=until
+        )
 
 
 def _note_stored(

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.errors import IntegrityError, InvalidTransition, Problem
-from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.objects import Bucket, ObjectStore, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
@@ -207,7 +207,7 @@ def _store(objects: ObjectStore, job: _Job, work: Path, report: CaptureReport) -
     target = work / BUILT
     title = f"Thành phần hồ sơ {document.id}"
     sha256 = build_pdf([page.facts for page in job.pages], document.scan_dpi, title, target)
-    key = document_key(document.dossier_id, document.id, document.attempt, BUILT)
+    key = file_key(document, BUILT)
     stored = objects.put_once(Bucket.WORKING, key, target, content_type="application/pdf")
     if stored.sha256 != sha256:
         raise IntegrityError()

@@ -27,7 +27,7 @@ from pyhanko.sign.validation.dss import async_add_validation_info
 from sqlmodel import Session, col, select
 
 from blocks.errors import SohoaError
-from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.objects import Bucket, ObjectStore, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.states import SignatureRole
@@ -196,7 +196,7 @@ def _ask(records: RecordsDatabase, objects: ObjectStore, path: Path, state: dict
     """Store the prepared file, then the request; when another run was faster, its request is the one."""
     digest = hashlib.sha256(base64.b64decode(state["attributes"])).hexdigest()
     document = wanted.document
-    key = document_key(document.dossier_id, document.id, document.attempt, f"prepared-{digest[:16]}.pdf")
+    key = file_key(document, f"prepared-{digest[:16]}.pdf")
     stored = objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)
     with records.session() as session:
         session.exec(select(Document).where(Document.id == document.id).with_for_update()).one()

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.errors import InvalidTransition, ObjectConflict
-from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.objects import Bucket, ObjectStore, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
@@ -128,7 +128,7 @@ def prepare_capture(
     """
     trust = trust or Trust()
     work = _read(records, document_id, SignatureRole.OFFICER)
-    if work.done or objects.head(Bucket.WORKING, _key(work.document, "officer.pdf")):
+    if work.done or objects.head(Bucket.WORKING, file_key(work.document, "officer.pdf")):
         return
     _expect(work.document, DocumentState.DAT_KIEM_TRA, DocumentState.DA_KY_CA_NHAN)
     if work.captured_at is None:
@@ -219,7 +219,7 @@ def prepare_result(
     """
     trust = trust or Trust()
     work = _read(records, document_id, SignatureRole.SIGNER)
-    if work.done or objects.head(Bucket.WORKING, _key(work.document, "signer.pdf")):
+    if work.done or objects.head(Bucket.WORKING, file_key(work.document, "signer.pdf")):
         return
     insist_succeeded(work.dossier)
     _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
@@ -269,7 +269,7 @@ def sign_data(
 
     pdf_sha256: the file that the manifest names. Returns key and bytes of the signature, and its verdict.
     """
-    json_key, key = _key(document, "manifest.json"), _key(document, "manifest.p7s")
+    json_key, key = file_key(document, "manifest.json"), file_key(document, "manifest.p7s")
     objects.put_once(Bucket.WORKING, json_key, data, content_type=JSON_TYPE)
     stored = objects.head(Bucket.WORKING, key)
     token = (
@@ -290,7 +290,7 @@ def sign_data(
 
 def _keep_reports(objects: ObjectStore, document: Document, key: str, verdict: Verdict, trust: Trust) -> None:
     """Our verdict and the ETSI reports, kept with the record. The first ones stay: a rerun looks at another time."""
-    if objects.head(Bucket.WORKING, _key(document, "verification.json")):
+    if objects.head(Bucket.WORKING, file_key(document, "verification.json")):
         return
     with tempfile.TemporaryDirectory(prefix="sohoa-report-") as folder:
         path = Path(folder) / "signed.pdf"
@@ -303,7 +303,7 @@ def _keep_reports(objects: ObjectStore, document: Document, key: str, verdict: V
     }
     for name, data in sorted(reports.items()):  # verification.json last: it says that all are there
         with suppress(ObjectConflict):
-            objects.put_once(Bucket.WORKING, _key(document, name), data, content_type=REPORT_TYPES[name])
+            objects.put_once(Bucket.WORKING, file_key(document, name), data, content_type=REPORT_TYPES[name])
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
@@ -343,10 +343,6 @@ def insist_succeeded(dossier: Dossier) -> None:
         raise AgencyNotAllowed(state=dossier.state.value)
 
 
-def _key(document: Document, name: str) -> str:
-    return document_key(document.dossier_id, document.id, document.attempt, name)
-
-
 # -- signing ------------------------------------------------------------------------------------------------------
 
 
@@ -360,7 +356,7 @@ def _signed_copy(
     sign: Callable[[Path], None],
 ) -> tuple[Verdict, str]:
     """Sign a copy of the document's file, verify, store; or adopt what an earlier run stored under that key."""
-    key = _key(document, name)
+    key = file_key(document, name)
     with _copy(objects, document, name) as path:
         size = path.stat().st_size
         if objects.head(Bucket.WORKING, key) is None:
@@ -463,7 +459,7 @@ def _record(
         )
         session.add(row)
         if role is SignatureRole.MANIFEST:
-            document.manifest_key, document.manifest_sha256 = _key(document, "manifest.json"), verdict.sha256
+            document.manifest_key, document.manifest_sha256 = file_key(document, "manifest.json"), verdict.sha256
         else:
             document.file_key, document.file_sha256 = key, sha256
         if target is None:
