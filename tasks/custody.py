@@ -19,7 +19,6 @@ from blocks.records.audit import audit
 from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.tables import Custody, Dossier, Incident, now
-from tasks.shell import step
 
 DISPUTE = "DISPUTE"
 
@@ -129,9 +128,3 @@ def _dispute(session: Session, dossier_id: UUID) -> Incident | None:
         col(Incident.dossier_id) == dossier_id, col(Incident.code) == DISPUTE, col(Incident.closed_at).is_(None)
     )
     return session.exec(query).first()
-
-
-@step("Giao nhận hồ sơ giấy", rule="LU04")
-def hand_over(dossier_id: UUID, place: Place, handed_by: str, received_by: str) -> bool:
-    """Điều 11.4: the paper goes on with the data."""
-    return hand_over_paper(RecordsDatabase.get(), dossier_id, place, handed_by=handed_by, received_by=received_by)

@@ -19,7 +19,6 @@ BASE = 24200
 PREFECT_PORT = 4200
 # Own settings of the stack that stack.env remembers.
 COUNTED = ("SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI", "SOHOA_PORT_METRICS", "SOHOA_PORT_GATEWAY", "SOHOA_PORT_OIDC")
-PORT_NAMES = ("SOHOA_PORT_BASE", *COUNTED, "SOHOA_PORT_PREFECT")
 
 
 @dataclass
@@ -27,7 +26,7 @@ class Plan:
     """Everything that the parts need to know; the same after every start."""
 
     home: Path
-    ports: dict[str, int]  # by the names of PORT_NAMES
+    ports: dict[str, int]  # SOHOA_PORT_BASE, COUNTED, SOHOA_PORT_PREFECT
     known: dict[str, str]  # stack.env as it was
 
     @property

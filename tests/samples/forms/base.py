@@ -178,9 +178,5 @@ def bare(place: pp.Place) -> str:
     )
 
 
-def lines_of(text: str, sheet: Sheet, size: float, room: float, bold: bool = True) -> list[str]:
-    return sheet.wrap(text, size, room, bold=bold)
-
-
 def blank(look: Look, landscape: bool = False) -> Sheet:
     return Sheet(look, 297, 210) if landscape else Sheet(look)
