@@ -69,11 +69,6 @@ class _Work:
     known_key: str | None  # a text of the same image, read before
 
 
-def read_document(records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: UUID) -> OcrReport:
-    """`read_texts` without the texts."""
-    return read_texts(records, objects, engine, document_id)[0]
-
-
 def read_texts(
     records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: UUID
 ) -> tuple[OcrReport, dict[int, PageText]]:

@@ -80,9 +80,3 @@ def assign_dossier_code(session: Session, dossier: Dossier, *, actor: str, at: d
         audit(session, actor=actor, action="code", dossier_id=row.id, rule="P01", details={"number": number})
     dossier.code = row.code
     return row.code
-
-
-def refuse_manual_code(offered: str | None) -> None:
-    """Raises ManualCode when anything but nothing is offered as a code (P01). The database refuses it as well."""
-    if offered is not None and offered.strip():
-        raise ManualCode()

@@ -135,11 +135,6 @@ class StateChangedElsewhere(RuntimeError):
     """A programmer's error: `.state` was assigned outside this module; use move_dossier or move_document."""
 
 
-def public_status(state: H) -> PublicStatus | None:
-    """The status that may be shown for a dossier in `state`; None: nothing may be shown."""
-    return PUBLIC_STATUS.get(state)
-
-
 def move_dossier(
     session: Session,
     dossier: Dossier,

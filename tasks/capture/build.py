@@ -101,9 +101,3 @@ def _same(stream: Any, facts: PageFacts) -> bool:
     with Image.open(facts.path) as image:
         wanted = hashlib.sha256(image.convert("RGB").tobytes()).digest()
     return hashlib.sha256(pikepdf.PdfImage(stream).as_pil_image().convert("RGB").tobytes()).digest() == wanted
-
-
-def is_pdfa(path: Path) -> bool:
-    """Whether pikepdf's checker passes the (unsigned) file as PDF/A-2b."""
-    with pikepdf.open(path) as pdf:
-        return str(pdfa.check(pdf, "2b").verdict).endswith("pass")

@@ -18,7 +18,7 @@ from blocks.ocr.types import Line, PageText
 from blocks.records import RecordsDatabase
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Page, Scan
-from tasks.ocr import read_document, secrecy_level
+from tasks.ocr import OcrReport, read_texts, secrecy_level
 from tests.samples.look import font
 from tests.tasks.capture.pages_for_tests import jpeg, pdf_of
 from tests.tasks.lawcase import get, make_dossier, walk_document
@@ -84,6 +84,10 @@ def store_attempt(
             )
 
 
+def read(records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: UUID) -> OcrReport:
+    return read_texts(records, objects, engine, document_id)[0]
+
+
 def pages(records: RecordsDatabase, document_id: UUID) -> list[Page]:
     with records.session() as session:
         return list(session.exec(select(Page).where(Page.document_id == document_id).order_by(col(Page.number))))
@@ -92,7 +96,7 @@ def pages(records: RecordsDatabase, document_id: UUID) -> list[Page]:
 def test_EX01_pages_are_read_once(records: RecordsDatabase, objects: ObjectStore) -> None:
     images = [page_image("GIẤY RA VIỆN\nHọ tên người bệnh: Trần Thị Thử"), page_image("Chẩn đoán: Viêm phổi")]
     document_id = signed_document(records, objects, images)
-    report = read_document(records, objects, ENGINE, document_id)
+    report = read(records, objects, ENGINE, document_id)
     assert (report.pages, report.readable, report.reused) == (2, 2, 0)
     assert report.mean_confidence > 0.8 and report.secrecy is None and report.problems == []
     assert get(records, document_id).state is D.OCR
@@ -100,7 +104,7 @@ def test_EX01_pages_are_read_once(records: RecordsDatabase, objects: ObjectStore
         assert page.readable and page.engine == ENGINE.name and page.text_key
         text = PageText.from_json(objects.get(Bucket.WORKING, page.text_key))
         assert (text.width, text.height, text.dpi) == (827, 560, DPI)
-    again = read_document(records, objects, NoEngine(), document_id)
+    again = read(records, objects, NoEngine(), document_id)
     assert again.reused == 2 and again.mean_confidence == report.mean_confidence
     assert get(records, document_id).state is D.OCR
 
@@ -114,25 +118,25 @@ def test_EX01_a_crash_between_text_and_records_reads_nothing_again(
     text = ENGINE.read(np.asarray(Image.open(io.BytesIO(image)).convert("RGB")), DPI)
     key = document_key(document.dossier_id, document.id, 1, "page-0001.json")
     objects.put_once(Bucket.WORKING, key, text.to_json(), content_type="application/json")
-    report = read_document(records, objects, NoEngine(), document_id)
+    report = read(records, objects, NoEngine(), document_id)
     assert report.reused == 1 and pages(records, document_id)[0].text_key == key
 
 
 def test_EX01_a_rescan_reads_only_what_is_new(records: RecordsDatabase, objects: ObjectStore) -> None:
     same, other = page_image("Trang thứ nhất giữ nguyên"), page_image("Trang thứ hai quét lại")
     document_id = signed_document(records, objects, [same])
-    read_document(records, objects, ENGINE, document_id)
+    read(records, objects, ENGINE, document_id)
     with records.session() as session:
         document = session.get_one(Document, document_id)
         document.attempt = 2
     store_attempt(records, objects, document_id, [same, other])
-    report = read_document(records, objects, ENGINE, document_id)
+    report = read(records, objects, ENGINE, document_id)
     assert (report.pages, report.reused) == (2, 1)
 
 
 def test_EX02_nothing_readable_goes_to_manual_entry(records: RecordsDatabase, objects: ObjectStore) -> None:
     document_id = signed_document(records, objects, [page_image("")])
-    report = read_document(records, objects, ENGINE, document_id)
+    report = read(records, objects, ENGINE, document_id)
     assert (report.pages, report.readable, report.mean_confidence) == (1, 0, 0.0)
     assert get(records, document_id).state is D.NHAP_TAY
     assert pages(records, document_id)[0].readable is False
@@ -142,7 +146,7 @@ def test_CA01_unsigned_pages_are_not_read(records: RecordsDatabase, objects: Obj
     _, ids = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
     walk_document(records, ids[0], D.DAT_KIEM_TRA)
     with pytest.raises(InvalidTransition):
-        read_document(records, objects, NoEngine(), ids[0])
+        read(records, objects, NoEngine(), ids[0])
 
 
 def test_CA08_altered_file_and_altered_image(records: RecordsDatabase, objects: ObjectStore) -> None:
@@ -150,18 +154,18 @@ def test_CA08_altered_file_and_altered_image(records: RecordsDatabase, objects: 
     with records.session() as session:
         session.get_one(Document, document_id).file_sha256 = "0" * 64
     with pytest.raises(IntegrityError):
-        read_document(records, objects, NoEngine(), document_id)
+        read(records, objects, NoEngine(), document_id)
     other = signed_document(records, objects, [page_image("Hai")])
     with records.session() as session:
         session.exec(select(Page).where(Page.document_id == other)).one().image_sha256 = "1" * 64
     with pytest.raises(IntegrityError):
-        read_document(records, objects, NoEngine(), other)
+        read(records, objects, NoEngine(), other)
 
 
 def test_SC13_stamp_on_a_note_image_is_seen(records: RecordsDatabase, objects: ObjectStore) -> None:
     images = [page_image("THÔNG BÁO\n\n\n        TUYỆT MẬT"), page_image("THÔNG BÁO về việc triển khai")]
     document_id = signed_document(records, objects, images, notes=(1,))
-    assert read_document(records, objects, ENGINE, document_id).secrecy == "TUYET_MAT"
+    assert read(records, objects, ENGINE, document_id).secrecy == "TUYET_MAT"
 
 
 def text_page(*lines: str, red: bool = False, confidence: float = 0.95) -> PageText:

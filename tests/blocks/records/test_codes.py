@@ -15,10 +15,8 @@ from blocks.records import RecordsDatabase
 from blocks.records.codes import (
     CODE,
     CodesExhausted,
-    ManualCode,
     assign_dossier_code,
     issue_dossier_code,
-    refuse_manual_code,
     vietnam_day,
 )
 from blocks.records.queries import find_dossier, get_dossier
@@ -102,10 +100,3 @@ def test_P01_a_dossier_gets_one_code(db: RecordsDatabase) -> None:
     with db.session() as session:
         assert find_dossier(session, code).id == dossier_id
         assert len(session.exec(select(AuditEntry).where(AuditEntry.dossier_id == dossier_id)).all()) == 1
-
-
-def test_P01_manual_codes_are_refused() -> None:
-    refuse_manual_code(None)
-    refuse_manual_code(" ")
-    with pytest.raises(ManualCode):
-        refuse_manual_code("BHXH-TEST-261124-0001")

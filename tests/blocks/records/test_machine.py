@@ -15,13 +15,13 @@ from blocks.records import RecordsDatabase
 from blocks.records.machine import (
     DOCUMENT_MOVES,
     DOSSIER_MOVES,
+    PUBLIC_STATUS,
     FailedCaseNotSigned,
     ReasonMissing,
     SignedCaseNotReturned,
     StateChangedElsewhere,
     move_document,
     move_dossier,
-    public_status,
 )
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState, DossierState
@@ -282,7 +282,7 @@ def test_ST01_state_is_not_assigned_elsewhere(db: RecordsDatabase) -> None:
 
 def test_P03_public_status() -> None:
     """The five values of QĐ 352, Điều 12, word for word, and nothing for the other states."""
-    shown = {state.value: status.value for state in DossierState if (status := public_status(state))}
+    shown = {state.value: status.value for state, status in PUBLIC_STATUS.items()}
     assert shown == {
         "DA_TIEP_NHAN": "Bảo hiểm xã hội đã tiếp nhận hồ sơ",
         "SO_HOA": "Bảo hiểm xã hội đã tiếp nhận hồ sơ",
