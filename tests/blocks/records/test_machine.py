@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -25,7 +27,7 @@ from blocks.records.machine import (
 )
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState, DossierState
-from blocks.records.tables import AuditEntry
+from blocks.records.tables import AuditEntry, Document, Dossier
 from tests.blocks.records.conftest import new_document, new_dossier
 from tests.blocks.records.race import race
 
@@ -106,51 +108,51 @@ def draw_target(data: st.DataObject, allowed: set[str], states: type[DossierStat
     return data.draw(st.sampled_from([state.value for state in states]))
 
 
+def walk(
+    data: st.DataObject,
+    row: Dossier | Document,
+    way: dict[str, set[str]],
+    states: type[DossierState] | type[DocumentState],
+    move: Callable[[Any], bool],
+) -> list[tuple[str, str]]:
+    """Moves by chance: only allowed ones succeed. Returns them."""
+    state, walked = row.state.value, []
+    for _ in range(data.draw(st.integers(1, 22))):
+        target = draw_target(data, way[state], states)
+        if target == state:
+            assert move(states(target)) is False
+        elif target in way[state]:
+            assert move(states(target)) is True
+            walked.append((state, target))
+            state = target
+        else:
+            with pytest.raises(InvalidTransition):
+                move(states(target))
+        assert row.state.value == state
+    return walked
+
+
 @WALKS
 @given(data=st.data())
 def test_ST01_dossier_walks(db: RecordsDatabase, data: st.DataObject) -> None:
     """Only allowed moves succeed, each leaves exactly one audit row, a final state is final."""
-    way, state, walked = parse(DOSSIER_WAY), "NHAP", []
     dossier_id = new_dossier(db)
     with db.session() as session:
         dossier = get_dossier(session, dossier_id)
-        for _ in range(data.draw(st.integers(1, 18))):
-            target = draw_target(data, way[state], DossierState)
-            move = partial(move_dossier, session, dossier, DossierState(target), actor="gq.01", reason="Thiếu giấy tờ")
-            if target == state:
-                assert move() is False
-            elif target in way[state]:
-                assert move() is True
-                walked.append((state, target))
-                state = target
-            else:
-                with pytest.raises(InvalidTransition):
-                    move()
-            assert dossier.state.value == state
+        move = partial(move_dossier, session, dossier, actor="gq.01", reason="Thiếu giấy tờ")
+        walked = walk(data, dossier, parse(DOSSIER_WAY), DossierState, move)
     assert transitions(db, dossier_id) == walked
 
 
 @WALKS
 @given(data=st.data())
 def test_ST01_document_walks(db: RecordsDatabase, data: st.DataObject) -> None:
-    way, state, walked = parse(DOCUMENT_WAY), "KHAI_BAO", []
     dossier_id = new_dossier(db, DossierState.KY_CO_QUAN)
     document_id = new_document(db, dossier_id)
     with db.session() as session:
         document = get_document(session, document_id)
-        for _ in range(data.draw(st.integers(1, 22))):
-            target = draw_target(data, way[state], DocumentState)
-            move = partial(move_document, session, document, DocumentState(target), actor="gq.01")
-            if target == state:
-                assert move() is False
-            elif target in way[state]:
-                assert move() is True
-                walked.append((state, target))
-                state = target
-            else:
-                with pytest.raises(InvalidTransition):
-                    move()
-            assert document.state.value == state
+        move = partial(move_document, session, document, actor="gq.01")
+        walked = walk(data, document, parse(DOCUMENT_WAY), DocumentState, move)
     assert transitions(db, dossier_id) == walked
 
 
