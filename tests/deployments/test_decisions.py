@@ -7,13 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blocks.catalog.staff import Role, load_staff
+from blocks.catalog import Catalog
+from blocks.catalog.staff import Role, Staff, load_staff
+from blocks.objects import ObjectStore
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
 from blocks.records.tables import Dossier
 from deployments.desk.decisions import STAGES, why_not
-from deployments.desk.pages import CHOICES
-from infra.gateway.sessions import Officer
+from deployments.desk.pages import CHOICES, Pages
+from infra.gateway.sessions import Officer, Session
 from tasks.history import DECISIONS
 from tasks.worklist import WHO
+from tests.tasks.lawcase import make_dossier
 
 DOSSIER = Dossier(submission="s", unit_id="BHXH-TEST", procedure_code="1", captured_by="tnhs.02")
 
@@ -59,6 +64,19 @@ def test_WH02_a_delegation_ends_on_its_day(tmp_path: Path, monkeypatch: pytest.M
     refusal = why_not(delegate, DOSSIER, "rescan", load_staff())
     assert refusal is not None and refusal[0] == "OUT_OF_TIME"
     assert refusal[1].startswith("Ủy quyền theo văn bản 01/UQ-BHXH đã hết hiệu lực sau ngày 31/12/2024")
+
+
+def test_a_page_reads_the_list_once(
+    records: RecordsDatabase, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[object] = []
+    validated = Staff.model_validate
+    monkeypatch.setattr(Staff, "model_validate", lambda content: reads.append(content) or validated(content))
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
+    session = Session(officer("gq.01", ("BHXH-TEST", Role.RESOLVE)), 0.0, 0.0)
+    answer = Pages(records, objects, Catalog(), Orchestrator()).show_review(session, dossier_id)
+    assert answer.status_code == 200 and len(reads) == 1
 
 
 def test_each_stage_has_its_role_its_buttons_and_their_words() -> None:
