@@ -30,8 +30,8 @@ from deployments.desk.pages import Pages
 from deployments.doctor import Finding, State, examine
 from deployments.metrics import Sohoa
 from infra.gateway.sessions import Session
-from tasks.faults import FAULTS
 from tasks.history import STAGES
+from tasks.incidents import kind_of
 
 ASK_AGAIN_SECONDS = 30
 SHOWN_RUNS = 10
@@ -41,9 +41,10 @@ TRAIL_READ = 20_000  # entries, under a second; the whole trail is read each nig
 
 @dataclass(frozen=True)
 class Trouble:
-    """Open incidents of one code. oldest: seconds; advice: empty for codes that aren't operations' business."""
+    """Open incidents of one code. oldest: seconds."""
 
     code: str
+    name: str
     count: int
     oldest: float
     advice: str
@@ -127,7 +128,8 @@ def troubles(picture: Picture) -> None:
     except SohoaError:
         return
     picture.open_incidents = [
-        Trouble(code, count, (picture.at - first).total_seconds(), FAULTS.get(code, "")) for code, count, first in rows
+        Trouble(code, kind_of(code).name, count, (picture.at - first).total_seconds(), kind_of(code).advice)
+        for code, count, first in rows
     ]
 
 
