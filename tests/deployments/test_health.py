@@ -88,7 +88,9 @@ def test_the_page_asks_nothing_of_other_hosts_and_holds_no_script(browser: TestC
 
 
 def test_what_parts_say_is_text_not_markup(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deployments.desk.health.examine", lambda _newest: [Finding("a", State.BAD, "<b>x", "</table>")])
+    monkeypatch.setattr(
+        "deployments.desk.health.examine", lambda _newest: [Finding("a", State.BAD, "<b>x", "</table>")]
+    )
     told = browser.get("/van-hanh").text
     assert "<b>x" not in told and "&lt;b&gt;x" in told and "&lt;/table&gt;" in told
 
