@@ -12,6 +12,7 @@ import hashlib
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -41,6 +42,7 @@ MAGIC = {
 FORMATS = {"image/jpeg": "JPEG", "image/tiff": "TIFF", "image/png": "PNG"}
 USUAL_DPI = (100, 150, 200, 240, 300, 400, 600)
 PAPERS_MM = ((210.0, 297.0), (148.0, 210.0), (297.0, 420.0), (105.0, 148.0), (216.0, 279.0), (216.0, 356.0))
+EXIF_OF_ROTATE = {0: 1, 90: 6, 180: 3, 270: 8}  # a PDF page's /Rotate as an orientation
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, KeyError, TypeError, IndexError)
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -52,8 +54,8 @@ def inspect_file(source: Path | bytes, scan_dpi: int, out_dir: Path | None = Non
     source: file or its bytes; scan_dpi: resolution of the scanner profile, which is the truth about the page size;
     out_dir: where each page's image is written as a file of its own (``0001.jpg`` …); None: facts only.
     """
-    size = _check_size(source)
-    media_type = _media_type(source)
+    size = check_size(source)
+    media_type = media_type_of(source)
     if media_type == "application/pdf":
         pages = [_pdf_page(page, scan_dpi, out_dir) for page in pdf_pages(source)]
     elif media_type == "image/tiff":
@@ -65,13 +67,13 @@ def inspect_file(source: Path | bytes, scan_dpi: int, out_dir: Path | None = Non
 
 def inspect_electronic(source: Path | bytes) -> int:
     """Pages of a signed PDF (SC05) that passes the checks of a scan, or the `ScanError` of the first that fails."""
-    _check_size(source)
-    if _media_type(source) != "application/pdf":
+    check_size(source)
+    if media_type_of(source) != "application/pdf":
         raise errors.FileType()
     return electronic_pages(source)
 
 
-def _check_size(source: Path | bytes) -> int:
+def check_size(source: Path | bytes) -> int:
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     if size == 0:
         raise errors.FileEmpty()
@@ -80,7 +82,7 @@ def _check_size(source: Path | bytes) -> int:
     return size
 
 
-def _media_type(source: Path | bytes) -> str:
+def media_type_of(source: Path | bytes) -> str:
     if isinstance(source, bytes):
         head = source[:8]
     else:
@@ -92,7 +94,7 @@ def _media_type(source: Path | bytes) -> str:
     raise errors.FileType()
 
 
-def _open(source: Path | bytes, media_type: str) -> Image.Image:
+def open_image(source: Path | bytes, media_type: str) -> Image.Image:
     """The image with its header read, within the limits of pixels."""
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS * 2  # our own limit comes first and has its own sentence
     try:
@@ -104,11 +106,11 @@ def _open(source: Path | bytes, media_type: str) -> Image.Image:
         raise errors.FileTruncated() from error
     except DECODE_ERRORS as error:
         raise errors.FileTruncated() from error
-    _limit_pixels(image.width, image.height)
+    limit_pixels(image.width, image.height)
     return image
 
 
-def _limit_pixels(width: int, height: int) -> None:
+def limit_pixels(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise errors.ImageBomb()
     if min(width, height) < 1:
@@ -116,7 +118,7 @@ def _limit_pixels(width: int, height: int) -> None:
 
 
 def _single(source: Path | bytes, media_type: str, scan_dpi: int, out_dir: Path | None) -> PageFacts:
-    image = _open(source, media_type)
+    image = open_image(source, media_type)
     data = source if isinstance(source, bytes) else source.read_bytes()
     dpi = metadata_dpi(image)
     return _page(image, data, media_type, 1, dpi, scan_dpi, out_dir)
@@ -132,7 +134,7 @@ def _page(
     out_dir: Path | None,
 ) -> PageFacts:
     """Decode wholly, then colour and dpi, then keep the image as a file of its own."""
-    size, mode, orientation = image.size, image.mode, _orientation(image)
+    size, mode, orientation = image.size, image.mode, orientation_of(image)
     keep = media_type == "image/jpeg" or (media_type == "image/png" and mode == "RGB" and _plain_png(image))
     if media_type == "image/jpeg":
         # An eighth of the size still reads every byte of the stream, in a third of the time.
@@ -178,40 +180,45 @@ def _as_png(image: Image.Image) -> bytes:
 
 
 def _tiff(source: Path | bytes, scan_dpi: int, out_dir: Path | None) -> list[PageFacts]:
-    image = _open(source, "image/tiff")
+    return [
+        _page(frame, b"", "image/tiff", number, metadata_dpi(frame), scan_dpi, out_dir)
+        for number, frame in enumerate(tiff_frames(open_image(source, "image/tiff")), 1)
+    ]
+
+
+def tiff_frames(image: Image.Image) -> Iterator[Image.Image]:
+    """The images of a TIFF one after the other, each within the limits; good until the next one is asked for."""
     try:
         frames = int(getattr(image, "n_frames", 1))
     except DECODE_ERRORS as error:
         raise errors.FileTruncated() from error
     if frames > MAX_PAGES:
         raise errors.ImageBomb()
-    pages = []
     for index in range(frames):
         try:
             image.seek(index)
         except DECODE_ERRORS as error:
             raise errors.FileTruncated() from error
-        _limit_pixels(image.width, image.height)
-        pages.append(_page(image, b"", "image/tiff", index + 1, metadata_dpi(image), scan_dpi, out_dir))
-    return pages
+        limit_pixels(image.width, image.height)
+        yield image
 
 
 def _pdf_page(page: PdfImagePage, scan_dpi: int, out_dir: Path | None) -> PageFacts:
     """One image of a PDF. A JPEG stream is copied; the rest becomes a lossless PNG."""
     if page.jpeg is not None:
-        image = _open(page.jpeg, "image/jpeg")
+        image = open_image(page.jpeg, "image/jpeg")
         return _rotated(_page(image, page.jpeg, "image/jpeg", page.number, page.dpi, scan_dpi, out_dir), page)
     image = page.decode()
-    _limit_pixels(image.width, image.height)
+    limit_pixels(image.width, image.height)
     return _rotated(_page(image, b"", "image/pdf", page.number, page.dpi, scan_dpi, out_dir), page)
 
 
 def _rotated(facts: PageFacts, page: PdfImagePage) -> PageFacts:
     """The page's own /Rotate stands; an EXIF tag inside a PDF's image has no meaning there."""
-    return facts.model_copy(update={"orientation": {0: 1, 90: 6, 180: 3, 270: 8}[page.rotate]})
+    return facts.model_copy(update={"orientation": EXIF_OF_ROTATE[page.rotate]})
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     try:
         value = image.getexif().get(0x0112, 1)
     except DECODE_ERRORS:

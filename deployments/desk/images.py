@@ -8,22 +8,30 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import pymupdf
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from blocks.errors import Remedy, SohoaError
-from blocks.objects import Bucket, ObjectStore
+from blocks.objects import Bucket, ObjectMissing, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.queries import get_document
+from blocks.records.states import DocumentState
+from blocks.records.tables import Document, Scan
+from tasks.capture.errors import ScanError
+from tasks.capture.guard import draw_guarded
 
 SECONDS = 900  # that an address is good for
 WIDTH = 1240  # pixels of a shown page: A4 at 150 dpi
+A4_HEIGHT = round(WIDTH * 297 / 210)
 LARGE = 2 * WIDTH  # of one that is enlarged
 QUALITY = 70
 KEPT_FILES, KEPT_IMAGES, KEPT_DRAFTS = 4, 60, 30
-DRAFT = "draft:"
+DRAFT, SCAN = "draft:", "scan:"
+AT_ONCE = 10  # images that are drawn of a refused file each time that it is opened
 PATH, FIRST = "/anh/", "t"  # a compressed token begins with a dot, and the gateway refuses paths with "/."
 
 
@@ -51,7 +59,7 @@ class Images:
     def __init__(self, records: RecordsDatabase, objects: ObjectStore) -> None:
         self.records, self.objects = records, objects
         self._addresses = URLSafeTimedSerializer(secrets.token_bytes(32), salt="page-image")
-        self._lock = threading.Lock()
+        self._lock, self._guarded = threading.Lock(), threading.Lock()
         self._files: OrderedDict[str, bytes] = OrderedDict()
         self._images: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
         self._drafts: OrderedDict[str, bytes] = OrderedDict()
@@ -59,6 +67,10 @@ class Images:
     def address(self, officer: str, document: UUID, page: int) -> str:
         """For an officer who was let in to this dossier just now. page: 1-based in the PDF."""
         return self._address(officer, str(document), page)
+
+    def of_scan(self, officer: str, scan: UUID, number: int) -> str:
+        """Address of an image of a file that capture refused, for who scans it again. number: 1-based in the file."""
+        return self._address(officer, f"{SCAN}{scan}", number)
 
     def _address(self, officer: str, name: str, page: int) -> str:
         return PATH + FIRST + str(self._addresses.dumps([officer, name, page]))
@@ -88,6 +100,8 @@ class Images:
             raise ImageGone()
         if document.startswith(DRAFT):
             return self._draw(lambda: self._draft(document), document, page, width)
+        if document.startswith(SCAN):
+            return self._refused(UUID(document.removeprefix(SCAN)), page, width)
         with self.records.session() as session:
             row = get_document(session, UUID(document))
             bucket, key = (Bucket.RECORDS, row.record_key) if row.record_key else (Bucket.WORKING, row.file_key)
@@ -101,6 +115,39 @@ class Images:
         if name not in self._drafts:
             raise ImageGone()
         return self._drafts[name]
+
+    def _refused(self, scan_id: UUID, number: int, width: int) -> bytes:
+        """Only while it is asked for again: not of a paper that was found secret meanwhile (SC13), nor an old scan."""
+        with self.records.session() as session:
+            scan = session.get_one(Scan, scan_id)
+            document = session.get_one(Document, scan.document_id)
+            if document.state is not DocumentState.CHUP_LAI or document.secret or scan.attempt != document.attempt:
+                raise ImageGone()
+            key, version = scan.object_key, SCAN + scan.sha256
+        with self._guarded:  # one file at a time; the images of accepted papers come meanwhile
+            known = self._images.get((version, number, width))
+            if known is not None:
+                return known
+            first = (number - 1) // AT_ONCE * AT_ONCE + 1
+            drawn = self._drawn_guarded(key, scan.sha256, first, width)
+            with self._lock:
+                self._images |= {(version, n, width): image for n, image in enumerate(drawn, first)}
+                self._forget_oldest()
+        if number - first >= len(drawn):
+            raise ImageGone()
+        return drawn[number - first]
+
+    def _drawn_guarded(self, key: str, sha256: str, first: int, width: int) -> list[bytes]:
+        """Images of a file that was never accepted: drawn in the guarded process. Raises ImageGone."""
+        with TemporaryDirectory(prefix="sohoa-look-") as folder:
+            original, out = Path(folder, "original"), Path(folder, "out")
+            out.mkdir()
+            try:
+                self.objects.download(Bucket.INTAKE, key, original, sha256=sha256)
+                draw_guarded(original, out, first, AT_ONCE, width)
+            except (ObjectMissing, ScanError) as error:
+                raise ImageGone() from error
+            return [path.read_bytes() for path in sorted(out.iterdir())]
 
     def _draw(
         self, read: Callable[[], bytes], version: str, page: int, width: int, *, annotated: bool = False
@@ -119,8 +166,11 @@ class Images:
                     drawn = sheet.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False, annots=annotated)
                     known = self._images[(version, page, width)] = drawn.tobytes("jpeg", jpg_quality=QUALITY)
             self._images.move_to_end((version, page, width))
-            while len(self._files) > KEPT_FILES:
-                self._files.popitem(last=False)
-            while len(self._images) > KEPT_IMAGES:
-                self._images.popitem(last=False)
+            self._forget_oldest()
             return known
+
+    def _forget_oldest(self) -> None:
+        while len(self._files) > KEPT_FILES:
+            self._files.popitem(last=False)
+        while len(self._images) > KEPT_IMAGES:
+            self._images.popitem(last=False)

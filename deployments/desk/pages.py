@@ -111,7 +111,7 @@ class Pages:
         self.images = Images(records, objects)
         self.work = Work(records, catalog, prefect)
         self.results = Results(records, objects, catalog, self.images)
-        self.rescans = Rescans(records, objects, catalog)
+        self.rescans = Rescans(records, objects, catalog, self.images)
         self.counter = Counter(records, objects, catalog, prefect)
         self.decisions: Decisions  # set by the composer
         self.templates = _templates()
@@ -189,6 +189,9 @@ class Pages:
         with self.records.session() as database:
             holder = holders(database, [dossier_id]).get(dossier_id)
         stage = waiting.stage.name if waiting else ""
+        pictures = self._pictures(review, officer)
+        if stage == "rescan" and refusal is None:
+            pictures |= self.rescans.refused(officer.id, dossier_id)
         status = {"REJECT": 422, "ABORT": 409, "OLD_FORM": 403}.get(answer.status, 200) if answer else 200
         return self.page(
             "review.html",
@@ -197,7 +200,7 @@ class Pages:
             title=f"Hồ sơ {review.code}",
             dossier_id=dossier_id,
             review=review,
-            pictures=self._pictures(review, officer),
+            pictures=pictures,
             waiting=waiting,
             stage=stage,
             step=STAGES.get(stage, ""),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from sqlmodel import Session, select
 from starlette.datastructures import UploadFile
 
 from blocks.catalog import Catalog
@@ -18,13 +19,18 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState
-from blocks.records.tables import Dossier
+from blocks.records.tables import Document, Dossier, Scan
+from deployments.desk.images import A4_HEIGHT, WIDTH, Images
 from deployments.desk.uploads import INPUT, saved
-from tasks.capture.document import places
+from tasks.capture import CaptureReport
+from tasks.capture.document import outcome, places
+from tasks.capture.errors import DpiLow, DpiMetadata, NotColour
 from tasks.rescan import asked_again, hand_in_rescan, page_label
 from tasks.scope import case_date
 
 OFFERED = 40  # images of a component that each have an input of their own; the others by `sohoa rescan --page`
+# Of a file that isn't taken: it opened, and what it shows can be looked at. Others are damaged, locked or hostile.
+SEEN = {error.code for error in (DpiLow, DpiMetadata, NotColour)}
 
 
 class PlaceMissing(SohoaError):
@@ -46,8 +52,8 @@ class Wanted:
 
 
 class Rescans:
-    def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog) -> None:
-        self.records, self.objects, self.catalog = records, objects, catalog
+    def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, images: Images) -> None:
+        self.records, self.objects, self.catalog, self.images = records, objects, catalog, images
 
     def asked(self, dossier_id: UUID) -> list[Wanted]:
         with self.records.session() as session:
@@ -66,6 +72,48 @@ class Rescans:
                     )
                 )
             return found
+
+    def refused(self, officer: str, dossier_id: UUID) -> dict[int, list[dict[str, Any]]]:
+        """The images that capture refused, by component, each with what is wrong with it.
+
+        Only for who scans them again: nobody has read them yet, so a secrecy stamp on them isn't known (Điều 5.4).
+        """
+        found = {}
+        with self.records.session() as session:
+            for document in documents(session, dossier_id, states=[DocumentState.CHUP_LAI]):
+                report = outcome(session, document.id, document.attempt)
+                if report is not None and not report.ok and not document.secret:
+                    found[document.ordinal] = self._pictures(session, document, report, officer)
+        return found
+
+    def _pictures(
+        self, session: Session, document: Document, report: CaptureReport, officer: str
+    ) -> list[dict[str, Any]]:
+        query = select(Scan).where(Scan.document_id == document.id, Scan.attempt == document.attempt)
+        scans = {scan.ordinal: scan for scan in session.exec(query)}
+        files = report.files or sorted(scans)  # of reports that don't say: each file has one image
+        known = report.pages == len(files) == len(places(document))  # else which page an image shows isn't known
+        expected = places(document) if known else {}
+        pictures = []
+        for place, file in enumerate(files, 1):
+            scan = scans[file]
+            page = expected[place].paper_page if place in expected else None
+            alone = files.count(file) == 1  # what is said of a file with several pages is said of none of them
+            faults = [p for p in report.problems if p.file == file and (p.page == page if page and p.page else alone)]
+            opened = scan.object_key and (scan.refused_code in SEEN or scan.media_type)
+            number = files[: place - 1].count(file) + 1
+            pictures.append(
+                {
+                    "url": self.images.of_scan(officer, scan.id, number) if opened else "",
+                    "number": place,
+                    "name": page_label(document, place) if expected else f"thành phần {document.ordinal}, ảnh {place}",
+                    "faults": [fault.text for fault in faults],
+                    "width": WIDTH,
+                    "height": A4_HEIGHT,
+                    "boxes": [],
+                }
+            )
+        return sorted(pictures, key=lambda picture: not picture["faults"])  # what is wrong first
 
     def receive(self, dossier: Dossier, form: Mapping[str, Any], files: Mapping[str, Sequence[UploadFile]]) -> None:
         """Put the scans of the form into INBOX, as `sohoa rescan` does. Raises UploadRefused, PlaceMissing."""

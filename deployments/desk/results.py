@@ -16,7 +16,7 @@ from blocks.records.states import SignatureRole
 from blocks.signer import SignerUnknown, signer_for
 from deployments.desk.decisions import Waiting
 from deployments.desk.forms import articles
-from deployments.desk.images import WIDTH, Images
+from deployments.desk.images import A4_HEIGHT, WIDTH, Images
 from infra.gateway.sessions import Officer
 from tasks.issuing.document import ResultNotDrawable
 from tasks.issuing.reading import drafts, read_results
@@ -24,7 +24,6 @@ from tasks.review import ComponentView, Review
 from tasks.scope import case_date
 from tasks.signing.confirmed import keyholder
 
-A4_HEIGHT = round(WIDTH * 297 / 210)
 BEFORE_ISSUE = {"verification", "signoff", "seal"}
 
 

@@ -42,6 +42,7 @@ class CaptureReport(BaseModel):
     ok: bool
     pages: int = 0
     problems: list[Problem] = []
+    files: list[int] = []  # of a refused component: which file each of its images came from, in order
     file_key: str | None = None  # in WORKING
     file_sha256: str | None = None
 
@@ -55,6 +56,7 @@ class _Job:
     shared: dict[str, int]  # SHA-256 of a file → ordinal of another component that has it too
     pages: list[ScannedPage] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)  # of each image, also of one that can't be used
     problems: list[Problem] = field(default_factory=list)
 
     def refuse(self, found: Sequence[Problem]) -> None:
@@ -87,7 +89,8 @@ def capture_document(
         work = Path(folder)
         readable = _read_files(records, objects, job, work)
         _check(job, readable)
-        report = CaptureReport(ok=not job.problems, pages=len(job.pages), problems=job.problems)
+        files = job.files if job.problems else []
+        report = CaptureReport(ok=not job.problems, pages=len(job.pages), problems=job.problems, files=files)
         if report.ok:
             report = _store(objects, job, work, report)
     return _record(records, job, report, actor)
@@ -154,6 +157,7 @@ def _read_files(records: RecordsDatabase, objects: ObjectStore, job: _Job, work:
             else:
                 images[scan.place - 1 : scan.place - (1 if scan.added else 0)] = found
             one_more()
+    job.files = [image.file for image in images]
     job.pages = [image.page for image in images if image.page is not None]
     job.refuse([image.problem for image in images if image.problem is not None])
     return not job.problems

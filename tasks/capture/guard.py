@@ -46,6 +46,11 @@ class Worker:
         """As `tasks.intake.inspect_electronic`, within the same limits."""
         return int(self._reply(path, {"electronic": True})["pages"])
 
+    def draw(self, path: Path, out_dir: Path, first: int, count: int, width: int) -> int:
+        """As `tasks.capture.look.draw_pages`, within the same limits."""
+        look = {"first": first, "count": count, "width": width}
+        return int(self._reply(path, {"look": look, "out": str(out_dir)})["drawn"])
+
     def _reply(self, path: Path, request: dict[str, Any]) -> dict[str, Any]:
         seconds = CPU_SECONDS + int(path.stat().st_size / 1_000_000 * CPU_SECONDS_A_MEGABYTE)
         with self._lock:
@@ -111,6 +116,11 @@ def inspect_electronic_guarded(path: Path) -> int:
     return _worker.inspect_electronic(path)
 
 
+def draw_guarded(path: Path, out_dir: Path, first: int, count: int, width: int) -> int:
+    """`tasks.capture.look.draw_pages` with limits of time and memory (see module)."""
+    return _worker.draw(path, out_dir, first, count, width)
+
+
 def _all_errors(base: type[SohoaError]) -> list[type[SohoaError]]:
     return [base, *(found for sub in base.__subclasses__() for found in _all_errors(sub))]
 
@@ -132,6 +142,10 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request.get("electronic"):
             return {"pages": inspect_electronic(Path(request["path"]))}
+        if look := request.get("look"):
+            from tasks.capture.look import draw_pages
+
+            return {"drawn": draw_pages(Path(request["path"]), Path(request["out"]), **look)}
         out = Path(request["out"]) if request["out"] else None
         facts = inspect_file(Path(request["path"]), request["dpi"], out)
         return {"facts": facts.model_dump(mode="json")}

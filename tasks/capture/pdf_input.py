@@ -53,12 +53,15 @@ class PdfImagePage:
             raise errors.FileTruncated() from error
 
 
-def pdf_pages(source: Path | bytes) -> Iterator[PdfImagePage]:
-    """The pages of a PDF as images, one after the other, or the `ScanError` of the first check that fails."""
+def pdf_pages(source: Path | bytes, *, any_dpi: bool = False) -> Iterator[PdfImagePage]:
+    """The pages of a PDF as images, one after the other, or the `ScanError` of the first check that fails.
+
+    any_dpi: also too coarse ones, which are only to be looked at.
+    """
     with _opened(source) as pdf:
         for number, page in enumerate(pdf.pages, 1):
             try:
-                found = _image_page(page, number)
+                found = _image_page(page, number, any_dpi=any_dpi)
             except DAMAGE as error:
                 raise errors.PdfDamaged() from error
             yield found
@@ -144,7 +147,7 @@ def _scan_keys(item: Any, findings: set[str]) -> None:
         findings.add("attached")
 
 
-def _image_page(page: pikepdf.Page, number: int) -> PdfImagePage:
+def _image_page(page: pikepdf.Page, number: int, *, any_dpi: bool) -> PdfImagePage:
     """The single image of a page and how large it is printed."""
     name, matrix = _drawn_image(page)
     resources = page.obj.get(Name.Resources) or page.resources
@@ -161,7 +164,7 @@ def _image_page(page: pikepdf.Page, number: int) -> PdfImagePage:
         raise errors.PdfNotScan()  # mirrored or turned inside the page: not what a scanner writes
     _check_covers(page, printed, unit)
     dpi = (width / printed[0], height / printed[1])
-    if min(dpi) < MIN_DPI * (1 - DPI_TOLERANCE):
+    if min(dpi) < MIN_DPI * (1 - DPI_TOLERANCE) and not any_dpi:
         raise errors.DpiLow(dpi=round(min(dpi)))
     rotate = int(page.obj.get(Name.Rotate, page.get(Name.Rotate, 0)) or 0) % 360
     if rotate % 90:

@@ -248,7 +248,7 @@ def test_B4e_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Jou
     expect(data).to_contain_text(str(result.code_number))
     expect(page.locator(".articles")).to_have_count(0)  # no draft any more
     page.locator(f"#t-{result.ordinal}-1").scroll_into_view_if_needed()  # its image is loaded when it is near
-    until(lambda: drawn(page, f"Ảnh thành phần {result.ordinal} trang 1"))
+    until(lambda: drawn(page, f"Ảnh thành phần {result.ordinal}, trang 1"))
     verdict = verify_pdf(downloaded(page, "Tải văn bản kết quả"), Trust())
     assert verdict.valid and [item.role for item in verdict.signatures] == ["SIGNER", "AGENCY"]
     with played.officers.records.session() as session:
@@ -309,6 +309,11 @@ def test_scanned_again_from_the_browser_after_a_colleague_let_go(played: Journey
     first.get_by_role("button", name=f"Trả lại việc {code}").click()
     second.reload()
     expect(second.locator(".said")).to_contain_text("thành phần 1")
+    until(lambda: drawn(second, "Ảnh thành phần 1, ảnh 1"))  # what was refused, beside why
+    expect(second.locator("figcaption")).to_contain_text("thấp hơn 200 dpi")
+    resolving = sign_in("gq.01", path)  # nobody has read it yet: it is the counter's alone
+    expect(resolving.locator(".stage")).to_contain_text("Quét lại")
+    expect(resolving.locator("figure")).to_have_count(0)
     files = [str(path) for path in sample.rescans(1)]
     second.locator('[name="scan.1"]').set_input_files(files)
     second.get_by_role("button", name="Đã quét lại").click()
@@ -321,7 +326,11 @@ def test_CA05_one_page_is_scanned_again(played: Journey, sign_in: SignIn) -> Non
     sample, path = waiting(played, "mot-trang", "d09-trang-trang", "rescan-1")
     first, second = (str(file) for file in sample.rescans(1))
     counter = sign_in("tnhs.01", path)
+    expect(counter.locator("figure")).to_have_count(2)
+    expect(counter.locator("#t-1-2")).to_contain_text("Trang quét trắng")
+    until(lambda: drawn(counter, "Ảnh thành phần 1, trang 1"))
     insist_accessible(counter)
+    picture(counter, "rescan")
     counter.get_by_label("Quét lại thành phần 1, trang 2").set_input_files(second)
     counter.get_by_role("button", name="Đã quét lại").click()
     expect(counter.locator(".note.good")).to_contain_text("Đã ghi nhận: đã quét lại")
@@ -509,7 +518,7 @@ def test_images_come_again_when_their_addresses_are_too_old(played: Journey, sig
     page.route("**/anh/**", lambda route: route.fulfill(status=403), times=2)
     page.goto(page.url.replace("/viec", path))
     page.locator("[name=reason]").fill("đang gõ dở")
-    until(lambda: drawn(page, "Ảnh thành phần 1 trang 1"))
+    until(lambda: drawn(page, "Ảnh thành phần 1, trang 1"))
     expect(page.locator("[name=reason]")).to_have_value("đang gõ dở")
 
 

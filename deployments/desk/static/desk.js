@@ -72,8 +72,8 @@ if (sheets) {
     const anew = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const figure of sheets.querySelectorAll("figure")) {
       const other = anew.getElementById(figure.id);
-      if (!other) continue;
       const [image, link] = [figure.querySelector("img"), figure.querySelector("figcaption a")];
+      if (!image || !other?.querySelector("img")) continue;
       link.href = other.querySelector("figcaption a").getAttribute("href");
       if (!image.complete || !image.naturalWidth) image.src = zoom ? link.href : other.querySelector("img").getAttribute("src");
     }

@@ -1,0 +1,76 @@
+"""What an officer sees of a scan that capture refused: drawn as it is, whatever its colours and resolution are.
+
+The file was never accepted: `tasks.capture.guard` runs this in the process that may fail, and only the drawn pages,
+which nothing of the file's own coding survives, come out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from PIL import Image
+
+from tasks.capture import errors
+from tasks.capture.pdf_input import pdf_pages
+from tasks.intake import (
+    DECODE_ERRORS,
+    EXIF_OF_ROTATE,
+    check_size,
+    limit_pixels,
+    media_type_of,
+    open_image,
+    orientation_of,
+    tiff_frames,
+)
+
+QUALITY = 70
+UPRIGHT = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}  # as in the PDF
+
+
+def draw_pages(source: Path, out: Path, first: int, count: int, width: int) -> int:
+    """Write pages from `first` on (1-based) into `out` as JPEGs of at most this width. Returns how many there are.
+
+    Raises ScanError where the file must not be opened, or can't be.
+    """
+    check_size(source)
+    drawn = 0
+    for image, orientation in islice(_images(source), first - 1, first - 1 + count):
+        page = _upright(image, orientation, width)
+        page.save(out / f"{first + drawn:04d}.jpg", "JPEG", quality=QUALITY)
+        drawn += 1
+    return drawn
+
+
+def _images(source: Path) -> Iterator[tuple[Image.Image, int]]:
+    """Each image of the file, not decoded yet, with its EXIF orientation."""
+    media_type = media_type_of(source)
+    if media_type == "application/pdf":
+        for page in pdf_pages(source, any_dpi=True):
+            image = open_image(page.jpeg, "image/jpeg") if page.jpeg is not None else page.decode()
+            limit_pixels(image.width, image.height)
+            yield image, EXIF_OF_ROTATE[page.rotate]
+        return
+    image = open_image(source, media_type)
+    if media_type != "image/tiff":
+        yield image, orientation_of(image)
+        return
+    for frame in tiff_frames(image):
+        yield frame, orientation_of(frame)
+
+
+def _upright(image: Image.Image, orientation: int, width: int) -> Image.Image:
+    if image.format == "JPEG":
+        image.draft(None, (width, width))  # decoded no bigger than it is shown
+    try:
+        plain = image.convert("RGB")
+    except Image.DecompressionBombError as error:
+        raise errors.ImageBomb() from error
+    except DECODE_ERRORS as error:
+        raise errors.FileTruncated() from error
+    if orientation in UPRIGHT:
+        plain = plain.transpose(UPRIGHT[orientation])
+    if plain.width > width:
+        plain = plain.resize((width, max(1, round(plain.height * width / plain.width))), reducing_gap=2.0)
+    return plain
