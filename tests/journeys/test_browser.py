@@ -522,6 +522,69 @@ def test_images_come_again_when_their_addresses_are_too_old(played: Journey, sig
     expect(page.locator("[name=reason]")).to_have_value("đang gõ dở")
 
 
+BOXES = """() => {
+  const figure = document.querySelector("#t-1-1"), image = figure.querySelector("img").getBoundingClientRect();
+  return [...figure.querySelectorAll("rect[data-field]")].map((box) => {
+    const shown = box.getBoundingClientRect();
+    return [(shown.x + shown.width / 2 - image.x) / image.width, (shown.y + shown.height / 2 - image.y) / image.height];
+  });
+}"""  # the middle of each box of the first page, as shares of the image's sides
+SHEET = """() => {
+  const [sheet, image] = ["#t-1-1 .sheet", "#t-1-1 img"].map((s) => document.querySelector(s).getBoundingClientRect());
+  return [sheet.width, sheet.height, image.width, image.height];
+}"""
+
+
+def test_a_page_on_its_side_is_turned_for_the_eye_only(played: Journey, sign_in: SignIn) -> None:
+    """By button and key, its boxes with it, at each size; the copy stays as it was scanned."""
+    sample, path = waiting(played, "nam-ngang", "01-om-dau")
+    images = shown_images(played, sample)
+    page = sign_in("gq.01", path)
+    until(lambda: drawn(page, "Ảnh thành phần 1, trang 1"))
+    upright, sheet = page.evaluate(BOXES), page.evaluate(SHEET)
+    assert upright and sheet[1] > sheet[0]
+    first = page.locator("#t-1-1")
+    first.get_by_role("button", name="Xoay thành phần 1, trang 1").click()
+    expect(first.locator("output")).to_have_text("đã xoay 90°")
+    turned, wide = page.evaluate(BOXES), page.evaluate(SHEET)
+    assert [(pytest.approx(1 - y, abs=0.01), pytest.approx(x, abs=0.01)) for x, y in upright] == [*map(tuple, turned)]
+    assert wide[0] == pytest.approx(sheet[0], abs=20) and wide[0] / wide[1] == pytest.approx(sheet[1] / sheet[0], 0.02)
+    assert wide[:2] == pytest.approx(wide[2:], abs=1)  # the whole page is in its place, nothing beside it
+    picture(page, "turned")
+    insist_accessible(page)
+    page.locator("[name=reason]").focus()
+    page.locator(".pages").evaluate("pane => pane.scrollTo(0, 0)")
+    page.keyboard.press("Alt+x")  # the page in sight, from wherever one types
+    expect(first.locator("output")).to_have_text("đã xoay 180°")
+    assert [(pytest.approx(1 - x, abs=0.01), pytest.approx(1 - y, abs=0.01)) for x, y in upright] == [
+        *map(tuple, page.evaluate(BOXES))
+    ]
+    page.keyboard.press("Alt+x")
+    page.keyboard.press("Alt++")
+    expect(page.locator(".zoom output")).to_have_text("150%")
+    big = page.evaluate(SHEET)
+    assert big[0] == pytest.approx(1.5 * wide[0], 0.05) and big[:2] == pytest.approx(big[2:], abs=1)
+    assert [(pytest.approx(y, abs=0.01), pytest.approx(1 - x, abs=0.01)) for x, y in upright] == [
+        *map(tuple, page.evaluate(BOXES))
+    ]
+    expect(page.locator("#t-2-1 output")).to_have_text("")
+    named = first.locator("rect[data-field]").first.get_attribute("data-field")
+    page.locator(f'.field[data-field="{named}"] input').first.focus()  # its box is brought into sight, turned or not
+    assert page.evaluate(
+        "() => { const [box, pane] = ['rect.here', '.pages'].map((s) => document.querySelector(s)"
+        ".getBoundingClientRect()); return box.top >= pane.top - 1 && box.bottom <= pane.bottom + 1; }"
+    )
+    page.keyboard.press("Alt+x")
+    expect(first.locator("output")).to_have_text("không xoay")
+    assert page.evaluate(SHEET)[1] > page.evaluate(SHEET)[0]
+    page.keyboard.press("Alt+x")
+    page.reload()
+    expect(first.locator("output")).to_have_text("")
+    until(lambda: drawn(page, "Ảnh thành phần 1, trang 1"))
+    assert page.evaluate(BOXES) == [pytest.approx(box, abs=0.01) for box in upright]
+    assert shown_images(played, sample) == images
+
+
 def test_prefects_own_dialog_leads_through_the_same_checks(played: Journey, sign_in: SignIn) -> None:
     """Whoever prefers Prefect's dialog: Vietnamese titles, no field for who one is, and the gateway's answer."""
     sample, _ = waiting(played, "hop-thoai-prefect", "01-om-dau")

@@ -50,11 +50,45 @@ function setZoom(wanted) {
   sessionStorage.setItem("zoom", zoom);
 }
 
+// Alt and X, or its button: a page that lies on its side is turned by a quarter, its boxes with it. Only this view is:
+// the copy stays as it was scanned, and the next look shows it so.
+function turn(figure) {
+  const [sheet, image] = [figure.querySelector(".sheet"), figure.querySelector("img")];
+  const turned = (Number(sheet.dataset.turned ?? 0) + 90) % 360;
+  sheet.dataset.turned = turned;
+  const [width, height] = image.naturalWidth ? [image.naturalWidth, image.naturalHeight]
+    : [image.getAttribute("width"), image.getAttribute("height")];
+  sheet.style.setProperty("--wide", width / height);
+  figure.querySelector("output").textContent = turned ? `đã xoay ${turned}°` : "không xoay";
+  // Shorter now: it stays in sight.
+  if (figure.getBoundingClientRect().bottom < middleOf(sheets)) sheets.scrollTop = figure.offsetTop - sheets.offsetTop;
+}
+
+function middleOf(element) {
+  const seen = element.getBoundingClientRect();
+  return seen.top + seen.height / 2;
+}
+
+// The page of the button that has the focus, or else the one in the middle of what is seen.
+function pageInSight() {
+  const turnable = [...sheets.querySelectorAll("figure")].filter((figure) => figure.querySelector(".sheet"));
+  return turnable.find((figure) => figure.contains(document.activeElement))
+    ?? turnable.find((figure) => figure.getBoundingClientRect().bottom > middleOf(sheets)) ?? turnable.at(-1);
+}
+
 if (sheets) {
   for (const button of document.querySelectorAll(".zoom button")) {
     button.addEventListener("click", () => setZoom(zoom + Number(button.dataset.zoom)));
   }
+  for (const button of sheets.querySelectorAll(".turn")) {
+    button.addEventListener("click", () => turn(button.closest("figure")));
+  }
   document.addEventListener("keydown", (event) => {
+    if (event.altKey && !event.ctrlKey && event.code === "KeyX" && pageInSight()) {  // other keyboards: not ≈
+      event.preventDefault();
+      turn(pageInSight());
+      return;
+    }
     const step = { "+": 1, "=": 1, "-": -1, "_": -1 }[event.key];
     if (!event.altKey || event.ctrlKey || !step) return;
     event.preventDefault();
