@@ -39,7 +39,7 @@ class Desk:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.records, prefect = RecordsDatabase(), Orchestrator()
-        self.pages = Pages(self.records, ObjectStore(), Catalog(), prefect)
+        self.pages = Pages(self.records, ObjectStore(), Catalog(), prefect, settings.upload_limit_mb)
         self.decisions = self.pages.decisions = Decisions(self.records, prefect, settings.gateway_private_key_file)
 
     def routers(self) -> list[APIRouter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.errors import SohoaError
+from deployments.desk.decisions import Answer
 from deployments.desk.pages import Pages
 from infra.gateway.sessions import Session
 from tasks.receipts import receipt_pdf
@@ -32,9 +34,14 @@ class CounterPages:
         try:
             submission = self.counter.submit(session.officer, form, files)
         except SohoaError as error:
-            values = self.counter.blank(session.officer, str(form.get("procedure", "")), form)
-            return self.pages.page("submit.html", session, 422, title="Nộp hồ sơ", problems=[error.text], **values)
+            return self.show_again(session, form, Answer("REJECT", [error.text]))
         return RedirectResponse(f"/nop/{submission}", 303)
+
+    def show_again(self, session: Session, form: Mapping[str, Any], answer: Answer) -> Response:
+        """With what was typed; files must be chosen anew."""
+        values = self.counter.blank(session.officer, str(form.get("procedure", "")), form)
+        status = 403 if answer.status == "OLD_FORM" else 422
+        return self.pages.page("submit.html", session, status, title="Nộp hồ sơ", problems=answer.sentences, **values)
 
     def follow(self, session: Session, submission: str) -> Response:
         """Until the dossier is registered; then its page."""
@@ -61,7 +68,7 @@ class CounterPages:
 
         @router.post("/nop", summary="Nhận hồ sơ từ trang nộp; nộp lại cùng nội dung không tạo hồ sơ mới")
         async def submit(request: Request) -> Response:
-            form, files, refusal = await self.pages.posted(request)
+            form, files, refusal = await self.pages.posted(request, self.show_again)
             return refusal or await self.pages.shown_to(request, self.submit, form, files)
 
         @router.get("/nop/{submission}", summary="Trang của hồ sơ vừa nộp")

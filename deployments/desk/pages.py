@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from deployments.desk.forms import key, pause_form, shown
 from deployments.desk.images import LARGE, WIDTH, ImageGone, Images
 from deployments.desk.rescans import Rescans
 from deployments.desk.results import Results
-from deployments.desk.uploads import INPUT, SUFFIXES
+from deployments.desk.uploads import INPUT, SUFFIXES, UploadsTooLarge, insist_small
 from deployments.desk.work import FOUND, SHORTEST, Work
 from infra.gateway.sessions import Officer, Session
 from tasks.claims import TakenByOther, give_up, holders, take
@@ -51,10 +51,11 @@ STATIC = {"desk.css": "text/css", "desk.js": "text/javascript", "van-hanh.js": "
 BRINGS_FILES = {"DA_QUET_LAI", "DA_BO_SUNG"}
 OLD_FORM = (
     "Trang đã cũ: bạn đã đăng nhập lại sau khi mở trang này. Nội dung đã gõ còn nguyên ở dưới; vui lòng xem lại rồi "
-    "bấm quyết định lần nữa (tệp đã chọn thì chọn lại)."
+    "bấm nút lần nữa (tệp đã chọn thì chọn lại)."
 )
 CODE = re.compile(r"\*\*([A-Z_]+)\*\*")
-KEEPABLE = re.compile(r"/ho-so/[0-9a-f-]{36}/(quyet-dinh|du-thao)")
+FORM_ROOM = 1 << 20  # bytes of a form beside its files: what was typed, and the borders between its parts
+KEEPABLE = re.compile(r"/nop|/ho-so/[0-9a-f-]{36}/(quyet-dinh|du-thao)")
 ATTESTED = "flagged_checked"  # said anew after each sign-in: it may be another officer's
 HOMES = {(Role.OPERATE.value,): "/van-hanh", (Role.AUDIT.value,): "/nhat-ky"}  # of who has nothing to decide
 CHOICES = {
@@ -69,6 +70,10 @@ CHOICES = {
     "seal": ("KY_SO", "TRINH_LAI"),
     "issue": ("DA_XAC_NHAN",),
 }
+
+
+# A page with what was typed before, and why it is shown again.
+Again = Callable[[Session, Mapping[str, Any], Answer], Response]
 
 
 def local(at: datetime) -> str:
@@ -106,8 +111,16 @@ def _templates() -> Environment:
 class Pages:
     """All routes of the desk."""
 
-    def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, prefect: Orchestrator) -> None:
+    def __init__(
+        self,
+        records: RecordsDatabase,
+        objects: ObjectStore,
+        catalog: Catalog,
+        prefect: Orchestrator,
+        upload_limit_mb: int,
+    ) -> None:
         self.records, self.objects, self.catalog, self.prefect = records, objects, catalog, prefect
+        self.upload_limit_mb = upload_limit_mb
         self.images = Images(records, objects)
         self.work = Work(records, catalog, prefect)
         self.results = Results(records, objects, catalog, self.images)
@@ -115,6 +128,10 @@ class Pages:
         self.counter = Counter(records, objects, catalog, prefect)
         self.decisions: Decisions  # set by the composer
         self.templates = _templates()
+        self.templates.globals |= {
+            "FILES_LIMIT": (upload_limit_mb << 20) - FORM_ROOM,
+            "TOO_LARGE": UploadsTooLarge(limit=upload_limit_mb).text,
+        }
         self.markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
         self.version = secrets.token_hex(4)  # of the static files
 
@@ -335,6 +352,9 @@ class Pages:
 
         shown_to = self.shown_to
 
+        def again(dossier_id: UUID) -> Again:
+            return lambda session, form, answer: self.show_review(session, dossier_id, form, answer)
+
         @router.get("/", include_in_schema=False)
         async def home(request: Request) -> Response:
             officer: Officer = request.state.session.officer
@@ -364,12 +384,12 @@ class Pages:
 
         @router.post("/ho-so/{dossier_id}/quyet-dinh", summary="Ghi quyết định từ trang xem hồ sơ")
         async def decide(request: Request, dossier_id: UUID) -> Response:
-            form, files, refusal = await self.posted(request, dossier_id)
+            form, files, refusal = await self.posted(request, again(dossier_id))
             return refusal or await shown_to(request, self.decide, dossier_id, form, files, request.state.trace)
 
         @router.post("/ho-so/{dossier_id}/du-thao", summary="Xem dự thảo văn bản kết quả với nội dung đang soạn")
         async def preview(request: Request, dossier_id: UUID) -> Response:
-            form, _, refusal = await self.posted(request, dossier_id)
+            form, _, refusal = await self.posted(request, again(dossier_id))
             return refusal or await shown_to(request, self.show_review, dossier_id, form)  # nothing is kept
 
         @router.get("/ho-so/{dossier_id}/ket-qua/{number}", summary="Tải văn bản kết quả, dự thảo hoặc đã phát hành")
@@ -410,13 +430,17 @@ class Pages:
             return self.say("Không thực hiện được", error.text, status, session)
 
     async def posted(
-        self, request: Request, dossier_id: UUID | None = None
+        self, request: Request, again: Again | None = None
     ) -> tuple[dict[str, Any], dict[str, list[UploadFile]], Response | None]:
-        """Fields and files of a posted form; a page instead when it isn't one of this session's.
+        """Fields and files of a posted form; a page instead when it isn't one of this session's, or too large.
 
-        dossier_id: whose page shows what was typed again, so that a new sign-in costs nothing.
+        again: the page that shows what was typed again, so that a new sign-in costs nothing.
         """
         session: Session = request.state.session
+        try:
+            insist_small(request.headers, self.upload_limit_mb)
+        except UploadsTooLarge as error:
+            return {}, {}, self.say("Các tệp quá lớn", error.text, 413, session)
         try:
             posted = await request.form(max_files=5_000, max_fields=20_000)
         except Exception:
@@ -429,11 +453,11 @@ class Pages:
             elif INPUT.fullmatch(name) and value.filename:
                 files.setdefault(name, []).append(value)
         if not secrets.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
-            if dossier_id is None:
+            if again is None:
                 return {}, {}, self.say("Trang đã cũ", "Vui lòng mở lại trang rồi gửi lại.", 403, session)
             form.pop(ATTESTED, None)
             old = Answer("OLD_FORM", [OLD_FORM])
-            return {}, {}, await self.shown_to(request, self.show_review, dossier_id, form, old)
+            return {}, {}, await self.shown_to(request, again, form, old)
         return form, files, None
 
     def _claim(self, session: Session, dossier_id: UUID) -> Response:

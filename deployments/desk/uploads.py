@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from starlette.datastructures import UploadFile
@@ -19,6 +20,26 @@ class UploadRefused(SohoaError):
 
     code, rule = "UPLOAD_REFUSED", "CA02"
     message = "Tệp thứ {file} không phải PDF, JPEG, PNG, TIFF hoặc lớn hơn 200 MB; vui lòng chọn lại."
+
+
+class UploadsTooLarge(SohoaError):
+    """All files of one form together are too many bytes."""
+
+    code, rule = "UPLOADS_TOO_LARGE", "CA09"
+    message = (
+        "Các tệp của một lần gửi nặng quá {limit} MB; chưa có gì được ghi nhận. Vui lòng quét ở 200–300 dpi, bớt tệp, "
+        "hoặc nộp bằng thư mục (sohoa submit, sohoa supplement, sohoa rescan)."
+    )
+
+
+def insist_small(headers: Mapping[str, str], limit_mb: int) -> None:
+    """By what the browser says of a form that isn't read yet; the server takes no byte more than was said.
+
+    Raises UploadsTooLarge, also where nothing is said: browsers always do.
+    """
+    said = headers.get("content-length", "")
+    if not said.isdecimal() or int(said) > limit_mb << 20:
+        raise UploadsTooLarge(limit=limit_mb)
 
 
 def saved(upload: UploadFile, place: Path, number: int) -> Path:

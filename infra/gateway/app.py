@@ -36,7 +36,7 @@ from infra.gateway.settings import GatewaySettings
 from infra.gateway.signin import CALLBACK, LOGIN, LOGOUT, cookie_name, signin_routes
 
 log = logging.getLogger("sohoa.gateway")
-HEALTH, STATIC = "/suc-khoe", "/tinh/"
+HEALTH, STATIC, SESSION = "/suc-khoe", "/tinh/", "/phien"
 SAFE = {"GET", "HEAD", "OPTIONS"}
 TOLD_SECONDS, TOLD_LIMIT = 3600, 10_000
 TYPED_LIMIT, FORM_FIELDS = 4 << 20, 20_000  # bytes, fields of a form that came without a session
@@ -103,6 +103,12 @@ def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
     @app.get(HEALTH, include_in_schema=False)
     async def health() -> Response:
         return PlainTextResponse("ok")
+
+    @app.get(SESSION, summary="Ai đang đăng nhập; trang hỏi trước khi gửi tệp, để tệp đã chọn không mất")
+    async def who(request: Request) -> Response:
+        """csrf: of this session, as each of its pages holds it; other origins can't read the answer."""
+        session: Session = request.state.session
+        return JSONResponse({"officer": session.officer.id, "csrf": session.csrf})
 
     @app.post("/api/flow_runs/{run}/resume", summary="Ghi quyết định của viên chức (như giao diện Prefect)")
     async def resume(request: Request, run: UUID) -> Response:

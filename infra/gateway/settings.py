@@ -25,6 +25,7 @@ class GatewaySettings(BaseSettings):
     oidc_groups_claim: str = "groups"  # "sohoa/<unit>/<ROLE>", one each
     session_idle_minutes: int = 60
     session_hours: int = 10
+    upload_limit_mb: int = Field(default=500, ge=10)  # of all files of one form together
     prefect_api_url: str = Field(validation_alias="PREFECT_API_URL")
     prefect_auth: SecretStr = Field(validation_alias="PREFECT_API_AUTH_STRING")
 

@@ -8,6 +8,7 @@ import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,6 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlmodel import select
 
+from blocks.objects import Bucket
 from blocks.records.queries import documents, fields
 from blocks.records.tables import AuditEntry, Decision, Dossier, Signature
 from blocks.records.tables import Page as Image
@@ -377,37 +379,85 @@ def shown_images(played: Journey, sample: Sample) -> list[str]:
         return [row.image_sha256 for row in sorted(session.exec(query), key=lambda row: row.number)]
 
 
+def declare_papers(page: Page, folder: Path, declared: dict[str, Any]) -> None:
+    """The papers of a sample, with their scans, on a form of the counter."""
+    page.evaluate("document.querySelectorAll('.declared details').forEach(d => d.open = true)")
+    for n, component in enumerate(declared["components"], 1):
+        page.locator(f'[name="c.{n}.dpi"]').fill(str(component["dpi"]))
+        page.locator(f'[name="c.{n}.type"]').select_option(component["type"])
+        page.locator(f'[name="c.{n}.pages"]').fill(str(component["pages"]))
+        page.locator(f'[name="scan.{n}"]').set_input_files([str(path) for path in sorted(folder.glob(f"c{n}/*"))])
+
+
+def test_chosen_files_outlive_the_session(played: Journey, sign_in: SignIn) -> None:
+    """The form asks before it sends; whoever signs in anew in another tab sends it, if it is the same person."""
+    folder = played.samples["01-om-dau"].folder
+    declared = yaml.safe_load((folder / "dossier.yaml").read_text(encoding="utf-8"))
+    page = sign_in("tnhs.01", "/nop?procedure=1.001667")
+    base = page.url.split("/nop")[0]
+    page.get_by_label("Họ tên, tên tổ chức").fill("Trần Văn Hết Phiên")
+    page.get_by_label("Mã định danh").fill(str(declared["owner"]["id"]))
+    page.get_by_label("Số bản giấy nhận").fill("2")
+    declare_papers(page, folder, declared)
+    chosen = "[...document.querySelectorAll('input[type=file]')].map(input => input.files.length)"
+    files, stored = page.evaluate(chosen), set(played.officers.objects.list(Bucket.INBOX, ""))
+    assert sum(files) >= 2
+    assert page.request.post(base + "/dang-xuat", headers={"origin": base}).ok
+    send, told = page.get_by_role("button", name="Nộp hồ sơ"), page.locator("[data-not-sent]")
+    send.click()
+    expect(told).to_contain_text("Phiên làm việc đã kết thúc", use_inner_text=True)
+    insist_accessible(page)
+    told.scroll_into_view_if_needed()
+    picture(page, "not-sent")
+    with page.context.expect_page() as opened:
+        told.get_by_role("link", name="đăng nhập lại ở thẻ mới").click()
+    tab = opened.value
+    tab.get_by_role("button", name="tnhs.02", exact=True).click()  # a colleague at the same desk
+    tab.wait_for_url(base + "/viec")
+    send.click()
+    expect(told).to_contain_text("đăng nhập là người khác", use_inner_text=True)
+    tab.get_by_role("button", name="Đăng xuất").click()
+    expect(tab.get_by_role("heading", level=1)).to_contain_text("Đã đăng xuất")
+    tab.goto(base + "/viec")
+    tab.get_by_role("button", name="tnhs.01", exact=True).click()
+    tab.wait_for_url(base + "/viec")
+    limit = page.evaluate("document.querySelector('[data-not-sent]').dataset.limit")
+    assert int(limit) < 500 << 20
+    told.evaluate("(section) => { section.dataset.limit = 10; }")  # as if the files were that large
+    send.click()
+    expect(told).to_contain_text("nặng quá 500 MB", use_inner_text=True)
+    told.evaluate("(section, limit) => { section.dataset.limit = limit; }", limit)
+    assert page.evaluate(chosen) == files and set(played.officers.objects.list(Bucket.INBOX, "")) == stored
+    send.click()
+    page.wait_for_url("**/ho-so/*")
+    with played.officers.records.session() as session:
+        dossier = session.get_one(Dossier, UUID(page.url.rpartition("/")[2]))
+        assert (dossier.owner_name, dossier.captured_by) == ("Trần Văn Hết Phiên", "tnhs.01")
+        new = set(played.officers.objects.list(Bucket.INBOX, "")) - stored
+        assert len([key for key in new if key.startswith(dossier.submission) and "/c" in key]) == sum(files)
+
+
 def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in: SignIn) -> None:
     """A dossier from the browser: wrong declarations keep what was typed, a supplement keeps the files, the slip."""
-    scans = sorted((played.samples["01-om-dau"].folder).glob("c*/*"))
-    by_component = {n: [str(p) for p in scans if p.parent.name == f"c{n}"] for n in (1, 2)}
+    folder = played.samples["01-om-dau"].folder
     page = sign_in("tnhs.01", "/viec")
     page.get_by_role("link", name="Nộp hồ sơ").click()
     page.get_by_label("Thủ tục").select_option("1.001667")
     page.get_by_role("button", name="Chọn").click()
-    declared = yaml.safe_load((played.samples["01-om-dau"].folder / "dossier.yaml").read_text(encoding="utf-8"))
+    declared = yaml.safe_load((folder / "dossier.yaml").read_text(encoding="utf-8"))
     owner = declared["owner"]
     page.get_by_label("Họ tên, tên tổ chức").fill(unicodedata.normalize("NFD", "Nguyễn Thị Quầy"))
     page.get_by_label("Số bản giấy nhận").fill("9")
     page.get_by_label("Ngày sinh").fill("1990-05-17")
 
-    def papers() -> None:
-        for n, component in enumerate(declared["components"], 1):
-            page.locator(f'[name="c.{n}.dpi"]').fill(str(component["dpi"]))
-            page.locator(f'[name="c.{n}.type"]').select_option(component["type"])
-            page.locator(f'[name="c.{n}.pages"]').fill(str(component["pages"]))
-            page.locator(f'[name="scan.{n}"]').set_input_files(by_component[n])
-
-    page.evaluate("document.querySelectorAll('.declared details').forEach(d => d.open = true)")
-    papers()
+    declare_papers(page, folder, declared)
     page.locator('[name="c.1.pages"]').fill("một")
     picture(page, "submit")
     page.get_by_role("button", name="Nộp hồ sơ").click()
     expect(page.get_by_role("alert")).to_contain_text("giấy tờ 1, số trang")
     assert page.get_by_label("Số bản giấy nhận").input_value() == "9"  # what was typed is still there
     insist_accessible(page)
-    page.evaluate("document.querySelectorAll('.declared details').forEach(d => d.open = true)")
-    papers()
+    declare_papers(page, folder, declared)
     page.get_by_role("button", name="Nộp hồ sơ").click()
     page.wait_for_url("**/ho-so/*")
     path = "/ho-so/" + page.url.rpartition("/")[2]
@@ -415,7 +465,7 @@ def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in:
     with played.officers.records.session() as session:
         dossier = session.get_one(Dossier, dossier_id)
         assert (dossier.owner_name, dossier.captured_by) == ("Nguyễn Thị Quầy", "tnhs.01")
-        sample = Sample(played.samples["01-om-dau"].folder, submission=dossier.submission)
+        sample = Sample(folder, submission=dossier.submission)
     until(lambda: played.officers.prefect.runs(flow="dossier", name={"any_": [f"moi-{sample.submission[:12]}"]}), 30)
     (run,) = played.officers.prefect.runs(flow="dossier", name={"any_": [f"moi-{sample.submission[:12]}"]})
     sample.run_id = run["id"]

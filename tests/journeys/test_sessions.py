@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -18,6 +19,7 @@ from sqlmodel import select
 from websockets.sync.client import connect
 
 from blocks.identity import Attestation
+from blocks.objects import Bucket
 from blocks.records.codes import vietnam_day
 from blocks.records.tables import AuditEntry, Decision
 from deployments.officers import GatewayClient
@@ -95,6 +97,53 @@ def test_what_was_typed_is_not_lost_with_the_session(played: Journey) -> None:
     assert "Bệnh viện &#34;A&#34; &lt;Thử&gt;" in back.text and "dòng 1\ndòng 2" in back.text
     assert 'name="flagged_checked" value="1">' in back.text  # what was attested is attested anew
     assert played.prefect.run(sample.run_id)["state_type"] == "PAUSED"
+
+
+def test_what_was_typed_at_the_counter_is_not_lost_where_no_script_runs(played: Journey) -> None:
+    counter = GatewayClient("tnhs.01")
+    page = counter.http.get("/nop", params={"procedure": "1.001667"}).text
+    typed = form_of(page) | {"owner.name": 'Nguyễn "Thử" <Phiên>', "originals": "7", "unit": "BHXH-TEST"}
+    stale = cookie_of(counter) | {"origin": counter.base} | HTML
+    counter.http.post("/dang-xuat")
+    lost = httpx.post(f"{counter.base}/nop", data=typed, headers=stale)
+    assert lost.status_code == 401 and "chưa được ghi nhận" in lost.text
+    assert form_of(lost.text)["owner.name"] == "Nguyễn &#34;Thử&#34; &lt;Phiên&gt;"
+    counter.sign_in()
+    back = counter.http.post("/nop", data=typed, headers=HTML)  # with the token of the old session
+    assert back.status_code == 403 and "còn nguyên" in back.text
+    assert 'value="Nguyễn &#34;Thử&#34; &lt;Phiên&gt;"' in back.text and form_of(back.text)["csrf"] != typed["csrf"]
+
+
+def test_WH04_the_page_asks_whose_session_it_is_and_nobody_else_can(played: Journey) -> None:
+    counter = GatewayClient("tnhs.01")
+    told = counter.http.get("/phien")
+    assert told.json()["officer"] == "tnhs.01" and told.headers["cache-control"] == "no-store"
+    assert told.json()["csrf"] == form_of(counter.http.get("/nop?procedure=1.001667").text)["csrf"]
+    foreign = counter.http.get("/phien", headers={"origin": "https://evil.example"})
+    assert not [name for name in foreign.headers if name.startswith("access-control")]  # its scripts can't read it
+    assert httpx.get(counter.base + "/phien").status_code == 401
+
+
+def test_CA09_a_form_that_is_too_large_is_refused_unread(played: Journey) -> None:
+    counter = GatewayClient("tnhs.01")
+    before = set(played.officers.objects.list(Bucket.INBOX, ""))
+    address = httpx.URL(counter.base)
+    connection = http.client.HTTPConnection(address.host, address.port or 80)
+    connection.putrequest("POST", "/nop")
+    multipart = {"content-type": "multipart/form-data; boundary=x", "content-length": str((500 << 20) + 1)}
+    for name, value in (cookie_of(counter) | {"origin": counter.base} | HTML | multipart).items():
+        connection.putheader(name, value)
+    connection.endheaders(
+        b'--x\r\ncontent-disposition: form-data; name="scan.1"; filename="a.jpg"\r\n\r\n' + b"0" * 5000
+    )
+    answer = connection.getresponse()  # though most of the form hasn't been sent
+    assert answer.status == 413 and "nặng quá 500 MB; chưa có gì được ghi nhận" in answer.read().decode()
+    connection.close()
+    unsaid = counter.http.post(
+        "/nop", content=iter([b"--x--\r\n"]), headers=HTML | {"content-type": multipart["content-type"]}
+    )
+    assert unsaid.status_code == 413
+    assert set(played.officers.objects.list(Bucket.INBOX, "")) == before
 
 
 @pytest.fixture

@@ -129,6 +129,43 @@ document.addEventListener("keydown", (event) => {
   inputs[(here + step + inputs.length) % inputs.length]?.focus();
 });
 
+// A form with files asks first whether it would be taken: a page that came instead would cost the chosen files. Who has
+// signed in anew in another tab sends it with the new session's token, if it is the same person: whoever hands in is
+// named as the one who captured.
+const notSent = document.querySelector("[data-not-sent]");
+
+function filesOf(form) {
+  return [...form.querySelectorAll("input[type=file]")].flatMap((input) => [...input.files]);
+}
+
+async function whyNot(form) {
+  if (filesOf(form).reduce((bytes, file) => bytes + file.size, 0) > Number(notSent.dataset.limit)) return "large";
+  try {
+    const answer = await fetch("/phien", { signal: AbortSignal.timeout(30_000) });
+    if (!answer.ok) return answer.status === 401 ? "ended" : "silent";
+    const session = await answer.json();
+    if (session.officer !== notSent.dataset.officer) return "other";
+    form.elements.csrf.value = session.csrf;
+    return "";
+  } catch {
+    return "silent";
+  }
+}
+
+async function sendIfTaken(form, button) {
+  const why = await whyNot(form);
+  notSent.hidden = !why;
+  for (const reason of notSent.querySelectorAll("[data-why]")) reason.hidden = reason.dataset.why !== why;
+  delete form.dataset.sent;
+  if (why) {
+    notSent.scrollIntoView({ block: "nearest" });
+    return;
+  }
+  form.dataset.taken = "1";
+  form.requestSubmit(button);
+  delete form.dataset.taken;
+}
+
 // A second click sends nothing: the buttons go off after the first, once the browser has read which one it was.
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {
@@ -137,6 +174,11 @@ for (const form of document.querySelectorAll("form[method=post]")) {
       return;
     }
     form.dataset.sent = "1";
+    if (notSent && !form.dataset.taken && filesOf(form).length) {
+      event.preventDefault();
+      sendIfTaken(form, event.submitter);
+      return;
+    }
     setTimeout(() => { for (const button of form.querySelectorAll("button")) button.disabled = true; }, 0);
   });
 }
