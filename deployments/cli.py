@@ -117,7 +117,8 @@ def review(
             console.print(f"   {mark.label}: {verdict}, {mark.level}{test}", highlight=False)
     for event in seen.history:
         at = event.at.astimezone(VIET_NAM)
-        console.print(f"{at:%d/%m/%Y %H:%M} · {event.actor} · {event.sentence} {event.rule}", highlight=False)
+        by = f" ({event.article})" if event.article else ""
+        console.print(f"{at:%d/%m/%Y %H:%M} · {event.actor} · {event.sentence}{by}", highlight=False)
 
 
 def _why(field: FieldView) -> str:

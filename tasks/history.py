@@ -116,13 +116,15 @@ ACTIONS = {
     "incident": "Ghi nhận sự cố",
     "incident-closed": "Đóng sự cố",
     "refuse": "Từ chối truy cập",
+    "refuse SC12": "Xóa ảnh quét của giấy tờ chỉ để xuất trình",
+    "quarantine": "Cách ly giấy tờ có dấu chỉ mức độ mật, xóa ảnh quét",
+    "export": "Xuất hồ sơ lưu trữ",
     "view": "Xem dữ liệu hồ sơ",
     "renew": "Gia hạn dấu thời gian lưu trữ",
     "deadline-near": "Sắp đến hạn trả kết quả",
     "deadline-missed": "Quá hạn trả kết quả",
     "sign-in": "Đăng nhập",
     "sign-out": "Đăng xuất",
-    "export": "Xuất gói nộp lưu",
     "preservation": "Bảo quản bản lưu điện tử",
     "trust_list": "Rà soát danh sách tin cậy",
     "check_trail": "Kiểm tra chuỗi băm của nhật ký",
@@ -130,7 +132,7 @@ ACTIONS = {
     "export-trail": "Tải nhật ký",
 }
 ACTION_NAMES = {
-    **ACTIONS,
+    **{action: name for action, name in ACTIONS.items() if " " not in action},
     "transition": "Chuyển trạng thái",
     "decide": "Quyết định của viên chức",
     "remind": "Nhắc viên chức",
@@ -140,13 +142,50 @@ INCIDENT = {"incident", "incident-closed"}
 REMINDERS = {"remind": "đã nhắc viên chức", "escalate": "đã báo lãnh đạo đơn vị"}
 
 
+# What the law calls each rule of requirements.md: ids are for code and tests, officers know articles.
+_ARTICLES = {
+    "Điều 4.1 QĐ 1333": "SC01 SC02 SC03 SC04 SC05",
+    "Điều 4.2 QĐ 1333": "SC06",
+    "Điều 5.1 QĐ 1333": "SC10",
+    "Điều 5.2 QĐ 1333": "SC11",
+    "Điều 5.3 QĐ 1333": "SC12",
+    "Điều 5.4 QĐ 1333": "SC13",
+    "Điều 6.1 QĐ 1333": "WH01 WH02",
+    "Điều 6.2 QĐ 1333": "WH04",
+    "Điều 7 QĐ 1333": "ST01",
+    "Điều 8.1 QĐ 1333": "CA01 CA02",
+    "Điều 8.2 QĐ 1333": "CA04 CA05 CA06 CA07 CA08 CA09",
+    "Điều 9.1 QĐ 1333": "EX01 EX02",
+    "Điều 9.2 QĐ 1333": "EXa",
+    "Điều 9.3 QĐ 1333": "WH03",
+    "Điều 9.4 QĐ 1333": "EX17",
+    "Điều 10 QĐ 1333": "CO01 CO02 CO03 CO04 CO06",
+    "Điều 11.1 QĐ 1333": "LU01",
+    "Điều 11.2 QĐ 1333": "LU02",
+    "Điều 11.4 QĐ 1333": "LU04 LU05",
+    "Điều 11.5 QĐ 1333": "LU06",
+    "Điều 12 QĐ 1333": "KQ01 KQ02 KQ03",
+    "Điều 13.1 QĐ 1333": "B1",
+    "Điều 13.2 QĐ 1333": "B2 B2a B2b",
+    "Điều 13.3 QĐ 1333": "B3a B3b B3c B3d B3e B3f B3g CA03 CA10",
+    "Điều 13.4 QĐ 1333": "B4a B4b B4c B4e",
+    "Điều 13.5 QĐ 1333": "B5a",
+    "Điều 15 QĐ 1333": "CT01 CT03",
+    "Điều 5 QĐ 352": "P02 P14",
+    "Điều 10 QĐ 352": "P01",
+    "Điều 12 QĐ 352": "P03",
+    "Điều 18 QĐ 352": "P10",
+}
+ARTICLES = {rule: article for article, rules in _ARTICLES.items() for rule in rules.split()}
+
+
 class Event(BaseModel):
-    """One entry: when, who (officer id or "system"), what happened, by which rule."""
+    """One entry: when, who (officer id or "system"), what happened, by which article of the law."""
 
     at: datetime
     actor: str
     sentence: str
-    rule: str = ""
+    article: str = ""
 
 
 def history(session: Session, dossier_id: UUID) -> list[Event]:
@@ -154,7 +193,7 @@ def history(session: Session, dossier_id: UUID) -> list[Event]:
     ordinals = {document.id: document.ordinal for document in documents(session, dossier_id)}
     query = select(AuditEntry).where(AuditEntry.dossier_id == dossier_id).order_by(col(AuditEntry.seq))
     return [
-        Event(at=entry.at, actor=entry.actor, sentence=sentence(entry, ordinals), rule=entry.rule)
+        Event(at=entry.at, actor=entry.actor, sentence=sentence(entry, ordinals), article=ARTICLES.get(entry.rule, ""))
         for entry in session.exec(query)
     ]
 
@@ -177,7 +216,8 @@ def sentence(entry: AuditEntry, ordinals: Mapping[UUID, int]) -> str:
     only = f", trang {', '.join(map(str, pages))}" if pages else ""
     kind = KINDS.get(str(entry.details.get("code", ""))) if entry.action in INCIDENT else None
     named = f" ({kind.name[:1].lower()}{kind.name[1:]})" if kind else ""
-    return f"{about}{ACTIONS.get(entry.action, entry.action)}{named}{only}."
+    wording = ACTIONS.get(f"{entry.action} {entry.rule}") or ACTIONS.get(entry.action, entry.action)
+    return f"{about}{wording}{named}{only}."
 
 
 def stage_label(key: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+
 import pytest
 from sqlmodel import Session, col, select
 
@@ -10,8 +13,9 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.states import DocumentState, DossierState, FieldSource
 from blocks.records.tables import AuditEntry, FieldValue, Incident
+from blocks.settings import ROOT
 from tasks.approvals import VerificationDecision
-from tasks.history import ACTIONS, DECISIONS, STATES, Event, stage_label
+from tasks.history import ACTIONS, ARTICLES, DECISIONS, REMINDERS, STATES, Event, stage_label
 from tasks.review import FieldView, NotYours, Review, look
 from tests.tasks.lawcase import NAME, make_dossier, walk_document, walk_dossier
 
@@ -98,6 +102,51 @@ def test_WH04_an_officer_of_another_unit_sees_nothing(records: RecordsDatabase) 
     dossier_id, _ = make_dossier(records, [KIND], unit_id="BHXH-KHAC")
     with pytest.raises(NotYours):
         look(records, Catalog(), dossier_id, "gq.01")
+
+
+CODE = re.compile(r"\b(?:SC|WH|ST|CA|EX|CO|LU|KQ|B|P|CT)\d{1,2}[a-z]?\b|\bEX[a-l]\b")
+
+
+def test_P14_the_history_names_articles_and_no_id_of_a_rule(records: RecordsDatabase) -> None:
+    dossier_id, (document,) = make_dossier(records, [KIND])
+    with records.session() as session:
+        for rule in (*ARTICLES, "", "X99"):
+            audit(
+                session, actor="system", action="transition", dossier_id=dossier_id, rule=rule, target_state="TRINH_KY"
+            )
+        known = {"dossier_id": dossier_id, "document_id": document, "actor": "system"}
+        audit(session, **known, action="refuse", rule="SC12")
+        audit(session, **known, action="refuse", rule="WH04")
+    told = look(records, Catalog(), dossier_id, "gq.01").history
+    assert not [event for event in told if CODE.search(event.sentence + event.article)]
+    assert [event.article for event in told if not event.article.startswith("Điều ")] == ["", ""]
+    assert [event.sentence for event in told][-2:] == [
+        "Thành phần 1: Xóa ảnh quét của giấy tờ chỉ để xuất trình.", "Thành phần 1: Từ chối truy cập.",
+    ]  # fmt: skip
+
+
+def test_every_rule_that_the_program_names_has_its_article_and_every_action_its_words() -> None:
+    rules, actions = set(), set()
+    for layer in ("blocks", "tasks", "flows", "deployments"):
+        for path in (ROOT / layer).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            rules |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and is_rule(node.value)}
+            actions |= {value for node in ast.walk(tree) if isinstance(node, ast.Call) for value in action_of(node)}
+    assert {"LU04", "CA05", "B3a"} <= rules <= set(ARTICLES) and {"view", "export"} <= actions
+    assert actions <= {*ACTIONS, *REMINDERS, "transition", "decide"}
+
+
+def is_rule(value: object) -> bool:
+    return isinstance(value, str) and CODE.fullmatch(value) is not None
+
+
+def action_of(call: ast.Call) -> list[str]:
+    """The action of an audit entry about a dossier, where it is written down at that place."""
+    named = {word.arg: word.value for word in call.keywords}
+    action = named.get("action")
+    if getattr(call.func, "id", "") != "audit" or "dossier_id" not in named or not isinstance(action, ast.Constant):
+        return []
+    return [str(action.value)]
 
 
 def test_every_state_and_decision_has_its_words() -> None:

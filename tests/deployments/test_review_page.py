@@ -1,0 +1,63 @@
+"""The page of a dossier as the desk makes it, from real records."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from blocks.catalog import Catalog
+from blocks.objects import ObjectStore
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.states import DossierState
+from blocks.records.tables import Dossier
+from deployments.desk.pages import Pages
+from infra.gateway.sessions import Officer, Session
+from tasks.custody import Place, move_paper
+from tasks.progress import move_on
+from tests.tasks.lawcase import make_dossier, walk_dossier
+
+RESOLVING = Officer("gq.01", frozenset({("BHXH-TEST", "RESOLVE")}))
+
+
+class History(HTMLParser):
+    """The lines of the page's history."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.inside = False
+        self.lines: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside = self.inside or (tag == "ol" and ("class", "history") in attrs)
+        if self.inside and tag == "li":
+            self.lines.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = self.inside and tag != "ol"
+
+    def handle_data(self, data: str) -> None:
+        if self.inside and self.lines:
+            self.lines[-1] += data
+
+
+def test_P14_the_history_on_the_page_is_plain_vietnamese(records: RecordsDatabase, objects: ObjectStore) -> None:
+    dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
+    walk_dossier(records, dossier_id, DossierState.SO_HOA)
+    with records.session() as session:
+        move_paper(session, dossier_id, Place.COUNTER, handed_by="tnhs.01", received_by="tnhs.01")
+    move_on(records, dossier_id, DossierState.DA_CHUYEN, "LU04", "system")
+    with records.session() as session:
+        audit(session, actor="tnhs.01", action="capture", dossier_id=dossier_id, rule="CA08")
+        assert session.get_one(Dossier, dossier_id).flow_run_id is None  # it waits for nobody, Prefect isn't asked
+    pages = Pages(records, objects, Catalog(), Orchestrator("http://127.0.0.1:9"), 500)
+    answer = pages.show_review(Session(RESOLVING, 0, 0), dossier_id)
+    lines = [" ".join(line.split()) for line in History(bytes(answer.body).decode()).lines]
+    assert [line.split(" ", 3)[3] for line in lines][:2] == [
+        "tnhs.01 · Hồ sơ: Sao chụp. (Điều 8.2 QĐ 1333)",
+        "tnhs.01 · Hồ sơ: Giao nhận bản giấy. (Điều 11.4 QĐ 1333)",
+    ]
+    assert any(line.endswith("Hồ sơ: đã chuyển bộ phận giải quyết. (Điều 11.4 QĐ 1333)") for line in lines)
+    assert not [line for line in lines if re.search(r"\b[A-Z]{1,2}\d{1,2}[a-z]?\b", line)]
