@@ -21,7 +21,7 @@ from blocks.records.audit import audit, chain_head, verify_chain
 from blocks.records.codes import VIET_NAM
 from blocks.records.incidents import raise_incident
 from blocks.records.tables import AuditEntry, Document, Dossier
-from tasks.history import sentence
+from tasks.history import ARTICLES, sentence
 from tasks.shell import step
 
 BROKEN = "TRAIL_BROKEN"
@@ -56,6 +56,7 @@ class Line(BaseModel):
     action: str
     sentence: str
     rule: str
+    article: str
     dossier_id: UUID | None
     dossier: str
     details: dict[str, Any]
@@ -111,6 +112,7 @@ def _line(entry: AuditEntry, dossier: Dossier | None, ordinal: int | None) -> Li
         action=entry.action,
         sentence=sentence(entry, ordinals),
         rule=entry.rule,
+        article=ARTICLES.get(entry.rule, ""),
         dossier_id=entry.dossier_id,
         dossier=(dossier.code or dossier.submission) if dossier else "",
         details=entry.details,

@@ -30,7 +30,7 @@ from tasks.trail import TrailBroken, Wanted, entries, note_look, read_chain
 
 PAGE, MOST = 100, 10_000  # entries on a page, in a file
 LONGEST = 64  # characters of what is typed to search for
-COLUMNS = ("seq", "at", "actor", "action", "sentence", "rule", "dossier", "details", "hash")
+COLUMNS = ("seq", "at", "actor", "action", "sentence", "rule", "article", "dossier", "details", "hash")
 WATCHERS = (Role.OPERATE, Role.LEAD, Role.AUDIT)
 WATCHED_BY = "bộ phận vận hành, lãnh đạo và người kiểm tra"
 

@@ -75,7 +75,7 @@ def test_a_page_reads_the_list_once(
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
     session = Session(officer("gq.01", ("BHXH-TEST", Role.RESOLVE)), 0.0, 0.0)
-    answer = Pages(records, objects, Catalog(), Orchestrator()).show_review(session, dossier_id)
+    answer = Pages(records, objects, Catalog(), Orchestrator(), 500).show_review(session, dossier_id)
     assert answer.status_code == 200 and len(reads) == 1
 
 

@@ -37,7 +37,7 @@ def browser(
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
     for part in ("GATEWAY", "METRICS"):
         monkeypatch.setenv(f"SOHOA_PORT_{part}", str(free_port()))
-    return TestClient(desk(Pages(records, objects, Catalog(), Orchestrator())))
+    return TestClient(desk(Pages(records, objects, Catalog(), Orchestrator(), 500)))
 
 
 def desk(pages: Pages) -> FastAPI:
