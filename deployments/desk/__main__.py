@@ -21,11 +21,14 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.settings import load_stack_env
+from deployments.desk.counter import Counter
 from deployments.desk.counter_pages import CounterPages
 from deployments.desk.decisions import Answer, Decisions
+from deployments.desk.dossier_pages import DossierPages
 from deployments.desk.health import routes
-from deployments.desk.oversight import Oversight
+from deployments.desk.oversight_pages import OversightPages
 from deployments.desk.pages import Pages
+from deployments.desk.worklist_pages import WorklistPages
 from infra.gateway.app import create_app
 from infra.gateway.sessions import Officer, Session
 from infra.gateway.settings import GatewaySettings
@@ -38,15 +41,20 @@ class Desk:
     """What the gateway needs of the product."""
 
     def __init__(self, settings: GatewaySettings) -> None:
-        self.records, prefect = RecordsDatabase(), Orchestrator()
-        self.pages = Pages(self.records, ObjectStore(), Catalog(), prefect, settings.upload_limit_mb)
-        self.decisions = self.pages.decisions = Decisions(self.records, prefect, settings.gateway_private_key_file)
+        self.records, self.objects = RecordsDatabase(), ObjectStore()
+        self.catalog, self.prefect = Catalog(), Orchestrator()
+        self.pages = Pages(settings.upload_limit_mb)
+        self.decisions = Decisions(self.records, self.prefect, settings.gateway_private_key_file)
 
     def routers(self) -> list[APIRouter]:
+        pages, records, catalog = self.pages, self.records, self.catalog
+        counter = Counter(records, self.objects, catalog, self.prefect)
         return [
-            self.pages.router(),
-            CounterPages(self.pages).router(),
-            Oversight(self.pages, self.refused).router(),
+            pages.router(),
+            WorklistPages(pages, records, catalog, self.prefect, self.decisions).router(),
+            DossierPages(pages, records, self.objects, catalog, self.decisions, counter).router(),
+            CounterPages(pages, records, catalog, counter).router(),
+            OversightPages(pages, records, self.refused).router(),
             APIRouter(routes=routes(self.pages, self._refuse_operations)),
         ]
 

@@ -11,7 +11,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from blocks.catalog import Catalog
 from blocks.errors import SohoaError
+from blocks.records import RecordsDatabase
+from deployments.desk.counter import Counter
 from deployments.desk.decisions import Answer
 from deployments.desk.pages import Pages
 from infra.gateway.sessions import Session
@@ -23,8 +26,8 @@ LOOK_AGAIN_SECONDS = 3
 
 
 class CounterPages:
-    def __init__(self, pages: Pages) -> None:
-        self.pages, self.counter = pages, pages.counter
+    def __init__(self, pages: Pages, records: RecordsDatabase, catalog: Catalog, counter: Counter) -> None:
+        self.pages, self.records, self.catalog, self.counter = pages, records, catalog, counter
 
     def show(self, session: Session, procedure: str | None) -> Response:
         values = self.counter.blank(session.officer, procedure)
@@ -55,8 +58,8 @@ class CounterPages:
         return answer
 
     def slip(self, session: Session, dossier_id: UUID) -> Response:
-        insist_assigned(self.pages.records, dossier_id, session.officer.id)
-        data = receipt_pdf(self.pages.records, self.pages.catalog, dossier_id, session.officer.id)
+        insist_assigned(self.records, dossier_id, session.officer.id)
+        data = receipt_pdf(self.records, self.catalog, dossier_id, session.officer.id)
         return self.pages.pdf("phieu-tiep-nhan.pdf", data)
 
     def router(self) -> APIRouter:

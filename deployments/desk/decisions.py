@@ -23,7 +23,7 @@ from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
-from blocks.records.queries import decision
+from blocks.records.queries import decision, get_dossier
 from blocks.records.tables import Dossier
 from infra.gateway.sessions import Officer
 from tasks.approvals import Stage, needs_reason, not_valid
@@ -121,6 +121,21 @@ class Decisions:
                 return None
             session.expunge(dossier)
         return Waiting(dossier, run, key)
+
+    def run_of(self, dossier_id: UUID) -> UUID | None:
+        """The run of a dossier; None before its first step. Raises DossierUnknown."""
+        with self.records.session() as session:
+            return get_dossier(session, dossier_id).flow_run_id
+
+    def waiting_of(self, dossier_id: UUID) -> Waiting | None:
+        """The pause at which a dossier waits. Raises DossierUnknown."""
+        run = self.run_of(dossier_id)
+        return self.waiting(run) if run else None
+
+    def told(self, waiting: Waiting) -> str:
+        """What the flow says at this pause, Markdown; empty while it isn't kept yet."""
+        answer = self.prefect.call("GET", f"/flow_runs/{waiting.run}/input/suspended-{waiting.key}-description")
+        return str(answer.json()) if answer.status_code == 200 else ""
 
     def take(
         self,

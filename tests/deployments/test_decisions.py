@@ -13,8 +13,10 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Dossier
-from deployments.desk.decisions import STAGES, why_not
-from deployments.desk.pages import CHOICES, Pages
+from deployments.desk.counter import Counter
+from deployments.desk.decisions import STAGES, Decisions, why_not
+from deployments.desk.dossier_pages import CHOICES, DossierPages
+from deployments.desk.pages import Pages
 from infra.gateway.sessions import Officer, Session
 from tasks.history import DECISIONS
 from tasks.worklist import WHO
@@ -67,7 +69,7 @@ def test_WH02_a_delegation_ends_on_its_day(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_page_reads_the_list_once(
-    records: RecordsDatabase, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    records: RecordsDatabase, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     reads: list[object] = []
     validated = Staff.model_validate
@@ -75,7 +77,10 @@ def test_a_page_reads_the_list_once(
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
     session = Session(officer("gq.01", ("BHXH-TEST", Role.RESOLVE)), 0.0, 0.0)
-    answer = Pages(records, objects, Catalog(), Orchestrator(), 500).show_review(session, dossier_id)
+    prefect, catalog = Orchestrator(), Catalog()
+    decisions, counter = Decisions(records, prefect, tmp_path / "none"), Counter(records, objects, catalog, prefect)
+    pages = DossierPages(Pages(500), records, objects, catalog, decisions, counter)
+    answer = pages.show_review(session, dossier_id)
     assert answer.status_code == 200 and len(reads) == 1
 
 

@@ -12,9 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from blocks.catalog import Catalog
 from blocks.objects import ObjectStore
-from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import raise_incident
 from blocks.records.states import DocumentState
@@ -37,7 +35,7 @@ def browser(
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
     for part in ("GATEWAY", "METRICS"):
         monkeypatch.setenv(f"SOHOA_PORT_{part}", str(free_port()))
-    return TestClient(desk(Pages(records, objects, Catalog(), Orchestrator(), 500)))
+    return TestClient(desk(Pages(500)))
 
 
 def desk(pages: Pages) -> FastAPI:

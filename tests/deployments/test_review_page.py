@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 from blocks.catalog import Catalog
 from blocks.objects import ObjectStore
@@ -12,6 +13,9 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
+from deployments.desk.counter import Counter
+from deployments.desk.decisions import Decisions
+from deployments.desk.dossier_pages import DossierPages
 from deployments.desk.pages import Pages
 from infra.gateway.sessions import Officer, Session
 from tasks.custody import Place, move_paper
@@ -52,7 +56,9 @@ def test_P14_the_history_on_the_page_is_plain_vietnamese(records: RecordsDatabas
     with records.session() as session:
         audit(session, actor="tnhs.01", action="capture", dossier_id=dossier_id, rule="CA08")
         assert session.get_one(Dossier, dossier_id).flow_run_id is None  # it waits for nobody, Prefect isn't asked
-    pages = Pages(records, objects, Catalog(), Orchestrator("http://127.0.0.1:9"), 500)
+    prefect, catalog = Orchestrator("http://127.0.0.1:9"), Catalog()
+    decisions, counter = Decisions(records, prefect, Path("none")), Counter(records, objects, catalog, prefect)
+    pages = DossierPages(Pages(500), records, objects, catalog, decisions, counter)
     answer = pages.show_review(Session(RESOLVING, 0, 0), dossier_id)
     lines = [" ".join(line.split()) for line in History(bytes(answer.body).decode()).lines]
     assert [line.split(" ", 3)[3] for line in lines][:2] == [

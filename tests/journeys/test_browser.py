@@ -106,7 +106,7 @@ def fill_in(page: Page, form: dict[str, object]) -> None:
         ("gq.01", "Danh sách việc"),
         ("ld.01", "Danh sách việc"),
         ("vt.01", "Danh sách việc"),
-        ("kt.01", "Danh sách việc"),
+        ("kt.01", "Nhật ký"),
         ("vh.01", "Vận hành"),
     ],
 )

@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.catalog.staff import SEES_PAPERS, Role, load_staff
 from blocks.errors import SohoaError
+from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
 from deployments.desk.pages import Pages
 from infra.gateway.sessions import Officer, Session
@@ -42,11 +43,11 @@ class DayInvalid(SohoaError):
     message = "Ngày không hợp lệ; vui lòng chọn lại từ ngày, đến ngày."
 
 
-class Oversight:
+class OversightPages:
     """refused(code, officer, trace, path) writes the audit trail."""
 
-    def __init__(self, pages: Pages, refused: Callable[[str, str, str, str], None]) -> None:
-        self.pages, self.records, self.refused = pages, pages.records, refused
+    def __init__(self, pages: Pages, records: RecordsDatabase, refused: Callable[[str, str, str, str], None]) -> None:
+        self.pages, self.records, self.refused = pages, records, refused
 
     # -- incidents ----------------------------------------------------------------------------------------------
     def show_incidents(
