@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.incidents import close_incident, raise_incident
+from blocks.records.incidents import raise_incident
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.tables import Custody, Dossier, Incident, now
 
@@ -92,17 +92,12 @@ def locate_paper(records: RecordsDatabase, dossier_id: UUID) -> Locator:
 
 
 def freeze_disposal(records: RecordsDatabase, dossier_id: UUID, actor: str) -> None:
-    """A complaint or dispute: nothing of the dossier may be disposed of until it ends (LU05). Idempotent."""
+    """A complaint or dispute: nothing of the dossier may be disposed of until the incident is closed (LU05).
+
+    Idempotent."""
     with records.session() as session:
         get_dossier(session, dossier_id)
         raise_incident(session, code=DISPUTE, dossier_id=dossier_id, rule="LU05", actor=actor)
-
-
-def release_disposal(records: RecordsDatabase, dossier_id: UUID, actor: str) -> bool:
-    """The dispute has ended. False: there was none."""
-    with records.session() as session:
-        dispute = _dispute(session, dossier_id)
-        return dispute is not None and close_incident(session, dispute, actor=actor)
 
 
 def may_dispose(records: RecordsDatabase, document_id: UUID, *, at: datetime | None = None) -> bool:

@@ -15,7 +15,9 @@ from blocks.catalog.staff import Role
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import close_incident
+from blocks.records.queries import DossierUnknown, find_dossier
 from blocks.records.tables import Dossier, Incident
+from tasks.custody import freeze_disposal
 
 SHORTEST, LONGEST = 10, 500  # characters of a reason
 CLOSED_SHOWN = 20
@@ -183,6 +185,18 @@ def _shown(incident: Incident, dossier: Dossier | None) -> Shown:
         closed_by=incident.closed_by,
         reason=incident.reason,
     )
+
+
+def open_dispute(records: RecordsDatabase, code: str, officer: str, roles: Collection[tuple[str, Role]]) -> None:
+    """Somebody complains: nothing of this dossier is disposed of until a leader closes it (LU05). Idempotent.
+
+    roles: as below. Raises DossierUnknown, also for a dossier of another unit.
+    """
+    with records.session() as session:
+        dossier = find_dossier(session, code.strip().upper())
+        if (dossier.unit_id, Role.LEAD) not in roles:
+            raise DossierUnknown()
+    freeze_disposal(records, dossier.id, officer)
 
 
 def settle_incident(

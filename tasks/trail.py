@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement
-from sqlmodel import Session, col, or_, select
+from sqlmodel import col, or_, select
 
 from blocks.catalog.staff import Staff
 from blocks.errors import Remedy, SohoaError
@@ -129,29 +129,25 @@ def note_look(records: RecordsDatabase, officer: str, action: str, wanted: Wante
         audit(session, actor=officer, action=action, dossier_id=dossier, rule="P14", details=asked | {"shown": shown})
 
 
-def read_chain(session: Session) -> TrailReport:
-    """The whole trail is read. Raises TrailBroken with the first number that doesn't fit."""
-    head = chain_head(session)
-    if wrong := verify_chain(session):
-        raise TrailBroken(seq=wrong[0])
-    return TrailReport(entries=head.seq if head else 0, hash=head.hash if head else "")
+def read_whole(records: RecordsDatabase, actor: str) -> TrailReport:
+    """The whole trail, and an entry of it that it was read. What is broken is an incident; nothing is mended.
 
-
-def read_whole(records: RecordsDatabase) -> TrailReport:
-    """The whole trail, and an entry of it that it was read. What is broken is an incident; nothing is mended."""
-    try:
-        with records.session() as session:
-            report = read_chain(session)
-    except TrailBroken:
-        with records.session() as session:
-            raise_incident(session, code=BROKEN, rule="P14")
-        raise
+    Raises TrailBroken with the first number that doesn't fit.
+    """
     with records.session() as session:
-        audit(session, actor="system", action="check_trail", rule="P14", details=report.model_dump())
+        head, wrong = chain_head(session), verify_chain(session)
+    report = TrailReport(entries=head.seq if head else 0, hash=head.hash if head else "")
+    with records.session() as session:
+        if wrong:
+            raise_incident(session, code=BROKEN, rule="P14", actor=actor)
+        else:
+            audit(session, actor=actor, action="check_trail", rule="P14", details=report.model_dump())
+    if wrong:
+        raise TrailBroken(seq=wrong[0])
     return report
 
 
 @step("Kiểm tra chuỗi băm của nhật ký", rule="P14", kept=False)
 def check_trail() -> TrailReport:
     """Each night. Raises TrailBroken."""
-    return read_whole(RecordsDatabase.get())
+    return read_whole(RecordsDatabase.get(), "system")

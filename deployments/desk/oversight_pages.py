@@ -23,11 +23,12 @@ from blocks.catalog.staff import SEES_PAPERS, Role, load_staff
 from blocks.errors import SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
+from blocks.records.queries import DossierUnknown
 from deployments.desk.pages import Pages
 from infra.gateway.sessions import Officer, Session
 from tasks.history import ACTION_NAMES
-from tasks.incidents import IncidentGone, incidents, settle_incident
-from tasks.trail import TrailBroken, Wanted, entries, note_look, read_chain
+from tasks.incidents import IncidentGone, incidents, open_dispute, settle_incident
+from tasks.trail import TrailBroken, Wanted, entries, note_look, read_whole
 
 PAGE, MOST = 100, 10_000  # entries on a page, in a file
 LONGEST = 64  # characters of what is typed to search for
@@ -67,6 +68,7 @@ class OversightPages:
             still=still,
             over=over,
             mine=mine,
+            leads=any(role is Role.LEAD for _, role in held),
             opens=bool(roles_of(session.officer, *SEES_PAPERS)),
             problem=problem,
             at=at,
@@ -81,6 +83,14 @@ class OversightPages:
             return self.show_incidents(session, error.text, status=409)
         except SohoaError as error:
             return self.show_incidents(session, error.text, incident, reason, status=422)
+        return RedirectResponse("/su-co", 303)
+
+    def dispute(self, session: Session, form: Mapping[str, Any]) -> Response:
+        leads = roles_of(session.officer, Role.LEAD)
+        try:
+            open_dispute(self.records, str(form.get("ho_so", "")), session.officer.id, leads)
+        except DossierUnknown as error:
+            return self.show_incidents(session, error.text, status=422)
         return RedirectResponse("/su-co", 303)
 
     # -- audit trail --------------------------------------------------------------------------------------------
@@ -124,8 +134,7 @@ class OversightPages:
     def check(self, session: Session, asked: Mapping[str, str]) -> Response:
         """Read the whole trail now."""
         try:
-            with self.records.session() as database:
-                report = read_chain(database)
+            report = read_whole(self.records, session.officer.id)
         except TrailBroken as error:
             return self._trail(session, asked, problem=error.text)
         return self._trail(session, asked, whole=report)
@@ -154,6 +163,11 @@ class OversightPages:
         @router.get("/su-co", summary="Sự cố đang mở và vừa đóng")
         async def open_incidents(request: Request) -> Response:
             return await self._watched(request, self.show_incidents)
+
+        @router.post("/su-co/khieu-nai", summary="Ghi nhận khiếu nại, tranh chấp: không hủy bản giấy")
+        async def dispute(request: Request) -> Response:
+            form, _, refusal = await self.pages.posted(request)
+            return refusal or await self._watched(request, self.dispute, form)
 
         @router.post("/su-co/{incident}/dong", summary="Đóng một sự cố, có lý do bằng văn bản")
         async def close(request: Request, incident: UUID) -> Response:

@@ -517,15 +517,23 @@ def test_P14_an_incident_is_closed_with_a_reason_and_the_auditor_finds_it_all(pl
     picture(leader, "incidents")
     row.get_by_role("button", name="Đóng sự cố").click()
     expect(row).to_contain_text("ld.01: Đã nhắc nhở người xem nhầm hồ sơ")
+    for code in ("BHXH-TEST-000000-0000", dossier.code):
+        leader.get_by_label("Hồ sơ có khiếu nại").fill(code)
+        leader.get_by_role("button", name="Ghi nhận, không cho hủy bản giấy").click()
+    dispute = leader.get_by_role("row").filter(has_text="Khiếu nại, tranh chấp")
+    expect(dispute).to_contain_text(dossier.code)
+    expect(dispute.get_by_role("button", name="Đóng sự cố")).to_be_visible()
     operations = sign_in("vh.01", "/su-co")
-    expect(operations.get_by_role("row").filter(has_text=dossier.code).first).to_be_visible()
+    row = operations.get_by_role("row").filter(has_text="Khiếu nại, tranh chấp")
+    expect(row).to_contain_text("Lãnh đạo đóng")
     assert operations.locator("a[href^='/ho-so/']").count() == 0  # they see no papers
     auditor = sign_in("kt.01")
     expect(auditor.get_by_role("heading", level=1)).to_have_text("Nhật ký")  # has nothing to decide
     auditor.get_by_label("Mã hồ sơ").nth(1).fill(dossier.code)
     auditor.get_by_role("button", name="Lọc").click()
     lines = auditor.locator("tbody tr")
-    expect(lines.first).to_contain_text("Đóng sự cố (người chưa được phân công)")
+    expect(lines.first).to_contain_text("Ghi nhận sự cố (khiếu nại, tranh chấp)")
+    expect(lines.nth(1)).to_contain_text("Đóng sự cố (người chưa được phân công)")
     expect(lines.filter(has_text="Từ chối truy cập").first).to_contain_text("gq.09")
     picture(auditor, "trail")
     with auditor.expect_download() as waited:
@@ -536,7 +544,8 @@ def test_P14_an_incident_is_closed_with_a_reason_and_the_auditor_finds_it_all(pl
     auditor.get_by_role("button", name="Kiểm tra chuỗi băm").click()
     expect(auditor.get_by_role("status")).to_contain_text("Chuỗi băm liền mạch")
     auditor.goto(auditor.url.replace("/nhat-ky/kiem-tra", "/nhat-ky?nguoi=kt.01"))
-    expect(auditor.locator("tbody tr").first).to_contain_text("Hồ sơ: Tải nhật ký")  # who looks is in it, too
+    expect(lines.first).to_contain_text("Kiểm tra chuỗi băm của nhật ký")  # who looks is in it, too
+    expect(lines.nth(1)).to_contain_text("Hồ sơ: Tải nhật ký")
 
 
 def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Journey, sign_in: SignIn) -> None:

@@ -11,10 +11,12 @@ from blocks.catalog.staff import Role
 from blocks.errors import IntegrityError, SohoaError
 from blocks.identity import DecisionNotProven
 from blocks.records import RecordsDatabase
+from blocks.records.codes import assign_dossier_code
 from blocks.records.incidents import raise_incident
-from blocks.records.tables import AuditEntry
+from blocks.records.queries import DossierUnknown
+from blocks.records.tables import AuditEntry, Dossier
 from tasks import custody, faults, preservation, quarantine, trail, trust_list
-from tasks.custody import freeze_disposal, locate_paper
+from tasks.custody import locate_paper
 from tasks.incidents import (
     CLOSED_SHOWN,
     KINDS,
@@ -22,10 +24,11 @@ from tasks.incidents import (
     IncidentNotYours,
     ReasonMissing,
     incidents,
+    open_dispute,
     settle_incident,
 )
 from tasks.reception import OfficerNotAssigned
-from tests.tasks.lawcase import make_dossier
+from tests.tasks.lawcase import RECEIVED, make_dossier
 
 LEADER, OPERATIONS, AUDITOR = ({("BHXH-TEST", role)} for role in (Role.LEAD, Role.OPERATE, Role.AUDIT))
 WRITTEN = "Đã xử lý xong theo biên bản"
@@ -85,7 +88,13 @@ def test_what_closes_by_itself_nobody_closes(records: RecordsDatabase) -> None:
 
 def test_LU05_a_dispute_that_is_closed_frees_the_paper(records: RecordsDatabase) -> None:
     dossier, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
-    freeze_disposal(records, dossier, "ld.01")
+    with records.session() as session:
+        code = assign_dossier_code(session, session.get_one(Dossier, dossier), actor="tnhs.01", at=RECEIVED)
+    for roles in (OPERATIONS, {("BHXH-KHAC", Role.LEAD)}):
+        with pytest.raises(DossierUnknown):
+            open_dispute(records, code, "ld.09", roles)
+    for _ in range(2):
+        open_dispute(records, f" {code.lower()} ", "ld.01", LEADER)
     ((dispute,), _) = incidents(records, {"BHXH-TEST"})
     assert locate_paper(records, dossier).frozen and dispute.closer is Role.LEAD
     settle_incident(records, dispute.id, "ld.01", LEADER, "Đã có quyết định giải quyết khiếu nại")

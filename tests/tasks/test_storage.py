@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from sqlmodel import select
 
 from blocks.catalog import Catalog
+from blocks.catalog.staff import Role
 from blocks.errors import IntegrityError, InvalidTransition
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
@@ -27,8 +28,8 @@ from tasks.custody import (
     hand_over_paper,
     locate_paper,
     may_dispose,
-    release_disposal,
 )
+from tasks.incidents import incidents, settle_incident
 from tasks.storage import (
     NotAgencySigned,
     OwnerConflict,
@@ -229,7 +230,8 @@ def test_LU05_a_dispute_freezes_disposal(records: RecordsDatabase, objects: Obje
     freeze_disposal(records, dossier_id, "ld.01")
     freeze_disposal(records, dossier_id, "ld.01")
     assert not may_dispose(records, document_id, at=later) and locate_paper(records, dossier_id).frozen
-    assert release_disposal(records, dossier_id, "ld.01") and not release_disposal(records, dossier_id, "ld.01")
+    (dispute,), _ = incidents(records, {"BHXH-TEST"})
+    settle_incident(records, dispute.id, "ld.01", {("BHXH-TEST", Role.LEAD)}, "Đã giải quyết xong khiếu nại")
     assert may_dispose(records, document_id, at=later)
 
 

@@ -85,16 +85,16 @@ def test_P14_the_nightly_reading_is_noted_and_what_is_broken_is_an_incident(reco
     with records.session() as session:
         for _ in range(3):
             audit(session, actor="system", action="view")
-    report = read_whole(records)
+    report = read_whole(records, "kt.01")
     assert report.entries == 3 and len(report.hash) == 64
     (noted,) = found(records, action="check_trail")
-    assert noted.details == report.model_dump()
+    assert noted.details == report.model_dump() and noted.actor == "kt.01"
     with records.session() as session:
         session.execute(text("SET LOCAL session_replication_role = replica"))
         session.execute(text("DELETE FROM auditentry WHERE seq = 2"))
     for _ in range(2):
         with pytest.raises(TrailBroken, match="dòng 3"):
-            read_whole(records)
+            read_whole(records, "system")
     with records.session() as session:
         assert [row.code for row in session.exec(select(Incident))] == [BROKEN]  # one, until somebody has closed it
         query = select(AuditEntry).where(col(AuditEntry.action) == "incident")
