@@ -178,8 +178,9 @@ def describe_rescan(problems: list[Problem], dossier_id: UUID) -> str:
     only = f"\n\nChỉ cần quét lại: {'; '.join(pages)}." if pages else ""
     return (
         f"### Cần quét lại\n{found}{only}\n\n"
-        "Quét lại bằng `sohoa rescan <mã hồ sơ> <thành phần> <tệp …>` (một trang: thêm `--page <số>`) "
-        "rồi chọn **DA_QUET_LAI**, hoặc chọn **TRA_LAI** và nêu lý do bằng văn bản. Bản quét trước vẫn được lưu giữ."
+        "Chọn tệp quét lại ngay trên trang xem hồ sơ, hoặc nộp bằng `sohoa rescan <mã hồ sơ> <thành phần> <tệp …>` "
+        "(một trang: thêm `--page <số>`), rồi chọn **DA_QUET_LAI**; hoặc chọn **TRA_LAI** và nêu lý do bằng văn bản. "
+        "Bản quét trước vẫn được lưu giữ."
     )
 
 
