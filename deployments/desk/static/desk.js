@@ -97,12 +97,11 @@ if (sheets) {
   // Addresses of images are good for a quarter of an hour. Who works longer on a dossier gets new ones as soon as an
   // image doesn't come; what was typed stays.
   let asked = false;
-  sheets.addEventListener("error", async () => {
+  const renew = async () => {
     if (asked) return;
     asked = true;
     setTimeout(() => { asked = false; }, 60_000);
-    const form = document.querySelector("#quyet-dinh");
-    const answer = await fetch(form.getAttribute("action").replace(/\/quyet-dinh$/, ""));
+    const answer = await fetch(location.pathname.replace(/\/(quyet-dinh|du-thao)$/, ""));
     const anew = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const figure of sheets.querySelectorAll("figure")) {
       const other = anew.getElementById(figure.id);
@@ -111,7 +110,10 @@ if (sheets) {
       link.href = other.querySelector("figcaption a").getAttribute("href");
       if (!image.complete || !image.naturalWidth) image.src = zoom ? link.href : other.querySelector("img").getAttribute("src");
     }
-  }, true);
+  };
+  sheets.addEventListener("error", renew, true);
+  const broken = (image) => image.complete && image.getAttribute("src") && !image.naturalWidth;
+  if ([...sheets.querySelectorAll("img")].some(broken)) renew();  // failed before this script ran
   if (Number(sessionStorage.getItem("zoom"))) setZoom(Number(sessionStorage.getItem("zoom")));
 }
 
