@@ -152,6 +152,10 @@ class Shown(BaseModel):
     closed_by: str = ""
     reason: str = ""
 
+    def closable(self, roles: Collection[tuple[str, Role]]) -> bool:
+        """Whether one of these (unit, role) pairs closes it; what belongs to the machine is of each unit."""
+        return any(role is self.closer and self.unit in ("", unit) for unit, role in roles)
+
 
 def kind_of(code: str) -> Kind:
     """An incident of a version to come is shown by its code, and operations close it."""
@@ -209,10 +213,10 @@ def settle_incident(
     written = unicodedata.normalize("NFC", " ".join(reason.split()))
     with records.session() as session:
         row, dossier = _found(session, incident, {unit for unit, _ in roles})
-        kind = kind_of(row.code)
-        if kind.closer is None:
+        shown = _shown(row, dossier)
+        if shown.closer is None:
             raise IncidentNotYours(why="sự cố tự đóng khi nguyên nhân đã hết")
-        if not any(role is kind.closer and (dossier is None or unit == dossier.unit_id) for unit, role in roles):
+        if not shown.closable(roles):
             raise IncidentNotYours(why="việc này dành cho vai trò khác")
         if not SHORTEST <= len(written) <= LONGEST:
             raise ReasonMissing()

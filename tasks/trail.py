@@ -85,7 +85,7 @@ def entries(records: RecordsDatabase, wanted: Wanted, units: Collection[str], st
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.code:
-        found.append(or_(col(Dossier.code) == wanted.code.upper(), col(Dossier.submission) == wanted.code))
+        found.append(_named(wanted.code))
     if wanted.actor:
         found.append(col(AuditEntry.actor) == wanted.actor)
     if wanted.action:
@@ -97,6 +97,10 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.before is not None:
         found.append(col(AuditEntry.seq) < wanted.before)
     return found
+
+
+def _named(code: str) -> ColumnElement[bool]:
+    return or_(col(Dossier.code) == code.upper(), col(Dossier.submission) == code)
 
 
 def _midnight(day: date) -> datetime:
@@ -123,8 +127,7 @@ def _line(entry: AuditEntry, dossier: Dossier | None, ordinal: int | None) -> Li
 def note_look(records: RecordsDatabase, officer: str, action: str, wanted: Wanted, shown: int) -> None:
     """Who looked into the trail for what. A dossier is named by its id, an officer's id is kept only if it is known."""
     with records.session() as session:
-        query = select(Dossier.id).where(or_(Dossier.code == wanted.code.upper(), Dossier.submission == wanted.code))
-        dossier = session.exec(query).first() if wanted.code else None
+        dossier = session.exec(select(Dossier.id).where(_named(wanted.code))).first() if wanted.code else None
         asked = wanted.model_dump(mode="json", include={"action", "since", "until", "before"}, exclude_defaults=True)
         audit(session, actor=officer, action=action, dossier_id=dossier, rule="P14", details=asked | {"shown": shown})
 

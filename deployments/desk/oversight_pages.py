@@ -28,7 +28,7 @@ from deployments.desk.pages import Pages
 from infra.gateway.sessions import Officer, Session
 from tasks.history import ACTION_NAMES
 from tasks.incidents import IncidentGone, incidents, open_dispute, settle_incident
-from tasks.trail import TrailBroken, Wanted, entries, note_look, read_whole
+from tasks.trail import Line, TrailBroken, Wanted, entries, note_look, read_whole
 
 PAGE, MOST = 100, 10_000  # entries on a page, in a file
 LONGEST = 64  # characters of what is typed to search for
@@ -57,9 +57,7 @@ class OversightPages:
         """problem: why the incident `at` was not closed, with the reason that was typed."""
         held = roles_of(session.officer, *WATCHERS)
         still, over = incidents(self.records, units(held))
-        mine = {
-            item.id for item in still for unit, role in held if role is item.closer and item.unit in ("", unit)
-        }  # those that this officer may close
+        mine = {item.id for item in still if item.closable(held)}
         return self.pages.page(
             "incidents.html",
             session,
@@ -99,9 +97,12 @@ class OversightPages:
             wanted = _wanted(asked)
         except DayInvalid as error:
             return self._trail(session, asked, problem=error.text, status=422)
-        lines = entries(self.records, wanted, units(roles_of(session.officer, Role.AUDIT)), load_staff(), PAGE + 1)
+        lines = self._entries(session.officer, wanted, PAGE + 1)
         note_look(self.records, session.officer.id, "view-trail", wanted, min(PAGE, len(lines)))
         return self._trail(session, asked, lines=lines)
+
+    def _entries(self, officer: Officer, wanted: Wanted, limit: int) -> list[Line]:
+        return entries(self.records, wanted, units(roles_of(officer, Role.AUDIT)), load_staff(), limit)
 
     def _trail(self, session: Session, asked: Mapping[str, str], *, status: int = 200, **values: Any) -> Response:
         lines = values.pop("lines", [])
@@ -121,7 +122,7 @@ class OversightPages:
     def file(self, session: Session, asked: Mapping[str, str]) -> Response:
         """The same entries as CSV (UTF-8 with BOM, as spreadsheets want it), the newest MOST."""
         wanted = _wanted(asked)
-        lines = entries(self.records, wanted, units(roles_of(session.officer, Role.AUDIT)), load_staff(), MOST)
+        lines = self._entries(session.officer, wanted, MOST)
         note_look(self.records, session.officer.id, "export-trail", wanted, len(lines))
         out = io.StringIO()
         writer = csv.writer(out)
