@@ -52,6 +52,11 @@ def ago(at: datetime) -> str:
     return f"{minutes // 60} giờ" if minutes < 48 * 60 else f"{minutes // 1440} ngày"
 
 
+def who(actor: str) -> str:
+    """An actor of the audit trail as officers read it."""
+    return {"system": "hệ thống", "unknown": "không rõ"}.get(actor, actor)
+
+
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -60,7 +65,7 @@ def _templates() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters |= {"shown": shown, "local": local, "ago": ago, "capital": capital}
+    made.filters |= {"shown": shown, "local": local, "ago": ago, "capital": capital, "who": who}
     made.globals |= {
         "ROLE_NAMES": {role.value: name for role, name in ROLE_NAMES.items()},
         "DECISIONS": DECISIONS,
