@@ -63,6 +63,14 @@ test: dev check-system ## everything that must hold: lint, types, layers, unit a
 	.venv/bin/pytest -q -p no:cacheprovider $(BESIDE) tests --ignore=tests/journeys
 	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
 
+ATTACK := .venv/bin/pytest -q -p no:cacheprovider -m attack
+attack: dev check-system ## every attack against real parts, as a table: attempt, answer, audit entry, proof that nothing changed
+	@$(NEEDED_BY_TESTS)
+	@mkdir -p var && rm -f var/attack.jsonl && touch var/attack.jsonl
+	SOHOA_ATTACK_ROWS=$(CURDIR)/var/attack.jsonl $(ATTACK) $(BESIDE) tests --ignore=tests/journeys; \
+	  SOHOA_ATTACK_ROWS=$(CURDIR)/var/attack.jsonl $(ATTACK) tests/journeys; \
+	  $(PY) -m tests.attack var/attack.jsonl --at-least 80
+
 journeys: dev check-system ## only the samples, played through the whole stack with faults on the way
 	@$(NEEDED_BY_TESTS)
 	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
@@ -128,4 +136,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk geometry-report fuzz lint train-ocr test-train lock help
+.PHONY: setup dev up down status demo password check-system test attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk geometry-report fuzz lint train-ocr test-train lock help
