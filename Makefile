@@ -67,8 +67,8 @@ ATTACK := .venv/bin/pytest -q -p no:cacheprovider -m attack
 attack: dev check-system ## every attack against real parts, as a table: attempt, answer, audit entry, proof that nothing changed
 	@$(NEEDED_BY_TESTS)
 	@mkdir -p var && rm -f var/attack.jsonl && touch var/attack.jsonl
-	SOHOA_ATTACK_ROWS=$(CURDIR)/var/attack.jsonl $(ATTACK) $(BESIDE) tests --ignore=tests/journeys; \
-	  SOHOA_ATTACK_ROWS=$(CURDIR)/var/attack.jsonl $(ATTACK) tests/journeys; \
+	ATTACK_ROWS=$(CURDIR)/var/attack.jsonl $(ATTACK) $(BESIDE) tests --ignore=tests/journeys; \
+	  ATTACK_ROWS=$(CURDIR)/var/attack.jsonl $(ATTACK) tests/journeys; \
 	  $(PY) -m tests.attack var/attack.jsonl --at-least 80
 
 journeys: dev check-system ## only the samples, played through the whole stack with faults on the way

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-ROWS = "SOHOA_ATTACK_ROWS"  # file to which the rows are added, one JSON object a line
+ROWS = "ATTACK_ROWS"  # file to which the rows are added, one JSON object a line
 PROPERTY = "attack"
 
 
