@@ -110,6 +110,12 @@ lint: dev ## format, lint, types, layers
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+release: dev ## the wheel, its bill of materials (CycloneDX) and their SHA-256, in dist/
+	@rm -rf dist
+	@.venv/bin/uv build -q --wheel --out-dir dist .
+	@$(PY) -m infra.release.sbom dist/sohoa.cdx.json
+	@rm -f dist/.gitignore && cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
 .venv-train/.train: requirements/train.txt
 	@python3.11 -m venv .venv-train
 	@.venv-train/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/train.txt
@@ -136,4 +142,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk geometry-report fuzz lint train-ocr test-train lock help
+.PHONY: setup dev up down status demo password check-system test attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk geometry-report fuzz lint release train-ocr test-train lock help
