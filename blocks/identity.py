@@ -51,7 +51,10 @@ class Delegated(BaseModel):
 
 
 class Attestation(BaseModel):
-    """What the gateway says. run, pause: where it may be used; form: SHA-256 of what was filled in; trace: request."""
+    """What the gateway says. run, pause: where it may be used; form: SHA-256 of what was filled in; trace: request.
+
+    acr, auth_time: how and when the officer last proved at the identity provider to be that person, as it says.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,6 +66,8 @@ class Attestation(BaseModel):
     form: str
     at: datetime
     trace: str = ""
+    acr: str = ""
+    auth_time: datetime | None = None
     delegation: Delegated | None = None
 
 
