@@ -30,6 +30,7 @@ from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
 from tasks.archive import export_dossier
 from tasks.issuing.reading import read_results
+from tasks.origin import by_command
 from tasks.receipts import receipt_pdf
 from tasks.rescan import hand_in_rescan
 from tasks.review import FieldView, look
@@ -59,7 +60,7 @@ def submit(
     folder: Annotated[Path, typer.Argument(help="Thư mục hồ sơ có tệp dossier.yaml", exists=True, file_okay=False)],
 ) -> None:
     """Nộp một thư mục hồ sơ và bắt đầu xử lý; nộp lại cùng nội dung không tạo hồ sơ mới."""
-    submission = hand_in(ObjectStore(), folder)
+    submission = hand_in(RecordsDatabase(), ObjectStore(), folder, by_command())
     run = Orchestrator().start(submission, tags=["cli"])
     console.print(f"Đã nhận lần nộp [bold]{submission}[/], lượt xử lý {run['id']}")
 
@@ -172,7 +173,9 @@ def rescan(
             raise DossierUnknown()
         attempt = document.attempt + 1
     hand_in_rescan(
+        RecordsDatabase(),
         ObjectStore(),
+        by_command(),
         dossier.submission,
         component,
         attempt,
@@ -190,7 +193,8 @@ def supplement(
 ) -> None:
     """Bổ sung hồ sơ trước khi tiếp nhận; sau đó xác nhận DA_BO_SUNG tại bước đang chờ."""
     dossier = find(code)
-    hand_in(ObjectStore(), folder, submission=dossier.submission, revision=dossier.revision + 1)
+    again = {"submission": dossier.submission, "revision": dossier.revision + 1}
+    hand_in(RecordsDatabase(), ObjectStore(), folder, by_command(), **again)
     console.print("Đã nhận hồ sơ bổ sung.")
 
 

@@ -25,6 +25,7 @@ from blocks.records.queries import documents, fields
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier
 from blocks.settings import gateway_url
+from tasks.origin import by_command
 from tasks.rescan import hand_in_rescan
 from tasks.scope import case_date
 from tasks.submission import hand_in
@@ -126,7 +127,7 @@ class Officers:
 
     def hand_in(self, sample: Sample) -> None:
         """At the counter: hand the folder in and start its flow run (twice gives the same run)."""
-        sample.submission = hand_in(self.objects, sample.folder)
+        sample.submission = hand_in(self.records, self.objects, sample.folder, by_command())
         sample.run_id = self.prefect.start(sample.submission, tags=["demo"])["id"]
 
     def answer(self, sample: Sample, run: dict[str, Any]) -> str | None:
@@ -173,7 +174,8 @@ class Officers:
         for document in self.documents(dossier):
             files = sample.rescans(document.ordinal)
             if document.state is DocumentState.CHUP_LAI and files:
-                hand_in_rescan(self.objects, dossier.submission, document.ordinal, document.attempt + 1, files)
+                again = dossier.submission, document.ordinal, document.attempt + 1, files
+                hand_in_rescan(self.records, self.objects, by_command(), *again)
                 supplied += 1
         if supplied:
             return {"decision": "DA_QUET_LAI"}

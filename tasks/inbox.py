@@ -1,5 +1,6 @@
 """Thư mục hộp nhận: folders that scanners or other programs put down become submissions (Điều 13.1).
 
+Each lies in the part of the inbox that belongs to the officer who captured (tasks/inbox_owners.py).
 A folder is ready when its dossier.yaml is there and nothing in it has changed for some seconds. Listing is the
 truth; a folder taken is remembered by its content, so that listing it again adds nothing.
 """
@@ -12,7 +13,9 @@ from pathlib import Path
 from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
 from blocks.settings import settings
+from tasks.inbox_owners import origin_of
 from tasks.shell import step
 from tasks.submission import MANIFEST, hand_in
 
@@ -25,7 +28,8 @@ def ready_folders(inbox: Path, *, now: float | None = None) -> list[Path]:
     """Folders to take, oldest first: with a manifest, settled, neither taken nor refused as they stand."""
     moment = time.time() if now is None else now
     found = []
-    for folder in inbox.iterdir() if inbox.is_dir() else ():
+    # One level for officers' and scanners' folders; what lies beside them is found too, to be told so.
+    for folder in (*inbox.glob("*"), *inbox.glob("*/*")) if inbox.is_dir() else ():
         manifest = folder / MANIFEST
         if not manifest.is_file() or (folder / TAKEN).exists():
             continue
@@ -38,10 +42,12 @@ def ready_folders(inbox: Path, *, now: float | None = None) -> list[Path]:
     return [folder for _, folder in sorted(found)]
 
 
-def take_folder(objects: ObjectStore, prefect: Orchestrator, folder: Path) -> str | None:
+def take_folder(
+    records: RecordsDatabase, objects: ObjectStore, prefect: Orchestrator, inbox: Path, folder: Path
+) -> str | None:
     """Hand in one folder and start its flow run; None when the declaration is refused (the reason is left there)."""
     try:
-        submission = hand_in(objects, folder)
+        submission = hand_in(records, objects, folder, origin_of(inbox, folder))
     except SohoaError as error:
         if error.remedy.value == "RETRY":
             raise
@@ -56,5 +62,5 @@ def take_folder(objects: ObjectStore, prefect: Orchestrator, folder: Path) -> st
 @step("Quét hộp nhận hồ sơ", rule="B1", kept=False)
 def take_ready_folders() -> int:
     """Every ready folder of the inbox becomes a flow run. Returns how many were handed in."""
-    objects, prefect = ObjectStore.get(), Orchestrator()
-    return sum(take_folder(objects, prefect, folder) is not None for folder in ready_folders(settings().inbox_dir))
+    blocks, inbox = (RecordsDatabase.get(), ObjectStore.get(), Orchestrator()), settings().inbox_dir
+    return sum(take_folder(*blocks, inbox, folder) is not None for folder in ready_folders(inbox))

@@ -27,6 +27,7 @@ from blocks.records.tables import Document, Scan
 from tasks.approvals import Verification, VerificationDecision
 from tasks.capture.document import outcome, places
 from tasks.capture.errors import PagesMissing, PageUnknown
+from tasks.origin import Origin, expected
 from tasks.shell import step
 from tasks.submission import Original, keep_originals, stored_name
 
@@ -46,7 +47,9 @@ def rescan_prefix(submission: str, ordinal: int, attempt: int) -> str:
 
 
 def hand_in_rescan(
+    records: RecordsDatabase,
     objects: ObjectStore,
+    origin: Origin,
     submission: str,
     ordinal: int,
     attempt: int,
@@ -56,25 +59,29 @@ def hand_in_rescan(
     inserted: Mapping[int, Path] | None = None,
 ) -> None:
     """Put new scans of one component into INBOX: all of it in the given order, or single images by their places."""
-    place = f"{rescan_prefix(submission, ordinal, attempt)}{time.time_ns():020d}/"
+    part = f"rescan/{ordinal}/{attempt}/{time.time_ns():020d}"
     put = [("", position, path) for position, path in enumerate(files, 1)]
     put += [(f"replace-{number:04d}/", 1, path) for number, path in (replaced or {}).items()]
     put += [(f"insert-{number:04d}/", 1, path) for number, path in (inserted or {}).items()]
+    hashes = {}
     for folder, position, path in put:
-        name = PurePosixPath(stored_name(ordinal, position, path.name)).name
-        objects.put_once(Bucket.INBOX, f"{place}{folder}{name}", path, content_type="application/octet-stream")
+        name = f"{part}/{folder}{PurePosixPath(stored_name(ordinal, position, path.name)).name}"
+        kept = objects.put_once(Bucket.INBOX, f"{submission}/{name}", path, content_type="application/octet-stream")
+        hashes[name] = kept.sha256
+    origin.note(records, submission, part, hashes)
 
 
-def handed_in(objects: ObjectStore, submission: str, ordinal: int, attempt: int) -> list[Original]:
+def handed_in(session: Session, submission: str, ordinal: int, attempt: int) -> list[Original]:
     """What counts of the hand-ins for an attempt: the newest whole component, then what changes single images of it.
 
     Without a whole component the changes are of the attempt before. Changes stand in the order in which they are made:
-    replaced images by the places that they have, then inserted ones by the places that they get.
+    replaced images by the places that they have, then inserted ones by the places that they get. Files that lie in
+    INBOX without a known origin don't count.
     """
     prefix = rescan_prefix(submission, ordinal, attempt)
     whole: dict[str, list[Original]] = {}
     changes: dict[tuple[bool, int], tuple[str, Original]] = {}
-    for key in sorted(objects.list(Bucket.INBOX, prefix)):
+    for key in sorted(f"{submission}/{name}" for name in _expected(session, submission, ordinal, attempt)):
         match = _NAME.fullmatch(key.removeprefix(prefix))
         if match is None:
             continue
@@ -88,6 +95,10 @@ def handed_in(objects: ObjectStore, submission: str, ordinal: int, attempt: int)
     return whole.get(newest, []) + [original for _, (at, original) in sorted(changes.items()) if at >= newest]
 
 
+def _expected(session: Session, submission: str, ordinal: int, attempt: int) -> dict[str, str]:
+    return expected(session, submission, f"rescan/{ordinal}/{attempt}/")
+
+
 def take_rescan(
     records: RecordsDatabase, objects: ObjectStore, submission: str, document_id: UUID, attempt: int
 ) -> int:
@@ -98,7 +109,8 @@ def take_rescan(
     with records.session() as session:
         document = session.exec(select(Document).where(Document.id == document_id).with_for_update()).one()
         dossier_id, ordinal = document.dossier_id, document.ordinal
-        originals = handed_in(objects, submission, ordinal, attempt)
+        originals = handed_in(session, submission, ordinal, attempt)
+        hashes = _expected(session, submission, ordinal, attempt)
         if not originals:
             raise RescanMissing(component=ordinal)
         kept = [] if any(original.place is None for original in originals) else _before(session, document_id, attempt)
@@ -118,7 +130,7 @@ def take_rescan(
                 rule="CA05",
                 details={"attempt": attempt, "files": len(originals)} | ({"pages": changed} if changed else {}),
             )
-    keep_originals(records, objects, dossier_id, document_id, attempt, originals, after=after)
+    keep_originals(records, objects, dossier_id, document_id, attempt, originals, handed_in=hashes, after=after)
     return len(originals)
 
 
@@ -166,12 +178,12 @@ def _named(session: Session, document: Document) -> list[int]:
     return sorted({item.page for item in answer.rescan_pages if item.component == document.ordinal})
 
 
-def not_yet(objects: ObjectStore, session: Session, dossier_id: UUID) -> list[str]:
+def not_yet(session: Session, dossier_id: UUID) -> list[str]:
     """What is still to be handed in before a dossier can go on, as Vietnamese sentences."""
     submission, faults = get_dossier(session, dossier_id).submission, []
     for document in documents(session, dossier_id, states=[DocumentState.CHUP_LAI]):
         ordinal = document.ordinal
-        originals = handed_in(objects, submission, ordinal, document.attempt + 1)
+        originals = handed_in(session, submission, ordinal, document.attempt + 1)
         came = {original.place for original in originals}
         if not originals:
             faults.append(f"Chưa nhận được bản quét lại của thành phần {ordinal}.")

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from blocks.catalog import Catalog
 from blocks.errors import Problem
-from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
 from blocks.records.queries import documents, get_dossier
@@ -64,7 +63,7 @@ def nothing_more(dossier_id: UUID, answer: Confirmation | Seal) -> list[str]:
 
 def check_supplement(dossier_id: UUID, answer: Supplement) -> list[str]:
     dossier = _dossier(dossier_id)
-    if answer.decision is SupplementDecision.DA_BO_SUNG and not supplement_came(ObjectStore.get(), dossier):
+    if answer.decision is SupplementDecision.DA_BO_SUNG and not supplement_came(RecordsDatabase.get(), dossier):
         return ["Chưa nhận được hồ sơ bổ sung; vui lòng nộp bổ sung (sohoa supplement) rồi xác nhận lại."]
     return []
 
@@ -87,7 +86,7 @@ def check_rescan(dossier_id: UUID, answer: Rescan) -> list[str]:
     if answer.decision is not RescanDecision.DA_QUET_LAI:
         return []
     with RecordsDatabase.get().session() as session:
-        return not_yet(ObjectStore.get(), session, dossier_id)
+        return not_yet(session, dossier_id)
 
 
 def signatures_tell(role: SignatureRole, dossier_id: UUID, answer: Confirmation | Issue) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -21,12 +21,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlmodel import Session, select
 
-from blocks.errors import Remedy, SohoaError
+from blocks.errors import IntegrityError, Remedy, SohoaError
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
+from blocks.records.incidents import raise_incident
+from blocks.records.sources import SourceKind, insist_source, source_of
 from blocks.records.states import DossierState, Form, OwnerKind
-from blocks.records.tables import Document, Dossier, Scan
+from blocks.records.tables import Document, Dossier, Scan, Source
+from tasks.origin import HandInAltered, Origin, told
 from tasks.shell import step
 
 MANIFEST = "dossier.yaml"
@@ -107,7 +110,7 @@ class Manifest(BaseModel):
     version: Annotated[int, Field(ge=1, le=1)]
     unit: Annotated[str, Field(pattern=r"^[0-9A-Za-z.-]{1,35}$")]
     procedure: Annotated[str, Field(min_length=1, max_length=32)]
-    captured_by: Annotated[str, Field(pattern=r"^[0-9a-z._-]{1,64}$")]
+    captured_by: Annotated[str, Field(pattern=r"^[0-9a-z._-]{1,64}$")] | None = None  # None: whom the way in names
     originals: Annotated[int, Field(ge=0, le=10_000)]
     owner: Owner
     transitional: bool = False
@@ -157,9 +160,15 @@ def inbox_key(submission: str, revision: int, name: str) -> str:
     return f"{submission}/r{revision}/{name}"
 
 
-def supplement_came(objects: ObjectStore, dossier: Dossier) -> bool:
+def supplement_came(records: RecordsDatabase, dossier: Dossier) -> bool:
     """Whether the declaration that comes after the one in force has been handed in."""
-    return objects.head(Bucket.INBOX, inbox_key(dossier.submission, dossier.revision + 1, MANIFEST)) is not None
+    with records.session() as session:
+        return source_of(session, dossier.submission, part_of(dossier.revision + 1)) is not None
+
+
+def part_of(revision: int) -> str:
+    """The name of a hand-in among those of its submission."""
+    return f"r{revision}"
 
 
 def stored_name(component: int, ordinal: int, original: str) -> str:
@@ -188,67 +197,110 @@ def submission_id(folder: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def hand_in(objects: ObjectStore, folder: Path, *, submission: str | None = None, revision: int = 1) -> str:
-    """Put a folder into INBOX and return its submission id. Raises ManifestInvalid before anything is stored.
+def hand_in(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    folder: Path,
+    origin: Origin,
+    *,
+    submission: str | None = None,
+    revision: int = 1,
+) -> str:
+    """Put a folder into INBOX, note whose it is and what it holds, and return its submission id.
 
+    Raises ManifestInvalid, NotTheCapturer before anything is stored; SourceConflict when somebody else handed it in.
     A declared file that is missing is not an error here: the dossier is registered and waits for that scan.
     """
     path = folder / MANIFEST
     if not path.is_file():
         raise ManifestInvalid(where="thiếu tệp dossier.yaml")
     manifest = parse_manifest(path.read_bytes())
+    if not origin.capturer(manifest.captured_by):
+        raise ManifestInvalid(where="captured_by")
     for name in (n for c in manifest.components for n in c.files):
         _refuse_decomposed(name, "files")
     submission = submission or submission_id(folder)
-    renamed = manifest.model_copy(deep=True)
+    renamed, files = manifest.model_copy(deep=True), {}
     for number, component in enumerate(renamed.components, 1):
         names = []
         for ordinal, name in enumerate(component.files, 1):
             stored = stored_name(number, ordinal, name)
             names.append(stored)
             if (folder / name).is_file():
-                objects.put_once(
+                put = objects.put_once(
                     Bucket.INBOX,
                     inbox_key(submission, revision, stored),
                     folder / name,
                     content_type="application/octet-stream",
                 )
+                files[f"{part_of(revision)}/{stored}"] = put.sha256
         component.files = names
     body = yaml.safe_dump(renamed.model_dump(mode="json"), allow_unicode=True, sort_keys=False).encode()
-    # The manifest goes last: what has a manifest is complete.
-    objects.put_once(Bucket.INBOX, inbox_key(submission, revision, MANIFEST), body, content_type="application/yaml")
+    declared = objects.put_once(
+        Bucket.INBOX, inbox_key(submission, revision, MANIFEST), body, content_type="application/yaml"
+    )
+    files[f"{part_of(revision)}/{MANIFEST}"] = declared.sha256
+    origin.note(records, submission, part_of(revision), files)  # last: what has a source is complete
     return submission
 
 
 def register_submission(
     records: RecordsDatabase, objects: ObjectStore, submission: str, revision: int = 1
 ) -> Registered:
-    """Rows and stored originals of a submission; a later revision replaces the declaration while that is open."""
+    """Rows and stored originals of a submission; a later revision replaces the declaration while that is open.
+
+    Raises SubmissionUnknown, SourceUnknown, HandInAltered (with an incident), NotTheCapturer, ManifestInvalid.
+    """
     if not re.fullmatch(SUBMISSION_ID, submission):
         raise SubmissionUnknown(submission=submission[:64])
     key = inbox_key(submission, revision, MANIFEST)
     if objects.head(Bucket.INBOX, key) is None:
         raise SubmissionUnknown(submission=submission)
-    manifest = parse_manifest(objects.get(Bucket.INBOX, key))
+    with records.session() as session:
+        source = insist_source(session, submission, part_of(revision))
+        session.expunge(source)
+    manifest = parse_manifest(_unaltered(records, objects, submission, key, source.files))
     for number, component in enumerate(manifest.components, 1):
         if any(PurePosixPath(name).parts[0] != f"c{number}" for name in component.files):
             # Each component in its own folder: what must be deleted (SC13) is then known by its place.
             raise ManifestInvalid(where=f"components.{number}.files: tệp phải nằm trong thư mục c{number}/")
+    # Who answers for the scans is whom the way in names, whatever else is declared (Điều 8.1).
+    manifest.captured_by = Origin(SourceKind(source.kind), source.source, source.officer).capturer(manifest.captured_by)
     with records.session() as session:
         dossier = session.exec(select(Dossier).where(Dossier.submission == submission).with_for_update()).first()
         if dossier is None:
-            dossier = _new_dossier(session, submission, manifest)
+            dossier = _new_dossier(session, submission, manifest, source)
         elif revision > 1 and dossier.state in SUPPLEMENTABLE and dossier.revision < revision:
-            _replace_declaration(session, dossier, manifest, revision)
+            _replace_declaration(session, dossier, manifest, revision, source)
         dossier_id, officer = dossier.id, dossier.captured_by
         documents = [(d.id, d.ordinal, d.attempt) for d in _documents(session, dossier_id)]
     for document_id, ordinal, attempt in documents:
         names = manifest.components[ordinal - 1].files
         originals = [Original(inbox_key(submission, revision, name)) for name in names]
-        keep_originals(records, objects, dossier_id, document_id, attempt, originals)
+        keep_originals(records, objects, dossier_id, document_id, attempt, originals, handed_in=source.files)
     return Registered(
         dossier_id=dossier_id, documents=[document_id for document_id, _, _ in documents], counter_officer=officer
     )
+
+
+def _unaltered(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    submission: str,
+    key: str,
+    handed_in: Mapping[str, str],
+    dossier_id: UUID | None = None,
+) -> bytes:
+    """A file of INBOX as it was handed in. Raises HandInAltered, with an incident, also for one that never was."""
+    sha256 = handed_in.get(key.removeprefix(f"{submission}/"), "")
+    try:
+        if sha256:
+            return objects.get(Bucket.INBOX, key, sha256=sha256)
+    except IntegrityError:
+        pass
+    with records.session() as session:
+        raise_incident(session, code=HandInAltered.code, dossier_id=dossier_id, rule=HandInAltered.rule)
+    raise HandInAltered()
 
 
 @dataclass(frozen=True)
@@ -268,11 +320,14 @@ def keep_originals(
     attempt: int,
     originals: Sequence[Original],
     *,
+    handed_in: Mapping[str, str],
     after: int = 0,
 ) -> None:
     """Copy files from INBOX to INTAKE under their hash and note each as a Scan, numbered from after + 1; idempotent.
 
-    A file that isn't there leaves a Scan without object and with code FILE_MISSING: capture asks for it.
+    handed_in: INBOX name below the submission → SHA-256 when it was handed in. Raises HandInAltered (with an incident)
+    for a file that isn't that one. A file that isn't there leaves a Scan without object and with code FILE_MISSING:
+    capture asks for it.
     """
     for ordinal, original in enumerate(originals, after + 1):
         known = objects.head(Bucket.INBOX, original.key)
@@ -289,7 +344,8 @@ def keep_originals(
             added=original.added,
         )
         if known is not None:
-            data = objects.get(Bucket.INBOX, original.key)
+            submission = original.key.partition("/")[0]
+            data = _unaltered(records, objects, submission, original.key, handed_in, dossier_id)
             sha256 = hashlib.sha256(data).hexdigest()
             suffix = PurePosixPath(original.key).suffix or ".bin"
             target = document_key(dossier_id, document_id, attempt, f"{ordinal:04d}-{sha256[:16]}{suffix}")
@@ -316,7 +372,7 @@ def _declare(dossier: Dossier, manifest: Manifest) -> None:
     dossier.owner_birth_date = manifest.owner.birth_date
     dossier.owner_founding_year = manifest.owner.founding_year
     dossier.originals_declared = manifest.originals
-    dossier.captured_by = manifest.captured_by
+    dossier.captured_by = manifest.captured_by or ""
     dossier.transitional = manifest.transitional
 
 
@@ -340,7 +396,7 @@ def _component_row(dossier_id: UUID, ordinal: int, component: Component) -> Docu
     )
 
 
-def _new_dossier(session: Session, submission: str, manifest: Manifest) -> Dossier:
+def _new_dossier(session: Session, submission: str, manifest: Manifest, source: Source) -> Dossier:
     dossier = Dossier(submission=submission, unit_id=manifest.unit, procedure_code=manifest.procedure)
     _declare(dossier, manifest)
     session.add(dossier)
@@ -349,18 +405,18 @@ def _new_dossier(session: Session, submission: str, manifest: Manifest) -> Dossi
         session.add(_component_row(dossier.id, ordinal, component))
     audit(
         session,
-        actor=manifest.captured_by,
+        actor=dossier.captured_by,
         action="register",
         dossier_id=dossier.id,
         rule="B1",
-        details={"components": len(manifest.components), "originals": manifest.originals},
+        details={"components": len(manifest.components), "originals": manifest.originals, **told(source)},
         target_state=DossierState.NHAP,
     )
     session.flush()
     return dossier
 
 
-def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest, revision: int) -> None:
+def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest, revision: int, source: Source) -> None:
     """A supplement before acceptance: the declaration is replaced, the scans of the earlier one stay in INTAKE.
 
     It may correct and add components, not drop them: what was handed in stays accounted for (CA04).
@@ -385,11 +441,11 @@ def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest,
     session.add(dossier)
     audit(
         session,
-        actor=manifest.captured_by,
+        actor=dossier.captured_by,
         action="supplement",
         dossier_id=dossier.id,
         rule="B3a",
-        details={"revision": revision, "components": len(manifest.components)},
+        details={"revision": revision, "components": len(manifest.components), **told(source)},
     )
     session.flush()
 

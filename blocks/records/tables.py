@@ -70,6 +70,33 @@ class Dossier(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
+class Source(SQLModel, table=True):
+    """Nguồn nộp: who handed in a submission or a part of it, by which way, and the hash of each file."""
+
+    __table_args__ = (UniqueConstraint("submission", "part"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    submission: str = Field(max_length=64)
+    part: str = Field(max_length=64)  # r1, r2 …, rescan/<component>/<attempt>/<time>
+    kind: str = Field(max_length=16)  # SESSION | INBOX | PARTNER | COMMAND
+    source: str = Field(max_length=128)  # session's officer, inbox folder, partner, OS user
+    officer: str = Field(max_length=64)  # who must sign the scans; empty: as declared
+    files: dict[str, str] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))  # INBOX name → SHA-256
+    proof: str = ""  # the gateway's attestation of a SESSION
+    at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class SealedPin(SQLModel, table=True):
+    """A PIN that its owner has typed at one pause, encrypted to the signing step; used once, minutes only."""
+
+    __table_args__ = (UniqueConstraint("dossier_id", "stage"),)
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    dossier_id: UUID = Field(foreign_key="dossier.id")
+    stage: str = Field(max_length=64)  # sign-1, issue-1 …
+    officer: str = Field(max_length=64)
+    box: str  # base64
+    expires_at: datetime = _time(nullable=False, index=True)
+
+
 class Document(SQLModel, table=True):
     """Thành phần hồ sơ, giấy tờ: one component, one file (CA10)."""
 
@@ -93,6 +120,9 @@ class Document(SQLModel, table=True):
     scope_rule: str | None = None  # which rule decided (SC01 …)
     in_scope: bool | None = None
     attempt: int = 1  # capture attempt, +1 with each rescan
+    declared_at: datetime | None = _time(nullable=True)  # time of capture as the declaration gives it
+    captured_at: datetime | None = _time(nullable=True)  # of the current attempt (CA02)
+    captured_at_source: str = Field(default="", max_length=16)  # FILE | DECLARED | RECEIVED
     page_count: int | None = None
     file_key: str | None = None  # current PDF: built, then officer-signed, then agency-signed
     file_sha256: str | None = None

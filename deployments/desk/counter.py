@@ -26,11 +26,22 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
+from blocks.records.sources import SourceKind, insist_source
 from blocks.records.states import Form, OwnerKind
 from blocks.records.tables import Dossier
 from deployments.desk.uploads import saved
 from infra.gateway.sessions import Officer
-from tasks.submission import MANIFEST, Component, Manifest, hand_in, inbox_key, parse_manifest, supplement_came
+from tasks.origin import Origin
+from tasks.submission import (
+    MANIFEST,
+    Component,
+    Manifest,
+    hand_in,
+    inbox_key,
+    parse_manifest,
+    part_of,
+    supplement_came,
+)
 
 SPARE = 4  # empty rows for papers that the procedure doesn't name
 MOST = 100  # components of one form; more come as a folder
@@ -86,6 +97,11 @@ class NotAtCounter(SohoaError):
     remedy = Remedy.OFFICER
 
 
+def at_desk(officer: Officer) -> Origin:
+    """Handed in by the officer of a session, who answers for the scans."""
+    return Origin(SourceKind.SESSION, officer.id, officer.id)
+
+
 @dataclass(frozen=True)
 class Row:
     """One paper of the form. name: what the procedure calls it; kept: files that were handed in before."""
@@ -129,7 +145,7 @@ class Counter:
 
         None when the supplement has come: what it lacks is asked for by the next pause.
         """
-        if supplement_came(self.objects, dossier):
+        if supplement_came(self.records, dossier):
             return None
         manifest, today = self._manifest(dossier), vietnam_day()
         values = _values(manifest)
@@ -155,7 +171,16 @@ class Counter:
         return {"rows": rows, "spare": spare, "values": values, "types": types, "forms": FORMS, "flags": FLAGS}
 
     def _manifest(self, dossier: Dossier) -> Manifest:
-        return parse_manifest(self.objects.get(Bucket.INBOX, inbox_key(dossier.submission, dossier.revision, MANIFEST)))
+        """The declaration as it was handed in. Raises SourceUnknown, IntegrityError when it was changed since."""
+        return parse_manifest(self._handed_in(dossier, MANIFEST) or b"")
+
+    def _handed_in(self, dossier: Dossier, name: str) -> bytes | None:
+        """A file of the declaration in force, by the hash that it had then; None: it never came."""
+        with self.records.session() as session:
+            files = insist_source(session, dossier.submission, part_of(dossier.revision)).files
+        sha256 = files.get(f"{part_of(dossier.revision)}/{name}")
+        key = inbox_key(dossier.submission, dossier.revision, name)
+        return self.objects.get(Bucket.INBOX, key, sha256=sha256) if sha256 else None
 
     # -- taking -------------------------------------------------------------------------------------------------
     def submit(self, officer: Officer, form: Mapping[str, Any], files: Mapping[str, Sequence[UploadFile]]) -> str:
@@ -167,7 +192,7 @@ class Counter:
             raise NotAtCounter()
         with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
             self._write(Path(folder), officer, form, files, None)
-            submission = hand_in(self.objects, Path(folder))
+            submission = hand_in(self.records, self.objects, Path(folder), at_desk(officer))
         self.prefect.start(submission, tags=["desk"])
         return submission
 
@@ -178,11 +203,12 @@ class Counter:
 
         Nothing when a supplement has come already. Raises DeclarationInvalid, UploadRefused; then nothing is stored.
         """
-        if supplement_came(self.objects, dossier):
+        if supplement_came(self.records, dossier):
             return
         with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
             self._write(Path(folder), officer, form, files, dossier)
-            hand_in(self.objects, Path(folder), submission=dossier.submission, revision=dossier.revision + 1)
+            again = {"submission": dossier.submission, "revision": dossier.revision + 1}
+            hand_in(self.records, self.objects, Path(folder), at_desk(officer), **again)
 
     def _write(
         self,
@@ -218,11 +244,10 @@ class Counter:
 
     def _again(self, folder: Path, dossier: Dossier, name: str) -> str:
         """A file of the declaration before; one that never came stays declared, capture asks for it."""
-        key = inbox_key(dossier.submission, dossier.revision, name)
         path = folder / name
         path.parent.mkdir(exist_ok=True)
-        if self.objects.head(Bucket.INBOX, key) is not None:
-            path.write_bytes(self.objects.get(Bucket.INBOX, key))
+        if (data := self._handed_in(dossier, name)) is not None:
+            path.write_bytes(data)
         return name
 
     def dossier_of(self, submission: str) -> UUID | None:

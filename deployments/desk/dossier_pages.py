@@ -198,7 +198,7 @@ class DossierPages:
         if form.get("decision") in BRINGS_FILES and why_not(session.officer, waiting.dossier, stage, staff) is None:
             try:
                 if stage == "rescan" and files:
-                    self.rescans.receive(waiting.dossier, form, files)
+                    self.rescans.receive(session.officer, waiting.dossier, form, files)
                 elif stage == "supplement" and waiting.key == form.get("pause"):
                     self.counter.supplement(session.officer, waiting.dossier, form, files)
             except SohoaError as error:

@@ -20,8 +20,10 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier, Scan
+from deployments.desk.counter import at_desk
 from deployments.desk.images import A4_HEIGHT, WIDTH, Images
 from deployments.desk.uploads import INPUT, saved
+from infra.gateway.sessions import Officer
 from tasks.capture import CaptureReport
 from tasks.capture.document import outcome, places
 from tasks.capture.errors import DpiLow, DpiMetadata, NotColour
@@ -115,7 +117,9 @@ class Rescans:
             )
         return sorted(pictures, key=lambda picture: not picture["faults"])  # what is wrong first
 
-    def receive(self, dossier: Dossier, form: Mapping[str, Any], files: Mapping[str, Sequence[UploadFile]]) -> None:
+    def receive(
+        self, officer: Officer, dossier: Dossier, form: Mapping[str, Any], files: Mapping[str, Sequence[UploadFile]]
+    ) -> None:
         """Put the scans of the form into INBOX, as `sohoa rescan` does. Raises UploadRefused, PlaceMissing."""
         with self.records.session() as session:
             attempts = {d.ordinal: d.attempt for d in documents(session, dossier.id, states=[DocumentState.CHUP_LAI])}
@@ -137,7 +141,9 @@ class Rescans:
                         replaced[int(match[2])] = paths[-1]
                 if whole or replaced or inserted:
                     hand_in_rescan(
+                        self.records,
                         self.objects,
+                        at_desk(officer),
                         dossier.submission,
                         ordinal,
                         attempt + 1,

@@ -18,6 +18,7 @@ from blocks.records.tables import Dossier
 from deployments.desk.counter import Counter, DeclarationInvalid, NotAtCounter
 from deployments.desk.uploads import UploadRefused
 from infra.gateway.sessions import Officer
+from tasks.origin import by_command
 from tasks.submission import hand_in, inbox_key, parse_manifest, register_submission, supplement_came
 from tests.tasks.test_submission import PAGES, folder, manifest
 
@@ -33,7 +34,8 @@ def counter(records: RecordsDatabase, objects: ObjectStore) -> Counter:
 def dossier(counter: Counter, tmp_path: Any) -> Dossier:
     """Handed in by somebody else, with two files of its first component."""
     # An id of its own: the same content is the same submission.
-    submission = hand_in(counter.objects, folder(tmp_path, manifest(), PAGES), submission=uuid4().hex)
+    papers, blocks = folder(tmp_path, manifest(), PAGES), (counter.records, counter.objects)
+    submission = hand_in(*blocks, papers, by_command(), submission=uuid4().hex)
     register_submission(counter.records, counter.objects, submission)
     with counter.records.session() as session:
         row = session.exec(select(Dossier)).one()
@@ -87,7 +89,7 @@ def test_CA04_what_was_declared_may_be_corrected_not_dropped(counter: Counter, d
     assert "Hồng" not in str(refused.value)
     with pytest.raises(UploadRefused):
         counter.supplement(AT_COUNTER, dossier, form(counter, dossier), {"scan.1": [upload("macro.docm")]})
-    assert not supplement_came(counter.objects, dossier)
+    assert not supplement_came(counter.records, dossier)
     counter.supplement(
         AT_COUNTER, dossier, form(counter, dossier, c__2__type=""), {"scan.1": [upload("1.jpg", b"new")]}
     )

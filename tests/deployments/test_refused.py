@@ -24,6 +24,7 @@ from tasks.capture import capture_document
 from tasks.capture.errors import ImageBomb, NotColour
 from tasks.capture.look import draw_pages
 from tasks.intake import inspect_file
+from tasks.origin import by_command
 from tasks.quarantine import quarantine
 from tasks.rescan import hand_in_rescan, take_rescan
 from tests.tasks.capture.pages_for_tests import DPI, encoded, jpeg, paper, pdf_of, scanned
@@ -94,7 +95,7 @@ def test_WH04_an_address_is_for_one_officer_and_one_attempt(
     again = tmp_path / "1.jpg"
     again.write_bytes(GOOD)
     submission = _submission(desk)
-    hand_in_rescan(objects, submission, 1, 2, [again])
+    hand_in_rescan(records, objects, by_command(), submission, 1, 2, [again])
     take_rescan(records, objects, submission, desk.document, 2)
     with pytest.raises(ImageGone):  # it was seen before, and is still in memory
         desk.open(picture)

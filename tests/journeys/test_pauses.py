@@ -11,6 +11,7 @@ from sqlmodel import select
 from blocks.orchestrator import ResumeRefused
 from blocks.records.tables import AuditEntry, Decision, Signature
 from deployments.officers import Sample
+from tasks.origin import by_command
 from tasks.submission import hand_in
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
@@ -104,7 +105,8 @@ def test_B3a_a_supplement_and_then_a_rescan(played: Journey) -> None:
     assert "Chưa nhận được hồ sơ bổ sung" in told
     mended = yaml.safe_dump(declared | {"originals": 1}, allow_unicode=True)
     (sample.folder / "dossier.yaml").write_text(mended, encoding="utf-8")
-    hand_in(officers.objects, sample.folder, submission=sample.submission, revision=2)
+    again = {"submission": sample.submission, "revision": 2}
+    hand_in(officers.records, officers.objects, sample.folder, by_command(), **again)
     officers.at_gateway("tnhs.01").resume(sample.run_id, {"decision": "DA_BO_SUNG"})
     played.wait_pause(sample, "rescan-1")
     assert officers.answer(sample, played.prefect.run(sample.run_id)) == "rescan"

@@ -15,6 +15,7 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import AuditEntry, Document, Dossier, Scan
+from tasks.origin import by_command
 from tasks.submission import (
     ManifestInvalid,
     NameNotNormalised,
@@ -28,6 +29,7 @@ from tasks.submission import (
 )
 
 NAME = "Nguyễn Thị Hồng Ánh"
+COMMAND = by_command()
 
 
 def manifest(**changes: object) -> dict[str, object]:
@@ -59,7 +61,7 @@ PAGES = {"a/0001.jpg": b"first", "a/0002.jpg": b"second"}
 def test_B1_folder_becomes_a_dossier_with_kept_originals(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
-    submission = hand_in(objects, folder(tmp_path, manifest(), PAGES))
+    submission = hand_in(records, objects, folder(tmp_path, manifest(), PAGES), COMMAND)
     registered = register_submission(records, objects, submission)
     with records.session() as session:
         dossier = session.get_one(Dossier, registered.dossier_id)
@@ -75,8 +77,8 @@ def test_CO06_the_same_submission_twice_is_one_dossier(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
     root = folder(tmp_path, manifest(), PAGES)
-    first = register_submission(records, objects, hand_in(objects, root))
-    second = register_submission(records, objects, hand_in(objects, root))
+    first = register_submission(records, objects, hand_in(records, objects, root, COMMAND))
+    second = register_submission(records, objects, hand_in(records, objects, root, COMMAND))
     assert first == second
     with records.session() as session:
         assert len(session.exec(select(Dossier)).all()) == 1
@@ -89,7 +91,7 @@ def test_WH04_object_keys_and_audit_carry_no_personal_data(
 ) -> None:
     data = manifest(components=[{"type": "LOCAL:GIAY-RA-VIEN", "pages": 1, "files": ["Nguyễn Thị Hồng Ánh 0007.jpg"]}])
     root = folder(tmp_path, data, {"Nguyễn Thị Hồng Ánh 0007.jpg": b"x"})
-    register_submission(records, objects, hand_in(objects, root))
+    register_submission(records, objects, hand_in(records, objects, root, COMMAND))
     keys = [key for bucket in (Bucket.INBOX, Bucket.INTAKE) for key in objects.list(bucket, "")]
     assert keys and all(key.isascii() and "Nguy" not in key for key in keys)
     with records.session() as session:
@@ -100,7 +102,7 @@ def test_WH04_object_keys_and_audit_carry_no_personal_data(
 def test_a_declared_file_that_is_missing_waits_for_its_scan(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
-    submission = hand_in(objects, folder(tmp_path, manifest(), {"a/0001.jpg": b"first"}))
+    submission = hand_in(records, objects, folder(tmp_path, manifest(), {"a/0001.jpg": b"first"}), COMMAND)
     register_submission(records, objects, submission)
     with records.session() as session:
         codes = {s.ordinal: s.refused_code for s in session.exec(select(Scan))}
@@ -110,20 +112,20 @@ def test_a_declared_file_that_is_missing_waits_for_its_scan(
 def test_B3a_a_supplement_corrects_the_declaration_but_drops_nothing(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
-    submission = hand_in(objects, folder(tmp_path, manifest(), PAGES))
+    submission = hand_in(records, objects, folder(tmp_path, manifest(), PAGES), COMMAND)
     first = register_submission(records, objects, submission)
     component = {"type": "LOCAL:01B-HSB", "pages": 1, "files": ["b/0001.jpg"]}
     more = manifest(procedure="2.000693", originals=2, components=[*manifest()["components"], component])  # type: ignore[misc]
     (tmp_path / "two").mkdir()
     root = folder(tmp_path / "two", more, {**PAGES, "b/0001.jpg": b"third"})
-    hand_in(objects, root, submission=submission, revision=2)
+    hand_in(records, objects, root, COMMAND, submission=submission, revision=2)
     second = register_submission(records, objects, submission, 2)
     assert second.dossier_id == first.dossier_id and len(second.documents) == 2
     with records.session() as session:  # each paper at the attempt that the supplement is
         assert {d.attempt for d in session.exec(select(Document))} == {2}
     (tmp_path / "three").mkdir()
     less = folder(tmp_path / "three", manifest(), PAGES)
-    hand_in(objects, less, submission=submission, revision=3)
+    hand_in(records, objects, less, COMMAND, submission=submission, revision=3)
     with pytest.raises(ManifestInvalid):
         register_submission(records, objects, submission, 3)
 
