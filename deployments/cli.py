@@ -103,7 +103,7 @@ def review(
     officer: Annotated[str, typer.Argument(help="Mã viên chức xem hồ sơ; mỗi lần xem đều được ghi nhật ký")],
 ) -> None:
     """Xem dữ liệu bóc tách để đối chiếu với bản giấy; trường cần kiểm tra đứng trên cùng (có dữ liệu cá nhân)."""
-    seen = look(RecordsDatabase(), Catalog(), find(code).id, officer)
+    seen = look(RecordsDatabase(), Catalog(), find(code).id, officer, grants=None)
     console.print(f"Hồ sơ [bold]{seen.code}[/] · {seen.state} · {seen.originals} bản giấy đã khai", highlight=False)
     for part in seen.components:
         table = Table("Cần xem", "Trường", "Mã trường", "Giá trị", "Dữ liệu đã có", "Tin cậy", "Trang", "Nguồn")
@@ -145,7 +145,7 @@ def result(
     target: Annotated[Path, typer.Argument(help="Tệp PDF sẽ được ghi (có dữ liệu cá nhân)", dir_okay=False)],
 ) -> None:
     """Ghi văn bản kết quả ra tệp: bản đã phát hành, hoặc dự thảo chưa có số và chữ ký."""
-    found = read_results(RecordsDatabase(), ObjectStore(), Catalog(), code, officer)
+    found = read_results(RecordsDatabase(), ObjectStore(), Catalog(), code, officer, grants=None)
     for number, data in enumerate(found, 1):
         path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog, Procedure, ProcedureUnknown, TypeUnknown
-from blocks.catalog.staff import Role, Staff, load_staff
+from blocks.catalog.staff import Grants, Role, Staff, load_staff
 from blocks.errors import InvalidTransition, Problem, Remedy, SohoaError
 from blocks.portal import AccountStatus, OwnerQuery, Portal
 from blocks.records import RecordsDatabase
@@ -230,15 +230,18 @@ def require_assigned(
     *roles: Role,
     staff: Staff | None = None,
     on: date | None = None,
+    grants: Grants | None = None,
 ) -> None:
     """Raise OfficerNotAssigned unless the actor holds one of the roles in the dossier's unit on that day (WH01/02).
 
+    grants: what the identity provider's groups say, which must say so, too; None where no session is behind the act.
     The refusal is kept as an incident and in the audit trail, in a transaction of its own.
     """
     day, assigned = on or vietnam_day(now()), staff or load_staff()
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
-        if any(assigned.may(actor, dossier.unit_id, role, day) for role in roles):
+        held = [role for role in roles if assigned.may(actor, dossier.unit_id, role, day)]
+        if any(grants is None or (dossier.unit_id, role.value) in grants for role in held):
             return
         details = {"unit": dossier.unit_id, "roles": [role.value for role in roles], "actor": actor}
         raise_incident(

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import SEES_PAPERS, Staff, load_staff
+from blocks.catalog.staff import SEES_PAPERS, Grants, Staff, load_staff
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -127,13 +127,19 @@ class Review(BaseModel):
 
 
 def look(
-    records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, officer: str, staff: Staff | None = None
+    records: RecordsDatabase,
+    catalog: Catalog,
+    dossier_id: UUID,
+    officer: str,
+    staff: Staff | None = None,
+    *,
+    grants: Grants | None,
 ) -> Review:
     """The dossier for this officer, noted in the audit trail. Raises NotYours, which is an incident (WH01).
 
-    staff: the office's list, where the caller has read it already.
+    staff: the office's list, where the caller has read it already. grants: see `insist_assigned`.
     """
-    insist_assigned(records, dossier_id, officer, staff)
+    insist_assigned(records, dossier_id, officer, staff, grants=grants)
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         names = {one.code: one.name for one in catalog.procedures(vietnam_day(dossier.created_at))}
@@ -159,19 +165,27 @@ def look(
     return review
 
 
-def insist_assigned(records: RecordsDatabase, dossier_id: UUID, officer: str, staff: Staff | None = None) -> None:
-    """Only who has a role in the dossier's unit may look; anyone else is an incident. Raises NotYours."""
+def insist_assigned(
+    records: RecordsDatabase, dossier_id: UUID, officer: str, staff: Staff | None = None, *, grants: Grants | None
+) -> None:
+    """Only who has a role in the dossier's unit may look; anyone else is an incident. Raises NotYours.
+
+    grants: (unit, role) pairs of the session, which the provider's groups gave; None only for the command line of this
+    machine, where no provider speaks.
+    """
     staff = staff or load_staff()
     known = re.fullmatch(OFFICER_ID, officer) is not None  # anything else might be a name: it isn't written down
     try:
         if not known:
             raise OfficerNotAssigned()
-        require_assigned(records, dossier_id, officer, *SEES_PAPERS, staff=staff)
+        require_assigned(records, dossier_id, officer, *SEES_PAPERS, staff=staff, grants=grants)
     except OfficerNotAssigned as error:
         why = "Viên chức chưa được phân công tại đơn vị của hồ sơ"
         with records.session() as session:
             unit = get_dossier(session, dossier_id).unit_id
-            if known:
+            if known and any(staff.may(officer, unit, role, vietnam_day()) for role in SEES_PAPERS):
+                why = "Nhóm của tài khoản không cho xem hồ sơ của đơn vị này"
+            elif known:
                 why = staff.out_of_time(officer, unit, SEES_PAPERS, vietnam_day()) or why
             # The incident of an earlier try may be open still: each try has an entry of its own.
             audit(

@@ -7,9 +7,10 @@ production office has nobody assigned, so that every reception is refused (WH01)
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blocks.catalog.models import CatalogueInvalid
 
+Grants = Collection[tuple[str, str]]  # (unit, role) pairs
 TEST_STAFF = Path(__file__).parent / "data" / "staff-test.yaml"
 
 
@@ -81,6 +83,15 @@ class Staff(BaseModel):
     def may(self, officer: str, unit: str, role: Role, on: date) -> bool:
         return self.assignment(officer, unit, role, on) is not None
 
+    def confirmed(self, officer: str, told: Grants, on: date) -> frozenset[tuple[str, str]]:
+        """What an officer holds on a day: of what the identity provider's groups say, that which this list says, too.
+
+        Whoever looks or acts at the desk is asked by this, at each request (WH01, WH02, WH04).
+        """
+        now = [person for person in self._everyone if person.id == officer and person.in_time(on)]
+        listed = {(unit, role.value) for person in now for unit in person.units for role in person.roles}
+        return frozenset(told) & listed
+
     def out_of_time(self, officer: str, unit: str, roles: Iterable[Role], on: date) -> str | None:
         """A sentence for somebody whose assignment or delegation is over, or has not begun; None: there was none."""
         wanted = frozenset(roles)
@@ -119,13 +130,20 @@ def four_eyes() -> bool:
 
 
 def load_staff(path: Path | None = None) -> Staff:
-    """The assignments in force. Raises CatalogueInvalid when the named file can't be read."""
+    """The assignments in force, read anew when the file has changed. Raises CatalogueInvalid when it can't be read."""
     named = path or (Path(os.environ["SOHOA_STAFF_FILE"]) if os.environ.get("SOHOA_STAFF_FILE") else None)
     if named is None:
         if os.environ.get("SOHOA_ENVIRONMENT", "test") != "test":
             return Staff()
         named = TEST_STAFF
     try:
-        return Staff.model_validate(yaml.safe_load(named.read_text(encoding="utf-8")))
+        found = named.stat()
+        return _read(named, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
     except (OSError, ValidationError, yaml.YAMLError) as error:
         raise CatalogueInvalid(entry="SOHOA_STAFF_FILE") from error
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _version: tuple[int, ...]) -> Staff:
+    """_version: what tells that it is another file, or was written since."""
+    return Staff.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))

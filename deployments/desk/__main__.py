@@ -20,6 +20,7 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
+from blocks.records.codes import vietnam_day
 from blocks.settings import load_stack_env
 from deployments.desk.counter import Counter
 from deployments.desk.counter_pages import CounterPages
@@ -57,6 +58,9 @@ class Desk:
             OversightPages(pages, records, self.refused).router(),
             APIRouter(routes=routes(self.pages, self._refuse_operations)),
         ]
+
+    def confirmed(self, officer: str, told: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        return load_staff().confirmed(officer, told, vietnam_day())
 
     def _refuse_operations(self, request: Request) -> Response | None:
         """The page of operations is for them and for leaders (WH04)."""

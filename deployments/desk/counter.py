@@ -16,11 +16,11 @@ from uuid import UUID
 
 import yaml
 from pydantic import ValidationError
-from sqlmodel import select
+from sqlmodel import col, select
 from starlette.datastructures import UploadFile
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role, load_staff
+from blocks.catalog.staff import Role
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import Bucket, ObjectStore
 from blocks.orchestrator import Orchestrator
@@ -118,9 +118,7 @@ class Counter:
 
     def units(self, officer: Officer) -> list[str]:
         """Where this officer may receive today, by the provider's groups and the office's list."""
-        staff, today = load_staff(), vietnam_day()
-        role = Role.RECEIVE
-        return [u for u in officer.units if officer.holds(role.value, u) and staff.may(officer.id, u, role, today)]
+        return sorted(officer.where(Role.RECEIVE))
 
     # -- showing ------------------------------------------------------------------------------------------------
     def blank(self, officer: Officer, procedure: str | None, typed: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -250,10 +248,11 @@ class Counter:
             path.write_bytes(data)
         return name
 
-    def dossier_of(self, submission: str) -> UUID | None:
+    def dossier_of(self, officer: Officer, submission: str) -> UUID | None:
+        """What became of a submission at this officer's counter."""
+        mine = (Dossier.submission == submission) & col(Dossier.unit_id).in_(self.units(officer))
         with self.records.session() as session:
-            row = session.exec(select(Dossier.id).where(Dossier.submission == submission)).first()
-        return row
+            return session.exec(select(Dossier.id).where(mine)).first()
 
 
 def _row_values(number: int, type_code: str) -> dict[str, Any]:

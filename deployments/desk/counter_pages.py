@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from blocks.catalog import Catalog
 from blocks.errors import SohoaError
 from blocks.records import RecordsDatabase
-from deployments.desk.counter import Counter
+from deployments.desk.counter import Counter, NotAtCounter
 from deployments.desk.decisions import Answer
 from deployments.desk.pages import Pages
 from infra.gateway.sessions import Session
@@ -48,7 +48,10 @@ class CounterPages:
 
     def follow(self, session: Session, submission: str) -> Response:
         """Until the dossier is registered; then its page."""
-        found = self.counter.dossier_of(submission) if re.fullmatch(SUBMISSION_ID, submission) else None
+        if not self.counter.units(session.officer):
+            raise NotAtCounter()
+        known = re.fullmatch(SUBMISSION_ID, submission) is not None
+        found = self.counter.dossier_of(session.officer, submission) if known else None
         if found is not None:
             return RedirectResponse(f"/ho-so/{found}", 303)
         answer = self.pages.say(
@@ -58,7 +61,7 @@ class CounterPages:
         return answer
 
     def slip(self, session: Session, dossier_id: UUID) -> Response:
-        insist_assigned(self.records, dossier_id, session.officer.id)
+        insist_assigned(self.records, dossier_id, session.officer.id, grants=session.officer.grants)
         data = receipt_pdf(self.records, self.catalog, dossier_id, session.officer.id)
         return self.pages.pdf("phieu-tiep-nhan.pdf", data)
 

@@ -82,9 +82,10 @@ def why_not(officer: Officer, dossier: Dossier, stage: str, staff: Staff) -> tup
     The provider's group and the office's own list, with its days and delegations (WH02), must both say so.
     """
     role, unit, day = WHO[stage], dossier.unit_id, vietnam_day()
-    if not officer.holds(role.value):
+    told = officer.told | officer.grants
+    if role.value not in {held for _, held in told}:
         return "WRONG_ROLE", f"Bước này dành cho {ROLE_NAMES[role]}; tài khoản của bạn không có vai trò đó."
-    if not officer.holds(role.value, unit):
+    if (unit, role.value) not in told:
         return "WRONG_UNIT", "Hồ sơ thuộc đơn vị khác; bạn không được quyết định."
     if not staff.may(officer.id, unit, role, day):
         if ended := staff.out_of_time(officer.id, unit, [role], day):

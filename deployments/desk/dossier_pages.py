@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Staff, load_staff
+from blocks.catalog.staff import SEES_PAPERS, Staff, load_staff
 from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
@@ -81,7 +81,7 @@ class DossierPages:
         staff: Staff | None = None,
     ) -> Response:
         officer, staff = session.officer, staff or load_staff()
-        review = look(self.records, self.catalog, dossier_id, officer.id, staff)
+        review = look(self.records, self.catalog, dossier_id, officer.id, staff, grants=officer.grants)
         waiting = self.decisions.waiting_of(dossier_id)
         refusal = why_not(officer, waiting.dossier, waiting.stage.name, staff) if waiting else None
         with self.records.session() as database:
@@ -193,7 +193,7 @@ class DossierPages:
         if waiting is None:
             gone = self._gone(session, staff, dossier_id, form, trace)
             return self.show_review(session, dossier_id, form, gone, staff)
-        review = look(self.records, self.catalog, dossier_id, session.officer.id, staff)
+        review = look(self.records, self.catalog, dossier_id, session.officer.id, staff, grants=session.officer.grants)
         stage = waiting.stage.name
         if form.get("decision") in BRINGS_FILES and why_not(session.officer, waiting.dossier, stage, staff) is None:
             try:
@@ -247,9 +247,10 @@ class DossierPages:
         @router.get("/anh/{token}", summary="Ảnh một trang, chỉ cho người vừa mở hồ sơ")
         async def image(request: Request, token: str, lon: bool = False) -> Response:
             """lon: twice as big, for small print."""
-            officer = request.state.session.officer.id
+            officer: Officer = request.state.session.officer
+            sees = officer.where(*SEES_PAPERS)
             try:
-                data = await run_in_threadpool(self.images.open, token, officer, LARGE if lon else WIDTH)
+                data = await run_in_threadpool(self.images.open, token, officer.id, LARGE if lon else WIDTH, sees)
             except ImageGone as error:
                 return self.pages.say("Ảnh không mở được", error.text, 403)
             # Papers of people: not on the disk of a computer that several officers use.

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import Bucket, ObjectMissing, ObjectStore
 from blocks.records import RecordsDatabase
-from blocks.records.queries import get_document
+from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Scan
 from tasks.capture.errors import ScanError
@@ -75,9 +75,9 @@ class Images:
     def _address(self, officer: str, name: str, page: int) -> str:
         return PATH + FIRST + str(self._addresses.dumps([officer, name, page]))
 
-    def of_draft(self, officer: str, pdf: bytes) -> list[Shown]:
-        """The pages of a document that is stored nowhere yet, kept here until newer ones push it out."""
-        name = DRAFT + hashlib.sha256(pdf).hexdigest()
+    def of_draft(self, officer: str, pdf: bytes, unit: str) -> list[Shown]:
+        """The pages of a unit's document that is stored nowhere yet, kept here until newer ones push it out."""
+        name = f"{DRAFT}{hashlib.sha256(pdf).hexdigest()}:{unit}"
         with self._lock:
             self._drafts[name] = pdf
             self._drafts.move_to_end(name)
@@ -90,8 +90,8 @@ class Images:
             for number, (width, height) in enumerate(sizes, 1)
         ]
 
-    def open(self, token: str, officer: str, width: int = WIDTH) -> bytes:
-        """JPEG. Raises ImageGone."""
+    def open(self, token: str, officer: str, width: int, units: Collection[str]) -> bytes:
+        """JPEG. units: whose papers the officer may see at this moment. Raises ImageGone."""
         try:
             named, document, page = self._addresses.loads(token.removeprefix(FIRST), max_age=SECONDS)
         except (BadData, ValueError) as error:
@@ -99,11 +99,15 @@ class Images:
         if named != officer:
             raise ImageGone()
         if document.startswith(DRAFT):
+            if document.rpartition(":")[2] not in units:
+                raise ImageGone()
             return self._draw(lambda: self._draft(document), document, page, width)
         if document.startswith(SCAN):
-            return self._refused(UUID(document.removeprefix(SCAN)), page, width)
+            return self._refused(UUID(document.removeprefix(SCAN)), page, width, units)
         with self.records.session() as session:
             row = get_document(session, UUID(document))
+            if get_dossier(session, row.dossier_id).unit_id not in units:
+                raise ImageGone()
             bucket, key = (Bucket.RECORDS, row.record_key) if row.record_key else (Bucket.WORKING, row.file_key)
             sha256, issued = row.file_sha256, row.is_issued
         if not key:
@@ -116,12 +120,14 @@ class Images:
             raise ImageGone()
         return self._drafts[name]
 
-    def _refused(self, scan_id: UUID, number: int, width: int) -> bytes:
+    def _refused(self, scan_id: UUID, number: int, width: int, units: Collection[str]) -> bytes:
         """Only while it is asked for again: not of a paper that was found secret meanwhile (SC13), nor an old scan."""
         with self.records.session() as session:
             scan = session.get_one(Scan, scan_id)
             document = session.get_one(Document, scan.document_id)
             if document.state is not DocumentState.CHUP_LAI or document.secret or scan.attempt != document.attempt:
+                raise ImageGone()
+            if get_dossier(session, document.dossier_id).unit_id not in units:
                 raise ImageGone()
             key, version = scan.object_key, SCAN + scan.sha256
         with self._guarded:  # one file at a time; the images of accepted papers come meanwhile

@@ -22,7 +22,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from blocks.catalog.staff import SEES_PAPERS, Role, load_staff
 from blocks.errors import SohoaError
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.queries import DossierUnknown
 from deployments.desk.pages import Pages
 from infra.gateway.sessions import Officer, Session
@@ -204,14 +203,8 @@ class OversightPages:
 
 
 def roles_of(officer: Officer, *roles: Role) -> set[tuple[str, Role]]:
-    """(unit, role) pairs of these roles: what the provider's groups and the office's own list both say today (WH02)."""
-    staff, today = load_staff(), vietnam_day()
-    return {
-        (unit, role)
-        for unit in officer.units
-        for role in roles
-        if officer.holds(role.value, unit) and staff.may(officer.id, unit, role, today)
-    }
+    """(unit, role) pairs of these roles that the officer holds now (WH02)."""
+    return {(unit, role) for role in roles for unit in officer.where(role)}
 
 
 def units(held: set[tuple[str, Role]]) -> set[str]:

@@ -70,12 +70,15 @@ class Results:
             )  # fmt: skip
         except ResultNotDrawable:  # the check of the decision says so, too
             return shown
-        shown["drafts"] = [{"draft": draft, "pages": self.images.of_draft(officer.id, draft.pdf)} for draft in made]
+        shown["drafts"] = [
+            {"draft": draft, "pages": self.images.of_draft(officer.id, draft.pdf, dossier.unit_id)} for draft in made
+        ]
         return shown
 
     def _signer(self, waiting: Waiting, officer: Officer) -> str | None:
         """Whose name stands under the draft: the leader's who looks at it, then the one's who has allowed it."""
-        name = officer.id if waiting.stage.name == "signoff" and officer.holds(Role.LEAD.value) else ""
+        leads = officer.holds(Role.LEAD.value, waiting.dossier.unit_id)
+        name = officer.id if waiting.stage.name == "signoff" and leads else ""
         if waiting.stage.name == "seal":
             with self.records.session() as database:
                 name = keyholder(database, waiting.dossier, SignatureRole.SIGNER)
@@ -102,5 +105,5 @@ class Results:
         with self.records.session() as session:
             dossier = get_dossier(session, dossier_id)
             code = dossier.code or dossier.submission
-        found = read_results(self.records, self.objects, self.catalog, code, officer.id)
+        found = read_results(self.records, self.objects, self.catalog, code, officer.id, grants=officer.grants)
         return ResultFile(f"ket-qua-{code}-{number}.pdf", found[number - 1]) if 1 <= number <= len(found) else None

@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -64,9 +65,14 @@ class Answer(Protocol):
 
 
 class Product(Protocol):
-    """What the gateway doesn't know of itself. keep_typed: the page for a form whose session had ended."""
+    """What the gateway doesn't know of itself.
+
+    confirmed: of what the provider's groups say, that which the office's own list says, too, at this moment;
+    keep_typed: the page for a form whose session had ended.
+    """
 
     def routers(self) -> list[APIRouter]: ...
+    def confirmed(self, officer: str, told: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]: ...
     def resume(self, officer: Officer, run: UUID, form: dict[str, Any], trace: str) -> Answer: ...
     def signed(self, action: str, officer: str, trace: str) -> None: ...
     def refused(self, code: str, officer: str | None, trace: str, path: str) -> None: ...
@@ -181,6 +187,8 @@ class Guard:
         trace, began = secrets.token_hex(16), time.monotonic()
         connection = HTTPConnection(scope)
         session = self.sessions.find(connection.cookies.get(cookie_name(self.settings), ""))
+        if session is not None:
+            session.officer = self._today(session.officer)
         scope.setdefault("state", {}).update(session=session, trace=trace)
         if scope["type"] == "websocket":
             if session is None or not self._same_origin(connection.headers):
@@ -246,6 +254,14 @@ class Guard:
             await self._note("CROSS_SITE", session, trace, path)
             return JSONResponse({"detail": "Yêu cầu đến từ trang khác nên bị từ chối."}, 403)
         return None
+
+    def _today(self, officer: Officer) -> Officer:
+        """With what the officer holds now. A list that can't be read confirms nothing."""
+        try:
+            return replace(officer, grants=self.product.confirmed(officer.id, officer.told))
+        except Exception as error:
+            log.error(json.dumps({"event": "list of staff unreadable", "kind": type(error).__name__}))
+            return replace(officer, grants=frozenset())
 
     def _same_origin(self, headers: Headers) -> bool:
         return headers.get("origin") == self.settings.origin

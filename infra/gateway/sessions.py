@@ -23,13 +23,18 @@ LIMIT = 10_000  # sessions; the oldest go first
 
 @dataclass(frozen=True)
 class Officer:
-    """Who signed in. grants: (unit, role) pairs from the provider's groups."""
+    """Who signed in. grants: (unit, role) pairs that hold now; told: all that the provider's groups say."""
 
     id: str
     grants: frozenset[tuple[str, str]]
+    told: frozenset[tuple[str, str]] = frozenset()
 
     def holds(self, role: str, unit: str | None = None) -> bool:
         return any(r == role and unit in (None, u) for u, r in self.grants)
+
+    def where(self, *roles: str) -> set[str]:
+        """Units in which one of these roles is held."""
+        return {unit for unit, role in self.grants if role in roles}
 
     @property
     def roles(self) -> list[str]:

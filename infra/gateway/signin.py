@@ -92,7 +92,7 @@ def signin_routes(settings: GatewaySettings, sessions: Sessions, refuse: Any, no
             sessions.end(old)
         answer.set_cookie(
             cookie_name(settings),
-            sessions.begin(Officer(officer, grants)),
+            sessions.begin(Officer(officer, frozenset(), grants)),
             httponly=True,
             secure=settings.secure,
             samesite="lax",

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
+from blocks.catalog.staff import Grants
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -53,16 +54,16 @@ def drafts(
 
 
 def read_results(
-    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, code: str, officer: str
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, code: str, officer: str, *, grants: Grants | None
 ) -> list[bytes]:
     """The results of a dossier for an officer: issued as they are stored, else drafts without number and signature.
 
-    Each look is in the audit trail. [] where the procedure's result is no document of this system.
-    Raises DossierUnknown, NotYours (an incident).
+    Each look is in the audit trail. grants: see `insist_assigned`. [] where the procedure's result is no document of
+    this system. Raises DossierUnknown, NotYours (an incident).
     """
     with records.session() as session:
         dossier_id = find_dossier(session, code).id
-    insist_assigned(records, dossier_id, officer)
+    insist_assigned(records, dossier_id, officer, grants=grants)
     found: list[ResultContent | tuple[Bucket, str]] = []
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)

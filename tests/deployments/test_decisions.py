@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role, Staff, load_staff
+from blocks.catalog.staff import TEST_STAFF, Role, Staff, load_staff
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
@@ -19,6 +19,7 @@ from deployments.desk.dossier_pages import CHOICES, DossierPages
 from deployments.desk.pages import Pages
 from infra.gateway.sessions import Officer, Session
 from tasks.history import DECISIONS
+from tasks.review import NotYours
 from tasks.worklist import WHO
 from tests.tasks.lawcase import make_dossier
 
@@ -74,14 +75,20 @@ def test_a_page_reads_the_list_once(
     reads: list[object] = []
     validated = Staff.model_validate
     monkeypatch.setattr(Staff, "model_validate", lambda content: reads.append(content) or validated(content))
+    listed = tmp_path / "staff.yaml"
+    listed.write_bytes(TEST_STAFF.read_bytes())  # one that was never read before
+    monkeypatch.setenv("SOHOA_STAFF_FILE", str(listed))
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
     session = Session(officer("gq.01", ("BHXH-TEST", Role.RESOLVE)), 0.0, 0.0)
     prefect, catalog = Orchestrator(), Catalog()
     decisions, counter = Decisions(records, prefect, tmp_path / "none"), Counter(records, objects, catalog, prefect)
     pages = DossierPages(Pages(500), records, objects, catalog, decisions, counter)
-    answer = pages.show_review(session, dossier_id)
-    assert answer.status_code == 200 and len(reads) == 1
+    for _ in range(2):
+        assert pages.show_review(session, dossier_id).status_code == 200 and len(reads) == 1
+    listed.write_bytes(TEST_STAFF.read_bytes().replace(b"gq.01", b"gq.07"))
+    with pytest.raises(NotYours):  # taken off the list: the next look is refused
+        pages.show_review(session, dossier_id)
 
 
 def test_each_stage_has_its_role_its_buttons_and_their_words() -> None:

@@ -33,19 +33,21 @@ def test_WH04_a_draft_is_drawn_for_one_officer_and_forgotten(
     dossier_id, _ = make_dossier(records, [])
     (draft,) = drafts(records, Catalog(), dossier_id, typed=["Điều " + "rất dài " * 900])
     images = Images(records, objects)
-    shown = images.of_draft("gq.01", draft.pdf)
+    shown = images.of_draft("gq.01", draft.pdf, "BHXH-TEST")
     with pymupdf.open(stream=draft.pdf) as pdf:
         assert [page.number for page in shown] == list(range(1, len(pdf) + 1)) and len(pdf) > 1
     assert not any(is_tricky(page.url.encode()) for page in shown)  # the gateway would refuse such a path
-    drawn = images.open(shown[1].url.removeprefix("/anh/"), "gq.01")
+    drawn = images.open(shown[1].url.removeprefix("/anh/"), "gq.01", WIDTH, {"BHXH-TEST"})
     with Image.open(io.BytesIO(drawn)) as image:
         assert image.size[0] == WIDTH and abs(image.size[1] - shown[1].height) <= 1
         assert image.convert("L").getextrema()[0] < 100  # print on it
     with pytest.raises(ImageGone):
-        images.open(shown[0].url.removeprefix("/anh/"), "gq.02")
+        images.open(shown[0].url.removeprefix("/anh/"), "gq.02", WIDTH, {"BHXH-TEST"})
+    with pytest.raises(ImageGone):  # the role in this unit was taken away meanwhile
+        images.open(shown[0].url.removeprefix("/anh/"), "gq.01", WIDTH, {"BHXH-KHAC"})
     monkeypatch.setattr(module, "KEPT_DRAFTS", 1)
     (other,) = drafts(records, Catalog(), dossier_id, typed=["Khác"])
-    images.of_draft("gq.01", other.pdf)
+    images.of_draft("gq.01", other.pdf, "BHXH-TEST")
     images._files.clear()
     with pytest.raises(ImageGone):
-        images.open(shown[0].url.removeprefix("/anh/"), "gq.01")
+        images.open(shown[0].url.removeprefix("/anh/"), "gq.01", WIDTH, {"BHXH-TEST"})

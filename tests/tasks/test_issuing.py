@@ -237,7 +237,7 @@ def test_KQ01_KQ03_a_result_is_numbered_signed_stored_and_returned(
         assert [e.actor for e in entries if e.action in {"number", "issue"}] == ["vt.01", "vt.01"]
         assert verify_chain(session) == []
         assert dossier_facts(session, dossier_id) == ([], [])  # a rerun of the flow doesn't take it for a paper
-    assert read_results(records, objects, CATALOG, code_of(records, dossier_id), "gq.01") == [data]
+    assert read_results(records, objects, CATALOG, code_of(records, dossier_id), "gq.01", grants=None) == [data]
 
 
 @pytest.mark.parametrize("owner_id", [OWNER_ID, None])
@@ -511,11 +511,11 @@ def test_B4e_a_draft_follows_what_is_typed_and_ends_with_the_number(
 
 def test_B4e_the_leader_reads_the_draft_and_strangers_do_not(records: RecordsDatabase, objects: ObjectStore) -> None:
     dossier_id = succeeded(records, owner_kind=OwnerKind.ORGANISATION, owner_name="Công ty Thử", owner_id="0101234567")
-    (draft,) = read_results(records, objects, CATALOG, code_of(records, dossier_id), "ld.01")
+    (draft,) = read_results(records, objects, CATALOG, code_of(records, dossier_id), "ld.01", grants=None)
     text = text_of(draft)
     assert "Số: /QĐ-BHXH" in text and "Công ty Thử, mã định danh điện tử 0101234567" in text and ARTICLES[0] in text
     with pytest.raises(NotYours):
-        read_results(records, objects, CATALOG, code_of(records, dossier_id), "nguoi.la")
+        read_results(records, objects, CATALOG, code_of(records, dossier_id), "nguoi.la", grants=None)
     with records.session() as session:
         looks = session.exec(select(AuditEntry).where(AuditEntry.action == "view")).all()
         assert [entry.actor for entry in looks] == ["ld.01"]

@@ -44,7 +44,7 @@ def seen(records: RecordsDatabase) -> Review:
         )  # fmt: skip
         details = {"stage": "rescan-2", "decision": "TRA_LAI"}
         audit(session, actor="gq.01", action="decide", dossier_id=dossier_id, details=details)
-    return look(records, Catalog(), dossier_id, "gq.01")
+    return look(records, Catalog(), dossier_id, "gq.01", grants=None)
 
 
 def field(seen: Review, name: str) -> FieldView:
@@ -82,7 +82,7 @@ def test_P14_every_look_is_in_the_audit_trail_and_history_is_told_in_vietnamese(
     with records.session() as session:
         entry = session.exec(select(AuditEntry).where(col(AuditEntry.action) == "view")).one()
         assert (entry.actor, entry.rule, entry.details) == ("gq.01", "P14", {"components": 1})
-        again: list[Event] = look(records, Catalog(), entry.dossier_id, "ld.01").history  # type: ignore[arg-type]
+        again: list[Event] = look(records, Catalog(), entry.dossier_id, "ld.01", grants=None).history  # type: ignore[arg-type]
     assert again[-1].actor == "gq.01" and again[-1].sentence == "Hồ sơ: Xem dữ liệu hồ sơ."
 
 
@@ -90,7 +90,7 @@ def test_WH04_a_stranger_sees_nothing_and_each_try_is_recorded(records: RecordsD
     dossier_id, _ = make_dossier(records, [KIND])
     for officer in ("gq.99", "gq.99", NAME):  # somebody typed a name: it must not get into the trail
         with pytest.raises(NotYours):
-            look(records, Catalog(), dossier_id, officer)
+            look(records, Catalog(), dossier_id, officer, grants=None)
     with records.session() as session:
         assert session.exec(select(Incident.code)).all() == ["OFFICER_NOT_ASSIGNED"]
         entries = session.exec(select(AuditEntry).order_by(col(AuditEntry.seq))).all()
@@ -101,7 +101,7 @@ def test_WH04_a_stranger_sees_nothing_and_each_try_is_recorded(records: RecordsD
 def test_WH04_an_officer_of_another_unit_sees_nothing(records: RecordsDatabase) -> None:
     dossier_id, _ = make_dossier(records, [KIND], unit_id="BHXH-KHAC")
     with pytest.raises(NotYours):
-        look(records, Catalog(), dossier_id, "gq.01")
+        look(records, Catalog(), dossier_id, "gq.01", grants=None)
 
 
 CODE = re.compile(r"\b(?:SC|WH|ST|CA|EX|CO|LU|KQ|B|P|CT)\d{1,2}[a-z]?\b|\bEX[a-l]\b")
@@ -117,7 +117,7 @@ def test_P14_the_history_names_articles_and_no_id_of_a_rule(records: RecordsData
         known = {"dossier_id": dossier_id, "document_id": document, "actor": "system"}
         audit(session, **known, action="refuse", rule="SC12")
         audit(session, **known, action="refuse", rule="WH04")
-    told = look(records, Catalog(), dossier_id, "gq.01").history
+    told = look(records, Catalog(), dossier_id, "gq.01", grants=None).history
     assert not [event for event in told if CODE.search(event.sentence + event.article)]
     assert [event.article for event in told if not event.article.startswith("Điều ")] == ["", ""]
     assert [event.sentence for event in told][-2:] == [
