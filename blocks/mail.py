@@ -89,7 +89,8 @@ class Mail(BaseSettings):
     def send(self, server: smtplib.SMTP, *, to: str, subject: str, text: str, message_id: str) -> None:
         """One message, within `connected`. message_id: the same for the same notice, so that servers drop doubles.
 
-        Raises MailRefused when the server will not take it for this address; others mean that the server is down.
+        Raises MailRefused when the server will not take it, or it can't be written (an address beyond ASCII); others
+        mean that the server is down.
         """
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = self.sender, to, subject
@@ -99,5 +100,10 @@ class Mail(BaseSettings):
         message.set_content(text)
         try:
             server.send_message(message)
-        except smtplib.SMTPRecipientsRefused as error:
-            raise MailRefused() from error
+        except (
+            smtplib.SMTPRecipientsRefused,
+            smtplib.SMTPDataError,
+            smtplib.SMTPNotSupportedError,
+            ValueError,
+        ) as error:
+            raise MailRefused() from error  # this message's own fault: the next may be taken

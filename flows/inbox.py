@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prefect import flow
+from prefect.states import State
 
 from tasks.inbox import take_ready_folders
 from tasks.signing import go_on_with_confirmed
@@ -11,6 +12,6 @@ from tasks.signing import go_on_with_confirmed
 @flow(name="inbox", persist_result=False)
 def inbox() -> int:
     """Take every ready folder (Điều 13.1); fetch confirmed signatures (Điều 8.1). Returns how many were handed in."""
-    taken = take_ready_folders()
-    go_on_with_confirmed()
-    return taken
+    taken: State[int] = take_ready_folders(return_state=True)
+    go_on_with_confirmed()  # whatever lies in the inbox
+    return taken.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prefect import flow
+from prefect.states import State
 
 from tasks.faults import look_after_runs
 from tasks.notices import send_notices
@@ -12,8 +13,9 @@ from tasks.reminders import remind_officers
 @flow(name="watch", persist_result=False)
 def watch() -> str:
     """Remind officers of what waits, note what is wrong, send the messages. Returns what was done, in one line."""
-    reminded = remind_officers()
-    seen = look_after_runs()
-    sent = send_notices(return_state=True)  # a mail server that is down is an incident (MAIL_STUCK), no failed run
-    mail = sent.result().sent if sent.is_completed() else "–"
+    reminding: State = remind_officers(return_state=True)  # what stops one of the three doesn't stop the others
+    looking: State = look_after_runs(return_state=True)
+    sending: State = send_notices(return_state=True)  # a mail server that is down is an incident, no failed run
+    reminded, seen = reminding.result(), looking.result()
+    mail = sending.result().sent if sending.is_completed() else "–"
     return f"{reminded.reminded} + {reminded.escalated} · {seen.opened} − {seen.closed} · {mail}"

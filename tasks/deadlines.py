@@ -7,6 +7,7 @@ automation (`deployments/automations.py`) and the office's own ones react.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -22,8 +23,8 @@ from blocks.records.codes import vietnam_day
 from blocks.records.machine import DOSSIER_OPEN
 from blocks.records.tables import AuditEntry, Dossier
 from tasks.progress import DEADLINE_NOTED, label_run
-from tasks.shell import step
-from tasks.worklist import NEAR
+from tasks.shell import one_by_one, step
+from tasks.worklist import NEAR, days_left
 
 EVENT, TOLD = "sohoa.dossier.", "sohoa.deadlines.noted"  # one a dossier and level; one for all that a look has found
 LOOKED_AHEAD = timedelta(days=15)  # a next working day is never farther away (Tết)
@@ -50,7 +51,7 @@ def due(session: Session, catalog: Catalog, today: date) -> list[Due]:
             dossier_id=dossier.id,
             flow_run_id=dossier.flow_run_id,
             name=dossier.code or dossier.submission,
-            left=catalog.working_days_left(today, dossier.due_date),
+            left=days_left(catalog, today, dossier.due_date),
         )
         for dossier in session.exec(query.order_by(col(Dossier.due_date)))
         if dossier.due_date is not None
@@ -65,35 +66,44 @@ def note_deadlines(records: RecordsDatabase, catalog: Catalog, at: datetime | No
         return []
     with records.session() as session:
         found = due(session, catalog, today)
-    new = []
-    for item in found:
-        with records.session() as session:
-            # Two looks at once: the second waits here, then finds the entry of the first.
-            session.exec(select(Dossier.id).where(Dossier.id == item.dossier_id).with_for_update()).one()
-            query = select(AuditEntry.seq).where(AuditEntry.dossier_id == item.dossier_id)
-            if session.exec(query.where(AuditEntry.action == item.action)).first() is None:
-                details = {"left_days": item.left}
-                audit(session, actor="system", action=item.action, dossier_id=item.dossier_id, details=details)
-                new.append(item)
-    return new
+    return [item for item in one_by_one(found, lambda item: _noted(records, item)) if item is not None]
+
+
+def _noted(records: RecordsDatabase, item: Due) -> Due | None:
+    """The item when its level is new; None: it was noted before."""
+    with records.session() as session:
+        # Two looks at once: the second waits here, then finds the entry of the first.
+        session.exec(select(Dossier.id).where(Dossier.id == item.dossier_id).with_for_update()).one()
+        query = select(AuditEntry.seq).where(AuditEntry.dossier_id == item.dossier_id)
+        if session.exec(query.where(AuditEntry.action == item.action)).first() is not None:
+            return None
+        audit(
+            session,
+            actor="system",
+            action=item.action,
+            dossier_id=item.dossier_id,
+            details={"left_days": item.left},
+        )
+        return item
 
 
 def tell(records: RecordsDatabase, new: list[Due]) -> None:
     """Tag the runs, emit the events: an event each, and one for all, so that many start one reaction."""
-    for item in new:
-        if item.flow_run_id is None:
-            continue
-        try:
-            label_run(records, item.dossier_id, item.flow_run_id)
-        except ObjectNotFound:  # somebody has deleted the run; the incident and the figures remain
-            continue
+    if new:
+        emit_event(TOLD, {"prefect.resource.id": "sohoa.deadlines"}, payload={"dossiers": len(new)})
+    one_by_one(new, lambda item: _tell(records, item))
+
+
+def _tell(records: RecordsDatabase, item: Due) -> None:
+    if item.flow_run_id is None:
+        return
+    with suppress(ObjectNotFound):  # somebody has deleted the run; the incident and the figures remain
+        label_run(records, item.dossier_id, item.flow_run_id)
         resource = {
             "prefect.resource.id": f"prefect.flow-run.{item.flow_run_id}",
             "prefect.resource.name": item.name,
         }
         emit_event(EVENT + item.action, resource, payload={"left_days": item.left})
-    if new:
-        emit_event(TOLD, {"prefect.resource.id": "sohoa.deadlines"}, payload={"dossiers": len(new)})
 
 
 @step("Xem hạn trả kết quả", rule="WH03", kept=False)

@@ -10,10 +10,9 @@ import os
 import stat
 from pathlib import Path
 
-import yaml
-
 from blocks.catalog.staff import Role, Staff, load_staff
 from blocks.errors import Remedy, SohoaError
+from blocks.foreign import read_yaml
 from blocks.records.codes import vietnam_day
 from blocks.records.sources import SourceKind
 from blocks.settings import home
@@ -65,10 +64,8 @@ def _scanners() -> dict[str, str]:
     try:
         if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise FolderNotGuarded()
-        return {
-            str(name): str(officer) for name, officer in dict(yaml.safe_load(path.read_text("utf-8")) or {}).items()
-        }
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        return {str(name): str(officer) for name, officer in dict(read_yaml(path.read_bytes()) or {}).items()}
+    except (OSError, ValueError, TypeError) as error:
         raise FolderNotBound() from error
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from uuid import uuid4
+from smtplib import SMTP
+from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import insert
@@ -19,7 +20,7 @@ from blocks.mail import Mail, MailRefused
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
 from blocks.records.tables import Outbox, now
-from tasks.shell import step
+from tasks.shell import one_by_one, step
 
 TOPIC = "officer-mail"
 EXPIRES = timedelta(days=7)  # a reminder that comes later helps nobody
@@ -66,27 +67,43 @@ def deliver(records: RecordsDatabase, staff: Staff, mail: Mail, day: date | None
     if not waiting or not mail.on:
         return told
     with mail.connected() as server:
-        for message in waiting:
-            with records.session() as session:  # one transaction a message: what was sent is not sent again
-                row = session.exec(select(Outbox).where(Outbox.id == message).with_for_update()).one_or_none()
-                if row is None or row.delivered_at is not None:
-                    continue
-                to = staff.address(row.payload["officer"], day or vietnam_day())
-                if to is None or now() - row.created_at > EXPIRES:
-                    session.delete(row)
-                    told.dropped += 1
-                    continue
-                row.tries += 1
-                session.add(row)
-                try:
-                    subject, text = row.payload["subject"], row.payload["text"]
-                    mail.send(server, to=to, subject=subject, text=text, message_id=str(row.id))
-                except MailRefused:
-                    told.refused += 1
-                    continue
-                row.delivered_at = now()
-                told.sent += 1
+
+        def one(message: UUID) -> None:
+            _deliver_one(records, staff, mail, server, message, day, told)
+
+        one_by_one(waiting, one, ends=(OSError,))  # the server is gone
     return told
+
+
+def _deliver_one(
+    records: RecordsDatabase,
+    staff: Staff,
+    mail: Mail,
+    server: SMTP,
+    message: UUID,
+    day: date | None,
+    told: Delivery,
+) -> None:
+    """One transaction a message: what was sent is not sent again."""
+    with records.session() as session:
+        row = session.exec(select(Outbox).where(Outbox.id == message).with_for_update()).one_or_none()
+        if row is None or row.delivered_at is not None:
+            return
+        to = staff.address(str(row.payload.get("officer")), day or vietnam_day())
+        if to is None or now() - row.created_at > EXPIRES:
+            session.delete(row)
+            told.dropped += 1
+            return
+        row.tries += 1
+        session.add(row)
+        try:
+            subject, text = row.payload["subject"], row.payload["text"]
+            mail.send(server, to=to, subject=subject, text=text, message_id=str(row.id))
+        except MailRefused:
+            told.refused += 1
+            return
+        row.delivered_at = now()
+        told.sent += 1
 
 
 @step("Gửi thư nhắc việc", rule="WH03", kept=False)

@@ -11,6 +11,7 @@ goes on where it was.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -34,11 +35,12 @@ from blocks.objects import (
 )
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
+from blocks.records.database import RecordsUnavailable
 from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.tables import ArchivedObject, Document, Scan
 from blocks.trust import Trust, clock, run
 from tasks.artifacts import keep_markdown
-from tasks.shell import step
+from tasks.shell import one_by_one, step
 from tasks.signing import cades
 from tasks.signing.errors import SignatureInvalid
 from tasks.signing.pdf import renew
@@ -53,6 +55,7 @@ TYPES = {
     MANIFEST_SIGNATURE: "application/pkcs7-signature",
     **REPORT_TYPES,
 }
+logger = logging.getLogger(__name__)
 DAMAGED = "ARCHIVED_OBJECT_DAMAGED"
 UNRENEWABLE = "RENEWAL_FAILED"
 
@@ -82,6 +85,7 @@ class FixityReport(BaseModel):
     checked: int = 0
     damaged: list[UUID] = []
     restored: list[UUID] = []
+    unread: list[UUID] = []  # rows of objects whose look failed; the others were looked at
 
 
 class RenewalReport(BaseModel):
@@ -120,19 +124,29 @@ def check_objects(records: RecordsDatabase, objects: ObjectStore, ids: list[UUID
     """Read each object again; restore what is damaged. Raises ObjectStoreUnavailable when nothing can be read."""
     report = FixityReport()
     for object_id in ids:
-        with records.session() as session:
-            row = session.get_one(ArchivedObject, object_id)
-            session.expunge(row)
-        fault = _fault(objects, row)
-        report.checked += 1
-        if fault is None:
-            _looked_at(records, row)
-            continue
-        report.damaged.append(row.document_id)
-        _incident(records, row, fault)
-        if _restore(records, objects, row):
-            report.restored.append(row.document_id)
+        try:
+            _check(records, objects, object_id, report)
+        except (ObjectStoreUnavailable, RecordsUnavailable):
+            raise
+        except Exception as error:
+            logger.warning("An archived object can't be looked at: %s", type(error).__name__)
+            report.unread.append(object_id)
     return report
+
+
+def _check(records: RecordsDatabase, objects: ObjectStore, object_id: UUID, report: FixityReport) -> None:
+    with records.session() as session:
+        row = session.get_one(ArchivedObject, object_id)
+        session.expunge(row)
+    fault = _fault(objects, row)
+    report.checked += 1
+    if fault is None:
+        _looked_at(records, row)
+        return
+    report.damaged.append(row.document_id)
+    _incident(records, row, fault)
+    if _restore(records, objects, row):
+        report.restored.append(row.document_id)
 
 
 def _fault(objects: ObjectStore, row: ArchivedObject) -> str | None:
@@ -366,15 +380,15 @@ def extend_locks(records: RecordsDatabase, objects: ObjectStore) -> int:
     """A lock needs a date: one "for ever" is set anew while half of it is left. Returns how many."""
     limit = clock() + timedelta(days=365 * FOREVER_YEARS // 2)
     until = clock() + timedelta(days=365 * FOREVER_YEARS)
-    done = 0
-    for object_id in _short_locks(records, limit):
+
+    def extend(object_id: UUID) -> None:
         with records.session() as session:
             row = session.get_one(ArchivedObject, object_id, with_for_update=True)
             objects.extend_lock(Bucket.RECORDS, row.object_key, row.version, until)
             row.locked_until = until
             session.add(row)
-            done += 1
-    return done
+
+    return len(one_by_one(_short_locks(records, limit), extend))
 
 
 def _short_locks(records: RecordsDatabase, limit: datetime) -> list[UUID]:
@@ -393,8 +407,8 @@ def _short_locks(records: RecordsDatabase, limit: datetime) -> list[UUID]:
 
 # -- tasks --------------------------------------------------------------------------------------------------------
 @step("Chọn bản lưu cần kiểm tra", rule="LU06")
-def objects_to_check(limit: int, turn: int) -> list[UUID]:
-    """The next objects to look at. turn: separates the calls of one run."""
+def objects_to_check(limit: int) -> list[UUID]:
+    """The objects to look at in one run, each once: what can't be read or restored doesn't come again in it."""
     return due_for_check(RecordsDatabase.get(), limit, PreservationSettings())
 
 
@@ -430,6 +444,7 @@ def report_preservation(checks: list[FixityReport], renewed: list[UUID], failed:
     rows = [
         ("Bản lưu đã kiểm tra", sum(report.checked for report in checks)),
         ("Bản lưu bị hỏng", len(damaged)),
+        ("Bản lưu chưa xem được", sum(len(report.unread) for report in checks)),
         ("Đã khôi phục", len(restored)),
         ("Hồ sơ đã gia hạn dấu thời gian", len(renewed)),
         ("Gia hạn không thành công", len(failed)),
@@ -450,6 +465,7 @@ def _audit_run(session: Session, checks: list[FixityReport], renewed: list[UUID]
     counts = {
         "checked": sum(report.checked for report in checks),
         "damaged": sum(len(report.damaged) for report in checks),
+        "unread": sum(len(report.unread) for report in checks),
         "restored": sum(len(report.restored) for report in checks),
         "renewed": len(renewed),
         "failed": len(failed),

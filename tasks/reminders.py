@@ -23,8 +23,8 @@ from blocks.records.codes import VIET_NAM
 from blocks.records.tables import Dossier
 from blocks.settings import gateway_url
 from tasks.notices import note
-from tasks.shell import step
-from tasks.worklist import ESCALATED, REMINDED, WHO, Item, reminders_of, worklist
+from tasks.shell import one_by_one, step
+from tasks.worklist import ESCALATED, REMINDED, WHO, Item, days_left, reminders_of, worklist
 
 OFFICE_HOURS = range(7, 18)  # of Viet Nam; nobody is reminded at night
 GRACE = timedelta(hours=2)  # a dossier whose deadline is near anyway: not in the minute in which it arrives
@@ -75,12 +75,15 @@ def sweep(
     local = moment.astimezone(VIET_NAM)
     if local.hour not in OFFICE_HOURS or not catalog.is_working_day(local.date()):
         return told
-    for item in worklist(records, catalog, paused, day=local.date()):
-        waited = catalog.working_days_left(item.since.astimezone(VIET_NAM).date(), local.date())
+
+    def look(item: Item) -> None:
+        waited = days_left(catalog, item.since.astimezone(VIET_NAM).date(), local.date())
         for level in levels(item, waited, moment, bounds):
             if (level == REMINDED and item.reminded_at) or (level == ESCALATED and item.escalated_at):
                 continue
             _tell(records, staff, item, level, waited, moment, told)
+
+    one_by_one(worklist(records, catalog, paused, day=local.date()), look)
     return told
 
 
@@ -92,8 +95,8 @@ def _tell(
         dossier = session.exec(select(Dossier).where(Dossier.id == item.dossier_id).with_for_update()).one()
         if level in reminders_of(session, [item.dossier_id]).get((item.dossier_id, item.stage), {}):
             return
-        role = Role.LEAD if level == ESCALATED else WHO[item.stage.rpartition("-")[0]]
-        officers = staff.holders(role, at.astimezone(VIET_NAM).date(), item.unit)
+        role = Role.LEAD if level == ESCALATED else WHO.get(item.stage.rpartition("-")[0])
+        officers = staff.holders(role, at.astimezone(VIET_NAM).date(), item.unit) if role else []
         if role is Role.RESOLVE and four_eyes():
             officers = [officer for officer in officers if officer != dossier.captured_by]
         details = {"stage": item.stage, "waited_days": waited, "left_days": item.left, "officers": officers}

@@ -6,7 +6,8 @@ the store. Outside services are retried with back-off and jitter; bad input neve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 import httpx
@@ -21,6 +22,8 @@ from blocks.errors import Remedy, SohoaError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 def _verb(context: TaskRunContext, _inputs: dict[str, Any]) -> str:
@@ -47,6 +50,53 @@ HOPELESS = (
     ProgrammingError,
 )
 BUSY = {408, 425, 429}  # the only answers 4xx that pass by themselves
+
+
+IN_A_ROW = 3  # so many rows failing for an outage: the service is away, the others would only wait for it
+
+
+class RowsFailed(SohoaError):
+    """Of many rows some failed; the others are done. Its remedy is RETRY when nothing but outages was in the way."""
+
+    code = "ROWS_FAILED"
+    message = "{failed} việc không làm được ({codes}); các việc khác đã làm xong. Vui lòng báo quản trị viên."
+
+    def __init__(self, errors: list[Exception]) -> None:
+        super().__init__(failed=len(errors), codes=", ".join(sorted({_called(error) for error in errors})))
+        self.remedy = Remedy.RETRY if all(_is_outage(error) for error in errors) else Remedy.ADMINISTRATOR
+
+
+def one_by_one(rows: Iterable[T], do: Callable[[T], R], *, ends: tuple[type[Exception], ...] = ()) -> list[R]:
+    """do(row) for each: one bad row never stops the others. Raises RowsFailed after the last.
+
+    Only a service that is away for IN_A_ROW of them ends it early. ends: errors that concern all rows and pass at once.
+    """
+    done: list[R] = []
+    errors: list[Exception] = []
+    outages = 0
+    for row in rows:
+        try:
+            done.append(do(row))
+            outages = 0
+        except ends:
+            raise
+        except Exception as error:
+            errors.append(error)
+            logger.warning("One of many failed: %s", _called(error))  # no text: foreign errors may quote what they read
+            outages = outages + 1 if _is_outage(error) else 0
+            if outages >= IN_A_ROW:
+                break
+    if errors:
+        raise RowsFailed(errors) from errors[0]
+    return done
+
+
+def _called(error: Exception) -> str:
+    return error.code if isinstance(error, SohoaError) else type(error).__name__
+
+
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, SohoaError) and error.remedy is Remedy.RETRY
 
 
 def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

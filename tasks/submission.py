@@ -8,6 +8,7 @@ whatever is wrong with it. One submission id gives one dossier, however often it
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from sqlmodel import Session, select
 
 from blocks.errors import IntegrityError, Remedy, SohoaError
+from blocks.folder import Folder
+from blocks.foreign import LIMIT, ForeignRefused, read_yaml
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -34,7 +37,7 @@ from tasks.shell import step
 
 MANIFEST = "dossier.yaml"
 SUBMISSION_ID = r"^[0-9a-z][0-9a-z-]{7,63}$"
-MANIFEST_LIMIT = 1_000_000  # bytes
+MANIFEST_LIMIT = LIMIT  # bytes
 SUPPLEMENTABLE = {DossierState.NHAP, DossierState.KIEM_TRA, DossierState.BO_SUNG_TRUOC}
 
 
@@ -62,12 +65,19 @@ class SubmissionUnknown(SohoaError):
     remedy = Remedy.OFFICER
 
 
+def _written_day(value: object) -> object:
+    """A day as 1955-02-28: a bare number would be read as seconds since 1970."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError("ngày phải ghi dạng năm-tháng-ngày")
+    return value
+
+
 class Owner(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: OwnerKind
     id: Annotated[str, Field(pattern=r"^[0-9A-Z.]{1,35}$")] | None = None
     name: Annotated[str, Field(min_length=1, max_length=200)]
-    birth_date: date | None = None
+    birth_date: Annotated[date | None, BeforeValidator(_written_day)] = None
     founding_year: Annotated[int, Field(ge=1800, le=2200)] | None = None
 
 
@@ -127,19 +137,25 @@ class Registered(BaseModel):
 
 def parse_manifest(data: bytes) -> Manifest:
     """The declaration, or ManifestInvalid / NameNotNormalised naming the place (never the value) that is wrong."""
-    if len(data) > MANIFEST_LIMIT:
-        raise ManifestInvalid(where="dung lượng")
     try:
-        raw = yaml.safe_load(data.decode("utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ManifestInvalid(where="cú pháp YAML/UTF-8") from error
+        raw = read_yaml(data, limit=MANIFEST_LIMIT)
+    except ForeignRefused as error:
+        raise ManifestInvalid(where=str(error)) from None
     _refuse_decomposed(raw, "dossier.yaml")
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:
         # Places only: pydantic's messages repeat the values, which may be personal data.
-        where = ", ".join(".".join(map(str, item["loc"])) or "nội dung" for item in error.errors()[:5])
-        raise ManifestInvalid(where=where) from None
+        raise ManifestInvalid(where=", ".join(_place(item["loc"]) for item in error.errors()[:5])) from None
+
+
+_KNOWN = {name for model in (Manifest, Owner, Component, Flags) for name in model.model_fields}
+
+
+def _place(parts: Sequence[int | str]) -> str:
+    """Names of the form only: what else stands there as a name may be anything, also personal data."""
+    known = [str(part) if isinstance(part, int) or part in _KNOWN else "mục không có trong mẫu" for part in parts]
+    return ".".join(known) or "nội dung"
 
 
 def _refuse_decomposed(value: Any, where: str) -> None:
@@ -149,7 +165,8 @@ def _refuse_decomposed(value: Any, where: str) -> None:
     elif isinstance(value, dict):
         for key, item in value.items():
             _refuse_decomposed(key, where)
-            _refuse_decomposed(item, f"{where}.{key}" if where != "dossier.yaml" else str(key))
+            name = _place([key])
+            _refuse_decomposed(item, f"{where}.{name}" if where != "dossier.yaml" else name)
     elif isinstance(value, list):
         for index, item in enumerate(value, 1):
             _refuse_decomposed(item, f"{where}[{index}]")
@@ -185,22 +202,29 @@ def sequence_of(stored: str) -> int:
     return int(numbers[-1]) if numbers else 0
 
 
-def submission_id(folder: Path) -> str:
+def submission_id(path: Path) -> str:
     """Id of a folder's content: the same papers handed in twice are one submission."""
-    digest = hashlib.sha256((folder / MANIFEST).read_bytes())
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
-        if "rescan" in path.relative_to(folder).parts or path.suffix in {".json", ".txt"}:
+    with Folder(path, own=True) as folder:
+        return _content_id(folder)
+
+
+def _content_id(folder: Folder) -> str:
+    digest = hashlib.sha256(folder.read(MANIFEST, MANIFEST_LIMIT) or b"")
+    for place, _ in sorted(folder.files(), key=lambda found: found[0]):
+        if place == PurePosixPath(MANIFEST) or "rescan" in place.parts or place.suffix in {".json", ".txt"}:
             continue
-        digest.update(path.relative_to(folder).as_posix().encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        with folder.file(place) as path:
+            if path is not None:
+                digest.update(os.fsencode(place.as_posix()))
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:32]
 
 
 def hand_in(
     records: RecordsDatabase,
     objects: ObjectStore,
-    folder: Path,
+    path: Path,
     origin: Origin,
     *,
     submission: str | None = None,
@@ -208,34 +232,33 @@ def hand_in(
 ) -> str:
     """Put a folder into INBOX, note whose it is and what it holds, and return its submission id.
 
-    Raises ManifestInvalid, NotTheCapturer before anything is stored; SourceConflict when somebody else handed it in.
+    Raises ManifestInvalid, NotTheCapturer before anything is stored, FolderUnfit before it counts as handed in, and
+    SourceConflict when somebody else handed it in. A folder of the inbox is not followed when it is a link.
     A declared file that is missing is not an error here: the dossier is registered and waits for that scan.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise ManifestInvalid(where="thiếu tệp dossier.yaml")
-    manifest = parse_manifest(path.read_bytes())
-    if not origin.capturer(manifest.captured_by):
-        raise ManifestInvalid(where="captured_by")
-    for name in (n for c in manifest.components for n in c.files):
-        _refuse_decomposed(name, "files")
-    submission = submission or submission_id(folder)
-    renamed, files = manifest.model_copy(deep=True), {}
-    for number, component in enumerate(renamed.components, 1):
-        names = []
-        for ordinal, name in enumerate(component.files, 1):
-            stored = stored_name(number, ordinal, name)
-            names.append(stored)
-            if (folder / name).is_file():
-                put = objects.put_once(
-                    Bucket.INBOX,
-                    inbox_key(submission, revision, stored),
-                    folder / name,
-                    content_type="application/octet-stream",
-                )
-                files[f"{part_of(revision)}/{stored}"] = put.sha256
-        component.files = names
-    body = yaml.safe_dump(renamed.model_dump(mode="json"), allow_unicode=True, sort_keys=False).encode()
+    files = {}
+    with Folder(path, own=origin.kind is not SourceKind.INBOX) as folder:
+        data = folder.read(MANIFEST, MANIFEST_LIMIT)
+        if data is None:
+            raise ManifestInvalid(where="thiếu tệp dossier.yaml")
+        manifest = parse_manifest(data)
+        if not origin.capturer(manifest.captured_by):
+            raise ManifestInvalid(where="captured_by")
+        for name in (n for c in manifest.components for n in c.files):
+            _refuse_decomposed(name, "files")
+        submission = submission or _content_id(folder)
+        renamed = manifest.model_copy(deep=True)
+        for number, component in enumerate(renamed.components, 1):
+            component.files = [stored_name(number, place, name) for place, name in enumerate(component.files, 1)]
+        body = yaml.safe_dump(renamed.model_dump(mode="json"), allow_unicode=True, sort_keys=False).encode()
+        parse_manifest(body)  # what is stored can be read again
+        for component, stored in zip(manifest.components, renamed.components, strict=True):
+            for name, known in zip(component.files, stored.files, strict=True):
+                with folder.file(name) as file:
+                    if file is not None:
+                        key = inbox_key(submission, revision, known)
+                        put = objects.put_once(Bucket.INBOX, key, file, content_type="application/octet-stream")
+                        files[f"{part_of(revision)}/{known}"] = put.sha256
     declared = objects.put_once(
         Bucket.INBOX, inbox_key(submission, revision, MANIFEST), body, content_type="application/yaml"
     )

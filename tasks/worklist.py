@@ -6,14 +6,14 @@ The deadline is the day of result promised at reception, in working days of Viet
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
-from blocks.catalog import Catalog
+from blocks.catalog import CalendarUnknown, Catalog
 from blocks.catalog.staff import Role, Staff, four_eyes
 from blocks.orchestrator import pause_key
 from blocks.records import RecordsDatabase
@@ -33,6 +33,7 @@ WHO = {
     "seal": Role.SEAL,
     "issue": Role.LEAD,
 }
+SATURDAY = 5  # date.weekday()
 NEAR = 1  # working days left: remind; none left, the leader of the unit sees it too
 REMINDED, ESCALATED = "remind", "escalate"  # actions in the audit trail (tasks/reminders.py)
 Reminders = dict[tuple[UUID, str], dict[str, datetime]]
@@ -96,6 +97,22 @@ def worklist(
     return sorted(items, key=lambda item: (item.due or date.max, item.since))
 
 
+def days_left(catalog: Catalog, today: date, due: date) -> int:
+    """Working days until the deadline, below zero overdue.
+
+    Until somebody has entered the days off of a year, its days from Monday to Friday count: one dossier that is due
+    in it must not hide the others.
+    """
+    try:
+        return catalog.working_days_left(today, due)
+    except CalendarUnknown:
+        first, last = sorted((today, due))
+        days = sum(
+            (first + timedelta(days=n)).weekday() < SATURDAY for n in range(1, min((last - first).days, 3660) + 1)
+        )
+        return days if today < due else -days
+
+
 def reminders_of(session: Session, dossier_ids: Sequence[UUID]) -> Reminders:
     """When officers were reminded of a pause, and when it was escalated: (dossier, pause) → level → time."""
     query = select(AuditEntry).where(
@@ -123,7 +140,7 @@ def _item(
         step=stage_label(stage),
         since=run["state"]["timestamp"],
         due=dossier.due_date,
-        left=catalog.working_days_left(today, dossier.due_date) if dossier.due_date else None,
+        left=days_left(catalog, today, dossier.due_date) if dossier.due_date else None,
         reminded_at=levels.get(REMINDED),
         escalated_at=levels.get(ESCALATED),
     )
@@ -132,7 +149,7 @@ def _item(
 def _mine(item: Item, officer: str, staff: Staff, today: date, captured_by: str) -> bool:
     if item.escalated and staff.may(officer, item.unit, Role.LEAD, today):
         return True
-    role = WHO[item.stage.rpartition("-")[0]]
-    if role is Role.RESOLVE and officer == captured_by and four_eyes():
+    role = WHO.get(item.stage.rpartition("-")[0])
+    if role is None or (role is Role.RESOLVE and officer == captured_by and four_eyes()):
         return False
     return staff.may(officer, item.unit, role, today)

@@ -13,12 +13,13 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blocks.catalog.models import CatalogueInvalid
+from blocks.foreign import ForeignRefused, read_yaml
 
 Grants = Collection[tuple[str, str]]  # (unit, role) pairs
+STAFF_LIMIT, STAFF_VALUES = 16_000_000, 2_000_000  # bytes, values: some 30,000 officers
 TEST_STAFF = Path(__file__).parent / "data" / "staff-test.yaml"
 
 
@@ -139,11 +140,11 @@ def load_staff(path: Path | None = None) -> Staff:
     try:
         found = named.stat()
         return _read(named, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-    except (OSError, ValidationError, yaml.YAMLError) as error:
+    except (OSError, ValidationError, ForeignRefused) as error:
         raise CatalogueInvalid(entry="SOHOA_STAFF_FILE") from error
 
 
 @lru_cache(maxsize=8)
 def _read(path: Path, _version: tuple[int, ...]) -> Staff:
     """_version: what tells that it is another file, or was written since."""
-    return Staff.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return Staff.model_validate(read_yaml(path.read_bytes(), limit=STAFF_LIMIT, values=STAFF_VALUES))

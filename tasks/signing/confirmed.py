@@ -3,6 +3,7 @@ leader's on issued results (Điều 13.4b)."""
 
 from __future__ import annotations
 
+import logging
 from uuid import UUID
 
 import httpx
@@ -17,6 +18,7 @@ from blocks.records.tables import Document, Dossier, SigningRequest
 from blocks.signer import signer_for
 from tasks.signing.interrupted import collect, open_requests
 
+logger = logging.getLogger(__name__)
 ROLES = {"confirm": SignatureRole.OFFICER, "issue": SignatureRole.SIGNER}  # which signature a stage waits for
 
 
@@ -61,6 +63,8 @@ def go_on(records: RecordsDatabase, prefect: Orchestrator) -> int:
             resumed += _resumed(records, prefect, dossier)
         except (SohoaError, httpx.HTTPStatusError):  # a service is down, the run is gone, somebody was faster
             continue
+        except Exception as error:  # one request that can't be finished doesn't stop the others
+            logger.warning("A confirmed signature can't be fetched: %s", type(error).__name__)
     return resumed
 
 

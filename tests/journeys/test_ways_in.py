@@ -61,9 +61,15 @@ def test_the_inbox_folder_is_taken_once(played: Journey) -> None:
     bad = inbox / "hong"
     bad.mkdir()
     (bad / "dossier.yaml").write_text("version: 1\n")
+    older = inbox / "ngay-sinh-khong-co"  # stands before the others in each look
+    older.mkdir()
+    (older / "dossier.yaml").write_text("version: 1\nowner: {birth_date: 1955-02-30}\n")
+    (older / "anh.jpg").symlink_to("/etc/shadow")
+    os.mkfifo(older / "ong")
     until(lambda: (inbox / "quay-3" / ".sohoa-submission").exists(), 150)
     before = dossiers(played)
     assert (bad / "KHONG_TIEP_NHAN.txt").read_text().startswith("MANIFEST_INVALID: ")
+    assert (older / "KHONG_TIEP_NHAN.txt").read_text().startswith("MANIFEST_INVALID: ")
     deployment = played.prefect.call("GET", "/deployments/name/inbox/operations").json()["id"]
     again = played.prefect.call("POST", f"/deployments/{deployment}/create_flow_run", {}).json()["id"]
     until(lambda: played.prefect.run(again)["state_type"] in {"COMPLETED", "CANCELLED"})

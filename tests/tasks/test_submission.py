@@ -134,10 +134,10 @@ def test_B3a_a_supplement_corrects_the_declaration_but_drops_nothing(
     ("data", "place"),
     [
         (b"", "nội dung"),
-        (b"\xff\xfe", "YAML"),
+        (b"\xff\xfe", "UTF-8"),
         (b"a: [", "YAML"),
         (yaml.safe_dump(manifest(unit="có dấu")).encode(), "unit"),
-        (yaml.safe_dump(manifest(extra=1)).encode(), "extra"),
+        (yaml.safe_dump(manifest(extra=1)).encode(), "mục không có trong mẫu"),
         (yaml.safe_dump(manifest(components=[])).encode(), "components"),
         (yaml.safe_dump(manifest(components=[{"type": "X", "pages": 0}])).encode(), "pages"),
         (yaml.safe_dump(manifest(components=[{"type": "X", "pages": 1, "files": ["../../etc/passwd"]}])).encode(), "0"),
