@@ -111,13 +111,6 @@ class RevocationUnavailable(SohoaError):
     message = "Chưa kiểm tra được tình trạng thu hồi của chứng thư số; hệ thống sẽ tự thử lại, vui lòng chờ."
 
 
-class TrustNotRegistered(SohoaError):
-    """Prefect knows no block document ``sohoa`` of this type."""
-
-    code = "TRUST_NOT_REGISTERED"
-    message = "Prefect chưa có khối “sohoa” của chứng thực chữ ký số; vui lòng chạy lại `make up`."
-
-
 class TimestampUnavailable(SohoaError):
     """The time-stamp service refuses the connection or hangs: heals by itself."""
 
@@ -229,9 +222,8 @@ class Trust(Block):
 
     @classmethod
     def get(cls) -> Self:
-        """The block document "sohoa", loaded once a process."""
-        found: Self = _registered(cls, os.getpid())
-        return found
+        """That of this installation. No document of Prefect is asked: its password would change whom we trust."""
+        return cls()
 
     @property
     def anchors(self) -> tuple[x509.Certificate, ...]:
@@ -311,14 +303,6 @@ class Trust(Block):
         """What looks too old or too young may be judged by a wrong clock: TimestampClock, if the time-stamps say so."""
         with suppress(TimestampUnavailable, TimestampRefused):
             await self.timestamper().async_timestamp(os.urandom(32), "sha256")
-
-
-@cache
-def _registered(kind: type[Trust], pid: int) -> Any:
-    try:
-        return kind.load("sohoa", _sync=True)  # type: ignore[call-arg]
-    except ValueError as error:
-        raise TrustNotRegistered() from error
 
 
 @lru_cache(maxsize=4)

@@ -85,7 +85,7 @@ class GatewayClient:
             raise ResumeRefused(status=body["status"], why=body["details"]["reason"])
 
     def _post(self, flow_run_id: UUID | str, run_input: dict[str, Any]) -> httpx.Response:
-        return self.http.post(f"/api/flow_runs/{flow_run_id}/resume", json={"run_input": run_input})
+        return self.http.post(f"/quyet-dinh/{flow_run_id}", json={"run_input": run_input})
 
 
 @dataclass

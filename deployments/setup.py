@@ -11,20 +11,15 @@ import sys
 from typing import Any
 from uuid import UUID
 
-from prefect.blocks.core import Block
-
 from blocks.catalog import Catalog
 from blocks.objects import ObjectStore
-from blocks.ocr.engine import OcrEngine
 from blocks.orchestrator import Orchestrator
-from blocks.portal import Portal
 from blocks.records import RecordsDatabase
 from blocks.settings import ROOT, load_stack_env
-from blocks.trust import Trust
 from deployments import automations
 from deployments.automations import WATCH
+from infra.local.admission import WORKER_TYPE, closed_template
 
-BLOCKS: tuple[type[Block], ...] = (RecordsDatabase, ObjectStore, OcrEngine, Catalog, Portal, Trust)
 POOL = "sohoa"
 QUEUES = {"watch": 1, "counter": 2, "background": 10}
 CLOSED_TO_UNKNOWN = (
@@ -37,18 +32,13 @@ CLOSED_TO_UNKNOWN = (
 )
 
 
-def register_blocks() -> None:
-    """Block types, and one document of each under the name that the tasks load."""
-    for block in BLOCKS:
-        block().save("sohoa", overwrite=True)
-
-
-def register_pool(prefect: Orchestrator, kind: str, limit: int) -> None:
-    """The work pool with its queues; people at the desk come before the backlog."""
-    body: dict[str, Any] = {"name": POOL, "type": kind, "concurrency_limit": limit}
+def register_pool(prefect: Orchestrator, limit: int) -> None:
+    """The work pool with its queues; people at the desk come before the backlog. Its jobs take no variables."""
+    told: dict[str, Any] = {"concurrency_limit": limit, "base_job_template": closed_template()}
+    body = {"name": POOL, "type": WORKER_TYPE} | told
     made = prefect.call("POST", "/work_pools/", body)
     if made.status_code == 409:
-        prefect.call("PATCH", f"/work_pools/{POOL}", {"concurrency_limit": limit}).raise_for_status()
+        prefect.call("PATCH", f"/work_pools/{POOL}", told).raise_for_status()
     else:
         made.raise_for_status()
     for name, priority in QUEUES.items():
@@ -82,10 +72,8 @@ def main() -> None:
     prefect = Orchestrator()
     ObjectStore().ensure_buckets()
     Catalog().load_into(RecordsDatabase())
-    register_blocks()
     register_pool(
         prefect,
-        os.environ.get("SOHOA_WORKER_TYPE", "process"),
         int(os.environ.get("SOHOA_WORKER_LIMIT", os.cpu_count() or 2)),
     )
     apply_deployments(prefect)

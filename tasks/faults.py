@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, Staff, load_staff
@@ -28,6 +28,7 @@ from tasks.notices import TOPIC, note
 from tasks.shell import step
 
 DOSSIER, WATCH = "dossier", "watch"  # names of flows
+REFUSED = "Refused"  # name of the state of a run that the worker didn't let in (infra/local/admission.py)
 LEFT_CRASHED = timedelta(minutes=30)  # by then a crashed run goes on by itself, or never (infra/local/rescue.py)
 PASSING, KEPT = (
     ("inbox", "deadlines", WATCH),
@@ -53,7 +54,9 @@ def faults(
     """What is wrong now: code and dossier → details (ids, counts)."""
     moment = at or datetime.now(UTC)
     found: dict[Place, dict[str, Any]] = {}
-    failed = prefect.runs(flow=DOSSIER, state={"type": {"any_": ["FAILED"]}})
+    failed = [
+        run for run in prefect.runs(flow=DOSSIER, state={"type": {"any_": ["FAILED"]}}) if run["state_name"] != REFUSED
+    ]
     crashed = prefect.runs(flow=DOSSIER, state={"type": {"any_": ["CRASHED"]}})
     failed += [r for r in crashed if moment - datetime.fromisoformat(r["state"]["timestamp"]) > LEFT_CRASHED]
     with records.session() as session:
@@ -120,9 +123,25 @@ def tidy(prefect: Orchestrator, at: datetime | None = None) -> int:
     return sum(prefect.forget(flow, (at or datetime.now(UTC)) - KEPT) for flow in PASSING)
 
 
+def tell_refused(records: RecordsDatabase, prefect: Orchestrator) -> int:
+    """An incident for runs that the worker refused since the last one was closed; a person closes it. Returns how many.
+
+    Somebody with Prefect's password has made or changed them (infra/local/admission.py).
+    """
+    with records.session() as session:
+        query = select(func.max(Incident.closed_at)).where(Incident.code == "RUN_REFUSED")
+        since = session.exec(query).one() or datetime.now(UTC) - KEPT
+        runs = prefect.runs(state={"name": {"any_": [REFUSED]}}, end_time={"after_": since.isoformat()})
+        if runs:
+            told = {"flow_runs": [run["id"] for run in runs[:20]], "runs": len(runs)}
+            raise_incident(session, code="RUN_REFUSED", rule="P14", details=told)
+    return len(runs)
+
+
 @step("Xem các lượt xử lý, hàng đợi", rule="P14", kept=False)
 def look_after_runs() -> Look:
     """Incidents for what is wrong now; old runs that carry no dossier are deleted."""
     records, prefect = RecordsDatabase.get(), Orchestrator()
     tidy(prefect)
+    tell_refused(records, prefect)
     return settle(records, load_staff(), faults(records, prefect, Catalog.get()))

@@ -74,6 +74,12 @@ KINDS: dict[str, Kind] = {
         "Xem trong nhật ký ai đã làm gì; phân công bằng văn bản và sửa danh sách viên chức, hoặc nhắc nhở người đó.",
         Role.LEAD,
     ),
+    "RUN_REFUSED": Kind(
+        "Lượt xử lý lạ bị từ chối",
+        "Có người tạo hoặc sửa lượt xử lý, cấu hình triển khai trong Prefect; máy đã từ chối và không chạy gì. "
+        "Tìm xem ai dùng mật khẩu của Prefect, đổi mật khẩu, rồi chạy `make up` để khôi phục cấu hình.",
+        Role.OPERATE,
+    ),
     "DECISION_NOT_PROVEN": Kind(
         "Quyết định không qua cổng viên chức",
         "Quyết định đã bị từ chối và hệ thống hỏi lại. Tìm xem ai dùng mật khẩu của Prefect; đổi mật khẩu nếu cần.",

@@ -128,8 +128,8 @@ class Catalog(Block):
 
     @classmethod
     def get(cls) -> Catalog:
-        """The catalogue of this installation (block document "sohoa"), loaded once a process."""
-        return _installed()
+        """The catalogue of this installation; no document of Prefect is asked."""
+        return cls()
 
     @cached_property
     def content(self) -> _Content:
@@ -237,10 +237,3 @@ class Catalog(Block):
                     )
                 )
         return changed
-
-
-@lru_cache
-def _installed() -> Catalog:
-    loaded = Catalog.load("sohoa", _sync=True)  # type: ignore[call-arg, unused-ignore]
-    assert isinstance(loaded, Catalog)
-    return loaded

@@ -60,10 +60,8 @@ class OcrEngine(Block):
 
     @classmethod
     def get(cls) -> Self:
-        """The block document "sohoa", loaded once a process."""
-        found = _block(cls)
-        assert isinstance(found, cls)
-        return found
+        """The engine of this installation; no document of Prefect is asked."""
+        return cls()
 
     @property
     def name(self) -> str:
@@ -139,13 +137,6 @@ class _Loaded:
     reader: PageReader
     orientation: Orientation | None
     lock: threading.Lock
-
-
-@lru_cache
-def _block(cls: type[Block]) -> Block:
-    found = cls.load("sohoa", _sync=True)  # type: ignore[call-arg]
-    assert isinstance(found, Block)
-    return found
 
 
 def _folder(name: str) -> Path:

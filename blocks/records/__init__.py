@@ -3,8 +3,7 @@
 from blocks.records.database import (
     RecordsDatabase,
     RecordsNotConfigured,
-    RecordsNotRegistered,
     RecordsUnavailable,
 )
 
-__all__ = ["RecordsDatabase", "RecordsNotConfigured", "RecordsNotRegistered", "RecordsUnavailable"]
+__all__ = ["RecordsDatabase", "RecordsNotConfigured", "RecordsUnavailable"]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Self, cast
+from typing import Self
 
 import psycopg
 from prefect.blocks.core import Block
@@ -51,14 +51,6 @@ class RecordsNotConfigured(SohoaError):
     remedy = Remedy.ADMINISTRATOR
 
 
-class RecordsNotRegistered(SohoaError):
-    """Prefect knows no block document ``sohoa`` of this type."""
-
-    code = "RECORDS_NOT_REGISTERED"
-    message = "Prefect chưa có khối “sohoa” của cơ sở dữ liệu hồ sơ; vui lòng chạy lại `make up`."
-    remedy = Remedy.ADMINISTRATOR
-
-
 class RecordsDatabase(Block):
     """Cơ sở dữ liệu hồ sơ (PostgreSQL). Holds the NAME of the variable with the address, never the address."""
 
@@ -70,8 +62,8 @@ class RecordsDatabase(Block):
 
     @classmethod
     def get(cls) -> Self:
-        """The block document ``sohoa``, loaded once a process. Raises RecordsNotRegistered."""
-        return _registered(cls)  # type: ignore[return-value]
+        """The database of this installation. No document of Prefect is asked: its password would change what we use."""
+        return cls()
 
     @property
     def engine(self) -> Engine:
@@ -109,14 +101,6 @@ def _outages() -> Iterator[None]:
         if error.connection_invalidated:
             raise RecordsUnavailable from error
         raise
-
-
-@lru_cache
-def _registered(kind: type[RecordsDatabase]) -> RecordsDatabase:
-    try:
-        return cast(RecordsDatabase, kind.load("sohoa", _sync=True))  # type: ignore[call-arg]
-    except ValueError as error:
-        raise RecordsNotRegistered from error
 
 
 @lru_cache(maxsize=8)

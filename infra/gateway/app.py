@@ -30,8 +30,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from infra.gateway.policy import has_template, is_tricky, open_to_officers, told_the_ui
-from infra.gateway.proxy import Upstream, read_body
+from infra.gateway.policy import is_tricky, open_to_operations
+from infra.gateway.prefect import decision_routes, prefect_routes
 from infra.gateway.sessions import Officer, Session, Sessions, hashed
 from infra.gateway.settings import GatewaySettings
 from infra.gateway.signin import CALLBACK, LOGIN, LOGOUT, cookie_name, signin_routes
@@ -83,7 +83,6 @@ class Product(Protocol):
 def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
     """The application with its guard round it."""
     sessions = Sessions(settings.session_idle_minutes * 60, settings.session_hours * 3600)
-    upstream = Upstream(settings)
     app = FastAPI(title="Sohoa: cổng viên chức", docs_url=None, redoc_url=None, openapi_url="/cong/openapi.json")
 
     async def refuse(code: str, officer: str | None) -> None:
@@ -116,50 +115,11 @@ def create_app(settings: GatewaySettings, product: Product) -> ASGIApp:
         session: Session = request.state.session
         return JSONResponse({"officer": session.officer.id, "csrf": session.csrf})
 
-    @app.post("/api/flow_runs/{run}/resume", summary="Ghi quyết định của viên chức (như giao diện Prefect)")
-    async def resume(request: Request, run: UUID) -> Response:
-        body = await read_body(request)
-        try:
-            told = json.loads(body or b"{}")
-            form = told.get("run_input") if isinstance(told, dict) else None
-            template = has_template(form)
-        except (ValueError, RecursionError):
-            form, template = None, False
-        if not isinstance(form, dict):
-            return JSONResponse({"detail": "Biểu mẫu phải là một đối tượng JSON."}, 422)
-        session: Session = request.state.session
-        if template:
-            await run_in_threadpool(
-                product.refused, "TEMPLATE", session.officer.id, request.state.trace, request.url.path
-            )
-            return JSONResponse({"detail": "Biểu mẫu có nội dung không được phép."}, 400)
-        answer = await run_in_threadpool(product.resume, session.officer, run, form, request.state.trace)
-        reason = " ".join(answer.sentences)
-        if answer.status == "LATER":
-            return JSONResponse({"detail": reason}, 503)
-        kind = {"ACCEPT": "accept_details", "REJECT": "reject_details", "ABORT": "abort_details"}[answer.status]
-        details = {"type": kind} | ({"reason": reason} if answer.status != "ACCEPT" else {})
-        told = {"state": None, "status": answer.status, "details": details}
-        return JSONResponse(told, 201 if answer.status == "ACCEPT" else 200)
-
+    app.include_router(decision_routes(product))
     for router in product.routers():
         app.include_router(router)
 
-    @app.websocket("/api/events/out")
-    @app.websocket("/api/logs/out")
-    async def socket(browser: WebSocket) -> None:
-        await upstream.pass_socket(browser, partial(sessions.ended, browser.state.session))
-
-    @app.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
-    async def prefect(request: Request, path: str) -> Response:
-        if not open_to_officers(request.method, request.url.path):
-            told = told_the_ui(request.method, request.url.path, await read_body(request) or b"")
-            if told is not None:
-                return JSONResponse(told[1], told[0])
-            officer = request.state.session.officer.id
-            await run_in_threadpool(product.refused, "FORBIDDEN", officer, request.state.trace, request.url.path)
-            return JSONResponse({"detail": "Cổng không cho phép yêu cầu này; việc này đã được ghi lại."}, 403)
-        return await upstream.pass_on(request)
+    app.include_router(prefect_routes(settings, sessions, product))
 
     signing_in = SessionMiddleware(
         app,
@@ -245,7 +205,7 @@ class Guard:
                     await self._note("NO_SESSION", None, trace, path)
                 wanted = path + "?" + scope["query_string"].decode("latin-1") if scope["query_string"] else path
                 return RedirectResponse(f"{LOGIN}?ve={quote(wanted)}" if wanted != "/" else LOGIN, 303)
-            if not (open_to_officers(method, path) and self._told_lately(connection, path)):
+            if not (open_to_operations(method, path) and self._told_lately(connection, path)):
                 await self._note("NO_SESSION", None, trace, path)
             if html and method == "POST" and self._same_origin(connection.headers):
                 return self.product.keep_typed(path, await _typed(Request(scope, receive)))

@@ -1,4 +1,4 @@
-"""What of Prefect an officer may reach: reading, and resuming (which has a route of its own). Everything else is shut.
+"""What of Prefect operations may reach: reading, and resuming (which has a route of its own). Everything else is shut.
 
 Written against Prefect 3.8: an unknown path is shut, so that a new version opens nothing by itself.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+OPERATE = "OPERATE"  # the role of who runs the machine; runs show dossiers of all units
 # As Prefect's UI writes it. Its server also understands capitals, no hyphens, braces and urn:uuid: a rule that shuts
 # one way of writing leaves the others open, so rules open, and only this way.
 UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
@@ -34,8 +35,8 @@ NAVIGATION = re.compile(r"^/(?!api/)(?!api$)[A-Za-z0-9/._-]*$")
 FORM = re.compile(rf"^/api/flow_runs/{UUID}/input/suspended-[a-z]+-\d+-schema$")
 
 
-def open_to_officers(method: str, path: str) -> bool:
-    """Whether a signed-in officer may call this of Prefect."""
+def open_to_operations(method: str, path: str) -> bool:
+    """Whether who holds OPERATE may call this of Prefect; others may call nothing of it."""
     if method in ("GET", "HEAD"):
         return (READING_GET if path.startswith("/api/") else NAVIGATION).match(path) is not None
     return method == "POST" and READING_POST.match(path) is not None

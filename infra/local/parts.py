@@ -21,6 +21,7 @@ import yaml
 
 from blocks.logs import LOGGING
 from blocks.settings import ROOT
+from infra.local.admission import WORKER_TYPE
 from infra.local.pki import ensure_pki
 from infra.local.plan import Plan
 from infra.local.process import StackError, explain, spawn, stop, wait_ready
@@ -140,9 +141,8 @@ class Parts:
         self._once("setup", os.environ.get("SOHOA_SETUP_MODULE", "deployments.setup"))
 
     def _begin_worker(self) -> subprocess.Popen[bytes]:
-        kind = self._api("GET", f"/work_pools/{POOL}")["type"]
         limit = self.plan.environment().get("SOHOA_WORKER_LIMIT", str(os.cpu_count() or 2))
-        command = ("prefect", "worker", "start", "--pool", POOL, "--type", kind, "--limit", limit)
+        command = ("prefect", "worker", "start", "--pool", POOL, "--type", WORKER_TYPE, "--limit", limit)
         began = datetime.now(UTC)
         probe = lambda: self.worker_canary(began)  # noqa: E731
         return self._python("worker", probe, 180, *command, "--name", self.worker_name, extra=LOGGING)

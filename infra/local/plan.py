@@ -118,7 +118,6 @@ class Plan:
             "PREFECT_CLIENT_MAX_RETRIES": "8",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # seconds; who falls silent is lost (infra/local/rescue.py)
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",  # logs of deleted runs (tasks/faults.py)
-            "SOHOA_WORKER_TYPE": "warm-process",
             "GX_ANALYTICS_ENABLED": "false",
             "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",
         }

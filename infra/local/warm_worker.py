@@ -2,8 +2,8 @@
 
 A stock process worker starts a new Python for each flow run and imports everything again (10-20 s here). All else is
 Prefect's own: each run is its own process with its pid as infrastructure id, cancelling kills it, a non-zero exit is
-reported as Crashed. Two additions: lost runs are scheduled again (`infra.local.rescue`), and a worker that is told to
-stop leaves its runs in that state, too.
+reported as Crashed. Three additions: lost runs are scheduled again (`infra.local.rescue`), a worker that is told to
+stop leaves its runs in that state, too, and only flows of this checkout run (`infra.local.admission`).
 
 Registered by the entry point ``prefect.collections``: ``prefect worker start --type warm-process --pool NAME``.
 """
@@ -26,17 +26,21 @@ from uuid import UUID
 
 import anyio
 import anyio.abc
-from prefect.client.schemas.objects import FlowRun
-from prefect.flows import load_flow_from_flow_run
+import httpx
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun, State, WorkPool
+from prefect.exceptions import ObjectNotFound
 from prefect.runner._flow_run_executor import FlowRunExecutorContext
 from prefect.runner._process_manager import ProcessHandle
 from prefect.settings import get_current_settings
+from prefect.states import Failed
 from prefect.utilities.processutils import sanitize_subprocess_env
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
+from blocks.settings import ROOT
+from infra.local.admission import REFUSED, WORKER_TYPE, NotAdmitted, admit
 from infra.local.rescue import Rescue, run_name
 
-ROOT = Path(__file__).resolve().parents[2]
 PRELOAD = (
     "prefect.main prefect.flow_engine prefect.task_engine prefect.engine prefect.deployments.steps.pull "
     "prefect.workers.process prefect.input.run_input prefect.runner.storage prefect.server.schemas.core "
@@ -154,25 +158,24 @@ class WarmProcess:
 class ForkStarter:
     """A `ProcessStarter` of Prefect's executor: like EngineCommandStarter, with a fork instead of a command."""
 
-    def __init__(
-        self, warm: WarmProcess, context: FlowRunExecutorContext, configuration: ProcessJobConfiguration, cwd: Path
-    ):
-        self.warm, self.context, self.configuration, self.cwd = warm, context, configuration, cwd
+    def __init__(self, warm: WarmProcess, context: FlowRunExecutorContext, entrypoint: str):
+        self.warm, self.context, self.entrypoint = warm, context, entrypoint
 
     async def start(
         self, flow_run: FlowRun, task_status: anyio.abc.TaskStatus[ProcessHandle] = anyio.TASK_STATUS_IGNORED
     ) -> None:
         """Fork, tell the handle, wait for the end."""
-        child = await self.warm.fork(self._environment(flow_run), self.cwd, run_name(flow_run.id))
+        child = await self.warm.fork(self._environment(flow_run), ROOT, run_name(flow_run.id))
         task_status.started(ProcessHandle(child))  # type: ignore[arg-type]  # has pid and returncode, as it asks for
         await child.ended.wait()
 
     def _environment(self, flow_run: FlowRun) -> dict[str, str]:
-        """In the order of EngineCommandStarter: worker, job, settings, run."""
-        environment: dict[str, str | None] = {**os.environ, **self.configuration.env}
+        """In the order of EngineCommandStarter: worker, settings, run; nothing that the run brings along."""
+        environment: dict[str, str | None] = {**os.environ}
         environment |= get_current_settings().to_environment_variables(exclude_unset=True)
         environment |= {
             "PREFECT__FLOW_RUN_ID": str(flow_run.id),
+            "PREFECT__FLOW_ENTRYPOINT": self.entrypoint,  # the engine then doesn't ask the deployment for it again
             "PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS": "false",
         }
         with contextlib.suppress(RuntimeError):  # no control channel: cancelling kills without notice
@@ -181,16 +184,49 @@ class ForkStarter:
         return sanitize_subprocess_env(environment)
 
 
-class WarmProcessWorker(ProcessWorker):
-    """See the module. Its work pools take the same job variables as those of type ``process``."""
+class FixedJob(ProcessJobConfiguration):
+    """The same for every run: neither the work pool's template nor job variables are looked at."""
 
-    type = "warm-process"
+    @classmethod
+    async def resolve_for_flow_run(
+        cls,
+        flow_run: FlowRun,
+        *,
+        client: PrefectClient,
+        work_pool: WorkPool,
+        worker_name: str,
+        worker_id: UUID | None = None,
+        deployment: Any | None = None,
+    ) -> FixedJob:
+        if deployment is None and flow_run.deployment_id:
+            deployment = await client.read_deployment(flow_run.deployment_id)
+        flow, job = await client.read_flow(flow_run.flow_id), cls()
+        job.prepare_for_flow_run(flow_run, deployment, flow, work_pool, worker_name, worker_id)
+        return job
+
+
+class NoHooks:
+    """Hooks of Prefect's executor: it would load the deployment's code into the worker itself. Our flows have none."""
+
+    async def run_cancellation_hooks(self, flow_run: FlowRun, state: State[Any]) -> None:
+        """Nothing."""
+
+    async def run_crashed_hooks(self, flow_run: FlowRun, state: State[Any]) -> None:
+        """Nothing."""
+
+
+class WarmProcessWorker(ProcessWorker):
+    """See the module. Its work pools take no job variables."""
+
+    type = WORKER_TYPE
+    job_configuration = FixedJob
     _display_name = "Warm process"
     _description = "Execute flow runs as processes forked from one that has imported the heavy packages already."
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.mine: set[UUID] = set()  # runs that this process takes care of
+        self.admitted: dict[UUID, str] = {}  # entrypoints of runs that are being started
 
     async def run(
         self,
@@ -198,14 +234,12 @@ class WarmProcessWorker(ProcessWorker):
         configuration: ProcessJobConfiguration,
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> ProcessWorkerResult:
-        """Run to its end. A configured command is run as Prefect does it, cold."""
-        if configuration._command_configured:
-            return await super().run(flow_run, configuration, task_status)
+        """Run to its end what was let in."""
+        starter = ForkStarter(self.warm, self.executors, self.admitted[flow_run.id])
         self.mine.add(flow_run.id)
         try:
-            starter = ForkStarter(self.warm, self.executors, configuration, Path(configuration.working_dir or ROOT))
             executor = self.executors.create_executor(
-                flow_run, starter, resolve_flow=load_flow_from_flow_run, propose_submitting=False
+                flow_run, starter, hook_runner=NoHooks(), propose_submitting=False
             )
             async with anyio.create_task_group() as group:
                 results: list[Any] = []
@@ -233,6 +267,37 @@ class WarmProcessWorker(ProcessWorker):
         return await super()._submit_scheduled_flow_runs(
             [entry for entry in flow_run_response if entry.flow_run.id not in leaving]
         )
+
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        """Look first whether it may run at all; what was looked at is what will run, whatever is changed meanwhile."""
+        try:
+            found = flow_run.deployment_id and await self.client.read_deployment(flow_run.deployment_id)
+            self.admitted[flow_run.id] = admit(flow_run, found or None)
+        except NotAdmitted as reason:
+            self._logger.error("Flow run '%s' is refused: %s", flow_run.id, reason)
+            message = f"Not executed: {reason}. Only the deployments of this installation run; `make up` restores them."
+            await self.client.set_flow_run_state(flow_run.id, Failed(name=REFUSED, message=message), force=True)
+            return self._let_go(flow_run)
+        except ObjectNotFound:
+            pass  # a deployment that was deleted: Prefect's own worker cancels the run
+        except httpx.HTTPError as error:
+            self._logger.warning("Flow run '%s' waits: its deployment can't be read (%s)", flow_run.id, error)
+            return self._let_go(flow_run)
+        try:
+            await super()._submit_run(flow_run)
+        finally:
+            self.admitted.pop(flow_run.id, None)
+
+    def _let_go(self, flow_run: FlowRun) -> None:
+        """It isn't started now."""
+        self._release_limit_slot(flow_run.id)
+        self._submitting_flow_run_ids.discard(flow_run.id)
+        if self._cancelling_observer is not None:
+            self._cancelling_observer.remove_in_flight_flow_run_id(flow_run.id)
+
+    async def _submit_adhoc_run(self, *args: Any, **kwargs: Any) -> None:
+        """Code that is handed over instead of deployed: never here."""
+        raise NotAdmitted("only deployments of this installation run")
 
     async def setup(self) -> None:
         # Warm first: the first heartbeat then says that runs start at once.

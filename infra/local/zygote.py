@@ -129,8 +129,11 @@ def become(order: dict[str, Any]) -> None:
     import prefect.context
     from prefect.logging.configuration import setup_logging
 
+    from infra.local.sealed import seal
+
     prefect.context.refresh_global_settings_context()
     setup_logging()
+    seal()
 
 
 def run_flow() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
-from blocks.catalog.staff import load_staff
+from blocks.catalog.staff import Role, load_staff
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import raise_incident
 from blocks.records.tables import Incident
-from tasks.faults import FAULTS, Place, settle
+from infra.local import admission
+from tasks.faults import FAULTS, REFUSED, Place, settle, tell_refused
+from tasks.incidents import settle_incident
 from tests.tasks.lawcase import make_dossier
 
 
@@ -53,3 +56,30 @@ def test_incidents_open_once_and_close_by_themselves(records: RecordsDatabase) -
 @pytest.mark.parametrize("sentence", FAULTS.values())
 def test_each_fault_says_what_to_do(sentence: str) -> None:
     assert ": " in sentence and sentence.endswith(".")
+
+
+class Refusals:
+    """Prefect with runs that the worker refused."""
+
+    def __init__(self) -> None:
+        self.found: list[dict[str, Any]] = []
+        self.asked: list[datetime] = []
+
+    def runs(self, *, state: dict[str, Any], end_time: dict[str, str]) -> list[dict[str, Any]]:
+        assert state == {"name": {"any_": [REFUSED]}}
+        self.asked.append(datetime.fromisoformat(end_time["after_"]))
+        return [run for run in self.found if run["at"] > self.asked[-1]]
+
+
+def test_a_refused_run_is_an_incident_that_a_person_closes_once(records: RecordsDatabase) -> None:
+    prefect = Refusals()
+    assert REFUSED == admission.REFUSED
+    assert tell_refused(records, prefect) == 0  # type: ignore[arg-type]
+    prefect.found = [{"id": "1", "at": datetime.now(UTC)}]
+    assert tell_refused(records, prefect) == tell_refused(records, prefect) == 1  # type: ignore[arg-type]
+    with records.session() as session:
+        (incident,) = session.exec(select(Incident).where(Incident.code == "RUN_REFUSED"))
+    settle_incident(records, incident.id, "vh.01", {("", Role.OPERATE)}, "mật khẩu của Prefect đã đổi")
+    assert tell_refused(records, prefect) == 0  # type: ignore[arg-type]
+    prefect.found.append({"id": "2", "at": datetime.now(UTC)})
+    assert tell_refused(records, prefect) == 1  # type: ignore[arg-type]

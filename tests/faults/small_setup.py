@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from blocks.orchestrator import Orchestrator
 from blocks.settings import ROOT, load_stack_env
-
-FOLDER = Path(__file__).parent
+from infra.local.admission import WORKER_TYPE, closed_template
 
 
 def main() -> None:
     load_stack_env()
     prefect = Orchestrator()
-    pool = {"name": "sohoa", "type": os.environ.get("SOHOA_WORKER_TYPE", "process")}
+    pool = {"name": "sohoa", "type": WORKER_TYPE, "base_job_template": closed_template()}
     made = prefect.call("POST", "/work_pools/", pool)
     if made.status_code != 409:
         made.raise_for_status()

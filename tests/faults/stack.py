@@ -132,6 +132,7 @@ def make_stack(folder: Path) -> Iterator[Stack]:
         "SOHOA_PORT_PREFECT": str(free_port()),
         "SOHOA_SETUP_MODULE": "tests.faults.small_setup",
         "SOHOA_PRELOAD": PRELOAD,
+        "SOHOA_FLOWS_DIR": str(ROOT / "tests" / "faults"),
         "PREFECT_LOGGING_LEVEL": "INFO",
         "SOHOA_SILENT_SECONDS": str(SILENT_SECONDS),
     }

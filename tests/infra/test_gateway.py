@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from infra.gateway.policy import has_template, is_tricky, open_to_officers, told_the_ui
+from infra.gateway.policy import has_template, is_tricky, open_to_operations, told_the_ui
 from infra.gateway.sessions import Officer, Sessions, grants_of
 from infra.gateway.signin import local_path
 
@@ -31,7 +31,7 @@ RUN = "0f6b2a6e-8f5c-4d7e-9a43-0c4c5a3e7d21"
     ],
 )
 def test_reading_is_open(method: str, path: str) -> None:
-    assert open_to_officers(method, path)
+    assert open_to_operations(method, path)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_reading_is_open(method: str, path: str) -> None:
     ],
 )
 def test_everything_else_is_shut(method: str, path: str) -> None:
-    assert not open_to_officers(method, path)
+    assert not open_to_operations(method, path)
 
 
 def test_the_ui_gets_an_answer_where_there_is_nothing_to_tell() -> None:

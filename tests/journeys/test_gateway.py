@@ -43,6 +43,11 @@ class Target:
 
     @property
     def resume(self) -> str:
+        return f"/quyet-dinh/{self.sample.run_id}"
+
+    @property
+    def dialog(self) -> str:
+        """Where Prefect's own dialog sends its form."""
         return f"/api/flow_runs/{self.sample.run_id}/resume"
 
     def stranger(self, method: str, path: str, **more: object) -> httpx.Response:
@@ -160,8 +165,27 @@ ATTACKS: dict[str, tuple[Callable[[Target], httpx.Response], int, str, str, str]
     "where Prefect keeps results": (
         lambda t: t.at("vh.01").http.get("/api/admin/storage"), 403, "ghi lại", "vh.01", "FORBIDDEN",
     ),
-    "resume with a slash more": (
-        lambda t: t.post("gq.01", t.resume + "/", {"run_input": STOLEN}), 403, "ghi lại", "gq.01", "FORBIDDEN",
+    "Prefect's dialog by an officer": (
+        lambda t: t.post("gq.01", t.dialog, {"run_input": STOLEN}), 403, "ghi lại", "gq.01", "FORBIDDEN",
+    ),
+    "Prefect's dialog by operations, whose decision it isn't": (
+        lambda t: t.post("vt.02", t.dialog, {"run_input": STOLEN}), 200, "không có vai trò", "vt.02", "WRONG_ROLE",
+    ),
+    "Prefect's dialog with a slash more": (
+        lambda t: t.post("vt.02", t.dialog + "/", {"run_input": STOLEN}), 403, "ghi lại", "vt.02", "FORBIDDEN",
+    ),
+    "runs of other units read by an officer": (
+        lambda t: t.post("gq.09", "/api/flow_runs/filter", {}), 403, "ghi lại", "gq.09", "FORBIDDEN",
+    ),
+    "logs read by an auditor": (
+        lambda t: t.post("kt.01", "/api/logs/filter", {}), 403, "ghi lại", "kt.01", "FORBIDDEN",
+    ),
+    "artifacts read by a leader": (
+        lambda t: t.post("ld.01", "/api/artifacts/latest/filter", {}), 403, "ghi lại", "ld.01", "FORBIDDEN",
+    ),
+    "Prefect's pages opened by an officer": (
+        lambda t: t.at("gq.01").http.get(f"/runs/flow-run/{t.sample.run_id}", headers={"accept": "text/html"}),
+        403, "bộ phận vận hành", "gq.01", "FORBIDDEN",
     ),
     "another method by a header": (
         lambda t: t.at("gq.01").http.post(
@@ -273,7 +297,11 @@ def test_sockets_pass_for_who_is_signed_in_only(target: Target) -> None:
     ) as socket:
         socket.send('{"type": "auth", "token": null}')
         assert "auth_success" in socket.recv(10)
-    for headers, origin in (({}, target.base), (target.cookie("vh.01"), "https://evil.example")):
+    for headers, origin in (
+        ({}, target.base),
+        (target.cookie("vh.01"), "https://evil.example"),
+        (target.cookie("gq.01"), target.base),  # an officer who doesn't run the machine
+    ):
         with pytest.raises(websockets.InvalidStatus):
             connect(address, subprotocols=["prefect"], origin=origin, additional_headers=headers, proxy=None)  # type: ignore[arg-type]
 
@@ -283,7 +311,7 @@ def test_the_ui_is_served_without_a_password_and_without_other_hosts(target: Tar
     assert told["api_url"] == target.base + "/api" and told["auth"] is None
     policy = target.at("vh.01").http.get("/dashboard").headers["content-security-policy"]
     assert "connect-src 'self'" in policy and "http" not in policy
-    form = target.at("gq.01").http.get(f"/api/flow_runs/{target.sample.run_id}/input/suspended-verification-1-schema")
+    form = target.at("vt.02").http.get(f"/api/flow_runs/{target.sample.run_id}/input/suspended-verification-1-schema")
     assert {"decision", "reason"} <= set(form.json()["properties"]) and "proof" not in form.text
 
 

@@ -175,7 +175,7 @@ def test_WH02_a_delegation_is_told_followed_and_kept(played: Journey, delegate_u
     late = delegate.http.post(f"{path}/quyet-dinh", data=answer, headers=HTML)
     ended = f"Ủy quyền theo văn bản 12/GUQ-BHXH đã hết hiệu lực sau ngày {today - timedelta(days=1):%d/%m/%Y}"
     assert late.status_code == 403 and ended in late.text
-    told = delegate.http.post(f"/api/flow_runs/{sample.run_id}/resume", json={"run_input": {"decision": "TIEP_TUC"}})
+    told = delegate.http.post(f"/quyet-dinh/{sample.run_id}", json={"run_input": {"decision": "TIEP_TUC"}})
     assert told.json()["status"] == "ABORT" and ended in told.text
     assert played.prefect.run(sample.run_id)["state_type"] == "PAUSED"
     dossier = played.officers.dossier(sample)
