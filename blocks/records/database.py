@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlmodel import Session
 
 from blocks.errors import Remedy, SohoaError
-from blocks.records import audit, machine  # noqa: F401  (their session events guard every session)
+from blocks.records import audit, machine, partners  # noqa: F401  (session events that guard every session; tables)
 
 CONNECT_ARGS = {
     "application_name": "sohoa",

@@ -19,6 +19,7 @@ import pytest
 from blocks.orchestrator import Orchestrator
 from blocks.settings import ROOT
 from infra.local.admission import REFUSED, WORKER_TYPE, NotAdmitted, admit, closed_template
+from infra.local.postgres import Postgres
 from infra.local.process import free_port, spawn, stop, wait_ready
 from tests.attack.plugin import Attack
 from tests.faults.stack import PRELOAD, until
@@ -40,7 +41,8 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(home: Path) -> Iterator[Stack]:
+def stack(home: Path, postgres: Postgres) -> Iterator[Stack]:
+    postgres.create_database("attacked")
     folder, port = home / "attacked", free_port()
     folder.mkdir()
     url, auth = f"http://127.0.0.1:{port}/api", "sohoa:known-to-the-attacker"
@@ -50,6 +52,7 @@ def stack(home: Path) -> Iterator[Stack]:
         "PREFECT_API_AUTH_STRING": auth,
         "PREFECT_SERVER_API_AUTH_STRING": auth,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url("attacked", "asyncpg"),
         "PREFECT_LOCAL_STORAGE_PATH": str(folder / "storage"),
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_LOGGING_LEVEL": "INFO",
@@ -213,14 +216,14 @@ def test_code_is_not_loaded_into_the_worker_when_a_run_is_cancelled(
     assert "evil" not in stack.log.read_text()
 
 
-def block(stack: Stack, slug: str, kind: dict[str, Any], data: dict[str, Any]) -> str:
+def block(stack: Stack, slug: str, kind: dict[str, Any], data: dict[str, Any], name: str = "sohoa") -> str:
     """A block document as somebody with Prefect's password writes it; its id."""
     call = stack.prefect.call
     call("POST", "/block_types/", {"name": slug, "slug": slug})
     made = call("GET", f"/block_types/slug/{slug}").json()
     schema = {"block_type_id": made["id"], "fields": kind, "capabilities": ["get-directory", "read-path", "write-path"]}
     checksum = call("POST", "/block_schemas/", schema).json()["id"]
-    body = {"name": "sohoa", "data": data, "block_type_id": made["id"], "block_schema_id": checksum}
+    body = {"name": name, "data": data, "block_type_id": made["id"], "block_schema_id": checksum}
     return str(call("POST", "/block_documents/", body).json()["id"])
 
 
@@ -270,6 +273,7 @@ def test_results_stay_where_the_worker_keeps_them(
         "local-file-system",
         {"type": "object", "title": "LocalFileSystem", "properties": {"basepath": {"type": "string"}}},
         {"basepath": str(outside)},
+        "results",
     )
     with attack("the server's default result storage pointed elsewhere", watch=lambda: os.listdir(outside)) as told:
         named = stack.prefect.call("PUT", "/admin/storage", {"default_result_storage_block_id": made})

@@ -7,7 +7,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlmodel import SQLModel
 
-from blocks.records import tables  # noqa: F401  (fills the metadata)
+from blocks.records import partners, tables  # noqa: F401  (fill the metadata)
 from blocks.records.migrate import VERSION_TABLE
 
 
