@@ -6,6 +6,8 @@ Revises: r0008
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -19,7 +21,7 @@ JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 LISTS = ("units", "procedures", "officers", "scopes", "hosts")
 
 
-def _time(name: str, nullable: bool = False) -> sa.Column[object]:
+def _time(name: str, nullable: bool = False) -> sa.Column[datetime]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
