@@ -9,16 +9,41 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, get_args
 
-from pydantic import SecretStr
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from blocks.errors import Remedy, SohoaError
+
+Environment = Literal["test", "production"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def home() -> Path:
     """The folder that holds the state of this installation (``var/`` of the checkout unless SOHOA_HOME says other)."""
     return Path(os.environ.get("SOHOA_HOME", ROOT / "var"))
+
+
+class EnvironmentUnknown(SohoaError):
+    """SOHOA_ENVIRONMENT is missing, or another word than test and production: nothing goes on by a guess."""
+
+    code, rule = "ENVIRONMENT_UNKNOWN", "CA01"
+    message = (
+        "Biến SOHOA_ENVIRONMENT phải là “test” hoặc “production” (viết đúng từng chữ); "
+        "vui lòng sửa trong tệp stack.env rồi chạy `make down` và `make up`."
+    )
+    remedy = Remedy.ADMINISTRATOR
+
+
+def in_production() -> bool:
+    """Whether signatures and records made here are real. The only place that asks: every difference between a test
+    environment and production hangs on it. Raises EnvironmentUnknown."""
+    load_stack_env()
+    word = os.environ.get("SOHOA_ENVIRONMENT")
+    if word not in get_args(Environment):
+        raise EnvironmentUnknown()
+    return word == "production"
 
 
 def gateway_url() -> str:
@@ -29,25 +54,21 @@ def gateway_url() -> str:
 
 
 class Settings(BaseSettings):
-    """What the processes of one installation share. Secrets stay in the environment, never in Prefect's database."""
+    """What the processes of one installation share; no secret is among it."""
 
     model_config = SettingsConfigDict(env_prefix="SOHOA_", extra="ignore")
 
-    environment: str = "test"  # "production" refuses test keys
+    environment: Environment  # required: nothing is TEST or real by default
     unit_id: str = "BHXH-TEST"  # this office, prefix of dossier codes (P01)
     agency_name: str = "BẢO HIỂM XÃ HỘI TỈNH (TEST)"
     agency_parent: str = "BẢO HIỂM XÃ HỘI VIỆT NAM"  # cơ quan chủ quản trực tiếp, over the agency's name on results
     agency_symbol: str = "BHXH"  # of the agency in the symbol of results: QĐ-BHXH
     agency_place: str = "Hà Nội"  # địa danh on results
     agency_head: str = "GIÁM ĐỐC"  # for whom a deputy signs: KT. GIÁM ĐỐC
-    database_url: SecretStr  # postgresql+psycopg://…
-    s3_endpoint: str
-    s3_access_key: SecretStr
-    s3_secret_key: SecretStr
-    pki_dir: Path  # folder with keys/ and certs/ of the test PKI
-    pki_url: str  # root URL of the certomancer server (OCSP, CRL, TSA)
+    pki_dir: Path  # folder with anchors/, intermediates/ and officers.yml
+    pki_url: str = ""  # root URL of the TEST PKI (OCSP, CRL, TSA); empty where there is none
     tsa_url: str
-    inbox_dir: Path
+    inbox_dir: Path = Field(default_factory=lambda: home() / "inbox")
 
 
 def load_stack_env() -> None:
@@ -62,6 +83,6 @@ def load_stack_env() -> None:
 
 @lru_cache
 def settings() -> Settings:
-    """The settings of this process. Raises pydantic.ValidationError naming each variable that is missing."""
-    load_stack_env()
+    """The settings of this process. Raises EnvironmentUnknown, or pydantic.ValidationError naming what is missing."""
+    in_production()
     return Settings()

@@ -11,7 +11,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -44,7 +44,8 @@ from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolic
 from pyhanko_certvalidator.registry import SimpleTrustManager
 
 from blocks.errors import Remedy, SohoaError
-from blocks.settings import settings
+from blocks.settings import in_production, settings
+from blocks.testmark import leads_to_test, pinned
 
 T = TypeVar("T")
 TOLERANCE = timedelta(seconds=30)  # clocks of this machine and of the services; a slow answer is not a false one
@@ -194,8 +195,8 @@ def _certificates(stamp: tuple[tuple[str, int, int], ...]) -> tuple[x509.Certifi
 
 
 def is_test(certificate: x509.Certificate) -> bool:
-    """Made by a test authority: its names say TEST. Such a signature is never claimed to be legal."""
-    return any("TEST" in name.human_friendly.upper() for name in (certificate.subject, certificate.issuer))
+    """Whether it was made under a TEST root (blocks/testmark.py). Such a signature is never claimed to be legal."""
+    return Trust().is_test(certificate)
 
 
 @contextmanager
@@ -227,11 +228,27 @@ class Trust(Block):
 
     @property
     def anchors(self) -> tuple[x509.Certificate, ...]:
-        return certificates((self.folder or settings().pki_dir) / "anchors")
+        """Whom we believe. In production never a TEST root, whoever put it into the folder."""
+        found, pins = self._anchors, pinned(self._place)
+        return tuple(item for item in found if not leads_to_test(item, found, pins)) if in_production() else found
 
     @property
     def intermediates(self) -> tuple[x509.Certificate, ...]:
-        return certificates((self.folder or settings().pki_dir) / "intermediates")
+        return certificates(self._place / "intermediates")
+
+    @property
+    def _place(self) -> Path:
+        return self.folder or settings().pki_dir
+
+    @property
+    def _anchors(self) -> tuple[x509.Certificate, ...]:
+        return certificates(self._place / "anchors")
+
+    def is_test(self, certificate: x509.Certificate, others: Iterable[x509.Certificate] = ()) -> bool:
+        """Whether it was made under a TEST root. others: certificates besides our lists that its path may go through,
+        e.g. those of the path that was validated."""
+        known = (*others, *self.intermediates, *self._anchors)
+        return leads_to_test(certificate, known, pinned(self._place))
 
     def context(self) -> ValidationContext:
         """A context for certificates as of now: every certificate needs an answer about revocation. On the loop."""

@@ -68,8 +68,10 @@ def good(seen: str) -> tuple[State, str, str]:
 def records_database() -> tuple[State, str, str]:
     records = RecordsDatabase()
     with records.session() as session:
-        session.connection().execute(text("CREATE TEMP TABLE canary (n int) ON COMMIT DROP"))
-        session.connection().execute(text("INSERT INTO canary VALUES (1)"))
+        attempt = session.begin_nested()
+        session.add(Outbox(topic="canary", dedup_key=str(uuid4())))
+        session.flush()
+        attempt.rollback()
         version = session.connection().execute(text("SHOW server_version")).scalar()
         context = MigrationContext.configure(session.connection(), opts={"version_table": VERSION_TABLE})
         have, want = context.get_current_revision(), ScriptDirectory.from_config(configuration()).get_current_head()

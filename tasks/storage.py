@@ -31,6 +31,7 @@ from blocks.records.machine import move_document
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import ArchivedObject, Document, Outbox, RepositoryEntry, Signature, now
+from blocks.settings import in_production
 from tasks.scope import case_date
 from tasks.shell import step
 from tasks.signing.report import REPORT_TYPES
@@ -77,11 +78,10 @@ class OwnerIdInvalid(SohoaError):
 
 
 class RetentionSettings(BaseSettings):
-    """SOHOA_ENVIRONMENT, SOHOA_RETENTION_OVERRIDE_DAYS."""
+    """SOHOA_RETENTION_OVERRIDE_DAYS."""
 
     model_config = SettingsConfigDict(env_prefix="SOHOA_", extra="ignore")
 
-    environment: str = "test"
     retention_override_days: int | None = None
 
 
@@ -110,7 +110,7 @@ def lock_until(retention: Retention, signed_at: datetime, settings: RetentionSet
 
     Counted from 1 January after the case was closed. Raises RetentionOverrideRefused outside ``test``.
     """
-    if settings.environment == "test":
+    if not in_production():
         days = 1 if settings.retention_override_days is None else settings.retention_override_days
         return _last_second(today + timedelta(days=max(days, 1)))
     if settings.retention_override_days is not None:

@@ -16,7 +16,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
 from blocks.records.tables import AuditEntry
-from blocks.trust import Trust, clock, is_test
+from blocks.trust import Trust, clock
 from tasks.artifacts import keep_markdown
 from tasks.shell import step
 
@@ -55,8 +55,8 @@ def review_list(records: RecordsDatabase, trust: Trust, now: datetime | None = N
     Asked twice it notes once. Raises TrustListUnreadable.
     """
     now = now or clock()
-    found = [_entry("anchor", item) for item in trust.anchors]
-    found += [_entry("intermediate", item) for item in trust.intermediates]
+    found = [_entry("anchor", item, trust) for item in trust.anchors]
+    found += [_entry("intermediate", item, trust) for item in trust.intermediates]
     have = {f"{item.kind}:{item.sha256}" for item in found}
     with records.session() as session:
         before = _last(session)
@@ -77,13 +77,13 @@ def review_list(records: RecordsDatabase, trust: Trust, now: datetime | None = N
     return report
 
 
-def _entry(kind: str, certificate: x509.Certificate) -> TrustedCertificate:
+def _entry(kind: str, certificate: x509.Certificate, trust: Trust) -> TrustedCertificate:
     return TrustedCertificate(
         kind=kind,
         sha256=certificate.sha256.hex(),
         name=certificate.subject.human_friendly,
         not_after=certificate.not_valid_after,
-        test=is_test(certificate),
+        test=trust.is_test(certificate),
     )
 
 

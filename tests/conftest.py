@@ -1,7 +1,7 @@
 """Real servers for the tests: PostgreSQL, SeaweedFS and the TEST PKI, started when the first test asks for them.
 
 They live in a folder of their own on free ports, die with this process however it dies, and never touch ``var/``.
-Fixtures: `postgres`, `new_database`, `database_url`, `records`, `seaweed`, `objects`, `pki`.
+Fixtures: `postgres`, `new_database`, `database_url`, `records`, `owner`, `seaweed`, `objects`, `pki`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _HOME = Path(tempfile.mkdtemp(prefix="sohoa-test-"))
 _HOME.chmod(0o711)  # PostgreSQL runs as another user when we are root
 os.environ |= {
     "SOHOA_HOME": str(_HOME),
+    "SOHOA_ENVIRONMENT": "test",
     "PREFECT_HOME": str(_HOME / "prefect"),
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "DO_NOT_TRACK": "1",
@@ -39,6 +40,7 @@ from blocks.records import RecordsDatabase  # noqa: E402
 from infra.local.pki import ensure_pki, tsa_url  # noqa: E402
 from infra.local.postgres import Postgres  # noqa: E402
 from infra.local.process import free_port, spawn, stop, wait_ready  # noqa: E402
+from infra.local.roles import APP, OWNER  # noqa: E402
 from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed  # noqa: E402
 
 pytest_plugins = ["tests.attack.plugin"]
@@ -87,29 +89,44 @@ def postgres(home: Path) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def new_database(postgres: Postgres) -> Callable[[], str]:
-    """Call it for the address of a fresh, migrated, empty database (for fixtures of wider scope)."""
+    """Call it for the address of a fresh, migrated, empty database, as flows get it (for fixtures of wider scope)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOHOA_DATABASE_URL", postgres.create_database(TEMPLATE))
         template = RecordsDatabase()
         template.migrate()
         template.engine.dispose()  # a template may have no connections
-    return lambda: postgres.create_database(f"t_{secrets.token_hex(6)}", TEMPLATE)
+
+    def make() -> str:
+        name = f"t_{secrets.token_hex(6)}"
+        postgres.create_database(name, TEMPLATE)
+        return postgres.url(name, APP)
+
+    return make
 
 
 @pytest.fixture
 def database_url(new_database: Callable[[], str], postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Address of a database of this test alone, also in SOHOA_DATABASE_URL; dropped afterwards."""
     url = new_database()
+    name = url.rpartition("/")[2]
     monkeypatch.setenv("SOHOA_DATABASE_URL", url)
+    monkeypatch.setenv("SOHOA_DATABASE_OWNER_URL", postgres.url(name, OWNER))
     yield url
     RecordsDatabase().engine.dispose()
-    postgres.drop_database(url.rpartition("/")[2])
+    RecordsDatabase(url_env="SOHOA_DATABASE_OWNER_URL").engine.dispose()
+    postgres.drop_database(name)
 
 
 @pytest.fixture
 def records(database_url: str) -> RecordsDatabase:
-    """The records database of this test alone, migrated and empty."""
+    """The records database of this test alone, migrated and empty, with the rights that flows have."""
     return RecordsDatabase()
+
+
+@pytest.fixture
+def owner(records: RecordsDatabase) -> RecordsDatabase:
+    """The same database as its owner, who may switch guards off: for tests of what finds that out."""
+    return RecordsDatabase(url_env="SOHOA_DATABASE_OWNER_URL")
 
 
 @pytest.fixture(scope="session")

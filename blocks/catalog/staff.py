@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blocks.catalog.models import CatalogueInvalid
 from blocks.foreign import ForeignRefused, read_yaml
+from blocks.settings import in_production
 
 Grants = Collection[tuple[str, str]]  # (unit, role) pairs
 STAFF_LIMIT, STAFF_VALUES = 16_000_000, 2_000_000  # bytes, values: some 30,000 officers
@@ -134,7 +135,7 @@ def load_staff(path: Path | None = None) -> Staff:
     """The assignments in force, read anew when the file has changed. Raises CatalogueInvalid when it can't be read."""
     named = path or (Path(os.environ["SOHOA_STAFF_FILE"]) if os.environ.get("SOHOA_STAFF_FILE") else None)
     if named is None:
-        if os.environ.get("SOHOA_ENVIRONMENT", "test") != "test":
+        if in_production():
             return Staff()
         named = TEST_STAFF
     try:

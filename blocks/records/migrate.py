@@ -9,6 +9,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
+from blocks.records import grants
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "records_version"  # its own name: Prefect keeps an alembic_version where both share a database
 LOCK = 0x50A0A001  # advisory lock: one migration at a time
@@ -50,3 +52,5 @@ def _run(engine: Engine, way: str, revision: str) -> None:
         config = configuration()
         config.attributes["connection"] = connection
         getattr(command, way)(config, revision)
+        if (way, revision) == ("upgrade", "head"):
+            grants.apply(connection)

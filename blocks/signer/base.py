@@ -20,7 +20,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from pyhanko_certvalidator.util import get_pyca_cryptography_hash
 
 from blocks.errors import Remedy, SohoaError
-from blocks.settings import settings
+from blocks.settings import in_production
 from blocks.trust import is_test
 
 
@@ -32,7 +32,7 @@ class SignerUnknown(SohoaError):
 
 
 class TestKeyRefused(SohoaError):
-    """A soft key or a TEST certificate while SOHOA_ENVIRONMENT says production."""
+    """A soft key or a TEST certificate in production."""
 
     __test__ = False
     code, rule = "TEST_KEY_REFUSED", "CA01"
@@ -188,7 +188,7 @@ def common_name(certificate: x509.Certificate) -> str:
 
 def refuse_test_keys(certificate: x509.Certificate, *, soft: bool) -> None:
     """Raises TestKeyRefused in production for soft keys and for certificates of a test authority."""
-    if settings().environment == "production" and (soft or is_test(certificate)):
+    if in_production() and (soft or is_test(certificate)):
         raise TestKeyRefused()
 
 

@@ -25,9 +25,10 @@ from infra.local.admission import WORKER_TYPE
 from infra.local.pki import ensure_pki
 from infra.local.plan import Plan
 from infra.local.process import StackError, explain, spawn, stop, wait_ready
+from infra.local.production import TEST_STAFF
+from infra.local.roles import OWNER, PREFECT
 
 POOL = "sohoa"
-TEST_STAFF = ROOT / "blocks" / "catalog" / "data" / "staff-test.yaml"
 NEEDS: dict[str, tuple[str, ...]] = {
     "postgres": (),
     "seaweed": (),
@@ -100,7 +101,7 @@ class Parts:
             Part("postgres", self._begin_postgres, self.postgres.canary, lambda _: self.postgres.stop()),
             Part("seaweed", self._begin_seaweed, self.seaweed.canary, lambda _: self.seaweed.stop()),
             Part("pki", self._begin_pki, self.pki_canary),
-            Part("migrate", lambda: self._once("migrate", "blocks.records", "migrate"), lambda: None),
+            Part("migrate", lambda: self._begin_migrate(), lambda: None),
             Part("prefect", self._begin_prefect, self.prefect_canary),
             Part("setup", self._begin_setup, lambda: None),
             Part("worker", self._begin_worker, self.worker_canary, lambda p: stop(p, signal.SIGTERM, 30)),
@@ -119,15 +120,22 @@ class Parts:
         self.seaweed.start()
         return self.seaweed.process
 
-    def _begin_pki(self) -> subprocess.Popen[bytes]:
+    def _begin_pki(self) -> subprocess.Popen[bytes] | None:
+        if not self.plan.test_pki:
+            return None  # certificates and time-stamps are the office's own
         port = self.plan.ports["SOHOA_PORT_PKI"]
         folder = self.plan.home / "pki"
         ensure_pki(folder, f"http://127.0.0.1:{port}")
         return self._python("pki", self.pki_canary, 60, "infra.local.pki", "serve", "--dir", folder, "--port", port)
 
+    def _begin_migrate(self) -> None:
+        """With the owner's address, which no other part gets."""
+        url = self.postgres.url("sohoa", OWNER)
+        self._once("migrate", "blocks.records", "migrate", extra={"SOHOA_DATABASE_URL": url})
+
     def _begin_prefect(self) -> subprocess.Popen[bytes]:
         extra = {
-            "PREFECT_SERVER_DATABASE_CONNECTION_URL": self.postgres.url("prefect", "asyncpg"),
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": self.postgres.url("prefect", PREFECT, "asyncpg"),
             "PREFECT_SERVER_API_HOST": "127.0.0.1",
             "PREFECT_SERVER_API_PORT": str(self.plan.ports["SOHOA_PORT_PREFECT"]),
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -183,10 +191,11 @@ class Parts:
             raise
         return process
 
-    def _once(self, name: str, *command: str) -> None:
+    def _once(self, name: str, *command: str, extra: dict[str, str] | None = None) -> None:
         """Run a command that ends by itself. Raises StackError when it fails."""
         log = self.log(name)
-        process = spawn([sys.executable, "-m", *command], log=log, cwd=ROOT, env=self.plan.environment())
+        environment = self.plan.environment() | (extra or {})
+        process = spawn([sys.executable, "-m", *command], log=log, cwd=ROOT, env=environment)
         try:
             status = process.wait(300)
         except subprocess.TimeoutExpired:
@@ -204,9 +213,11 @@ class Parts:
 
     # -- canaries -----------------------------------------------------------------------------------------------
     def pki_canary(self) -> None:
-        """A time-stamp token is really made."""
+        """A time-stamp token is really made. Those of others are looked at by `sohoa doctor`: we can't restart them."""
         from asn1crypto import tsp
 
+        if not self.plan.test_pki or self.plan.chosen("SOHOA_TSA_URL"):
+            return
         variables = self.plan.variables()
         imprint = {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": os.urandom(32)}
         request = tsp.TimeStampReq({"version": 1, "message_imprint": imprint, "cert_req": True})

@@ -8,6 +8,7 @@ CRL, certificate and time-stamp requests on loopback. Layout of the folder (0700
     certs/<label>.pem     certificates
     anchors/*.pem         what Trust believes; intermediates/*.pem: what it builds paths with
     token/, agency.pin    the agency's key on a software token, where SoftHSM is installed (infra/local/token.py)
+    test-roots.sha256     fingerprints of the roots: what they certify is TEST (blocks/testmark.py)
     officers.yml          officer id → name, key, certificate; the agency's; all with `test: true`
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import hashlib
 import os
 import re
 import signal
@@ -29,6 +31,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from blocks.testmark import PINS, TEST_POLICY
 from infra.local import token
 
 SPECIFICATION = Path(__file__).with_name("pki.yml")
@@ -53,6 +56,8 @@ def ensure_pki(pki_dir: Path, base_url: str) -> None:
     pki_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _locked(pki_dir):
         finished = pki_dir / "officers.yml"  # written last
+        if finished.exists():  # also where the certificates are from before they had a mark
+            _pin(pki_dir)
         if finished.exists() and served_url(pki_dir) == base_url:
             return
         finished.unlink(missing_ok=True)
@@ -115,6 +120,10 @@ def _render(specification: dict[str, Any], extra: dict[str, Any], pki_dir: Path,
     created = yaml.safe_load(path.read_text())["created"] if path.exists() else today
     midnight = datetime(created.year, created.month, created.day, tzinfo=UTC)
     labels = [label for group in extra["keys"].values() for label in group]
+    mark = {"id": "certificate_policies", "value": [{"policy_identifier": TEST_POLICY}]}
+    for certificate in specification["pki-architectures"][ARCHITECTURE]["certs"].values():
+        if "template" not in certificate:
+            certificate["extensions"] = [*certificate.get("extensions", []), mark]
     specification["keysets"][ARCHITECTURE]["keys"] = {label: {"path": f"{label}.pem"} for label in labels}
     text = yaml.safe_dump(
         {"created": created, "external-url-prefix": base_url, **specification}, allow_unicode=True, sort_keys=False
@@ -165,7 +174,17 @@ def _issue(pki_dir: Path, extra: dict[str, Any]) -> None:
     text = "# TEST keys: signatures made with them have no legal value.\n" + yaml.safe_dump(
         listing, allow_unicode=True, sort_keys=False
     )
+    _pin(pki_dir)
     _write(pki_dir / "officers.yml", text.encode())
+
+
+def _pin(pki_dir: Path) -> None:
+    """Keep the fingerprints of the roots: what they certify is TEST for ever, whatever its names say."""
+    from asn1crypto import pem
+
+    roots = sorted(path for path in (pki_dir / "certs").glob("*root.pem"))
+    prints = [hashlib.sha256(pem.unarmor(path.read_bytes())[2]).hexdigest() for path in roots]
+    _write(pki_dir / PINS, "\n".join(prints).encode())
 
 
 def _on_token(pki_dir: Path, label: str) -> dict[str, Any]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from blocks.identity import PUBLIC_KEY_FILE, ensure_keys
 from blocks.settings import ROOT, home
 from infra.local.pki import tsa_url
 from infra.local.postgres import Postgres
 from infra.local.process import MARK, StackError, need_port
+from infra.local.production import WORD
+from infra.local.roles import APP
 from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed
 
 BASE = 24200
 PREFECT_PORT = 4200
+# Settings that an administrator may set in stack.env for servers of the office's own; else ours, at these ports.
+OURS = {"SOHOA_PKI_DIR": (), "SOHOA_PKI_URL": ("SOHOA_PORT_PKI",), "SOHOA_TSA_URL": ("SOHOA_PORT_PKI",)}
 # Own settings of the stack that stack.env remembers.
 COUNTED = ("SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI", "SOHOA_PORT_METRICS", "SOHOA_PORT_GATEWAY", "SOHOA_PORT_OIDC")
 
@@ -27,7 +32,8 @@ class Plan:
 
     home: Path
     ports: dict[str, int]  # SOHOA_PORT_BASE, COUNTED, SOHOA_PORT_PREFECT
-    known: dict[str, str]  # stack.env as it was
+    known: dict[str, str]  # stack.env as it was, without what follows from another base of ports
+    before: dict[str, str] = field(default_factory=dict)  # stack.env as it was
 
     @property
     def run(self) -> Path:
@@ -53,7 +59,34 @@ class Plan:
     @property
     def test_provider(self) -> bool:
         """Whether officers sign in at our own TEST provider, where nobody asks for a password."""
-        return "SOHOA_OIDC_ISSUER" not in self.known and self.known.get("SOHOA_ENVIRONMENT", "test") == "test"
+        return "SOHOA_OIDC_ISSUER" not in self.known and self.is_test
+
+    @property
+    def is_test(self) -> bool:
+        """What `make up` has settled on (infra/local/production.py)."""
+        return self.known.get(WORD) == "test"
+
+    @property
+    def test_pki(self) -> bool:
+        """Whether the TEST PKI is made and served here: never in production, nor beside the office's own folder."""
+        return self.is_test and not self.chosen("SOHOA_PKI_DIR")
+
+    def chosen(self, name: str) -> str | None:
+        """The administrator's own value of a setting that we else make ourselves; None: there is none.
+
+        A line of stack.env that names our own part, at its old or new port, is one that we wrote.
+        """
+        value = self.known.get(name)
+        if not value or value == str(self.home / "pki"):
+            return None
+        before = self.before or self.known
+        try:
+            url = urlsplit(value)
+            ours = {before.get(port) for port in OURS[name]} | {str(self.ports[port]) for port in OURS[name]}
+            here = url.hostname == "127.0.0.1" and str(url.port) in ours
+        except ValueError as error:
+            raise StackError(f"{name} in {self.env_file} is no address") from error
+        return None if here else value
 
     def gateway_secrets(self) -> dict[str, str]:
         """What only the gateway's process gets. Raises StackError without a provider in production."""
@@ -91,7 +124,7 @@ class Plan:
         pki_url = f"http://127.0.0.1:{self.ports['SOHOA_PORT_PKI']}"
         auth = self.known.get("PREFECT_SERVER_API_AUTH_STRING") or f"sohoa:{secrets.token_urlsafe(24)}"
         fresh = {
-            "SOHOA_DATABASE_URL": postgres.url("sohoa"),
+            "SOHOA_DATABASE_URL": postgres.url("sohoa", APP),
             "SOHOA_S3_ENDPOINT": seaweed.endpoint,
             "SOHOA_S3_ACCESS_KEY": seaweed.access_key,
             "SOHOA_S3_SECRET_KEY": seaweed.secret_key,
@@ -108,7 +141,6 @@ class Plan:
         }
         # What an administrator may have changed in the file stays.
         chosen = {
-            "SOHOA_ENVIRONMENT": "test",
             "SOHOA_INBOX_DIR": str(self.home / "inbox"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
@@ -121,7 +153,12 @@ class Plan:
             "GX_ANALYTICS_ENABLED": "false",
             "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",
         }
-        return {**chosen, **self.known, **fresh}
+        if not self.test_pki:  # the office's own; in production nothing of the TEST kind may stand in its place
+            del fresh["SOHOA_PKI_DIR"], fresh["SOHOA_PKI_URL"]
+        if not self.is_test:
+            fresh.pop("SOHOA_TSA_URL")
+        external = {name: value for name in OURS if (value := self.chosen(name))}
+        return {**chosen, **self.known, **fresh, **external}
 
     def write(self) -> None:
         """Make the folders and stack.env (0600); secrets are made at the first start and kept."""
@@ -164,7 +201,8 @@ class Plan:
         """Raises StackError naming the part, the port and the variable."""
         need_port("PostgreSQL", self.ports["SOHOA_PORT_POSTGRES"], "SOHOA_PORT_POSTGRES")
         need_port("Prefect", self.ports["SOHOA_PORT_PREFECT"], "SOHOA_PORT_PREFECT")
-        need_port("PKI server", self.ports["SOHOA_PORT_PKI"], "SOHOA_PORT_PKI")
+        if self.test_pki:
+            need_port("PKI server", self.ports["SOHOA_PORT_PKI"], "SOHOA_PORT_PKI")
         need_port("metrics", self.ports["SOHOA_PORT_METRICS"], "SOHOA_PORT_METRICS")
         need_port("officer gateway", self.ports["SOHOA_PORT_GATEWAY"], "SOHOA_PORT_GATEWAY")
         if self.test_provider:
@@ -189,6 +227,7 @@ def load_plan() -> Plan:
     except OSError as error:
         raise StackError(f"{folder} can't be made ({error.strerror}); set SOHOA_HOME to a folder of yours") from error
     known = read_env(folder / "stack.env")
+    before = dict(known)
 
     def port(name: str, default: int) -> int:
         text = os.environ.get(name) or known.get(name) or str(default)
@@ -209,7 +248,7 @@ def load_plan() -> Plan:
         "SOHOA_PORT_OIDC": port("SOHOA_PORT_OIDC", base + 5),
         "SOHOA_PORT_PREFECT": port("SOHOA_PORT_PREFECT", PREFECT_PORT),
     }
-    return Plan(folder, ports, known)
+    return Plan(folder, ports, known, before)
 
 
 def choose_prefect_port(plan: Plan) -> str | None:

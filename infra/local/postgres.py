@@ -7,6 +7,7 @@ session; SIGINT to stop; another OS user when we are root; scram, checksums, C.U
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -20,6 +21,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from infra.local import roles
 from infra.local.process import Account, StackError, alive, end_all, explain, need_port, need_space, spawn, stop
 from infra.local.process import wait_ready as wait
 
@@ -42,7 +44,10 @@ FAST_AND_LOOSE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes
 
 @dataclass
 class Postgres:
-    """One PostgreSQL server. `folder` holds its data, password and log; the user is `sohoa`, a superuser."""
+    """One PostgreSQL server. `folder` holds its data, passwords and log.
+
+    `user` is the cluster's superuser, for the supervisor alone; everybody else has a role (infra/local/roles.py).
+    """
 
     folder: Path
     port: int
@@ -62,27 +67,39 @@ class Postgres:
     # -- what others need ---------------------------------------------------------------------------------------
     @property
     def password(self) -> str:
-        """Made at the first call and kept in a file (0600)."""
+        """The superuser's: made at the first call and kept in a file (0600)."""
         secret = self.place / "password"
         if not secret.exists():
-            half = self.place / "password.new"
-            half.unlink(missing_ok=True)
-            half.touch(0o600)
-            half.write_text(secrets.token_urlsafe(24))
-            half.replace(secret)
-            self._own(secret, 0o600)
+            self._write_secret(secret, secrets.token_urlsafe(24))
+            self._own(secret, 0o600)  # initdb reads it
         return secret.read_text()
 
-    def url(self, database: str, driver: str = "psycopg") -> str:
-        """SQLAlchemy address of a database; `driver` is psycopg or asyncpg."""
-        return f"postgresql+{driver}://{self.user}:{self.password}@127.0.0.1:{self.port}/{database}"
+    def role_password(self, role: str) -> str:
+        """Made at the first call and kept in a file (0600) that only we read."""
+        secret = self.place / "roles" / role
+        if not secret.exists():
+            secret.parent.mkdir(mode=0o700, exist_ok=True)
+            self._write_secret(secret, secrets.token_urlsafe(24))
+        return secret.read_text()
+
+    def url(self, database: str, role: str, driver: str = "psycopg") -> str:
+        """SQLAlchemy address of a database for a role; `driver` is psycopg or asyncpg."""
+        return f"postgresql+{driver}://{role}:{self.role_password(role)}@127.0.0.1:{self.port}/{database}"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
+        """As superuser. The password that is being changed (password.next) counts as well."""
+        upcoming = self.place / "password.next"
+        if upcoming.exists():
+            with contextlib.suppress(psycopg.OperationalError):
+                return self._connect(database, upcoming.read_text())
+        return self._connect(database, self.password)
+
+    def _connect(self, database: str, password: str) -> psycopg.Connection:
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,
             user=self.user,
-            password=self.password,
+            password=password,
             dbname=database,
             autocommit=True,
             connect_timeout=5,
@@ -96,14 +113,17 @@ class Postgres:
             connection.execute("INSERT INTO canary VALUES (now())")
 
     def create_database(self, name: str, template: str | None = None) -> str:
-        """Create a database (from a template) unless it exists; returns its address."""
+        """Create a database (from a template) unless it exists, closed for others; returns its owner's address."""
         with self.connect() as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
                 if template:
                     statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
                 connection.execute(statement)
-        return self.url(name)
+            roles.close_database(connection, name)
+        with self.connect(name) as connection:
+            roles.adopt(connection, name)
+        return self.url(name, roles.owner_of(name))
 
     def drop_database(self, name: str) -> None:
         with self.connect() as connection:
@@ -125,8 +145,33 @@ class Postgres:
             parent_death=self.parent_death,
         )
         wait("PostgreSQL", self.canary, self.process, self.log, timeout)
+        self._make_roles()
         for name in self.databases:
             self.create_database(name)
+
+    def _make_roles(self) -> None:
+        """The roles; with the first of them the superuser, whose password all parts knew before, gets another."""
+        upcoming = self.place / "password.next"
+        with self.connect() as connection:
+            new = roles.make_roles(connection, {role: self.role_password(role) for role in roles.ROLES})
+            if new and not upcoming.exists():
+                self._write_secret(upcoming, secrets.token_urlsafe(24))
+            if upcoming.exists():
+                verifier = connection.pgconn.encrypt_password(
+                    upcoming.read_bytes(), self.user.encode(), b"scram-sha-256"
+                )
+                statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+                connection.execute(statement.format(sql.Identifier(self.user), sql.Literal(verifier.decode())))
+                upcoming.replace(self.place / "password")
+
+    @staticmethod
+    def _write_secret(path: Path, value: str) -> None:
+        """Whole or not at all, 0600."""
+        half = path.with_name(f"{path.name}.half")
+        half.unlink(missing_ok=True)
+        half.touch(0o600)
+        half.write_text(value)
+        half.replace(path)
 
     def stop(self, timeout: float = 30) -> None:
         """A "fast" shutdown: open transactions are rolled back, a checkpoint is written."""

@@ -9,7 +9,7 @@ import errno
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -29,7 +29,7 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
 
 from blocks.errors import SohoaError
-from blocks.trust import Trust, is_test, revocation_answers, run
+from blocks.trust import Trust, revocation_answers, run
 from tasks.signing import cades, ltv
 from tasks.signing.appearance import vietnam_time
 from tasks.signing.manifest import named_pdf
@@ -246,7 +246,7 @@ async def _one(
         sentence="",
         intact=bool(status and status.intact),
         trusted=bool(status and status.trusted),
-        **_who(item.signer_cert),
+        **_who(item.signer_cert, status, item.other_embedded_certs, trust),
         level=found.level,
         signed_at=found.stamped_at,
         certification=item.docmdp_level is not None,
@@ -272,7 +272,7 @@ async def _detached(
         sentence="",
         intact=bool(status and status.intact),
         trusted=bool(status and status.trusted) or code == "OK",
-        **_who(status.signing_cert if status else None),
+        **_who(status.signing_cert if status else None, status, _embedded(content), trust),
         level=found.level,
         signed_at=found.stamped_at,
     )
@@ -284,14 +284,24 @@ def _code(indication: Any) -> str:
     return "OK" if indication is AdESPassed.OK else str(indication.name)
 
 
-def _who(certificate: x509.Certificate | None) -> dict[str, Any]:
+def _embedded(content: cms.SignedData) -> list[x509.Certificate]:
+    return [item.chosen for item in content["certificates"] or () if item.name == "certificate"]
+
+
+def _who(
+    certificate: x509.Certificate | None,
+    status: Any,  # pyHanko's, or None
+    others: Iterable[x509.Certificate],
+    trust: Trust,
+) -> dict[str, Any]:
     if certificate is None:
         return {"signer": "", "serial": "", "issuer": "", "test": True}
+    path = status.validation_path.iter_certs(include_root=True) if status and status.validation_path else ()
     return {
         "signer": str(certificate.subject.native.get("common_name", "")),
         "serial": f"{certificate.serial_number:x}",
         "issuer": str(certificate.issuer.native.get("common_name", "")),
-        "test": is_test(certificate),
+        "test": trust.is_test(certificate, [*others, *path]),
     }
 
 

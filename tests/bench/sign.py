@@ -68,8 +68,8 @@ def services(folder: Path) -> Iterator[str]:
     pki.ensure_pki(home, f"http://127.0.0.1:{port}")
     wanted = {
         "SOHOA_HOME": folder, "SOHOA_PKI_DIR": home, "SOHOA_PKI_URL": f"http://127.0.0.1:{port}",
-        "SOHOA_TSA_URL": pki.tsa_url(f"http://127.0.0.1:{port}"), "SOHOA_INBOX_DIR": folder, "SOHOA_DATABASE_URL": "-",
-        "SOHOA_S3_ENDPOINT": "-", "SOHOA_S3_ACCESS_KEY": "-", "SOHOA_S3_SECRET_KEY": "-",
+        "SOHOA_TSA_URL": pki.tsa_url(f"http://127.0.0.1:{port}"), "SOHOA_INBOX_DIR": folder,
+        "SOHOA_ENVIRONMENT": "test",
         "CSC_TOKEN": "any", "CSC_PIN": PIN,
     }  # fmt: skip
     os.environ |= {name: str(value) for name, value in wanted.items()}

@@ -46,19 +46,21 @@ def test_what_works_is_good_and_what_is_missing_has_an_advice(stack: pytest.Monk
     assert "chưa cài máy chủ thư" in found["Thư nhắc việc"].seen
 
 
-def test_P14_a_changed_line_of_the_trail_is_found(stack: pytest.MonkeyPatch, records: RecordsDatabase) -> None:
+def test_P14_a_changed_line_of_the_trail_is_found(
+    stack: pytest.MonkeyPatch, records: RecordsDatabase, owner: RecordsDatabase
+) -> None:
     with records.session() as session:
         for _ in range(3):
             audit(session, actor="system", action="view")
-    with records.engine.begin() as connection:  # as somebody with the database's own rights could
+    with owner.engine.begin() as connection:  # as somebody with the database's own rights could
         connection.execute(text("ALTER TABLE auditentry DISABLE TRIGGER USER"))
         connection.execute(text("UPDATE auditentry SET actor = 'other' WHERE seq = 2"))
     assert findings()["Nhật ký"].state is State.BAD
     assert "dòng 2" in findings()["Nhật ký"].seen
 
 
-def test_an_old_schema_is_found(stack: pytest.MonkeyPatch, records: RecordsDatabase) -> None:
-    with records.engine.begin() as connection:
+def test_an_old_schema_is_found(stack: pytest.MonkeyPatch, owner: RecordsDatabase) -> None:
+    with owner.engine.begin() as connection:
         connection.execute(text("UPDATE records_version SET version_num = 'r0001'"))
     found = findings()["Cơ sở dữ liệu hồ sơ"]
     assert found.state is State.BAD and "make up" in found.advice

@@ -175,9 +175,9 @@ SIGNED_AT = datetime(2026, 12, 31, 18, 0, tzinfo=UTC)  # 2027 in Viet Nam
 @pytest.mark.parametrize(
     ("code", "years"), [("LOCAL:LT-CHE-DO", 70), ("LOCAL:LT-THE", 20), ("forever", 100), ("NOBODY-KNOWS", 100)]
 )
-def test_LU06_locks_by_retention_class(code: str, years: int) -> None:
-    production = RetentionSettings(environment="production")
-    until = lock_until(CATALOG.retention(code, ON), SIGNED_AT, production, ON)
+def test_LU06_locks_by_retention_class(code: str, years: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOHOA_ENVIRONMENT", "production")
+    until = lock_until(CATALOG.retention(code, ON), SIGNED_AT, RetentionSettings(), ON)
     assert until.isoformat() == f"{2027 + years}-12-31T23:59:59+07:00"
 
 

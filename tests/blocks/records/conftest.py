@@ -10,19 +10,24 @@ import pytest
 from blocks.records import RecordsDatabase
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Document, Dossier
+from infra.local import roles
+from infra.local.postgres import Postgres
 
 OWNER = "Nguyễn Thị Bích Vân"
 OWNER_ID = "001199012345"
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str]) -> Iterator[RecordsDatabase]:
+def db(new_database: Callable[[], str], postgres: Postgres) -> Iterator[RecordsDatabase]:
     """One database for the module (hypothesis wants it that way); tests make their own dossiers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOHOA_TEST_RECORDS", new_database())
+        url = new_database()
+        patch.setenv("SOHOA_TEST_RECORDS", url)
+        patch.setenv("SOHOA_TEST_RECORDS_OWNER", postgres.url(url.rpartition("/")[2], roles.OWNER))
         database = RecordsDatabase(url_env="SOHOA_TEST_RECORDS")
         yield database
         database.engine.dispose()
+        RecordsDatabase(url_env="SOHOA_TEST_RECORDS_OWNER").engine.dispose()
 
 
 def new_dossier(db: RecordsDatabase, state: DossierState = DossierState.NHAP, unit: str = "BHXH-TEST") -> UUID:

@@ -18,6 +18,7 @@ from blocks.records.machine import move_dossier
 from blocks.records.queries import get_dossier
 from blocks.records.states import DossierState
 from blocks.records.tables import AuditEntry, Dossier
+from infra.local import roles
 from infra.local.postgres import Postgres
 from infra.local.process import free_port
 from tests.blocks.records.conftest import OWNER, OWNER_ID, new_dossier
@@ -34,7 +35,7 @@ def own_server(home: Path) -> Iterator[Postgres]:
 
 @pytest.fixture
 def fragile(own_server: Postgres, monkeypatch: pytest.MonkeyPatch) -> RecordsDatabase:
-    monkeypatch.setenv("SOHOA_TEST_FRAGILE", own_server.url("sohoa"))
+    monkeypatch.setenv("SOHOA_TEST_FRAGILE", own_server.url("sohoa", roles.OWNER))
     database = RecordsDatabase(url_env="SOHOA_TEST_FRAGILE")
     database.migrate()
     return database

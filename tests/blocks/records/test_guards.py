@@ -17,8 +17,10 @@ from blocks.records.tables import Decision, FieldValue, Scan
 from tests.blocks.records.conftest import new_document, new_dossier
 
 
-def refuse(db: RecordsDatabase, statement: str, **values: Any) -> None:
-    with pytest.raises(DBAPIError) as error, db.session() as session:
+def refuse(statement: str, **values: Any) -> None:
+    """Also the owner's statement is refused, while the guards are on."""
+    owner = RecordsDatabase(url_env="SOHOA_TEST_RECORDS_OWNER")
+    with pytest.raises(DBAPIError) as error, owner.session() as session:
         session.execute(text(statement), values)
     assert "P0001" in str(error.value)
 
@@ -36,7 +38,7 @@ def test_decisions_are_kept(db: RecordsDatabase, statement: str) -> None:
     dossier_id = new_dossier(db)
     with db.session() as session:
         record_decision(session, dossier_id, "signoff-1", decision="TRA_LAI", officer="ld.01", reason="Thiếu")
-    refuse(db, statement)
+    refuse(statement)
     with db.session() as session:
         kept = session.exec(select(Decision).where(Decision.dossier_id == dossier_id)).one()
         assert kept.decision == "TRA_LAI"
@@ -77,9 +79,9 @@ def test_CA08_scans_are_kept_as_they_came(db: RecordsDatabase) -> None:
         session.execute(text("UPDATE scan SET media_type = 'image/jpeg', refused_code = 'DPI_LOW'"))
         session.execute(text("UPDATE scan SET refused_code = NULL"))
     for column, value in CHANGES.items():
-        refuse(db, f"UPDATE scan SET {column} = {value}")
-    refuse(db, "DELETE FROM scan")
-    refuse(db, "TRUNCATE scan CASCADE")
+        refuse(f"UPDATE scan SET {column} = {value}")
+    refuse("DELETE FROM scan")
+    refuse("TRUNCATE scan CASCADE")
 
 
 def test_P01_codes_by_hand_are_refused(db: RecordsDatabase) -> None:
@@ -89,10 +91,10 @@ def test_P01_codes_by_hand_are_refused(db: RecordsDatabase) -> None:
         other = issue_dossier_code(session, "BHXH-2")
     not_counted = code[:-4] + "0777"
     for manual in ("HS-1", "", code[:-4] + "0000", not_counted, other, f"BHXH-TEST-991231-{code[-4:]}", f" {code}"):
-        refuse(db, "UPDATE dossier SET code = :code WHERE id = :id", code=manual, id=dossier_id)
+        refuse("UPDATE dossier SET code = :code WHERE id = :id", code=manual, id=dossier_id)
     with db.session() as session:
         dossier = get_dossier(session, dossier_id)
         dossier.code = code
         session.add(dossier)
     for later in (None, "HS-1", not_counted):
-        refuse(db, "UPDATE dossier SET code = :code WHERE id = :id", code=later, id=dossier_id)
+        refuse("UPDATE dossier SET code = :code WHERE id = :id", code=later, id=dossier_id)

@@ -13,9 +13,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import ProgrammingError
 from sqlmodel import SQLModel
 
-from blocks.records import RecordsDatabase
+from blocks.records import RecordsDatabase, grants
 from blocks.records.__main__ import main
 from blocks.records.migrate import VERSION_TABLE, configuration, downgrade, upgrade
 from infra.local.postgres import Postgres
@@ -40,6 +41,22 @@ def test_models_and_migrations_agree(records: RecordsDatabase) -> None:
     with records.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_every_table_has_a_decision_about_who_may_what(records: RecordsDatabase) -> None:
+    """A new table: write down in blocks/records/grants.py what flows, the gateway and metrics do with it."""
+    with records.engine.connect() as connection:
+        assert grants.undecided(connection) == set()
+        assert {table.name for table in SQLModel.metadata.sorted_tables} <= grants.TABLES.keys()
+
+
+def test_a_table_that_nobody_decided_about_is_closed(records: RecordsDatabase, owner: RecordsDatabase) -> None:
+    with owner.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE forgotten (n int)"))
+        grants.apply(connection)
+        assert grants.undecided(connection) == {"forgotten"}
+    with pytest.raises(ProgrammingError, match="InsufficientPrivilege"), records.session() as session:
+        session.execute(text("SELECT * FROM forgotten"))
 
 
 def test_one_head_and_every_step_up_and_down(empty: RecordsDatabase) -> None:
