@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from prefect import flow
 
+from blocks.results import KIND
 from tasks.deadlines import look_at_deadlines
 
 
-@flow(name="deadlines", persist_result=False)
+@flow(name="deadlines", result_serializer=KIND, persist_result=False)
 def deadlines() -> int:
     """Note, tag and tell; an automation then starts the watch. Returns how many dossiers are new."""
     return look_at_deadlines()

@@ -17,6 +17,7 @@ from prefect import flow
 
 from blocks.errors import Problem
 from blocks.records.states import DossierState
+from blocks.results import KIND
 from tasks.approvals import (
     ConfirmDecision,
     ConsultationDecision,
@@ -94,7 +95,7 @@ class CaseEnded(Exception):
         self.case, self.state = case, state
 
 
-@flow(name="dossier", persist_result=True, log_prints=False)
+@flow(name="dossier", result_serializer=KIND, persist_result=True, log_prints=False)
 def dossier(submission: str) -> str:
     """Tiếp nhận, số hóa, giải quyết và lưu trữ một hồ sơ. Returns the state in which the dossier ended."""
     try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from prefect import flow
 from prefect.states import State
 
+from blocks.results import KIND
 from tasks.inbox import take_ready_folders
 from tasks.signing import go_on_with_confirmed
 
 
-@flow(name="inbox", persist_result=False)
+@flow(name="inbox", result_serializer=KIND, persist_result=False)
 def inbox() -> int:
     """Take every ready folder (Điều 13.1); fetch confirmed signatures (Điều 8.1). Returns how many were handed in."""
     taken: State[int] = take_ready_folders(return_state=True)

@@ -11,6 +11,7 @@ from uuid import UUID
 from prefect import flow
 from prefect.states import State
 
+from blocks.results import KIND
 from tasks.preservation import (
     FixityReport,
     NotPreserved,
@@ -27,7 +28,7 @@ from tasks.trust_list import review_trust_list
 BATCH = 50  # objects a task
 
 
-@flow(name="preservation", persist_result=True, log_prints=False)
+@flow(name="preservation", result_serializer=KIND, persist_result=True, log_prints=False)
 def preservation(objects: int = 2000, renewals: int = 500) -> str:
     """At most so many objects are read and documents renewed in one run. Returns the report (Markdown)."""
     others: list[State] = [review_trust_list(return_state=True)]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from prefect import flow
 from prefect.states import State
 
+from blocks.results import KIND
 from tasks.faults import look_after_runs
 from tasks.notices import send_notices
 from tasks.reminders import remind_officers
 
 
-@flow(name="watch", persist_result=False)
+@flow(name="watch", result_serializer=KIND, persist_result=False)
 def watch() -> str:
     """Remind officers of what waits, note what is wrong, send the messages. Returns what was done, in one line."""
     reminding: State = remind_officers(return_state=True)  # what stops one of the three doesn't stop the others

@@ -18,6 +18,7 @@ from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 from sqlalchemy.exc import DataError, ProgrammingError
 
+from blocks import results
 from blocks.errors import Remedy, SohoaError
 
 P = ParamSpec("P")
@@ -126,9 +127,10 @@ def step(
     The rule stands in the name, not in a tag: for each tag Prefect asks its server for a concurrency slot before every
     run of the task, and fails the whole flow when the server has just lost its database.
     """
-    return task(
+    made: Callable[[Callable[P, R]], Task[P, R]] = task(
         name=f"{name} · {rule}" if rule else name,
         persist_result=kept,
+        result_serializer=results.KIND,
         cache_policy=ONCE_A_RUN if kept else NO_CACHE,
         retries=retries,
         retry_delay_seconds=exponential_backoff(backoff_factor=FIRST_PAUSE_SECONDS),
@@ -136,3 +138,9 @@ def step(
         retry_condition_fn=worth_retrying,
         log_prints=False,
     )
+
+    def decorate(verb: Callable[P, R]) -> Task[P, R]:
+        results.returns(verb)
+        return made(verb)
+
+    return decorate

@@ -30,6 +30,7 @@ os.environ |= {
     "SOHOA_ENVIRONMENT": "test",
     "PREFECT_HOME": str(_HOME / "prefect"),
     "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
     "DO_NOT_TRACK": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",

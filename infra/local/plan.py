@@ -136,6 +136,7 @@ class Plan:
             "PREFECT_API_AUTH_STRING": auth,
             "PREFECT_SERVER_API_AUTH_STRING": auth,
             "PREFECT_HOME": str(self.home / "prefect"),
+            "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # never a pickle, which runs code (blocks/results.py)
             "PREFECT_LOCAL_STORAGE_PATH": str(self.home / "prefect" / "storage"),
             **{name: str(port) for name, port in self.ports.items()},
         }
