@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -244,6 +244,33 @@ class ObjectStore(Block):
             raise RecordsAreKept()
         with _faults(allowed=_MISSING):
             self.client.delete_object(Bucket=self.bucket_name(bucket), Key=key)
+
+    def discard(self, bucket: Bucket, key: str) -> int:
+        """Delete every version of an object, and the marks of earlier deletions; how many. Raises RecordsAreKept."""
+        if bucket is Bucket.RECORDS:
+            raise RecordsAreKept()
+        name, count = self.bucket_name(bucket), 0
+        for found, version in [*self._every_version(bucket, key)]:
+            if found == key:
+                with _faults(allowed=_MISSING):
+                    self.client.delete_object(Bucket=name, Key=key, VersionId=version)
+                count += 1
+        with _faults(allowed=_MISSING):  # a bucket without versions
+            if not count:
+                self.client.delete_object(Bucket=name, Key=key)
+        return count
+
+    def all_keys(self, bucket: Bucket, prefix: str) -> Sequence[str]:
+        """Keys under a prefix of which any version is left, also below a mark of deletion; in alphabetical order."""
+        return sorted({key for key, _ in self._every_version(bucket, prefix)}.union(self.list(bucket, prefix)))
+
+    def _every_version(self, bucket: Bucket, prefix: str) -> Iterator[tuple[str, str]]:
+        with _faults():
+            pages = self.client.get_paginator("list_object_versions")
+            for page in pages.paginate(Bucket=self.bucket_name(bucket), Prefix=prefix):
+                entries: Any = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+                for entry in entries:
+                    yield entry["Key"], entry["VersionId"]
 
     # -- reading ------------------------------------------------------------------------------------------------
     def read(self, bucket: Bucket, key: str, *, version: str | None = None, sha256: str | None = None) -> bytes:

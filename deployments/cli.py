@@ -28,6 +28,7 @@ from blocks.records.codes import VIET_NAM
 from blocks.records.queries import DossierUnknown, documents
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
+from blocks.trust import Trust
 from tasks.archive import export_dossier
 from tasks.issuing.reading import read_results
 from tasks.origin import by_command
@@ -269,6 +270,18 @@ def verify(
         page.write_bytes(page_pdf(verdict))
     if not verdict.whole:
         raise typer.Exit(2)
+
+
+@app.command()
+def anchor() -> None:
+    """Kiểm tra toàn bộ nhật ký rồi lập mốc neo: ký số, đóng dấu thời gian và khóa ngoài cơ sở dữ liệu."""
+    from tasks.anchor import make_anchor
+    from tasks.trail import read_whole
+
+    records, objects, trust = RecordsDatabase(), ObjectStore(), Trust()
+    read_whole(records, "system", objects, trust)
+    made = make_anchor(records, objects, trust, "system")
+    console.print(f"Đã lập mốc neo số {made.serial}: nhật ký có {made.seq} dòng, mã băm {made.hash}.")
 
 
 @app.command()

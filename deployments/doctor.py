@@ -39,6 +39,9 @@ from blocks.signer import agency_signer
 from blocks.trust import Trust, run
 from deployments.automations import wanted
 from deployments.setup import CLOSED_TO_UNKNOWN, POOL
+from tasks.anchor import LATE, anchors
+from tasks.anchor import newest as newest_anchor
+from tasks.trail import look_through
 
 FREE_BYTES = 2 << 30  # below: warned; the stack itself refuses to start below 500 MB
 CERTIFICATE_DAYS, OLD_MESSAGE_HOURS = 30, 24
@@ -81,12 +84,25 @@ def records_database() -> tuple[State, str, str]:
 
 
 def audit_trail(newest: int | None = None) -> tuple[State, str, str]:
-    with RecordsDatabase().session() as session:
-        wrong = verify_chain(session, newest=newest)
+    """newest: for the page of operations, the chain's end alone; None: all of it, and the anchors outside."""
+    advice = "không sửa gì; giữ nguyên máy, báo người phụ trách an toàn thông tin và đối chiếu bản sao lưu"
+    if newest is not None:
+        with RecordsDatabase().session() as session:
+            wrong = verify_chain(session, newest=newest)
+            against = []
+    else:
+        report, wrong, against = look_through(RecordsDatabase(), ObjectStore(), Trust())
     if wrong:
-        advice = "không sửa gì; giữ nguyên máy, báo người phụ trách an toàn thông tin và đối chiếu bản sao lưu"
         return State.BAD, f"{len(wrong)} dòng không khớp, đầu tiên là dòng {wrong[0]}", advice
-    return good("chuỗi băm liền mạch")
+    if against:
+        return State.BAD, f"không khớp mốc neo: {', '.join(against[:5])}", advice
+    if newest is not None:
+        return good("chuỗi băm liền mạch")
+    last = newest_anchor(anchors(ObjectStore()))
+    if last is None or datetime.now(UTC) - last.at > LATE:
+        seen = f"chuỗi băm liền mạch, mốc neo gần nhất {last.at:%d/%m/%Y %H:%M}" if last else "chưa có mốc neo nào"
+        return State.WARNING, seen, "lập mốc neo bằng `sohoa anchor`, xem vì sao việc bảo quản hằng đêm không lập"
+    return good(f"chuỗi băm liền mạch, khớp {report.anchors} mốc neo, gần nhất {last.at:%d/%m/%Y %H:%M}")
 
 
 def object_store() -> tuple[State, str, str]:

@@ -12,6 +12,7 @@ from prefect import flow
 from prefect.states import State
 
 from blocks.results import KIND
+from tasks.anchor import anchor_trail
 from tasks.preservation import (
     FixityReport,
     NotPreserved,
@@ -45,7 +46,9 @@ def preservation(objects: int = 2000, renewals: int = 500) -> str:
     for document in documents_to_renew(renewals):
         outcome: State = renew_proof(document, return_state=True)
         (renewed if outcome.is_completed() else failed).append(document)
-    others += [check_trail(return_state=True), locked := keep_locked(return_state=True)]
+    others += [trail := check_trail(return_state=True), locked := keep_locked(return_state=True)]
+    if trail.is_completed():  # never an anchor of what is broken
+        others.append(anchor_trail(return_state=True))
     report = report_preservation(checks, renewed, failed, locked.result() if locked.is_completed() else 0)
     lost = any(len(check.damaged) > len(check.restored) or check.unread for check in checks)
     if lost or failed or not all(state.is_completed() for state in others):

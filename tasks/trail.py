@@ -16,15 +16,19 @@ from sqlmodel import col, or_, select
 
 from blocks.catalog.staff import Staff
 from blocks.errors import Remedy, SohoaError
+from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit, chain_head, verify_chain
-from blocks.records.codes import VIET_NAM
+from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.tables import AuditEntry, Document, Dossier
+from blocks.trust import Trust
+from tasks.anchor import anchors, faults, newest
 from tasks.history import ARTICLES, sentence
 from tasks.shell import step
 
 BROKEN = "TRAIL_BROKEN"
+SUNDAY, NEWEST_SIGNATURES = 6, 3
 MACHINE = ("system", "unknown")  # who acts without a unit
 
 
@@ -34,6 +38,15 @@ class TrailBroken(SohoaError):
     code, rule = BROKEN, "P14"
     message = "Nhật ký không còn nguyên vẹn từ dòng {seq}; giữ nguyên máy và báo người phụ trách an toàn thông tin."
     remedy = Remedy.ADMINISTRATOR
+
+
+class AnchorsBroken(TrailBroken):
+    """What was signed and locked outside the database says something else than the trail."""
+
+    message = (
+        "Nhật ký không khớp với mốc neo đã ký và khóa ngoài cơ sở dữ liệu ({what}); giữ nguyên máy và báo người phụ "
+        "trách an toàn thông tin."
+    )
 
 
 class Wanted(BaseModel):
@@ -64,10 +77,12 @@ class Line(BaseModel):
 
 
 class TrailReport(BaseModel):
-    """entries: how many were read; hash: of the newest, which proves later that none was cut off the end."""
+    """entries: the newest number; hash: its hash; anchors: how many outside the database agree; since: read from."""
 
     entries: int
     hash: str
+    anchors: int = 0
+    since: int = 0
 
 
 def entries(records: RecordsDatabase, wanted: Wanted, units: Collection[str], staff: Staff, limit: int) -> list[Line]:
@@ -132,25 +147,54 @@ def note_look(records: RecordsDatabase, officer: str, action: str, wanted: Wante
         audit(session, actor=officer, action=action, dossier_id=dossier, rule="P14", details=asked | {"shown": shown})
 
 
-def read_whole(records: RecordsDatabase, actor: str) -> TrailReport:
-    """The whole trail, and an entry of it that it was read. What is broken is an incident; nothing is mended.
+def look_through(
+    records: RecordsDatabase, objects: ObjectStore | None = None, trust: Trust | None = None, *, whole: bool = True
+) -> tuple[TrailReport, list[int], list[str]]:
+    """(report, numbers of entries that don't fit, what the anchors say against the trail). Nothing is written.
 
-    Raises TrailBroken with the first number that doesn't fit.
+    objects: where the anchors lie; None: the chain alone. whole: from the first entry; else from the newest anchor.
     """
+    found = anchors(objects, trust, signatures=None if whole else NEWEST_SIGNATURES) if objects else []
     with records.session() as session:
-        head, wrong = chain_head(session), verify_chain(session)
-    report = TrailReport(entries=head.seq if head else 0, hash=head.hash if head else "")
+        against = faults(session, found) if objects else []
+        last = newest(found) if not whole and not against else None
+        head, wrong = chain_head(session), verify_chain(session, since=last.head if last else None)
+    report = TrailReport(
+        entries=head.seq if head else 0,
+        hash=head.hash if head else "",
+        anchors=sum(not one.fault for one in found),
+        since=last.seq if last else 0,
+    )
+    return report, wrong, against
+
+
+def read_whole(
+    records: RecordsDatabase,
+    actor: str,
+    objects: ObjectStore | None = None,
+    trust: Trust | None = None,
+    *,
+    whole: bool = True,
+) -> TrailReport:
+    """The trail and its anchors, and an entry of it that it was read. What is broken is an incident; nothing is mended.
+
+    Arguments: as of `look_through`. Raises TrailBroken with the first number that doesn't fit, or AnchorsBroken.
+    """
+    report, wrong, against = look_through(records, objects, trust, whole=whole)
     with records.session() as session:
-        if wrong:
-            raise_incident(session, code=BROKEN, rule="P14", actor=actor)
+        if wrong or against:
+            raise_incident(session, code=BROKEN, rule="P14", details={"anchors": against[:20]}, actor=actor)
         else:
             audit(session, actor=actor, action="check_trail", rule="P14", details=report.model_dump())
     if wrong:
         raise TrailBroken(seq=wrong[0])
+    if against:
+        raise AnchorsBroken(what=", ".join(against[:5]))
     return report
 
 
-@step("Kiểm tra chuỗi băm của nhật ký", rule="P14", kept=False)
+@step("Kiểm tra chuỗi băm và mốc neo của nhật ký", rule="P14", kept=False)
 def check_trail() -> TrailReport:
-    """Each night. Raises TrailBroken."""
-    return read_whole(RecordsDatabase.get(), "system")
+    """Each night from the newest anchor on, each Sunday from the first entry. Raises TrailBroken."""
+    whole = vietnam_day().weekday() == SUNDAY
+    return read_whole(RecordsDatabase.get(), "system", ObjectStore.get(), Trust.get(), whole=whole)

@@ -113,11 +113,14 @@ def chain_head(session: Session) -> ChainHead | None:
     return ChainHead(int(row[0] or 0), row[1]) if row else None
 
 
-def verify_chain(session: Session, *, anchor: ChainHead | None = None, newest: int | None = None) -> list[int]:
+def verify_chain(
+    session: Session, *, anchor: ChainHead | None = None, newest: int | None = None, since: ChainHead | None = None
+) -> list[int]:
     """Sequence numbers that don't fit: changed, put in, or standing after a gap. Empty: the trail is whole.
 
     anchor: a head noted earlier; its number is in the answer when that entry is gone or another. newest: only so many
-    entries at the end are read; None: the whole trail (about 30,000 entries a second), in constant memory.
+    entries at the end are read; None: the whole trail (about 30,000 entries a second), in constant memory. since: a
+    head that is proven otherwise: only what follows it is read, and must follow from it.
     """
     wrong: list[int] = []
     previous, expected, anchored = GENESIS, 1, anchor is None
@@ -126,6 +129,11 @@ def verify_chain(session: Session, *, anchor: ChainHead | None = None, newest: i
         expected = head.seq - newest + 1
         before = session.exec(select(AuditEntry.hash).where(col(AuditEntry.seq) == expected - 1)).first()
         previous = before or ""  # gone: the first that is read doesn't fit
+    if since is not None:
+        kept = session.exec(select(AuditEntry.hash).where(col(AuditEntry.seq) == since.seq)).first()
+        if kept != since.hash:
+            wrong.append(since.seq)
+        previous, expected = since.hash, since.seq + 1
     for row in _rows(session, expected):
         seq = row["seq"]
         digest = hashlib.sha256(canonical(row)).hexdigest()

@@ -21,13 +21,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.catalog.staff import SEES_PAPERS, Role, load_staff
 from blocks.errors import SohoaError
+from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.queries import DossierUnknown
+from blocks.trust import Trust
 from deployments.desk.pages import Pages
 from infra.gateway.sessions import Officer, Session
 from tasks.history import ACTION_NAMES
 from tasks.incidents import IncidentGone, incidents, open_dispute, settle_incident
-from tasks.trail import Line, TrailBroken, Wanted, entries, note_look, read_whole
+from tasks.trail import Line, Wanted, entries, note_look, read_whole
 
 PAGE, MOST = 100, 10_000  # entries on a page, in a file
 LONGEST = 64  # characters of what is typed to search for
@@ -134,8 +136,8 @@ class OversightPages:
     def check(self, session: Session, asked: Mapping[str, str]) -> Response:
         """Read the whole trail now."""
         try:
-            report = read_whole(self.records, session.officer.id)
-        except TrailBroken as error:
+            report = read_whole(self.records, session.officer.id, ObjectStore(), Trust())
+        except SohoaError as error:  # broken, or a store that doesn't answer
             return self._trail(session, asked, problem=error.text)
         return self._trail(session, asked, whole=report)
 
