@@ -1,7 +1,9 @@
 """Who decided: what the officer gateway attests of one decision, signed with Ed25519 (JWS, RFC 7515, RFC 9864).
 
 The gateway holds the private key; flows and anybody who checks later need only the public one, so that no worker can
-make up a decision. An attestation fits one pause of one run and one filled form: it can't be used anywhere else.
+make up a decision. An attestation fits one pause of one run of one dossier, one filled form and what was shown beside
+it: it can't be used anywhere else. It is checked when the decision is made and again whenever it is used, perhaps
+weeks later: keys that were replaced since stay known with the days on which they were used.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,6 +30,7 @@ ALGORITHM = "Ed25519"
 FRESH = timedelta(minutes=2)  # between the gateway's attestation and Prefect's acceptance of it
 PUBLIC_KEY_FILE = "SOHOA_GATEWAY_PUBLIC_KEY_FILE"
 PROOF = "proof"  # the field of each form that carries the attestation
+PAST_KEYS = "decisions.past"  # folder beside the public key: the ones that it replaced, one JSON file each
 
 
 class DecisionNotProven(SohoaError):
@@ -51,9 +54,11 @@ class Delegated(BaseModel):
 
 
 class Attestation(BaseModel):
-    """What the gateway says. run, pause: where it may be used; form: SHA-256 of what was filled in; trace: request.
+    """What the gateway says. run, pause, dossier: where it may be used; form: SHA-256 of what was filled in.
 
-    acr, auth_time: how and when the officer last proved at the identity provider to be that person, as it says.
+    shown: SHA-256 of the list of what the officer saw (`shown_digest`), empty in what was attested before there was
+    one; trace: request. acr, auth_time: how and when the officer last proved at the identity provider to be that
+    person, as it says.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,6 +74,23 @@ class Attestation(BaseModel):
     acr: str = ""
     auth_time: datetime | None = None
     delegation: Delegated | None = None
+    dossier: UUID | None = None
+    shown: str = ""
+
+
+class PastKey(BaseModel):
+    """A public key (PEM) that was replaced: it proves what it attested until then."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    until: datetime
+
+
+def shown_digest(shown: Sequence[Any]) -> str:
+    """SHA-256 (hex) of the canonical list of what an officer saw: JSON, UTF-8."""
+    text = json.dumps(shown, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def form_digest(form: Mapping[str, Any]) -> str:
@@ -92,10 +114,31 @@ def ensure_keys(folder: Path) -> tuple[Path, Path]:
     return private, public
 
 
+def replace_keys(folder: Path, *, at: datetime | None = None) -> tuple[Path, Path]:
+    """A new pair of keys; the public one that it replaces stays known for what it attested until now.
+
+    For who may write the gateway's folder. Idempotent after a crash: the old key is noted before it is replaced.
+    """
+    private, public = ensure_keys(folder)
+    old = public.read_bytes()
+    past = folder / PAST_KEYS
+    past.mkdir(exist_ok=True, mode=0o755)
+    noted = PastKey(key=old.decode(), until=at or datetime.now(UTC))
+    (past / f"{key_id(OKPKey.import_key(old))}.json").write_text(noted.model_dump_json(), encoding="utf-8")
+    private.unlink()
+    return ensure_keys(folder)
+
+
+def key_id(key: OKPKey) -> str:
+    """RFC 7638: which key, the same for its public and its private half."""
+    return str(key.thumbprint())
+
+
 def attest(private: Path, attestation: Attestation) -> str:
-    """The attestation as compact JWS."""
+    """The attestation as compact JWS; its header names the key (`kid`)."""
     key = OKPKey.import_key(private.read_bytes())
-    return jws.serialize_compact({"alg": ALGORITHM}, attestation.model_dump_json().encode(), key, [ALGORITHM])
+    header = {"alg": ALGORITHM, "kid": key_id(key)}
+    return jws.serialize_compact(header, attestation.model_dump_json().encode(), key, [ALGORITHM])
 
 
 def prove(form: Mapping[str, Any], *, run: UUID, pause: str, accepted_at: datetime) -> Attestation:
@@ -103,16 +146,46 @@ def prove(form: Mapping[str, Any], *, run: UUID, pause: str, accepted_at: dateti
 
     accepted_at: when Prefect took the answer; one attested long before was kept back by somebody.
     """
-    named = os.environ.get(PUBLIC_KEY_FILE)
-    try:
-        if not named:
-            raise DecisionNotProven()
-        key = OKPKey.import_key(Path(named).read_bytes())
-        token = jws.deserialize_compact(str(form.get(PROOF, "")), key, [ALGORITHM])
-        said = Attestation.model_validate_json(token.payload)
-    except (JoseError, ValidationError, ValueError, OSError) as error:
-        raise DecisionNotProven() from error
-    fits = (said.run, said.pause, said.form, said.officer) == (run, pause, form_digest(form), form.get("officer"))
-    if not fits or abs(accepted_at - said.at) > FRESH:
+    said = prove_again(form, run=run, pause=pause)
+    if abs(accepted_at - said.at) > FRESH:
         raise DecisionNotProven()
     return said
+
+
+def prove_again(form: Mapping[str, Any], *, run: UUID | None, pause: str) -> Attestation:
+    """The same for a decision that was taken some time ago: all but its freshness is checked once more.
+
+    Raises DecisionNotProven.
+    """
+    token = str(form.get(PROOF, ""))
+    said = next((found for key, until in _public_keys() if (found := _said(token, key, until))), None)
+    if said is None:
+        raise DecisionNotProven()
+    if (said.run, said.pause, said.form, said.officer) != (run, pause, form_digest(form), form.get("officer")):
+        raise DecisionNotProven()
+    return said
+
+
+def _said(token: str, key: OKPKey, until: datetime | None) -> Attestation | None:
+    """What was attested with this key, unless it had been replaced before. Keys inside the token are never used."""
+    try:
+        signed = jws.deserialize_compact(token, key, [ALGORITHM])
+        said = Attestation.model_validate_json(signed.payload)
+        in_time = until is None or said.at <= until
+        return said if in_time and signed.headers().get("kid", key_id(key)) == key_id(key) else None
+    except (JoseError, ValidationError, ValueError, TypeError):
+        return None
+
+
+def _public_keys() -> Iterator[tuple[OKPKey, datetime | None]]:
+    """The gateway's public key, then those that it replaced with the end of their use. Raises DecisionNotProven."""
+    named = os.environ.get(PUBLIC_KEY_FILE)
+    if not named:
+        raise DecisionNotProven()
+    try:
+        yield OKPKey.import_key(Path(named).read_bytes()), None
+        for path in sorted((Path(named).parent / PAST_KEYS).glob("*.json")):
+            past = PastKey.model_validate_json(path.read_bytes())
+            yield OKPKey.import_key(past.key), past.until
+    except (JoseError, ValidationError, ValueError, OSError) as error:
+        raise DecisionNotProven() from error

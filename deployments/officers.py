@@ -37,6 +37,7 @@ WHO = {
     "rescan": COUNTER,
     "scope": COUNTER,
     "leader": LEADER,
+    "secrecy": LEADER,
     "verification": RESOLVING,
     "signoff": LEADER,
     "seal": CLERK,
@@ -192,6 +193,16 @@ class Officers:
 
     def _leader(self, sample: Sample) -> dict[str, Any]:
         return {"decision": "SO_HOA", "reason": "Giấy tờ vẫn có thể sao chụp an toàn."}
+
+    def _secrecy(self, sample: Sample) -> dict[str, Any]:
+        """Whether the paper that waits is secret, by the truth beside the sample."""
+        dossier = self.dossier(sample)
+        assert dossier is not None
+        waiting = {d.ordinal for d in self.documents(dossier) if d.state is DocumentState.NGHI_MAT}
+        secret = {item["ordinal"] for item in sample.truth["documents"] if item["expected_state"] == "CACH_LY_MAT"}
+        if waiting & secret:
+            return {"decision": "XAC_NHAN_MAT"}
+        return {"decision": "KHONG_PHAI_MAT", "reason": "Chữ trên giấy tờ không phải dấu chỉ mức độ mật."}
 
     def _verification(self, sample: Sample) -> dict[str, Any]:
         if sample.truth.get("defect") == "REFUSE_VERIFICATION":

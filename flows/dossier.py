@@ -25,6 +25,7 @@ from tasks.approvals import (
     RescanDecision,
     ScopeDecision,
     SealDecision,
+    SecrecyDecision,
     SignOffDecision,
     Stage,
     SupplementDecision,
@@ -41,7 +42,7 @@ from tasks.issuing import issue_results, sign_by_leader
 from tasks.ocr import read_pages
 from tasks.originals import examine_originals, store_originals
 from tasks.progress import advance, announce, send_back
-from tasks.quarantine import isolate
+from tasks.quarantine import isolate, take_back
 from tasks.reception import check_account, receive, refuse
 from tasks.reports import report_dossier
 from tasks.rescan import receive_rescan
@@ -56,6 +57,7 @@ from tasks.stages import (
     RESCAN,
     SCOPE,
     SEAL,
+    SECRECY,
     SIGNOFF,
     SUPPLEMENT,
     describe_confirm,
@@ -65,11 +67,13 @@ from tasks.stages import (
     describe_rescan,
     describe_scope,
     describe_seal,
+    describe_secrecy,
     describe_signoff,
     describe_supplement,
 )
 from tasks.storage import store_record
 from tasks.submission import register
+from tasks.upheld import still_allowed
 from tasks.verification import VERIFICATION, confirm_fields, describe_verification
 
 
@@ -190,13 +194,17 @@ def sign(case: Case, papers: list[UUID]) -> None:
 
 
 def read(case: Case, document: UUID) -> None:
-    """Điều 9.1: đọc và bóc tách; giấy tờ mật bị cách ly (Điều 5.4)."""
+    """Điều 9.1: đọc và bóc tách; giấy tờ nghi mật được cách ly ngay, chỉ xóa khi lãnh đạo xác nhận (Điều 5.4)."""
     attempt = case.attempts[document]
     seen = read_pages(document, attempt)
     if seen.secrecy:
-        isolate(document, seen.secrecy)
-        del case.attempts[document]
-        return
+        answer = pause(case, SECRECY, describe_secrecy)
+        if answer.decision is SecrecyDecision.XAC_NHAN_MAT:
+            isolate(document, seen.secrecy, attempt, last(case, SECRECY))
+            del case.attempts[document]
+            return
+        take_back(document, attempt, last(case, SECRECY))
+        seen = read_pages(document, attempt, last(case, SECRECY))
     extract_fields(document, attempt)
     case.doubts[document] = seen.problems  # what was read is no proof: the officer judges (CA06)
 
@@ -254,7 +262,9 @@ def signing(case: Case) -> None:
         if leader.decision is SignOffDecision.TRA_LAI:
             give_back(case, SIGNOFF, leader.officer)
         clerk = pause(case, SEAL, describe_seal)
-        if clerk.decision is SealDecision.KY_SO:
+        if clerk.decision is SealDecision.KY_SO and still_allowed(
+            case.id, case.asked[SIGNOFF.name], case.asked[SEAL.name]
+        ):
             break
     advance(case.id, DossierState.KY_CO_QUAN, "EX17", actor=clerk.officer)
     case.results = issue_results(case.id, leader.officer, clerk.officer)  # Điều 12

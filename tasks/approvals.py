@@ -3,6 +3,7 @@
 A flow suspends until the officer resumes it with the form of the stage. Decisions live in the records database
 under (dossier, stage-number): a retry or a replay of the flow finds them there and asks nobody twice. What fails a
 check that JSON Schema can't express is kept as HOI_LAI and asked again under the next number, with the reasons.
+A stored decision is proven again whenever it is found (`tasks.proofs`): a row that isn't is passed over.
 Forms carry no personal data outwards; what an officer typed in is moved to the records and removed from Prefect.
 """
 
@@ -22,18 +23,20 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input.run_input import RunInput, keyset_from_base_key
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, load_staff
 from blocks.errors import Problem
-from blocks.identity import Attestation, DecisionNotProven, prove
+from blocks.identity import Attestation, DecisionNotProven, prove, shown_digest
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.queries import decision, get_dossier, record_decision
+from tasks.proofs import ASK_AGAIN, is_proven, refuse_forged
+from tasks.shown import CHANGED, Shown, ShownChanged, shown
 from tasks.worklist import WHO
 
 TIMEOUT_SECONDS = 45 * 24 * 3600  # then the run fails: silence is never an approval
-ASK_AGAIN = "HOI_LAI"
 OFFICER_ID = r"^[0-9a-z._-]{1,64}$"
 
 # The gateway fills in both from the session; a person neither sees nor types them.
@@ -70,6 +73,11 @@ class RescanDecision(StrEnum):
 class LeaderDecision(StrEnum):
     KHONG_SO_HOA = "KHONG_SO_HOA"
     SO_HOA = "SO_HOA"
+
+
+class SecrecyDecision(StrEnum):
+    XAC_NHAN_MAT = "XAC_NHAN_MAT"
+    KHONG_PHAI_MAT = "KHONG_PHAI_MAT"
 
 
 class ScopeDecision(StrEnum):
@@ -180,6 +188,15 @@ class LeaderOpinion(RunInput):
     proof: Proof = ""
 
 
+class Secrecy(RunInput):
+    """Lãnh đạo xác định giấy tờ nghi có dấu chỉ mức độ mật (Điều 5.4)."""
+
+    decision: SecrecyDecision = Field(title="Quyết định")
+    reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
+
+
 class ScopeOpinion(RunInput):
     """Việc còn phải quyết định trước khi sao chụp (Điều 4, 5, 13.3b)."""
 
@@ -248,6 +265,7 @@ Answer = TypeVar(
     Rescan,
     Confirmation,
     LeaderOpinion,
+    Secrecy,
     ScopeOpinion,
     Verification,
     Consultation,
@@ -314,6 +332,9 @@ def ask(
         with records.session() as session:
             stored = decision(session, dossier_id, key)
             known = (stored.decision, dict(stored.payload)) if stored else None
+            if stored and stored.decision != ASK_AGAIN and not is_proven(session, stored):
+                refuse_forged(session, dossier_id, key)
+                known = (ASK_AGAIN, {"problems": [DecisionNotProven().text]})
         if known is None:
             description = describe if isinstance(describe, str) else describe(dossier_id)
             known = _suspend_and_record(stage, dossier_id, key, problems + description, records)
@@ -333,6 +354,7 @@ def _suspend_and_record(
     verdict, reason = ASK_AGAIN, ""
     payload: dict[str, Any] = {}
     faults: list[str] = []
+    seen: Shown | None = None
     try:
         answer = suspend_flow_run(wait_for_input=form, timeout=TIMEOUT_SECONDS, key=key)
         payload = answer.model_dump(mode="json")
@@ -342,6 +364,7 @@ def _suspend_and_record(
             run, accepted_at = _accepted(key)
             said = prove(payload, run=run, pause=key, accepted_at=accepted_at)
             who = said.officer
+            seen = _still_shown(records, dossier_id, said)
             # On the day of the decision, which a worker may carry out on a later one.
             faults = not_assigned(dossier_id, who, WHO[stage.name], vietnam_day(said.at))
         faults += needs_reason(answer) + stage.check(dossier_id, answer)
@@ -351,6 +374,8 @@ def _suspend_and_record(
         faults = [not_valid(stage.model, error)]
     except DecisionNotProven as error:
         faults = [error.text]
+    except ShownChanged:
+        faults = [CHANGED]
     if faults:
         verdict, payload = ASK_AGAIN, {"problems": faults}
     with records.session() as session:
@@ -363,6 +388,7 @@ def _suspend_and_record(
             officer=who,
             role=said.role if said else "",
             payload=payload,
+            shown=seen,
             at=said.at if said else None,
         )
         kept = (stored.decision, dict(stored.payload))
@@ -380,9 +406,22 @@ def _suspend_and_record(
         if not who:
             details = {"stage": key}
             raise_incident(session, code=DecisionNotProven.code, dossier_id=dossier_id, rule="WH03", details=details)
+        elif faults == [CHANGED]:
+            raise_incident(session, code=ShownChanged.code, dossier_id=dossier_id, rule="WH03", details={"stage": key})
     _forget_input(key)
     get_run_logger().info("%s: %s, trace %s", key, verdict, said.trace if said else "–")
     return kept
+
+
+def _still_shown(records: RecordsDatabase, dossier_id: UUID, said: Attestation) -> Shown:
+    """What the officer saw, which is what is there now. Raises DecisionNotProven (another dossier), ShownChanged."""
+    if said.dossier != dossier_id:
+        raise DecisionNotProven()
+    with records.session() as session:
+        now = shown(session, Catalog.get(), dossier_id)
+    if shown_digest(now) != said.shown:
+        raise ShownChanged()
+    return now
 
 
 def not_assigned(dossier_id: UUID, officer: str, role: Role, on: date) -> list[str]:

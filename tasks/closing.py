@@ -11,20 +11,23 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
+from blocks.catalog import Catalog
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOCUMENT_OPEN, move_document, move_dossier
-from blocks.records.queries import decision, documents
+from blocks.records.queries import documents
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier
 from tasks.custody import CustodyOrder, Place, move_paper
 from tasks.originals import awaits_storage
+from tasks.proofs import proven_decision
 from tasks.shell import step
 from tasks.storage import put_out
+from tasks.upheld import insist_upheld
 
 OWNER_ACCOUNT = "owner-account"  # topic: the result for the owner's account or e-mail (B5a)
 OWNER_NOTICE = "owner-notice"  # topic: the written notice of a return (B4c)
-UNSTORED = DOCUMENT_OPEN | {DocumentState.DA_KY_CO_QUAN, DocumentState.DA_LUU}
+UNSTORED = DOCUMENT_OPEN | {DocumentState.DA_KY_CO_QUAN, DocumentState.DA_LUU, DocumentState.NGHI_MAT}
 
 
 class NotStored(SohoaError):
@@ -130,6 +133,7 @@ def _report(session: Session, dossier: Dossier) -> ClosingReport:
         DocumentState.NGOAI_PHAM_VI,
         DocumentState.TAI_SU_DUNG,
         DocumentState.KHONG_SO_HOA,
+        DocumentState.NGHI_MAT,
         DocumentState.CACH_LY_MAT,
     }
     return ClosingReport(
@@ -145,7 +149,9 @@ def _report(session: Session, dossier: Dossier) -> ClosingReport:
 @step("Trả kết quả và lưu hồ sơ", rule="B5-LU04")
 def close_case(dossier_id: UUID, actor: str = "system") -> ClosingReport:
     """Điều 13.5, 11.4: the result is returned, the paper goes to the archive."""
-    return close_dossier(RecordsDatabase.get(), dossier_id, actor)
+    records = RecordsDatabase.get()
+    insist_upheld(records, Catalog.get(), dossier_id)
+    return close_dossier(records, dossier_id, actor)
 
 
 @step("Trả lại hồ sơ có nêu lý do", rule="B4c")
@@ -153,6 +159,5 @@ def return_case(dossier_id: UUID, officer: str, stage: str) -> ClosingReport:
     """Điều 13.4a: the case goes back with the written reason of the decision at `stage`."""
     records = RecordsDatabase.get()
     with records.session() as session:
-        kept = decision(session, dossier_id, stage)
-        reason = (kept.reason if kept else None) or ""
-    return return_dossier(records, dossier_id, officer, reason)
+        kept = proven_decision(session, dossier_id, stage)
+    return return_dossier(records, dossier_id, kept.officer, kept.reason or "")

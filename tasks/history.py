@@ -20,6 +20,7 @@ STAGES = {
     "leader": "Ý kiến lãnh đạo về việc số hóa",
     "scope": "Quyết định trước khi sao chụp",
     "rescan": "Quét lại",
+    "secrecy": "Xác định giấy tờ có dấu chỉ mức độ mật",
     "confirm": "Xác nhận ký số trên điện thoại",
     "verification": "Xác nhận dữ liệu bóc tách",
     "consult": "Xin ý kiến",
@@ -43,6 +44,8 @@ DECISIONS = {
     "KY": "cho ký số",
     "KY_SO": "ký số cơ quan",
     "TRINH_LAI": "trình lại lãnh đạo",
+    "XAC_NHAN_MAT": "xác nhận giấy tờ mật",
+    "KHONG_PHAI_MAT": "không phải giấy tờ mật",
     "HOI_LAI": "câu trả lời chưa đạt, hệ thống hỏi lại",
 }
 STATES: dict[str, str] = {
@@ -71,6 +74,7 @@ STATES: dict[str, str] = {
     T.DE_HONG: "dễ hỏng, sao y trước khi sao chụp",
     T.XIN_Y_KIEN: "xin ý kiến lãnh đạo",
     T.KHONG_SO_HOA: "không số hóa theo ý kiến lãnh đạo",
+    T.NGHI_MAT: "tạm cách ly, chờ lãnh đạo xem có phải giấy tờ mật không",
     T.CACH_LY_MAT: "bị cách ly do có dấu chỉ mức độ mật",
     T.CHO_SAO_CHUP: "chờ sao chụp",
     T.DA_SAO_CHUP: "đã sao chụp",
@@ -117,6 +121,7 @@ ACTIONS = {
     "incident-closed": "Đóng sự cố",
     "refuse": "Từ chối truy cập",
     "refuse SC12": "Xóa ảnh quét của giấy tờ chỉ để xuất trình",
+    "suspect": "Tạm cách ly giấy tờ nghi có dấu chỉ mức độ mật",
     "quarantine": "Cách ly giấy tờ có dấu chỉ mức độ mật, xóa ảnh quét",
     "export": "Xuất hồ sơ lưu trữ",
     "view": "Xem dữ liệu hồ sơ",
@@ -128,6 +133,7 @@ ACTIONS = {
     "preservation": "Bảo quản bản lưu điện tử",
     "trust_list": "Rà soát danh sách tin cậy",
     "check_trail": "Kiểm tra chuỗi băm của nhật ký",
+    "anchor": "Lập mốc neo của nhật ký, ký số và khóa",
     "view-trail": "Xem nhật ký",
     "export-trail": "Tải nhật ký",
 }

@@ -82,7 +82,14 @@ KINDS: dict[str, Kind] = {
     ),
     "DECISION_NOT_PROVEN": Kind(
         "Quyết định không qua cổng viên chức",
-        "Quyết định đã bị từ chối và hệ thống hỏi lại. Tìm xem ai dùng mật khẩu của Prefect; đổi mật khẩu nếu cần.",
+        "Quyết định đã bị từ chối và hệ thống hỏi lại. Tìm xem ai đã ghi thẳng vào Prefect hoặc cơ sở dữ liệu hồ sơ; "
+        "đổi mật khẩu nếu cần.",
+        Role.LEAD,
+    ),
+    "SHOWN_CHANGED": Kind(
+        "Nội dung đổi sau khi duyệt",
+        "Ảnh, dữ liệu hoặc dự thảo khác với lúc viên chức xem nên hệ thống không ký và hỏi lại. "
+        "Xem trong nhật ký ai đã sửa; báo quản trị viên kiểm tra cơ sở dữ liệu và kho tệp.",
         Role.LEAD,
     ),
     "DISPUTE": Kind(

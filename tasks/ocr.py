@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -32,12 +33,15 @@ from blocks.records.tables import Document, Page
 from tasks import layout
 from tasks.artifacts import keep_markdown, progress_shown
 from tasks.capture import check_printed_numbers
+from tasks.quarantine import insist_cleared, suspect, suspected_level
 from tasks.shell import step
 
 _DONE = {DocumentState.OCR, DocumentState.NHAP_TAY, DocumentState.CHO_XAC_NHAN}
 # Highest first. The stamps stand alone in a frame, in capitals (Thông tư 24/2020/TT-BCA); OCR reads the sides of the
 # frame as letters. A short stamp has its marks: other marks make other words.
 _LEVELS = ("TUYET_MAT", "TOI_MAT", "MAT")
+# Words of the text that end in `mặt`, `mật`: tiền mặt, bề mặt, vắng mặt, có mặt, gặp mặt, bảo mật, bí mật, nước mật …
+COMPANIONS = {"TIEN", "BE", "VANG", "CO", "GAP", "DOI", "NGOAI", "TRUOC", "BAO", "BI", "THAN", "HO"}
 _FRAME = r"[IJLTCSDil1!|\[\](){}\W_]{0,3}"
 _STAMP = re.compile(
     rf"{_FRAME}(?:(?P<TUYET_MAT>TUY[ÊẾỆỂẾE]T\W?M[ẬÂẤĂẶẮA]T)|(?P<TOI_MAT>T[ỐÔỒỔÓO]I\W?M[ẬÂẤĂẶẮA]T)|(?P<MAT>M[ẬÂẶ]T)){_FRAME}"
@@ -45,7 +49,7 @@ _STAMP = re.compile(
 
 
 class OcrReport(BaseModel):
-    """What reading found; no text. secrecy: MAT, TOI_MAT or TUYET_MAT when a stamp was read (SC13)."""
+    """What reading found; no text. secrecy: MAT, TOI_MAT or TUYET_MAT when that may be a stamp (SC13), then no more."""
 
     ordinal: int = 0  # of the document in its dossier
     pages: int = 0
@@ -70,18 +74,23 @@ class _Work:
 
 
 def read_texts(
-    records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: UUID
+    records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: UUID, *, cleared: bool = False
 ) -> tuple[OcrReport, dict[int, PageText]]:
     """Read all pages of a document's current attempt: report, and the texts by page number. Idempotent.
 
-    Moves DA_KY_CA_NHAN → OCR, or → NHAP_TAY when no page can be read (EX02). Raises InvalidTransition when the
-    document isn't signed by the officer yet (CA01), IntegrityError when the stored file was altered (CA08).
+    Moves DA_KY_CA_NHAN → OCR, or → NHAP_TAY when no page can be read (EX02). With what may be a stamp of secrecy:
+    → NGHI_MAT, and no text is kept or returned, unless the leader has `cleared` the paper. Raises InvalidTransition
+    when the document isn't signed by the officer yet (CA01), IntegrityError when the stored file was altered (CA08).
     """
     with records.session() as session:
         document = get_document(session, document_id)
-        if document.state is not DocumentState.DA_KY_CA_NHAN and document.state not in _DONE:
+        level = suspected_level(session, document)
+        if level is None and document.state is not DocumentState.DA_KY_CA_NHAN and document.state not in _DONE:
             raise InvalidTransition(source=document.state.value, target=DocumentState.OCR.value)
-        work = _work(session, document)
+        work = [] if level else _work(session, document)
+    if level:  # once more, so that what a crash left is forgotten, too
+        suspect(records, objects, document_id, level)
+        return OcrReport(ordinal=document.ordinal, secrecy=level), {}
     started = time.perf_counter()
     texts = {}
     reused = 0
@@ -100,8 +109,13 @@ def read_texts(
             for number, image in _images(objects, document):
                 if number in wanted:
                     item = wanted[number]
-                    texts[number] = _keep(objects, item, engine.read(_checked(image, item), item.dpi))
+                    text = texts[number] = engine.read(_checked(image, item), item.dpi)
+                    if cleared or secrecy_level([text]) is None:
+                        _keep(objects, item, text)
                     one_more()
+    if not cleared and (level := secrecy_level(list(texts.values()))):
+        suspect(records, objects, document_id, level)
+        return OcrReport(ordinal=document.ordinal, secrecy=level), {}
     report = _report(document.ordinal, work, texts, reused, time.perf_counter() - started)
     _record(records, document_id, document.attempt, work, texts, bool(report.readable))
     return report, texts
@@ -173,7 +187,6 @@ def _report(ordinal: int, work: Sequence[_Work], texts: dict[int, PageText], reu
         mean_confidence=round(mean, 4),
         seconds=round(seconds, 2),
         reused=reused,
-        secrecy=secrecy_level(list(texts.values())),
         problems=[p.model_copy(update={"component": ordinal}) for p in check_printed_numbers(clean)],
     )
 
@@ -203,26 +216,60 @@ def _record(
 
 
 def secrecy_level(pages: Sequence[PageText]) -> str | None:
-    """MAT, TOI_MAT or TUYET_MAT when a page bears that stamp (SC13), the highest; else None.
+    """MAT, TOI_MAT or TUYET_MAT when a page may bear that stamp (SC13), the highest; else None.
 
     A stamp is a line of its own that holds nothing but the word, in capitals, printed or stamped. The words in running
     text ("bảo mật", "bí mật") and names ("Trần Thị Mật") don't count.
     """
-    found = {_stamp(line) for page in pages for line in page.lines}
+    found = {_stamp(line, page.lines) for page in pages for line in page.lines}
     return next((level for level in _LEVELS if level in found), None)
 
 
-def _stamp(line: Line) -> str | None:
+def _stamp(line: Line, others: Sequence[Line] = ()) -> str | None:
+    """The level of a line that is a stamp, or may be one; what is more likely a word of the text isn't.
+
+    `TIỀN` over `MẶT` in the head of a table is `tiền mặt`. In doubt it is a stamp: the paper is only hidden then.
+    """
     match = _STAMP.fullmatch(line.text.replace(" ", ""))
-    return match.lastgroup if match and line.confidence >= 0.4 else None
+    if not match or line.confidence < 0.4:
+        return None
+    if match.lastgroup == "MAT" and not line.red:
+        near = [other for other in others if other is not line and _touches(line, other)]
+        if any(_folded_word(other.text) in COMPANIONS for other in near):
+            return None
+        if near and "Ặ" in match["MAT"].upper():  # a stamp stands alone, and its mark is under a plain circumflex
+            return None
+    return match.lastgroup
+
+
+def _touches(line: Line, other: Line) -> bool:
+    """Whether another line stands right above, below or beside: nearer than a line is high."""
+    (x0, y0, x1, y1), (a0, b0, a1, b1) = line.box, other.box
+    high = max(y1 - y0, 1.0)
+    apart_x, apart_y = max(a0 - x1, x0 - a1), max(b0 - y1, y0 - b1)
+    return max(apart_x, 0.0) <= high and max(apart_y, 0.0) <= high and min(apart_x, apart_y) <= 0
+
+
+def _folded_word(text: str) -> str:
+    """The last word before the one below or beside, without marks: TIỀN is TIEN."""
+    words = text.upper().split()
+    plain = unicodedata.normalize("NFD", words[-1] if words else "")
+    return "".join(c for c in plain if not unicodedata.combining(c)).strip(".,:;()")
 
 
 @step("Nhận dạng chữ", rule="EX01")
-def read_pages(document_id: UUID, attempt: int) -> OcrReport:
-    """Điều 9.1: read the signed copy; the report becomes an artifact. `attempt` only tells rescans apart."""
-    engine = OcrEngine.get()
-    report, texts = read_texts(RecordsDatabase.get(), ObjectStore.get(), engine, document_id)
-    told = as_table(report, engine.name) + ("" if report.secrecy else layout.as_markdown(texts))
+def read_pages(document_id: UUID, attempt: int, cleared: str = "") -> OcrReport:
+    """Điều 9.1: read the signed copy; the report becomes an artifact. `attempt` only tells rescans apart.
+
+    cleared: the pause at which the leader has decided that this paper isn't secret. Raises DecisionNotProven.
+    """
+    engine, records = OcrEngine.get(), RecordsDatabase.get()
+    if cleared:
+        insist_cleared(records, document_id, attempt, cleared)
+    report, texts = read_texts(records, ObjectStore.get(), engine, document_id, cleared=bool(cleared))
+    if report.secrecy:  # operations read artifacts: nothing of this paper stands there
+        return report
+    told = as_table(report, engine.name) + layout.as_markdown(texts)
     keep_markdown(
         f"doc-{document_id}-{attempt}", told, f"Kết quả nhận dạng chữ của giấy tờ số {report.ordinal}, lần {attempt}"
     )

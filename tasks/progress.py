@@ -10,11 +10,12 @@ from sqlmodel import col, select
 
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOSSIER_OPEN, move_document, move_dossier
-from blocks.records.queries import decision, documents, get_dossier
+from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import AuditEntry
 from tasks.approvals import Verification
 from tasks.custody import Place, move_paper
+from tasks.proofs import proven_decision
 from tasks.shell import step
 
 
@@ -31,8 +32,7 @@ def move_on(records: RecordsDatabase, dossier_id: UUID, target: DossierState, ru
 def send_back_to_capture(records: RecordsDatabase, dossier_id: UUID, stage: str) -> list[UUID]:
     """The components of which the resolving officer wants pages scanned again go back to capture. Returns their ids."""
     with records.session() as session:
-        kept = decision(session, dossier_id, stage)
-        answer = Verification.model_validate(kept.payload if kept else {})
+        answer = Verification.model_validate(proven_decision(session, dossier_id, stage).payload)
         named = {*answer.rescan, *(item.component for item in answer.rescan_pages)}
         chosen = [d for d in documents(session, dossier_id) if d.ordinal in named]
         for document in chosen:

@@ -1,9 +1,13 @@
 """Cách ly giấy tờ mật (QĐ 1333, Điều 5.4; SC13) and removal of images that may not exist (Điều 5.3; SC12).
 
+A *possible* stamp hides the paper at once (NGHI_MAT: the unit's leader sees it, nobody else; no text of it is kept) and
+destroys nothing. Only when the leader has confirmed it, or the counter declared it, is it deleted: a machine's guess
+never is enough. A false alarm goes on where it was.
+
 A secret paper leaves no image behind: what the scanner wrote (INBOX, INTAKE) and all that was made from it (WORKING)
-is deleted, with the text read from it. What stays: the row that says a paper was there, the incident, the audit entry.
-The deletion is repeated until it is done: state and incident are written first, so that a crash in the middle leaves a
-document that nobody can open and that the next run cleans.
+is deleted, every version of it, with the text read from it. What stays: the row that says a paper was there, the
+incident, the audit entry. The deletion is repeated until it is done: state and incident are written first, so that a
+crash in the middle leaves a document that nobody can open and that the next run cleans.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.identity import DecisionNotProven
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -24,9 +29,11 @@ from blocks.records.incidents import raise_incident
 from blocks.records.machine import DOCUMENT_SIGNED, move_document
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState
-from blocks.records.tables import AuditEntry, Document, FieldValue, Scan
+from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Page, Scan
+from tasks.proofs import proven_decision
 from tasks.shell import step
 
+TEXT = re.compile(r"/page-\d{4}\.json$")  # what was read of a page
 SECRET = "SECRET"  # noqa: S105 - code of the incident
 
 
@@ -54,6 +61,65 @@ class QuarantineReport(BaseModel):
     level: SecrecyLevel
     removed: int
     first: bool
+
+
+def suspect(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, level: SecrecyLevel | str) -> None:
+    """DA_KY_CA_NHAN → NGHI_MAT: hidden from everybody but the unit's leader; what was read is forgotten. Idempotent."""
+    level = SecrecyLevel(level)
+    with records.session() as session:
+        document = session.exec(
+            select(Document).where(col(Document.id) == document_id).with_for_update(key_share=True)
+        ).one()
+        details = {"level": level.value, "attempt": document.attempt}
+        move_document(session, document, DocumentState.NGHI_MAT, actor="system", rule="SC13", details=details)
+        for page in session.exec(select(Page).where(col(Page.document_id) == document_id)):
+            page.text_key = page.readable = page.engine = None
+            session.add(page)
+        place = f"{document.dossier_id}/{document_id}/"
+    for key in list(objects.list(Bucket.WORKING, place)):
+        if TEXT.search(key):
+            objects.discard(Bucket.WORKING, key)
+
+
+def clear(records: RecordsDatabase, document_id: UUID, attempt: int, stage: str) -> None:
+    """NGHI_MAT → DA_KY_CA_NHAN: the leader has decided at `stage` that this paper isn't secret. Idempotent.
+
+    Raises DecisionNotProven, also where that decision was about another paper.
+    """
+    with records.session() as session:
+        document = get_document(session, document_id)
+        kept = _decided(session, document, attempt, stage, "KHONG_PHAI_MAT")
+        if document.state is DocumentState.NGHI_MAT and document.attempt == attempt:
+            details = {"stage": stage, "attempt": attempt}
+            move_document(
+                session, document, DocumentState.DA_KY_CA_NHAN, actor=kept.officer, rule="SC13", details=details
+            )
+
+
+def insist_cleared(records: RecordsDatabase, document_id: UUID, attempt: int, stage: str) -> None:
+    """The leader has decided at `stage` that this paper isn't secret. Raises DecisionNotProven."""
+    with records.session() as session:
+        _decided(session, get_document(session, document_id), attempt, stage, "KHONG_PHAI_MAT")
+
+
+def suspected_level(session: Session, document: Document) -> str | None:
+    """Which stamp it may be, of a paper in NGHI_MAT; None in any other state."""
+    if document.state is not DocumentState.NGHI_MAT:
+        return None
+    query = select(AuditEntry.details).where(
+        AuditEntry.document_id == document.id, AuditEntry.target_state == DocumentState.NGHI_MAT.value
+    )
+    details = session.exec(query.order_by(col(AuditEntry.seq).desc())).first() or {}
+    return str(details.get("level", SecrecyLevel.MAT.value))
+
+
+def _decided(session: Session, document: Document, attempt: int, stage: str, decision: str) -> Decision:
+    """The leader's decision about exactly this paper. Raises DecisionNotProven."""
+    kept = proven_decision(session, document.dossier_id, stage)
+    about = ["suspected", str(document.id), attempt] in (kept.shown or [])
+    if kept.decision != decision or not about:
+        raise DecisionNotProven()
+    return kept
 
 
 def quarantine(
@@ -120,13 +186,13 @@ def discard_images(objects: ObjectStore, dossier_id: UUID, submission: str, ordi
     keys = [
         (bucket, key)
         for bucket in (Bucket.INTAKE, Bucket.WORKING)
-        for key in objects.list(bucket, f"{dossier_id}/{document_id}/")
+        for key in objects.all_keys(bucket, f"{dossier_id}/{document_id}/")
     ]
     # In INBOX a component is known by its place: <submission>/r<n>/c<ordinal>/… and <submission>/rescan/<ordinal>/…
     place = re.compile(rf"{re.escape(submission)}/(r\d+/c{ordinal}|rescan/{ordinal})/")
-    keys += [(Bucket.INBOX, key) for key in objects.list(Bucket.INBOX, f"{submission}/") if place.match(key)]
+    keys += [(Bucket.INBOX, key) for key in objects.all_keys(Bucket.INBOX, f"{submission}/") if place.match(key)]
     for bucket, key in keys:
-        objects.delete(bucket, key)
+        objects.discard(bucket, key)
     return len(keys)
 
 
@@ -154,6 +220,16 @@ def _audit_once(
 
 
 @step("Cách ly giấy tờ mật", rule="SC13")
-def isolate(document_id: UUID, level: str, actor: str = "system") -> QuarantineReport:
-    """Điều 5.4: a secret paper is quarantined and its images are deleted."""
-    return quarantine(RecordsDatabase.get(), ObjectStore.get(), document_id, level, actor)
+def isolate(document_id: UUID, level: str, attempt: int, stage: str) -> QuarantineReport:
+    """Điều 5.4: the leader has confirmed at `stage` that the paper is secret: its images are deleted."""
+    records = RecordsDatabase.get()
+    with records.session() as session:
+        document = get_document(session, document_id)
+        actor = _decided(session, document, attempt, stage, "XAC_NHAN_MAT").officer
+    return quarantine(records, ObjectStore.get(), document_id, level, actor)
+
+
+@step("Đưa giấy tờ không mật trở lại quy trình", rule="SC13")
+def take_back(document_id: UUID, attempt: int, stage: str) -> None:
+    """Điều 5.4: the leader has decided at `stage` that the paper isn't secret: it goes on where it was."""
+    clear(RecordsDatabase.get(), document_id, attempt, stage)

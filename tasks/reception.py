@@ -23,10 +23,11 @@ from blocks.records.audit import audit
 from blocks.records.codes import ManualCode, assign_dossier_code, vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.machine import ReasonMissing, move_dossier
-from blocks.records.queries import decision, documents, get_dossier
+from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DossierState, ElectronicOriginal, OwnerKind
 from blocks.records.tables import Custody, Document, Dossier, now
 from tasks.originals import original_problems
+from tasks.proofs import proven_decision
 from tasks.scope import verdict_of
 from tasks.shell import step
 
@@ -285,6 +286,6 @@ def refuse(dossier_id: UUID, actor: str, stage: str) -> ReceptionReport:
     """The refusal that an officer decided at `stage`; its written reason is read from the decision."""
     records = RecordsDatabase.get()
     with records.session() as session:
-        kept = decision(session, dossier_id, stage)
-        reason, at = (kept.reason or "", kept.decided_at) if kept else ("", None)
-    return refuse_reception(records, dossier_id, actor, reason, at=at)  # by who was assigned when it was decided
+        kept = proven_decision(session, dossier_id, stage)
+        reason, at = kept.reason or "", kept.decided_at
+    return refuse_reception(records, dossier_id, kept.officer, reason, at=at)  # by who was assigned when it was decided

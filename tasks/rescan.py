@@ -21,13 +21,14 @@ from blocks.errors import Remedy, SohoaError
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.queries import documents, get_dossier, latest_decision
+from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Scan
 from tasks.approvals import Verification, VerificationDecision
 from tasks.capture.document import outcome, places
 from tasks.capture.errors import PagesMissing, PageUnknown
 from tasks.origin import Origin, expected
+from tasks.proofs import latest_proven
 from tasks.shell import step
 from tasks.submission import Original, keep_originals, stored_name
 
@@ -169,7 +170,7 @@ def asked_again(session: Session, document: Document) -> Again:
 
 def _named(session: Session, document: Document) -> list[int]:
     """The images of a component that the resolving officer wants again, by the newest verification."""
-    kept = latest_decision(session, document.dossier_id, "verification")
+    kept = latest_proven(session, document.dossier_id, "verification")
     if kept is None or kept.decision != VerificationDecision.QUET_LAI.value:
         return []
     answer = Verification.model_validate(kept.payload)

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import SEES_PAPERS, Grants, Staff, load_staff
+from blocks.catalog.staff import SEES_PAPERS, Grants, Role, Staff, load_staff
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -100,6 +100,7 @@ class ComponentView(BaseModel):
     fields: list[FieldView]
     signatures: list[SignatureView]
     issued: bool = False  # a result document of this system (KQ01), no paper
+    hidden: bool = False  # it may be secret: only the unit's leader sees it (Điều 5.4)
     electronic: bool = False  # handed in as a signed PDF and kept as it is
 
     @property
@@ -142,6 +143,9 @@ def look(
     insist_assigned(records, dossier_id, officer, staff, grants=grants)
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
+        leads = (staff or load_staff()).may(officer, dossier.unit_id, Role.LEAD, vietnam_day()) and (
+            grants is None or (dossier.unit_id, Role.LEAD.value) in grants
+        )
         names = {one.code: one.name for one in catalog.procedures(vietnam_day(dossier.created_at))}
         review = Review(
             id=dossier.id,
@@ -151,7 +155,7 @@ def look(
             procedure=names.get(dossier.procedure_code, dossier.procedure_code),
             due=dossier.due_date,
             originals=dossier.originals_declared,
-            components=[_component(session, catalog, dossier, d) for d in documents(session, dossier_id)],
+            components=[_component(session, catalog, dossier, d, leads) for d in documents(session, dossier_id)],
             history=history(session, dossier_id),
         )
         audit(
@@ -199,7 +203,12 @@ def insist_assigned(
         raise NotYours(why=why) from error
 
 
-def _component(session: Session, catalog: Catalog, dossier: Dossier, document: Document) -> ComponentView:
+def _component(session: Session, catalog: Catalog, dossier: Dossier, document: Document, leads: bool) -> ComponentView:
+    kinds = {kind.code: kind.name for kind in catalog.document_types(vietnam_day(dossier.created_at))}
+    kind = kinds.get(document.type_code, document.type_code)
+    if document.state is DocumentState.NGHI_MAT and not leads:
+        place = {"id": document.id, "ordinal": document.ordinal, "kind": kind, "state": document.state}
+        return ComponentView(**place, images=0, expected=0, fields=[], signatures=[], hidden=True)
     rows = {row.name: row for row in field_rows(session, document.id)}
     names = {name for name in rows if not name.startswith(SHARED)}
     needed: set[str] = set()
@@ -211,11 +220,10 @@ def _component(session: Session, catalog: Catalog, dossier: Dossier, document: D
         for name, row in ((n.removeprefix(SHARED), r) for n, r in rows.items() if n.startswith(SHARED))
         if name not in names | needed
     ]
-    kinds = {kind.code: kind.name for kind in catalog.document_types(vietnam_day(dossier.created_at))}
     return ComponentView(
         id=document.id,
         ordinal=document.ordinal,
-        kind=kinds.get(document.type_code, document.type_code),
+        kind=kind,
         state=document.state,
         images=document.page_count or 0,
         expected=len(layout(document.declared_pages, document.note_pages)),

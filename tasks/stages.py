@@ -29,6 +29,9 @@ from tasks.approvals import (
     ScopeDecision,
     ScopeOpinion,
     Seal,
+    SealDecision,
+    Secrecy,
+    SecrecyDecision,
     SignOff,
     SignOffDecision,
     Stage,
@@ -41,6 +44,7 @@ from tasks.rescan import asked_again, not_yet, page_label
 from tasks.scope import case_date
 from tasks.signing.confirmed import keyholder, unconfirmed
 from tasks.submission import supplement_came
+from tasks.upheld import unchanged_since, unlike_verified
 
 
 def _dossier(dossier_id: UUID) -> Dossier:
@@ -56,7 +60,7 @@ def _ordinals(dossier_id: UUID, state: DocumentState) -> dict[int, int]:
         return {d.ordinal: d.attempt for d in documents(session, dossier_id, states=[state])}
 
 
-def nothing_more(dossier_id: UUID, answer: Confirmation | Seal) -> list[str]:
+def nothing_more(dossier_id: UUID, answer: Confirmation) -> list[str]:
     """The form is all that there is to check."""
     return []
 
@@ -70,6 +74,14 @@ def check_supplement(dossier_id: UUID, answer: Supplement) -> list[str]:
 
 def check_leader(dossier_id: UUID, answer: LeaderOpinion) -> list[str]:
     return [] if answer.reason.strip() else ["Vui lòng ghi ý kiến của lãnh đạo bằng văn bản."]
+
+
+def check_secrecy(dossier_id: UUID, answer: Secrecy) -> list[str]:
+    if not _ordinals(dossier_id, DocumentState.NGHI_MAT):
+        return ["Không còn giấy tờ nào chờ xác định mức độ mật; vui lòng mở lại trang."]
+    if answer.decision is SecrecyDecision.KHONG_PHAI_MAT and not answer.reason.strip():
+        return ["Vui lòng ghi bằng văn bản vì sao giấy tờ không phải là giấy tờ mật."]
+    return []
 
 
 def check_scope(dossier_id: UUID, answer: ScopeOpinion) -> list[str]:
@@ -121,6 +133,12 @@ def check_issue(dossier_id: UUID, answer: Issue) -> list[str]:
 def check_signoff(dossier_id: UUID, answer: SignOff) -> list[str]:
     dossier = _dossier(dossier_id)
     issued = Catalog.get().issued_results(dossier.procedure_code, case_date(dossier))
+    if answer.decision is SignOffDecision.KY:
+        with RecordsDatabase.get().session() as session:
+            changed = unlike_verified(session, dossier_id)
+        if changed:
+            numbers = ", ".join(map(str, changed))
+            return [f"Dữ liệu của thành phần {numbers} khác dữ liệu đã được xác nhận; vui lòng trả lại hồ sơ."]
     if issued and answer.decision is SignOffDecision.KY:
         try:
             signer_for(answer.officer)
@@ -129,14 +147,24 @@ def check_signoff(dossier_id: UUID, answer: SignOff) -> list[str]:
     return []
 
 
+def check_seal(dossier_id: UUID, answer: Seal) -> list[str]:
+    if answer.decision is SealDecision.KY_SO:
+        with RecordsDatabase.get().session() as session:
+            same = unchanged_since(session, Catalog.get(), dossier_id, ["signoff"])
+            if not same or unlike_verified(session, dossier_id):
+                return ["Nội dung hồ sơ đã đổi sau khi lãnh đạo duyệt; vui lòng trình lại lãnh đạo."]
+    return []
+
+
 SUPPLEMENT = Stage("supplement", Supplement, check_supplement, "B3a")
 LEADER = Stage("leader", LeaderOpinion, check_leader, "B3e")
+SECRECY = Stage("secrecy", Secrecy, check_secrecy, "SC13")
 SCOPE = Stage("scope", ScopeOpinion, check_scope, "SC03")
 RESCAN = Stage("rescan", Rescan, check_rescan, "CA05")
 CONFIRM = Stage("confirm", Confirmation, nothing_more, "CA01", capture_signatures_tell)
 CONSULT = Stage("consult", Consultation, check_consult, "B4a")
 SIGNOFF = Stage("signoff", SignOff, check_signoff, "EX17")
-SEAL = Stage("seal", Seal, nothing_more, "EX17")
+SEAL = Stage("seal", Seal, check_seal, "EX17")
 ISSUE = Stage("issue", Issue, check_issue, "B4e", result_signatures_tell)
 
 
@@ -155,6 +183,17 @@ def describe_leader(ordinals: list[int]) -> str:
         "### Xin ý kiến lãnh đạo (Điều 13.3b)\n"
         f"Thành phần {numbers}: giấy tờ quan trọng, dễ hỏng, có thể gặp rủi ro khi số hóa. "
         "Chọn **KHONG_SO_HOA** hoặc **SO_HOA** và ghi ý kiến."
+    )
+
+
+def describe_secrecy(dossier_id: UUID) -> str:
+    """Which paper, never what was read on it: operations read this, too (WH04)."""
+    numbers = ", ".join(map(str, _ordinals(dossier_id, DocumentState.NGHI_MAT)))
+    return (
+        "### Nghi có dấu chỉ mức độ mật (Điều 5.4)\n"
+        f"Thành phần {numbers} đã được tạm cách ly: chỉ lãnh đạo đơn vị xem được ảnh, chưa có gì bị xóa. "
+        "Xem ảnh, đối chiếu bản giấy rồi chọn **XAC_NHAN_MAT** (mọi bản quét bị xóa ngay, không khôi phục được) "
+        "hoặc **KHONG_PHAI_MAT** và ghi lý do (hồ sơ đi tiếp như thường)."
     )
 
 

@@ -17,7 +17,7 @@ from blocks.errors import Problem
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
-from blocks.records.queries import decision, documents, get_dossier
+from blocks.records.queries import documents, get_dossier
 from blocks.records.queries import fields as field_rows
 from blocks.records.states import DocumentState, FieldSource, OwnerKind
 from blocks.records.tables import Document, Dossier, FieldValue, now
@@ -26,6 +26,7 @@ from tasks.extraction.fields import LABELS, REQUIRED
 from tasks.extraction.normalise import normalise_field
 from tasks.extraction.profiles import ROWS, field_label
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
+from tasks.proofs import proven_decision
 from tasks.scope import case_date
 from tasks.shell import step
 
@@ -124,12 +125,10 @@ def apply_verification(records: RecordsDatabase, dossier_id: UUID, stage: str) -
     """Carry out the decision kept under `stage`: fields are set and confirmed, documents become DA_BOC_TACH.
 
     Idempotent: documents that are confirmed already are left alone. Returns how many were confirmed.
+    Raises DecisionNotProven.
     """
     with records.session() as session:
-        kept = decision(session, dossier_id, stage)
-        if kept is None:
-            raise LookupError(f"no decision {stage}")
-        answer = Verification.model_validate(kept.payload)
+        answer = Verification.model_validate(proven_decision(session, dossier_id, stage).payload)
         waiting = awaiting(session, dossier_id)
         for document in waiting:
             _confirm(session, document, answer)

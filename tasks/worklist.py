@@ -27,6 +27,7 @@ WHO = {
     "rescan": Role.RECEIVE,
     "confirm": Role.RECEIVE,
     "leader": Role.LEAD,
+    "secrecy": Role.LEAD,
     "verification": Role.RESOLVE,
     "consult": Role.RESOLVE,
     "signoff": Role.LEAD,

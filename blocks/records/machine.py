@@ -47,11 +47,11 @@ DOSSIER_MOVES: dict[H, frozenset[H]] = {
 }
 
 DOCUMENT_SIGNED = frozenset({T.DA_KY_CO_QUAN, T.DA_LUU, T.HIEN_THI_KHO, T.DA_LUU_CHUA_DINH_DANH})
-# Open: neither left out of the digitisation, nor signed by the agency, nor stored.
+# Open: neither left out of the digitisation, nor signed by the agency, nor stored, nor hidden from those who decide.
 DOCUMENT_OPEN = (
     frozenset(T)
     - DOCUMENT_SIGNED
-    - {T.NGOAI_PHAM_VI, T.TAI_SU_DUNG, T.KHONG_SO_HOA, T.CACH_LY_MAT, T.DA_LUU_KHONG_GIA_TRI}
+    - {T.NGOAI_PHAM_VI, T.TAI_SU_DUNG, T.KHONG_SO_HOA, T.NGHI_MAT, T.CACH_LY_MAT, T.DA_LUU_KHONG_GIA_TRI}
 )
 
 _DOCUMENT_WAY: dict[T, set[T]] = {
@@ -63,7 +63,8 @@ _DOCUMENT_WAY: dict[T, set[T]] = {
     T.DA_SAO_CHUP: {T.DAT_KIEM_TRA, T.CHUP_LAI},
     T.CHUP_LAI: {T.DA_SAO_CHUP},
     T.DAT_KIEM_TRA: {T.DA_KY_CA_NHAN, T.CHUP_LAI},
-    T.DA_KY_CA_NHAN: {T.OCR, T.NHAP_TAY},
+    T.DA_KY_CA_NHAN: {T.OCR, T.NHAP_TAY, T.NGHI_MAT},
+    T.NGHI_MAT: {T.DA_KY_CA_NHAN, T.CACH_LY_MAT},  # SC13: a false alarm goes on where it was, else it is quarantined
     T.OCR: {T.CHO_XAC_NHAN, T.NHAP_TAY},  # EX02: what turns out unreadable is typed
     T.NHAP_TAY: {T.CHO_XAC_NHAN},
     T.CHO_XAC_NHAN: {T.DA_BOC_TACH, T.CHUP_LAI},  # the officer may ask for a rescan: the way restarts at capture

@@ -103,9 +103,12 @@ def record_decision(
     role: str = "",
     reason: str | None = None,
     payload: Mapping[str, Any] | None = None,
+    shown: list[list[Any]] | None = None,
     at: datetime | None = None,
 ) -> Decision:
     """Keep what an officer decided (at; now) and return what is kept: the first decision of a stage wins, for ever.
+
+    shown: the list of what the officer saw (tasks/shown.py), whose hash the gateway attested.
 
     A second one at the same time waits for the first to commit, then gets the first's row. Writes no audit entry.
     """
@@ -118,6 +121,7 @@ def record_decision(
         "officer": officer,
         "role": role,
         "payload": dict(payload or {}),
+        "shown": shown,
         "decided_at": at or now(),
     }
     session.execute(insert(Decision).values(**row).on_conflict_do_nothing(index_elements=["dossier_id", "stage"]))

@@ -34,6 +34,7 @@ class DocumentState(StrEnum):
     DE_HONG = "DE_HONG"
     XIN_Y_KIEN = "XIN_Y_KIEN"
     KHONG_SO_HOA = "KHONG_SO_HOA"
+    NGHI_MAT = "NGHI_MAT"  # a possible stamp of secrecy was read: isolated until the leader has looked
     CACH_LY_MAT = "CACH_LY_MAT"
     CHO_SAO_CHUP = "CHO_SAO_CHUP"
     DA_SAO_CHUP = "DA_SAO_CHUP"

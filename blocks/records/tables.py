@@ -223,6 +223,7 @@ class Decision(SQLModel, table=True):
     officer: str = ""
     role: str = ""
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    shown: list[list[Any]] | None = Field(default=None, sa_column=Column(Json))  # what the officer saw, by hashes
     decided_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
 
 

@@ -17,8 +17,9 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlmodel import select
 
+from blocks.catalog import Catalog
 from blocks.catalog.staff import Delegation, Role, Staff, four_eyes
-from blocks.identity import PROOF, Attestation, Delegated, attest, form_digest
+from blocks.identity import PROOF, Attestation, Delegated, attest, form_digest, shown_digest
 from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -29,13 +30,14 @@ from infra.gateway.sessions import Officer
 from tasks.approvals import Stage, needs_reason, not_valid
 from tasks.claims import holders
 from tasks.history import DECISIONS, stage_label
-from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SIGNOFF, SUPPLEMENT
+from tasks.shown import CHANGED, ShownChanged, shown
+from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SECRECY, SIGNOFF, SUPPLEMENT
 from tasks.verification import VERIFICATION
 from tasks.worklist import WHO
 
 STAGES: dict[str, Stage[Any]] = {
     stage.name: stage
-    for stage in (SUPPLEMENT, LEADER, SCOPE, RESCAN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL, ISSUE)
+    for stage in (SUPPLEMENT, LEADER, SECRECY, SCOPE, RESCAN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL, ISSUE)
 }
 REMEMBERED = 2000
 RULES = {"OFFICER_NOT_ASSIGNED": "WH01", "OUT_OF_TIME": "WH02"}  # of refusals; WH03 for the others
@@ -138,6 +140,11 @@ class Decisions:
         answer = self.prefect.call("GET", f"/flow_runs/{waiting.run}/input/suspended-{waiting.key}-description")
         return str(answer.json()) if answer.status_code == 200 else ""
 
+    def seen(self, dossier_id: UUID) -> str:
+        """Hash of what stands on the dossier's page now (tasks/shown.py)."""
+        with self.records.session() as session:
+            return shown_digest(shown(session, Catalog.get(), dossier_id))
+
     def take(
         self,
         officer: Officer,
@@ -147,8 +154,12 @@ class Decisions:
         trace: str,
         *,
         expected: str | None = None,
+        seen: str | None = None,
     ) -> Answer:
-        """Decide. expected: the pause that the officer's page showed; None: whatever waits now."""
+        """Decide. expected, seen: the pause and the content (`seen`) that the officer's page showed.
+
+        None: whatever waits now, as it is now; Prefect's own dialog shows no pages.
+        """
         waiting = self.waiting(run)
         if waiting is None:
             return self._refuse(officer, None, trace, Answer("ABORT", [self._too_late(run, expected)], "NOT_WAITING"))
@@ -172,11 +183,14 @@ class Decisions:
             return Answer("REJECT", [not_valid(waiting.stage.model, error)], "FORM")
         if faults := needs_reason(answer) + waiting.stage.check(waiting.dossier.id, answer):
             return Answer("REJECT", faults, "OPEN_POINTS")
+        now = self.seen(waiting.dossier.id)
+        if seen is not None and seen != now:
+            return self._refuse(officer, waiting, trace, Answer("ABORT", [CHANGED], ShownChanged.code))
         by = acts_by(officer, waiting.dossier, waiting.stage.name, staff)
-        return self._hand_on(officer, by, waiting, answer.model_dump(mode="json"), trace)
+        return self._hand_on(officer, by, waiting, answer.model_dump(mode="json"), trace, now)
 
     def _hand_on(
-        self, officer: Officer, by: Delegation | None, waiting: Waiting, payload: dict[str, Any], trace: str
+        self, officer: Officer, by: Delegation | None, waiting: Waiting, payload: dict[str, Any], trace: str, seen: str
     ) -> Answer:
         said = Attestation(
             officer=officer.id,
@@ -188,6 +202,8 @@ class Decisions:
             at=datetime.now(UTC),
             trace=trace,
             delegation=Delegated(document=by.document, by=by.delegated_by, until=by.valid_to) if by else None,
+            dossier=waiting.dossier.id,
+            shown=seen,
         )
         try:
             self.prefect.resume(waiting.run, payload | {PROOF: attest(self.private_key, said)})

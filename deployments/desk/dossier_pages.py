@@ -18,11 +18,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import SEES_PAPERS, Staff, load_staff
+from blocks.catalog.staff import SEES_PAPERS, Role, Staff, load_staff
 from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
-from blocks.records.queries import documents, latest_decision
+from blocks.records.queries import documents
 from blocks.records.states import DocumentState
 from blocks.records.tables import Page
 from deployments.desk.counter import Counter
@@ -35,6 +35,7 @@ from deployments.desk.results import Results
 from infra.gateway.sessions import Officer, Session
 from tasks.claims import give_up, holders
 from tasks.history import DECISIONS, STAGES
+from tasks.proofs import latest_proven
 from tasks.review import ComponentView, Review, look
 from tasks.worklist import WHO
 
@@ -44,6 +45,7 @@ CHOICES = {
     "supplement": ("DA_BO_SUNG", "TU_CHOI"),
     "rescan": ("DA_QUET_LAI", "TRA_LAI"),
     "leader": ("SO_HOA", "KHONG_SO_HOA"),
+    "secrecy": ("KHONG_PHAI_MAT", "XAC_NHAN_MAT"),
     "scope": ("TIEP_TUC", "TRA_LAI"),
     "confirm": ("DA_XAC_NHAN", "TRA_LAI"),
     "verification": ("DUYET", "QUET_LAI", "XIN_Y_KIEN", "TRA_LAI"),
@@ -81,8 +83,9 @@ class DossierPages:
         staff: Staff | None = None,
     ) -> Response:
         officer, staff = session.officer, staff or load_staff()
-        review = look(self.records, self.catalog, dossier_id, officer.id, staff, grants=officer.grants)
         waiting = self.decisions.waiting_of(dossier_id)
+        seen = self.decisions.seen(dossier_id) if waiting else ""  # before it is read: never newer than the page
+        review = look(self.records, self.catalog, dossier_id, officer.id, staff, grants=officer.grants)
         refusal = why_not(officer, waiting.dossier, waiting.stage.name, staff) if waiting else None
         with self.records.session() as database:
             holder = holders(database, [dossier_id]).get(dossier_id)
@@ -100,6 +103,7 @@ class DossierPages:
             review=review,
             pictures=pictures,
             waiting=waiting,
+            seen=seen,
             stage=stage,
             step=STAGES.get(stage, ""),
             role=ROLE_NAMES[WHO[stage]] if waiting else "",
@@ -150,7 +154,7 @@ class DossierPages:
         if before is None:
             return ""
         with self.records.session() as database:
-            kept = latest_decision(database, dossier_id, before)
+            kept = latest_proven(database, dossier_id, before)
             return f"{STAGES[before]}, {kept.officer}: {kept.reason}" if kept and kept.reason else ""
 
     def _lists(self, dossier_id: UUID) -> dict[str, list[int]]:
@@ -170,7 +174,8 @@ class DossierPages:
             for component in review.components:
                 attempt, built = attempts[component.id]
                 query = select(Page).where(Page.document_id == component.id, Page.attempt == attempt)
-                rows = database.exec(query.order_by(Page.number)).all() if built else []  # type: ignore[arg-type]
+                seen = built and not component.hidden
+                rows = database.exec(query.order_by(Page.number)).all() if seen else []  # type: ignore[arg-type]
                 pictures[component.ordinal] = (
                     self.results.pictures(officer, component)
                     if component.issued
@@ -204,8 +209,8 @@ class DossierPages:
             except SohoaError as error:
                 return self.show_review(session, dossier_id, form, Answer("REJECT", [error.text]), staff)
         filled = pause_form(stage, form, review.components)
-        expected = str(form.get("pause", ""))
-        answer = self.decisions.take(session.officer, staff, waiting.run, filled, trace, expected=expected)
+        shown = {"expected": str(form.get("pause", "")), "seen": str(form.get("seen", ""))}
+        answer = self.decisions.take(session.officer, staff, waiting.run, filled, trace, **shown)
         if answer.status != "ACCEPT":
             return self.show_review(session, dossier_id, form, answer, staff)
         give_up(self.records, dossier_id, session.officer.id)
@@ -248,9 +253,9 @@ class DossierPages:
         async def image(request: Request, token: str, lon: bool = False) -> Response:
             """lon: twice as big, for small print."""
             officer: Officer = request.state.session.officer
-            sees = officer.where(*SEES_PAPERS)
+            sees, leads, width = officer.where(*SEES_PAPERS), officer.where(Role.LEAD), LARGE if lon else WIDTH
             try:
-                data = await run_in_threadpool(self.images.open, token, officer.id, LARGE if lon else WIDTH, sees)
+                data = await run_in_threadpool(self.images.open, token, officer.id, width, sees, leads)
             except ImageGone as error:
                 return self.pages.say("Ảnh không mở được", error.text, 403)
             # Papers of people: not on the disk of a computer that several officers use.

@@ -90,8 +90,8 @@ class Images:
             for number, (width, height) in enumerate(sizes, 1)
         ]
 
-    def open(self, token: str, officer: str, width: int, units: Collection[str]) -> bytes:
-        """JPEG. units: whose papers the officer may see at this moment. Raises ImageGone."""
+    def open(self, token: str, officer: str, width: int, units: Collection[str], leads: Collection[str] = ()) -> bytes:
+        """JPEG. units: whose papers the officer may see at this moment; leads: where as a leader. Raises ImageGone."""
         try:
             named, document, page = self._addresses.loads(token.removeprefix(FIRST), max_age=SECONDS)
         except (BadData, ValueError) as error:
@@ -106,14 +106,16 @@ class Images:
             return self._refused(UUID(document.removeprefix(SCAN)), page, width, units)
         with self.records.session() as session:
             row = get_document(session, UUID(document))
-            if get_dossier(session, row.dossier_id).unit_id not in units:
+            suspected = row.state is DocumentState.NGHI_MAT  # nobody else sees it, and it isn't kept (Điều 5.4)
+            if get_dossier(session, row.dossier_id).unit_id not in (leads if suspected else units):
                 raise ImageGone()
             bucket, key = (Bucket.RECORDS, row.record_key) if row.record_key else (Bucket.WORKING, row.file_key)
             sha256, issued = row.file_sha256, row.is_issued
         if not key:
             raise ImageGone()
         # On an issued result the signatures belong to what is read; on a copy they would hide the paper's print.
-        return self._draw(lambda: self.objects.get(bucket, key), sha256 or key, page, width, annotated=issued)
+        version, keep = sha256 or key, not suspected
+        return self._draw(lambda: self.objects.get(bucket, key), version, page, width, annotated=issued, keep=keep)
 
     def _draft(self, name: str) -> bytes:
         if name not in self._drafts:
@@ -156,7 +158,14 @@ class Images:
             return [path.read_bytes() for path in sorted(out.iterdir())]
 
     def _draw(
-        self, read: Callable[[], bytes], version: str, page: int, width: int, *, annotated: bool = False
+        self,
+        read: Callable[[], bytes],
+        version: str,
+        page: int,
+        width: int,
+        *,
+        annotated: bool = False,
+        keep: bool = True,
     ) -> bytes:
         with self._lock:  # pymupdf is not for several threads
             known = self._images.get((version, page, width))
@@ -173,6 +182,9 @@ class Images:
                     known = self._images[(version, page, width)] = drawn.tobytes("jpeg", jpg_quality=QUALITY)
             self._images.move_to_end((version, page, width))
             self._forget_oldest()
+            if not keep:
+                self._files.pop(version, None)
+                self._images = OrderedDict(item for item in self._images.items() if item[0][0] != version)
             return known
 
     def _forget_oldest(self) -> None:

@@ -22,6 +22,7 @@ NOT_CAPTURED = {
     S.DE_HONG,
     S.XIN_Y_KIEN,
     S.KHONG_SO_HOA,
+    S.NGHI_MAT,
     S.CACH_LY_MAT,
 }
 Row = dict[str, Any]

@@ -12,10 +12,11 @@ from blocks.catalog import Catalog
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.trust import Trust
-from tasks.issuing.steps import issue_dossier
+from tasks.issuing.steps import insist_as_decided, issue_dossier
 from tasks.shell import step
 from tasks.signing.batch import sign_issued_results
 from tasks.signing.verdicts import show_verdicts
+from tasks.upheld import insist_upheld
 
 __all__ = ["issue_dossier", "issue_results", "sign_by_leader"]
 
@@ -23,7 +24,9 @@ __all__ = ["issue_dossier", "issue_results", "sign_by_leader"]
 @step("Lập văn bản kết quả, cấp số và ký hiệu", rule="KQ01-B4e")
 def issue_results(dossier_id: UUID, signer: str, clerk: str) -> list[UUID]:
     """Điều 12, 13.4b: the result documents of the case, numbered by the clerk; `signer` signs them."""
-    return issue_dossier(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), dossier_id, signer, clerk)
+    records, catalog = RecordsDatabase.get(), Catalog.get()
+    insist_upheld(records, catalog, dossier_id, leader=signer, clerk=clerk)
+    return issue_dossier(records, ObjectStore.get(), catalog, dossier_id, signer, clerk)
 
 
 @step("Ký số ban hành kết quả điện tử", rule="B4e")
@@ -32,7 +35,10 @@ def sign_by_leader(dossier_id: UUID, results: Sequence[UUID], officer: str, aske
 
     asked: how often that person was asked before, which separates the runs.
     """
-    blocks = RecordsDatabase.get(), ObjectStore.get()
+    blocks, catalog = (RecordsDatabase.get(), ObjectStore.get()), Catalog.get()
+    insist_upheld(blocks[0], catalog, dossier_id, leader=officer)
+    for result in results:
+        insist_as_decided(*blocks, catalog, result, officer)
     batch = sign_issued_results(*blocks, dossier_id, results, officer, trust=Trust.get())
     show_verdicts(blocks[0], batch, f"ban-hanh-{dossier_id}-{asked}", "Chữ ký số của người ban hành kết quả")
     batch.insist()

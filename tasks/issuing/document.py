@@ -8,6 +8,7 @@ date, type and abstract, bases, articles, recipients at the bottom left, office 
 from __future__ import annotations
 
 import io
+import re
 from datetime import date
 
 import pikepdf
@@ -200,6 +201,37 @@ def _wrapped(sheet: Sheet, text: str, width: float, size: float, *, bold: bool =
         else:
             lines[-1] = longer
     return lines
+
+
+# When a PDF was made, in its metadata.
+_MADE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d:\d\d|Z)")
+
+
+def same_but_for_times(one: bytes, other: bytes) -> bool:
+    """Whether two unsigned results are the same, object by object, made at two moments. Raises ResultBuildFailed."""
+    try:
+        with pikepdf.open(io.BytesIO(one)) as left, pikepdf.open(io.BytesIO(other)) as right:
+            return left.Root.unparse() == right.Root.unparse() and _objects(left) == _objects(right)
+    except pikepdf.PdfError as error:
+        raise ResultBuildFailed() from error
+
+
+def _objects(pdf: pikepdf.Pdf) -> list[tuple[bytes, bytes]]:
+    """Each object with its bytes; tables of contents of the file itself say nothing."""
+    found = []
+    for item in pdf.objects:
+        if isinstance(item, pikepdf.Stream):
+            if item.get("/Type") != "/XRef":
+                raw = _MADE.sub(b"", item.read_raw_bytes())
+                named = sorted((name, _written(value)) for name, value in item.items() if name != "/Length")
+                found.append((repr(named).encode(), raw))
+        else:
+            found.append((item.unparse(resolved=True), b""))
+    return found
+
+
+def _written(value: object) -> bytes:
+    return value.unparse() if isinstance(value, pikepdf.Object) else repr(value).encode()
 
 
 def _archival(data: bytes, title: str) -> bytes:

@@ -9,6 +9,7 @@ result.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from uuid import UUID
 
@@ -23,15 +24,16 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
 from blocks.records.numbers import issue_result_number
-from blocks.records.queries import get_document, get_dossier, latest_decision
+from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState, FieldSource, OwnerKind
 from blocks.records.tables import ISSUED, Document, Dossier, FieldValue, ResultNumber
 from blocks.settings import settings
 from blocks.signer import picture, signer_for
-from tasks.approvals import Verification, VerificationDecision
 from tasks.coding import build_code
-from tasks.issuing.document import ResultContent, result_pdf
+from tasks.issuing.document import ResultContent, result_pdf, same_but_for_times
+from tasks.proofs import drafted
 from tasks.scope import case_date
+from tasks.signing.errors import ForeignFile
 from tasks.signing.pdf import add_issuing_fields
 from tasks.signing.steps import insist_succeeded
 
@@ -150,18 +152,46 @@ def _build(records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, doc
         assert result.issued is not None
         content = content_of(session, dossier, result.issued, number, officer)
         key = document_key(dossier.id, document_id, document.attempt, PDF)
-    data, places = result_pdf(content)
-    data = add_issuing_fields(data, places.page, places.signer, places.agency)
-    try:
-        sha256 = objects.put_once(Bucket.WORKING, key, data, content_type="application/pdf").sha256
-    except ObjectConflict:
-        sha256 = digest(objects.get(Bucket.WORKING, key))[0]
+    data, pages = _unsigned(content)
+    with suppress(ObjectConflict):  # an earlier run's, made at another moment
+        objects.put_once(Bucket.WORKING, key, data, content_type="application/pdf")
+    stored = objects.get(Bucket.WORKING, key)
+    if not same_but_for_times(stored, data):
+        raise ForeignFile()
+    sha256 = digest(stored)[0]
     with records.session() as session:
         row = session.exec(select(Document).where(Document.id == document_id).with_for_update(key_share=True)).one()
         if row.file_key is None:
-            row.file_key, row.file_sha256, row.page_count = key, sha256, places.page + 1
-            row.declared_pages = places.page + 1
+            row.file_key, row.file_sha256, row.page_count = key, sha256, pages
+            row.declared_pages = pages
             session.add(row)
+
+
+def _unsigned(content: ResultContent) -> tuple[bytes, int]:
+    """The document with the empty fields of its signatures, and how many pages it has."""
+    data, places = result_pdf(content)
+    return add_issuing_fields(data, places.page, places.signer, places.agency), places.page + 1
+
+
+def insist_as_decided(
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: UUID, officer: str
+) -> None:
+    """The unsigned file of a result says what was decided, and nothing else. Raises ForeignFile.
+
+    The file is drawn anew from the decisions and compared: what lies in the store is not believed.
+    """
+    with records.session() as session:
+        document = get_document(session, document_id)
+        dossier = get_dossier(session, document.dossier_id)
+        number = session.exec(select(ResultNumber).where(col(ResultNumber.document_id) == document_id)).one()
+        form = catalog.result(number.result_code, case_date(dossier)).issued
+        assert form is not None
+        content = content_of(session, dossier, form, number, officer)
+        key, sha256 = document_key(dossier.id, document_id, document.attempt, PDF), document.file_sha256
+        unsigned = document.file_key == key
+    stored = objects.get(Bucket.WORKING, key, sha256=sha256 if unsigned else None)
+    if not same_but_for_times(stored, _unsigned(content)[0]):
+        raise ForeignFile()
 
 
 def content_of(
@@ -177,7 +207,7 @@ def content_of(
     received = vietnam_day(dossier.received_at or dossier.created_at)
     told = {"owner": _owner(dossier), "dossier": dossier.code or "", "received": f"{received:%d/%m/%Y}"}
     articles = [article.format(**told) for article in form.articles]
-    articles[-1:-1] = _drafted(session, dossier.id) if typed is None else typed
+    articles[-1:-1] = drafted(session, dossier) if typed is None else typed
     symbol = number.symbol if number else f"{form.abbreviation}-{ours.agency_symbol}"
     day = vietnam_day(number.issued_at) if number else None
     return ResultContent(
@@ -198,14 +228,6 @@ def content_of(
         qr=_qr(ours.agency_name, number, day, dossier),
         pictures=bool(officer and picture(officer) and picture("agency")),
     )
-
-
-def _drafted(session: Session, dossier_id: UUID) -> Sequence[str]:
-    """The articles that the resolving officer wrote when the data were approved (Điều 13.4b)."""
-    kept = latest_decision(session, dossier_id, "verification")
-    if kept is None or kept.decision != VerificationDecision.DUYET:
-        return []
-    return Verification.model_validate(kept.payload).result
 
 
 def _owner(dossier: Dossier) -> str:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from blocks.catalog import Catalog
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
+from blocks.records.queries import get_document
 from blocks.trust import Trust
 from tasks.shell import step
 from tasks.signing.batch import Batch, sign_captures, sign_results
@@ -20,6 +22,7 @@ from tasks.signing.confirmed import go_on
 from tasks.signing.steps import SignatureReport, sign_agency, sign_capture, sign_manifest
 from tasks.signing.verdicts import show_verdicts
 from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
+from tasks.upheld import insist_upheld
 
 __all__ = [
     "Batch",
@@ -56,6 +59,10 @@ def sign_captured(papers: Sequence[tuple[UUID, int]], asked: int) -> list[UUID]:
 def sign_by_agency(papers: Sequence[tuple[UUID, int]]) -> None:
     """The agency's signatures on the papers of a dossier: the copies, then the extracted data that name their hash."""
     blocks = RecordsDatabase.get(), ObjectStore.get()
+    with blocks[0].session() as session:
+        dossiers = {get_document(session, document).dossier_id for document, _ in papers}
+    for dossier in dossiers:
+        insist_upheld(blocks[0], Catalog.get(), dossier)
     batch = sign_results(*blocks, [document for document, _ in papers], trust=Trust.get())
     show_verdicts(blocks[0], batch, f"co-quan-{_step(papers)}", "Chữ ký số cơ quan trên bản sao và dữ liệu")
     batch.insist()

@@ -12,10 +12,10 @@ from sqlmodel import Session, and_, col, or_, select
 from blocks.errors import SohoaError
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
-from blocks.records.queries import latest_decision
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Document, Dossier, SigningRequest
 from blocks.signer import signer_for
+from tasks.proofs import latest_proven
 from tasks.signing.interrupted import collect, open_requests
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def keyholder(session: Session, dossier: Dossier, role: SignatureRole) -> str:
     """Whose signature it is: of who captured, or of the leader who has allowed the result to be signed."""
     if role is SignatureRole.OFFICER:
         return dossier.captured_by
-    allowed = latest_decision(session, dossier.id, "signoff")
+    allowed = latest_proven(session, dossier.id, "signoff")
     return allowed.officer if allowed else ""
 
 

@@ -169,6 +169,8 @@ def sign_agency(
             if _row(session, work.document, SignatureRole.SIGNER) is None:
                 raise SignerMissing()
     signer = agency_signer()
+    if not work.document.is_issued and work.document.file_sha256 != _captured_sha256(records, work.document):
+        raise ForeignFile()
 
     filling, seal = (ISSUED_BY, picture("agency")) if work.document.is_issued else (COPY, None)
 
@@ -336,6 +338,13 @@ def _row(session: Session, document: Document, role: SignatureRole) -> Signature
 def _expect(document: Document, state: DocumentState, target: DocumentState) -> None:
     if document.state is not state:
         raise InvalidTransition(source=document.state.value, target=target.value)
+
+
+def _captured_sha256(records: RecordsDatabase, document: Document) -> str | None:
+    """The file that the officer signed, which is what leader and clerk saw."""
+    with records.session() as session:
+        row = _row(session, document, SignatureRole.OFFICER)
+        return row.sha256 if row else None
 
 
 def insist_succeeded(dossier: Dossier) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +28,7 @@ from tasks.signing.manifest import sign_detached
 from tasks.trail import BROKEN, AnchorsBroken, TrailBroken, look_through, read_whole
 from tests.attack.plugin import Attack
 from tests.conftest import TestPki
-from tests.tasks.decided import gateway_key
+from tests.tasks.decided import whole_settings
 from tests.tasks.lawcase import make_dossier
 
 
@@ -84,8 +84,12 @@ class Trail:
 
 
 @pytest.fixture
-def trail(records: RecordsDatabase, owner: RecordsDatabase, objects: ObjectStore, pki: TestPki) -> Trail:
-    gateway_key()  # the settings are complete
+def trail(records: RecordsDatabase, owner: RecordsDatabase, objects: ObjectStore, pki: TestPki) -> Iterator[Trail]:
+    with whole_settings():
+        yield anchored(records, owner, pki)
+
+
+def anchored(records: RecordsDatabase, owner: RecordsDatabase, pki: TestPki) -> Trail:
     store = ObjectStore(prefix=f"t{secrets.token_hex(4)}")
     store.ensure_buckets()
     made = Trail(records, owner, store, Trust(folder=pki.folder, tsa_url=pki.tsa))

@@ -28,6 +28,7 @@ from tasks.incidents import (
     settle_incident,
 )
 from tasks.reception import OfficerNotAssigned
+from tasks.shown import ShownChanged
 from tests.tasks.lawcase import RECEIVED, make_dossier
 
 LEADER, OPERATIONS, AUDITOR = ({("BHXH-TEST", role)} for role in (Role.LEAD, Role.OPERATE, Role.AUDIT))
@@ -52,6 +53,7 @@ def test_every_incident_that_is_raised_has_a_name_and_an_advice() -> None:
         IntegrityError.code,
         DecisionNotProven.code,
         OfficerNotAssigned.code,
+        ShownChanged.code,
     }
     assert raised == set(KINDS)
     assert all(kind.name and kind.advice.endswith(".") for kind in KINDS.values())

@@ -28,7 +28,6 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import verify_chain
 from blocks.records.codes import assign_dossier_code
 from blocks.records.machine import move_document
-from blocks.records.queries import record_decision
 from blocks.records.states import DocumentState, DossierState, OwnerKind, SignatureRole
 from blocks.records.tables import (
     AuditEntry,
@@ -58,6 +57,7 @@ from tasks.storage import NotAgencySigned, store_document
 from tasks.verification import check_verification, describe_verification, needed_fields
 from tests.conftest import TestPki
 from tests.csc_server import control
+from tests.tasks.decided import decide
 from tests.tasks.lawcase import NAME, OWNER_ID, get, get_case, make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings, trust  # noqa: F401
 from tests.tasks.signing.test_interrupted import Listing, csc, listed  # noqa: F401  (fixtures)
@@ -105,8 +105,7 @@ def succeeded(records: RecordsDatabase, **values: Any) -> UUID:
         document = session.get_one(Document, document_id)
         move_document(session, document, D.PHAN_LOAI, actor="test")
         move_document(session, document, D.NGOAI_PHAM_VI, actor="test")
-        payload = {"officer": "gq.01", "decision": "DUYET", "result": ARTICLES}
-        record_decision(session, dossier_id, "verification-1", decision="DUYET", officer="gq.01", payload=payload)
+    decide(records, dossier_id, "verification-1", "DUYET", "gq.01", result=ARTICLES)
     return dossier_id
 
 
@@ -317,8 +316,7 @@ def test_B4e_a_leader_confirms_on_a_phone_though_the_process_dies(
     """Waits, is declined, is asked again, dies when the signature is there: one signature, then the agency's."""
     listed(officer="ld.01", kind="csc", url=csc, credential="test/ld.01", token="env:CSC_TOKEN", pin="")
     dossier_id = succeeded(records)
-    with records.session() as session:
-        record_decision(session, dossier_id, "signoff-1", decision="KY", officer="ld.01", payload={})
+    decide(records, dossier_id, "signoff-1", "KY", "ld.01")
     (document_id,) = ids = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
 
     def attempt(mode: str) -> list[UUID]:
@@ -373,8 +371,7 @@ def test_B4e_only_who_signs_a_result_answers_for_the_phone(
 ) -> None:
     listed(officer="ld.01", kind="csc", url=csc, credential="test/ld.01", token="env:CSC_TOKEN", pin="")
     dossier_id = succeeded(records)
-    with records.session() as session:
-        record_decision(session, dossier_id, "signoff-1", decision="KY", officer="ld.01", payload={})
+    decide(records, dossier_id, "signoff-1", "KY", "ld.01")
     ids = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     control(csc, mode="pending")
     assert sign_issued_results(records, objects, dossier_id, ids, "ld.01", trust=trust).waiting == ids

@@ -149,14 +149,16 @@ def test_CA01_unsigned_pages_are_not_read(records: RecordsDatabase, objects: Obj
         read(records, objects, NoEngine(), ids[0])
 
 
-def test_CA08_altered_file_and_altered_image(records: RecordsDatabase, objects: ObjectStore) -> None:
+def test_CA08_altered_file_and_altered_image(
+    records: RecordsDatabase, objects: ObjectStore, owner: RecordsDatabase
+) -> None:
     document_id = signed_document(records, objects, [page_image("Một")])
     with records.session() as session:
         session.get_one(Document, document_id).file_sha256 = "0" * 64
     with pytest.raises(IntegrityError):
         read(records, objects, NoEngine(), document_id)
     other = signed_document(records, objects, [page_image("Hai")])
-    with records.session() as session:
+    with owner.session() as session:  # the app's role can't
         session.exec(select(Page).where(Page.document_id == other)).one().image_sha256 = "1" * 64
     with pytest.raises(IntegrityError):
         read(records, objects, NoEngine(), other)
@@ -166,6 +168,7 @@ def test_SC13_stamp_on_a_note_image_is_seen(records: RecordsDatabase, objects: O
     images = [page_image("THÔNG BÁO\n\n\n        TUYỆT MẬT"), page_image("THÔNG BÁO về việc triển khai")]
     document_id = signed_document(records, objects, images, notes=(1,))
     assert read(records, objects, ENGINE, document_id).secrecy == "TUYET_MAT"
+    assert get(records, document_id).state is D.NGHI_MAT  # hidden at once, and nothing destroyed
 
 
 def text_page(*lines: str, red: bool = False, confidence: float = 0.95) -> PageText:
@@ -193,6 +196,45 @@ def text_page(*lines: str, red: bool = False, confidence: float = 0.95) -> PageT
 )
 def test_SC13_stamps_and_other_words(line: str, level: str | None) -> None:
     assert secrecy_level([text_page("Số: 12/BC-BHXH", line)]) == level
+
+
+def placed(*lines: tuple[str, float, float]) -> PageText:
+    """Lines of 40 px height at (x, y)."""
+    made = [Line(words, 0.99, ((x, y), (x + 90, y), (x + 90, y + 40), (x, y + 40))) for words, x, y in lines]
+    return PageText(1000, 1000, 300, tuple(made))
+
+
+@pytest.mark.parametrize(
+    ("page", "level"),
+    [
+        (placed(("SỐ TIỀN", 0, 0), ("TIỀN", 200, 0), ("MẶT", 200, 42)), None),  # the head of a column
+        (placed(("TIỀN", 200, 0), ("MẬT", 200, 42)), None),  # read with the other mark
+        (placed(("VẮNG", 0, 0), ("MẶT", 95, 0)), None),
+        (placed(("KÝ NHẬN", 200, 0), ("MẶT", 200, 42)), None),  # a breve, and no stamp stands so near
+        (placed(("Số: 12/BC", 0, 0), ("MẶT", 200, 400)), "MAT"),  # alone: a stamp whose mark was misread
+        (placed(("Số: 12/BC", 200, 0), ("MẬT", 200, 42)), "MAT"),
+        (placed(("TIỀN", 200, 0), ("TỐI MẬT", 200, 42)), "TOI_MAT"),
+    ],
+)
+def test_SC13_a_word_of_a_table_is_no_stamp(page: PageText, level: str | None) -> None:
+    assert secrecy_level([page]) == level
+
+
+def test_SC13_a_list_with_a_column_for_cash_is_read_as_any_other(
+    records: RecordsDatabase, objects: ObjectStore
+) -> None:
+    image = Image.new("RGB", (827, 560), (250, 250, 247))
+    pen, head = ImageDraw.Draw(image), font("Tinos", True, False, 22)
+    pen.text((414, 60), "DANH SÁCH NGƯỜI LAO ĐỘNG HƯỞNG TRỢ CẤP", font=head, fill=(20, 20, 20), anchor="mm")
+    for place, words in enumerate(("HỌ VÀ TÊN", "SỐ TIỀN", "TIỀN\nMẶT", "KÝ\nNHẬN")):
+        left = 60 + place * 180
+        pen.rectangle((left, 120, left + 180, 190), outline=(20, 20, 20), width=2)
+        pen.multiline_text((left + 90, 155), words, font=head, fill=(20, 20, 20), anchor="mm", align="center")
+        pen.rectangle((left, 190, left + 180, 240), outline=(20, 20, 20), width=2)
+    pen.text((70, 205), "Thử Văn An", font=font("Tinos", False, False, 22), fill=(20, 20, 20))
+    document_id = signed_document(records, objects, [jpeg(image, DPI)])
+    assert read(records, objects, ENGINE, document_id).secrecy is None
+    assert get(records, document_id).state is D.OCR
 
 
 def test_SC13_the_highest_of_several() -> None:

@@ -12,10 +12,9 @@ from sqlmodel import select
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
-from blocks.records.queries import record_decision
 from blocks.records.states import DocumentState as S
 from blocks.records.tables import AuditEntry, Document, Dossier, Page, Scan
-from tasks.approvals import Rescan, RescanDecision, Verification, VerificationDecision
+from tasks.approvals import Rescan, RescanDecision
 from tasks.capture import capture_document
 from tasks.history import history
 from tasks.origin import by_command
@@ -24,6 +23,7 @@ from tasks.rescan import Again, RescanMissing, asked_again, hand_in_rescan, hand
 from tasks.stages import check_rescan, describe_rescan
 from tests.tasks.capture.pages_for_tests import jpeg, noted, paper, pdf_of, scanned
 from tests.tasks.capture.test_document import new_document, state
+from tests.tasks.decided import decide
 
 PAGES = [jpeg(scanned(paper(number))) for number in range(1, 7)]
 BLURRED = jpeg(scanned(paper(2), blur=4))
@@ -84,17 +84,9 @@ class Counter:
             document = session.get_one(Document, self.document)
             for target in (S.DA_KY_CA_NHAN, S.OCR, S.CHO_XAC_NHAN):
                 move_document(session, document, target, actor="system", rule="CA01")
-            answer = Verification(
-                decision=VerificationDecision.QUET_LAI,
-                rescan=[1] if whole else [],
-                rescan_pages=[{"component": 1, "page": page} for page in pages],  # type: ignore[list-item]
-                officer="gq.01",
-            )
             key = f"verification-{document.attempt}"
-            payload = answer.model_dump(mode="json")
-            record_decision(
-                session, self.dossier, key, decision=answer.decision.value, officer="gq.01", payload=payload
-            )
+        again = {"rescan": [1] if whole else [], "rescan_pages": [{"component": 1, "page": page} for page in pages]}
+        decide(self.records, self.dossier, key, "QUET_LAI", "gq.01", **again)
         assert send_back_to_capture(self.records, self.dossier, key) == [self.document]
         assert state(self.records, self.document).state is S.CHUP_LAI
         return key

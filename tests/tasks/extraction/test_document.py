@@ -15,10 +15,11 @@ from blocks.ocr.types import PageText
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.states import DocumentState, FieldSource
-from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Page, Scan, now
-from tasks.approvals import Absence, Correction, Verification, VerificationDecision
+from blocks.records.tables import AuditEntry, Document, FieldValue, Page, Scan, now
+from tasks.approvals import Absence, Correction
 from tasks.extraction import extract_document
 from tasks.verification import apply_verification
+from tests.tasks.decided import decide
 from tests.tasks.extraction.test_extract import paper
 from tests.tasks.lawcase import get, make_dossier, walk_document
 
@@ -101,22 +102,15 @@ def test_EXk_cells_of_a_list_are_corrected_like_other_fields(records: RecordsDat
     wrong, lost = "special.rows.016.bhxh_number", "special.rows.017.full_name"
     assert found[wrong].value == "7412395162" and found[wrong].page == 2 and lost not in found
     place = get(records, document_id).ordinal
-    answer = Verification(
-        officer="gq.01",
-        decision=VerificationDecision.DUYET,
+    dossier_id = get(records, document_id).dossier_id
+    decide(
+        records, dossier_id, "verification-1", "DUYET", "gq.01",
         corrections=[
             Correction(component=place, field=wrong, value="7412395163"),
             Correction(component=place, field=lost, value="Thử Văn An"),
         ],
         absent=[Absence(component=place, field="special.rows.016.position")],
-    )
-    dossier_id = get(records, document_id).dossier_id
-    with records.session() as session:
-        session.add(
-            Decision(
-                dossier_id=dossier_id, stage="verification-1", decision="DUYET", payload=answer.model_dump(mode="json")
-            )
-        )
+    )  # fmt: skip
     assert apply_verification(records, dossier_id, "verification-1") == 1
     kept = rows(records, document_id)
     assert (kept[wrong].value, kept[wrong].extracted_value) == ("7412395163", "7412395162")
