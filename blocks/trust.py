@@ -11,7 +11,8 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Coroutine, Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -38,13 +39,14 @@ from pyhanko.sign.validation.policy_decl import (
 )
 from pyhanko_certvalidator import CertificateValidator, ValidationContext, errors
 from pyhanko_certvalidator.context import CertValidationPolicySpec
-from pyhanko_certvalidator.fetchers.aiohttp_fetchers import AIOHttpFetcherBackend
 from pyhanko_certvalidator.fetchers.api import FetcherBackend, Fetchers
 from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
 from pyhanko_certvalidator.registry import SimpleTrustManager
 
+from blocks import egress, revocation
 from blocks.errors import Remedy, SohoaError
 from blocks.settings import in_production, settings
+from blocks.signatories import Signatory, signatories
 from blocks.testmark import leads_to_test, pinned
 
 T = TypeVar("T")
@@ -208,7 +210,103 @@ def revocation_answers() -> Iterator[None]:
         raise RevocationUnavailable() from error
 
 
-class Trust(Block):
+class Believed(ABC):
+    """What certificates are judged by: anchors, intermediates, and answers about revocation."""
+
+    @property
+    @abstractmethod
+    def anchors(self) -> tuple[x509.Certificate, ...]:
+        """Where every path must end."""
+
+    @property
+    @abstractmethod
+    def intermediates(self) -> tuple[x509.Certificate, ...]:
+        """What paths are built with."""
+
+    @abstractmethod
+    def fetchers(self, known: Iterable[x509.Certificate]) -> Fetchers:
+        """Who asks about revocation. known: certificates at hand besides the trust folder's, from a file."""
+
+    @property
+    @abstractmethod
+    def pins(self) -> frozenset[str]:
+        """Fingerprints of TEST roots (SHA-256, hex)."""
+
+    @property
+    @abstractmethod
+    def authorities(self) -> tuple[x509.Certificate, ...]:
+        """All certificates of the trust folder's authorities, those of TEST authorities too."""
+
+    def is_test(self, certificate: x509.Certificate, others: Iterable[x509.Certificate] = ()) -> bool:
+        """Whether it was made under a TEST root. others: certificates besides our lists that its path may go through,
+        e.g. those of the path that was validated."""
+        return leads_to_test(certificate, (*others, *self.authorities), self.pins)
+
+    @property
+    @abstractmethod
+    def signatories(self) -> tuple[Signatory, ...]:
+        """The certificates of the agency and of its officers."""
+
+    def context(self, known: Iterable[x509.Certificate] = ()) -> ValidationContext:
+        """A context for certificates as of now: every certificate needs an answer about revocation. On the loop."""
+        return ValidationContext(
+            trust_roots=list(self.anchors),
+            other_certs=list(self.intermediates),
+            moment=clock(),
+            allow_fetching=True,
+            fetchers=self.fetchers(known),
+            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
+            time_tolerance=TOLERANCE,
+        )
+
+    def specification(self, known: Iterable[x509.Certificate] = ()) -> PdfSignatureValidationSpec:
+        """The same policy for validation after ETSI EN 319 102-1 with the material inside the file. On the loop."""
+        policy = CertValidationPolicySpec(
+            trust_manager=SimpleTrustManager.build(trust_roots=list(self.anchors)),
+            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
+            time_tolerance=TOLERANCE,
+        )
+        gathering = RevocationInfoGatheringSpec(fetcher_backend=_SharedFetchers(self.fetchers(known)))
+        return PdfSignatureValidationSpec(SignatureValidationSpec(policy, gathering), AFTERWARDS)
+
+
+class Handed(Believed):
+    """In the sandbox: a trust folder and answers that were handed in, nothing is read or fetched."""
+
+    def __init__(self, told: Mapping[str, Any], ask: revocation.Handed) -> None:
+        """told: what `Trust.handed` gave."""
+        self._anchors = tuple(x509.Certificate.load(bytes.fromhex(item)) for item in told["anchors"])
+        self._intermediates = tuple(x509.Certificate.load(bytes.fromhex(item)) for item in told["intermediates"])
+        self._authorities = tuple(x509.Certificate.load(bytes.fromhex(item)) for item in told["authorities"])
+        self._pins = frozenset(map(str, told["pins"]))
+        self._signatories = tuple(map(Signatory.model_validate, told["signatories"]))
+        self.ask, self._salt = ask, bytes.fromhex(told["salt"])
+
+    @property
+    def anchors(self) -> tuple[x509.Certificate, ...]:
+        return self._anchors
+
+    @property
+    def intermediates(self) -> tuple[x509.Certificate, ...]:
+        return self._intermediates
+
+    @property
+    def pins(self) -> frozenset[str]:
+        return self._pins
+
+    @property
+    def authorities(self) -> tuple[x509.Certificate, ...]:
+        return self._authorities
+
+    @property
+    def signatories(self) -> tuple[Signatory, ...]:
+        return self._signatories
+
+    def fetchers(self, known: Iterable[x509.Certificate]) -> Fetchers:
+        return revocation.fetchers(self.anchors, (*self.intermediates, *known), self.ask, self._salt)
+
+
+class Trust(Block, Believed):
     """Anchors, intermediates and the time-stamp service. Folders by path, nothing secret.
 
     Without `folder` and `tsa_url` those of the settings are used (SOHOA_PKI_DIR, SOHOA_TSA_URL).
@@ -244,36 +342,49 @@ class Trust(Block):
     def _anchors(self) -> tuple[x509.Certificate, ...]:
         return certificates(self._place / "anchors")
 
-    def is_test(self, certificate: x509.Certificate, others: Iterable[x509.Certificate] = ()) -> bool:
-        """Whether it was made under a TEST root. others: certificates besides our lists that its path may go through,
-        e.g. those of the path that was validated."""
-        known = (*others, *self.intermediates, *self._anchors)
-        return leads_to_test(certificate, known, pinned(self._place))
+    @property
+    def pins(self) -> frozenset[str]:
+        return pinned(self._place)
 
-    def context(self) -> ValidationContext:
-        """A context for certificates as of now: every certificate needs an answer about revocation. On the loop."""
-        return ValidationContext(
-            trust_roots=list(self.anchors),
-            other_certs=list(self.intermediates),
-            moment=clock(),
-            allow_fetching=True,
-            fetchers=self._fetchers(),
-            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
-            time_tolerance=TOLERANCE,
-        )
+    @property
+    def authorities(self) -> tuple[x509.Certificate, ...]:
+        return (*self.intermediates, *self._anchors)
 
-    def specification(self) -> PdfSignatureValidationSpec:
-        """The same policy for validation after ETSI EN 319 102-1 with the material inside the file. On the loop."""
-        policy = CertValidationPolicySpec(
-            trust_manager=SimpleTrustManager.build(trust_roots=list(self.anchors)),
-            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
-            time_tolerance=TOLERANCE,
-        )
-        gathering = RevocationInfoGatheringSpec(fetcher_backend=_SharedFetchers(self._fetchers()))
-        return PdfSignatureValidationSpec(SignatureValidationSpec(policy, gathering), AFTERWARDS)
+    @property
+    def signatories(self) -> tuple[Signatory, ...]:
+        return signatories(self._place)
 
-    def _fetchers(self) -> Fetchers:
-        return _fetchers(os.getpid(), self.timeout, int(time.monotonic() / REVOCATION_CACHE))
+    def handed(self) -> dict[str, Any]:
+        """All of it as data, for `Handed` in the sandbox."""
+        return {
+            "anchors": [item.dump().hex() for item in self.anchors],
+            "intermediates": [item.dump().hex() for item in self.intermediates],
+            "authorities": [item.dump().hex() for item in self.authorities],
+            "pins": sorted(self.pins),
+            "signatories": [item.model_dump(mode="json") for item in self.signatories],
+            "salt": answers().salt.hex(),
+        }
+
+    def way(self) -> egress.Way:
+        """Where revocation may be asked."""
+        return egress.way((*self.anchors, *self.intermediates))
+
+    def fetchers(self, known: Iterable[x509.Certificate]) -> Fetchers:
+        return revocation.fetchers(self.anchors, (*self.intermediates, *known), self.answer, answers().salt)
+
+    async def answer(self, wish: revocation.Wish) -> bytes:
+        """From the service that the wish names, if it is one that may be asked. On the loop.
+
+        Raises revocation.Unanswered, TimeoutError.
+        """
+        try:
+            return await answers().get(wish, self.way(), self.timeout)
+        except egress.Failed as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise TimeoutError() from error
+            raise revocation.Unanswered() from error
+        except egress.Refused as error:
+            raise revocation.Unanswered() from error
 
     def timestamper(self) -> TimeStamper:
         """The RFC 3161 client, one a process: it knows the size of the service's answers. On the loop."""
@@ -322,10 +433,29 @@ class Trust(Block):
             await self.timestamper().async_timestamp(os.urandom(32), "sha256")
 
 
-@lru_cache(maxsize=4)
-def _fetchers(pid: int, timeout: float, _period: int) -> Fetchers:
-    """Fetchers remember answers; a new period starts afresh."""
-    return AIOHttpFetcherBackend(_session(pid), per_request_timeout=int(timeout) or 1).get_fetchers()
+class Answers:
+    """Answers about revocation, used again for a short while. salt: for the nonces of that while."""
+
+    def __init__(self) -> None:
+        self.salt = os.urandom(16)
+        self._held: dict[str, bytes] = {}
+
+    async def get(self, wish: revocation.Wish, way: egress.Way, timeout: float) -> bytes:
+        """Raises egress.Refused, egress.Failed."""
+        way.admit(wish.url)
+        if wish.key not in self._held:
+            self._held[wish.key] = await egress.fetch(way, wish.kind, wish.url, wish.request, timeout)
+        return self._held[wish.key]
+
+
+def answers() -> Answers:
+    """Those of this process and this moment."""
+    return _answers(os.getpid(), int(time.monotonic() / REVOCATION_CACHE))
+
+
+@lru_cache(maxsize=1)
+def _answers(pid: int, _period: int) -> Answers:
+    return Answers()
 
 
 class _SharedFetchers(FetcherBackend):

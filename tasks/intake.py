@@ -2,8 +2,8 @@
 
 Order: size → magic bytes → pixel and page limits (images inside PDFs too) → encryption → signatures, XFA, JavaScript,
 attachments → full decode → colour and dpi. The number of pages is a matter of the whole component (`tasks.capture`).
-The first failing check raises its `ScanError`. Files come from outside: `tasks.capture.guard` runs this in a process
-of its own with limits of time and memory.
+The first failing check raises its `ScanError`. Files come from outside: `tasks.capture.guard` has this done in the
+sandbox.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import hashlib
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -32,6 +33,8 @@ from tasks.capture.facts import (
 )
 from tasks.capture.pdf_input import PdfImagePage, electronic_pages, pdf_pages
 
+Source = Path | bytes | BinaryIO  # a file, its content, or an open stream of it
+Keep = Callable[[str, bytes], str]  # takes a file by its name and says where it is
 MAGIC = {
     b"\xff\xd8\xff": "image/jpeg",
     b"II*\0": "image/tiff",
@@ -48,24 +51,24 @@ DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def inspect_file(source: Path | bytes, scan_dpi: int, out_dir: Path | None = None) -> FileFacts:
+def inspect_file(source: Source, scan_dpi: int, out: Keep | Path | None = None) -> FileFacts:
     """Facts of one file, or the `ScanError` of the first check that fails.
 
-    source: file or its bytes; scan_dpi: resolution of the scanner profile, which is the truth about the page size;
-    out_dir: where each page's image is written as a file of its own (``0001.jpg`` …); None: facts only.
+    source: file, bytes or stream; scan_dpi: resolution of the scanner profile, which is the truth about the page size;
+    out: where each page's image is kept as a file of its own (``0001.jpg`` …); None: facts only.
     """
     size = check_size(source)
     media_type = media_type_of(source)
     if media_type == "application/pdf":
-        pages = [_pdf_page(page, scan_dpi, out_dir) for page in pdf_pages(source)]
+        pages = [_pdf_page(page, scan_dpi, out) for page in pdf_pages(source)]
     elif media_type == "image/tiff":
-        pages = _tiff(source, scan_dpi, out_dir)
+        pages = _tiff(source, scan_dpi, out)
     else:
-        pages = [_single(source, media_type, scan_dpi, out_dir)]
+        pages = [_single(source, media_type, scan_dpi, out)]
     return FileFacts(media_type=media_type, size=size, pages=tuple(pages))
 
 
-def inspect_electronic(source: Path | bytes) -> int:
+def inspect_electronic(source: Source) -> int:
     """Pages of a signed PDF (SC05) that passes the checks of a scan, or the `ScanError` of the first that fails."""
     check_size(source)
     if media_type_of(source) != "application/pdf":
@@ -73,8 +76,23 @@ def inspect_electronic(source: Path | bytes) -> int:
     return electronic_pages(source)
 
 
-def check_size(source: Path | bytes) -> int:
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+def _size(source: Source) -> int:
+    if isinstance(source, bytes):
+        return len(source)
+    return source.stat().st_size if isinstance(source, Path) else source.seek(0, io.SEEK_END)
+
+
+def _whole(source: Source) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    if isinstance(source, Path):
+        return source.read_bytes()
+    source.seek(0)
+    return source.read()
+
+
+def check_size(source: Source) -> int:
+    size = _size(source)
     if size == 0:
         raise errors.FileEmpty()
     if size > MAX_FILE_BYTES:
@@ -82,19 +100,23 @@ def check_size(source: Path | bytes) -> int:
     return size
 
 
-def media_type_of(source: Path | bytes) -> str:
+def media_type_of(source: Source) -> str:
     if isinstance(source, bytes):
         head = source[:8]
-    else:
+    elif isinstance(source, Path):
         with source.open("rb") as file:
             head = file.read(8)
+    else:
+        source.seek(0)
+        head = source.read(8)
+        source.seek(0)
     for magic, media_type in MAGIC.items():
         if head.startswith(magic):
             return media_type
     raise errors.FileType()
 
 
-def open_image(source: Path | bytes, media_type: str) -> Image.Image:
+def open_image(source: Source, media_type: str) -> Image.Image:
     """The image with its header read, within the limits of pixels."""
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS * 2  # our own limit comes first and has its own sentence
     try:
@@ -117,11 +139,11 @@ def limit_pixels(width: int, height: int) -> None:
         raise errors.FileTruncated()
 
 
-def _single(source: Path | bytes, media_type: str, scan_dpi: int, out_dir: Path | None) -> PageFacts:
+def _single(source: Source, media_type: str, scan_dpi: int, out: Keep | Path | None) -> PageFacts:
     image = open_image(source, media_type)
-    data = source if isinstance(source, bytes) else source.read_bytes()
+    data = _whole(source)
     dpi = metadata_dpi(image)
-    return _page(image, data, media_type, 1, dpi, scan_dpi, out_dir)
+    return _page(image, data, media_type, 1, dpi, scan_dpi, out)
 
 
 def _page(
@@ -131,7 +153,7 @@ def _page(
     number: int,
     dpi: tuple[float, float] | None,
     scan_dpi: int,
-    out_dir: Path | None,
+    out: Keep | Path | None,
 ) -> PageFacts:
     """Decode wholly, then colour and dpi, then keep the image as a file of its own."""
     size, mode, orientation = image.size, image.mode, orientation_of(image)
@@ -148,11 +170,10 @@ def _page(
     _check_colour(image, mode)
     check_dpi(size[0], size[1], dpi, scan_dpi)
     if not keep:
-        data, media_type = (_as_png(image), "image/png") if out_dir is not None else (b"", "image/png")
+        data, media_type = (_as_png(image), "image/png") if out is not None else (b"", "image/png")
     path = None
-    if out_dir is not None:
-        path = out_dir / f"{number:04d}.{'jpg' if media_type == 'image/jpeg' else 'png'}"
-        path.write_bytes(data)
+    if out is not None:
+        path = keep_file(out, f"{number:04d}.{'jpg' if media_type == 'image/jpeg' else 'png'}", data)
     return PageFacts(
         number=number,
         width=size[0],
@@ -161,9 +182,16 @@ def _page(
         dpi=dpi,
         orientation=orientation,
         media_type=media_type,
-        path=str(path) if path else None,
+        path=path,
         sha256=hashlib.sha256(data).hexdigest() if data else "",
     )
+
+
+def keep_file(out: Keep | Path, name: str, data: bytes) -> str:
+    if not isinstance(out, Path):
+        return out(name, data)
+    (out / name).write_bytes(data)
+    return str(out / name)
 
 
 def _plain_png(image: Image.Image) -> bool:
@@ -179,9 +207,9 @@ def _as_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _tiff(source: Path | bytes, scan_dpi: int, out_dir: Path | None) -> list[PageFacts]:
+def _tiff(source: Source, scan_dpi: int, out: Keep | Path | None) -> list[PageFacts]:
     return [
-        _page(frame, b"", "image/tiff", number, metadata_dpi(frame), scan_dpi, out_dir)
+        _page(frame, b"", "image/tiff", number, metadata_dpi(frame), scan_dpi, out)
         for number, frame in enumerate(tiff_frames(open_image(source, "image/tiff")), 1)
     ]
 
@@ -203,14 +231,14 @@ def tiff_frames(image: Image.Image) -> Iterator[Image.Image]:
         yield image
 
 
-def _pdf_page(page: PdfImagePage, scan_dpi: int, out_dir: Path | None) -> PageFacts:
+def _pdf_page(page: PdfImagePage, scan_dpi: int, out: Keep | Path | None) -> PageFacts:
     """One image of a PDF. A JPEG stream is copied; the rest becomes a lossless PNG."""
     if page.jpeg is not None:
         image = open_image(page.jpeg, "image/jpeg")
-        return _rotated(_page(image, page.jpeg, "image/jpeg", page.number, page.dpi, scan_dpi, out_dir), page)
+        return _rotated(_page(image, page.jpeg, "image/jpeg", page.number, page.dpi, scan_dpi, out), page)
     image = page.decode()
     limit_pixels(image.width, image.height)
-    return _rotated(_page(image, b"", "image/pdf", page.number, page.dpi, scan_dpi, out_dir), page)
+    return _rotated(_page(image, b"", "image/pdf", page.number, page.dpi, scan_dpi, out), page)
 
 
 def _rotated(facts: PageFacts, page: PdfImagePage) -> PageFacts:

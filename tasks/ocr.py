@@ -17,7 +17,6 @@ from uuid import UUID
 
 import numpy as np
 import pikepdf
-from PIL import Image
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
@@ -33,6 +32,7 @@ from blocks.records.tables import Document, Page
 from tasks import layout
 from tasks.artifacts import keep_markdown, progress_shown
 from tasks.capture import check_printed_numbers
+from tasks.capture.guard import pixels_guarded
 from tasks.quarantine import insist_cleared, suspect, suspected_level
 from tasks.shell import step
 
@@ -169,8 +169,7 @@ def _checked(image: pikepdf.PdfImage, item: _Work) -> np.ndarray:
         raw = image.obj.read_raw_bytes()
         if hashlib.sha256(raw).hexdigest() != item.image_sha256:
             raise IntegrityError(page=item.number)
-        with Image.open(io.BytesIO(raw)) as opened:
-            return np.asarray(opened.convert("RGB"))
+        return pixels_guarded(raw)
     return np.asarray(image.as_pil_image().convert("RGB"))
 
 

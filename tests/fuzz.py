@@ -22,6 +22,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from blocks import sandbox
 from blocks.errors import SohoaError
 from blocks.trust import Trust
 from tasks.capture import guard
@@ -114,19 +115,17 @@ def peak_of(pid: int) -> float:
 
 
 @contextmanager
-def verifiers_watched(report: Report) -> Iterator[None]:
-    """Notes what the verifier's processes hold, also of one that is killed.
-
-    Not getrusage: a child's maximum there begins with what this process holds.
-    """
-    stop, children = threading.Event(), Path(f"/proc/self/task/{threading.get_native_id()}/children")
+def watched(report: Report) -> Iterator[None]:
+    """Notes what the processes of the sandbox hold, also of one that is killed."""
+    stop = threading.Event()
 
     def look() -> None:
         while not stop.wait(0.01):
-            for pid in map(int, children.read_text().split()):
+            for keeper in list(sandbox._keepers.values()):
+                place = Path(f"/proc/{keeper.process.pid}/task/{keeper.process.pid}/children")
                 with suppress(OSError):
-                    if b"tasks.signing.sandbox" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                        report.greediest = max(report.greediest, peak_of(pid))
+                    for pid in place.read_text().split():
+                        report.greediest = max(report.greediest, peak_of(int(pid)))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -141,7 +140,8 @@ def intake(path: Path, report: Report) -> None:
     """One file through the guarded checks of the intake."""
     began = time.monotonic()
     try:
-        guard.inspect_guarded(path, 300)
+        with watched(report):
+            guard.inspect_guarded(path, 300)
         answer = "accepted"
     except SohoaError as error:
         answer = error.code
@@ -151,15 +151,13 @@ def intake(path: Path, report: Report) -> None:
         answer = "CRASH"
         report.broken.append(f"intake: {type(error).__name__} {error}")
     report.note(f"intake {answer}", time.monotonic() - began)
-    if guard._worker._process is not None:
-        report.greediest = max(report.greediest, peak_of(guard._worker._process.pid))
 
 
 def verifier(path: Path, report: Report, known: set[str | None]) -> None:
     """One file through `sohoa verify`. known: hashes of the revisions that were really signed."""
     began = time.monotonic()
     try:
-        with verifiers_watched(report):
+        with watched(report):
             verdict = verify_untrusted(path)
         answer = verdict.code
         if verdict.valid and not {item.revision_sha256 for item in verdict.signatures} <= known:

@@ -13,9 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from tasks.capture.facts import MM
+from tasks.capture.guard import pixels_guarded
 from tasks.capture.quality import ink_mask
 
 DPI = 100  # both images are compared at this resolution
@@ -42,13 +42,10 @@ class View:
     ink: Array
 
 
-def load_view(path: Path, dpi: int) -> View:
-    """The page of a vetted image file scanned at `dpi`."""
-    with Image.open(path) as image:
-        width, height = round(image.width * DPI / dpi), round(image.height * DPI / dpi)
-        if image.format == "JPEG":
-            image.draft("RGB", (width, height))
-        full = np.asarray(image.convert("RGB"))
+def load_view(path: Path, size: tuple[int, int], dpi: int) -> View:
+    """The page of an image file of that size (pixels), scanned at `dpi`; decoded in the sandbox."""
+    width, height = round(size[0] * DPI / dpi), round(size[1] * DPI / dpi)
+    full = pixels_guarded(path, width, height)
     small = cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA)
     paper = np.maximum(np.percentile(small.reshape(-1, 3)[::7], 80, axis=0), 40)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.uint8)

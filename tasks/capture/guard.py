@@ -1,174 +1,112 @@
-"""Hostile files are opened in a process of their own: what takes too long or too much memory ends there.
+"""Scans from outside are opened in the sandbox (`blocks.sandbox`); here are the questions that are asked there.
 
-One worker process a calling process, started at first use. It speaks one JSON line a request and one a reply. Its
-memory is limited by the kernel (RLIMIT_DATA), its processor time afresh for each file (RLIMIT_CPU); a last wall-clock
-limit covers the rest. A worker that dies costs that one file its acceptance and is started again.
+What comes back was made by a process that a file may have taken over: hashes are taken here, sizes are checked.
 """
 
 from __future__ import annotations
 
-import atexit
-import json
-import os
-import resource
-import select
-import subprocess
-import sys
-import threading
+import hashlib
 from pathlib import Path
 from typing import Any
 
-from blocks.errors import SohoaError
-from blocks.settings import ROOT
-from tasks.capture import errors
-from tasks.capture.facts import FileFacts
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
 
-MEMORY = 500_000_000  # bytes of data that the worker may hold
+from blocks import sandbox
+from blocks.errors import SohoaError
+from tasks.capture import errors
+from tasks.capture.facts import MAX_FILE_BYTES, MAX_PAGES, MAX_PIXELS, FileFacts
+
+MEMORY = 500_000_000  # bytes of data
 CPU_SECONDS = 9  # of one file …
 CPU_SECONDS_A_MEGABYTE = 0.1  # … and more for large ones: 350 MB hold about 200 pages
-WALL_FACTOR = 6  # several workers share the processors
-
-
-class Worker:
-    """The guarded process. Thread-safe: one request at a time."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        atexit.register(self.close)
-
-    def inspect(self, path: Path, scan_dpi: int, out_dir: Path | None) -> FileFacts:
-        """As `tasks.intake.inspect_file`. A file that breaks the limits raises ImageBomb."""
-        reply = self._reply(path, {"dpi": scan_dpi, "out": str(out_dir) if out_dir else None})
-        return FileFacts.model_validate(reply["facts"])
-
-    def inspect_electronic(self, path: Path) -> int:
-        """As `tasks.intake.inspect_electronic`, within the same limits."""
-        return int(self._reply(path, {"electronic": True})["pages"])
-
-    def draw(self, path: Path, out_dir: Path, first: int, count: int, width: int) -> int:
-        """As `tasks.capture.look.draw_pages`, within the same limits."""
-        look = {"first": first, "count": count, "width": width}
-        return int(self._reply(path, {"look": look, "out": str(out_dir)})["drawn"])
-
-    def _reply(self, path: Path, request: dict[str, Any]) -> dict[str, Any]:
-        seconds = CPU_SECONDS + int(path.stat().st_size / 1_000_000 * CPU_SECONDS_A_MEGABYTE)
-        with self._lock:
-            reply = self._ask({"path": str(path), "cpu": seconds, **request}, seconds * WALL_FACTOR)
-        if reply is None:
-            raise errors.ImageBomb()
-        if "error" in reply:
-            raise _as_error(reply)
-        return reply
-
-    def _ask(self, request: dict[str, Any], wall: float) -> dict[str, Any] | None:
-        process = self._running()
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-            ready, _, _ = select.select([process.stdout], [], [], wall)
-            line = process.stdout.readline() if ready else b""
-        except BrokenPipeError:
-            line = b""
-        if not line.endswith(b"\n"):
-            self.close()
-            return None
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._process.poll() is None:
-            return self._process
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("SOHOA_", "PREFECT_", "AWS_"))}
-        environment["PYTHONPATH"] = str(ROOT)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tasks.capture.guard"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            cwd=ROOT,
-        )
-        return self._process
-
-    def close(self) -> None:
-        """End the worker process; the next request starts another."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
-
-
-_worker = Worker()
+Pixels = npt.NDArray[np.uint8]
 
 
 def inspect_guarded(path: Path, scan_dpi: int, out_dir: Path | None = None) -> FileFacts:
-    """`tasks.intake.inspect_file` with limits of time and memory (see module)."""
-    return _worker.inspect(path, scan_dpi, out_dir)
+    """`tasks.intake.inspect_file` in the sandbox. A file that breaks the limits raises ImageBomb."""
+    hashes: dict[str, str] = {}
+
+    def keep(name: str, data: bytes) -> None:
+        assert out_dir is not None
+        hashes[name] = hashlib.sha256(data).hexdigest()
+        (out_dir / name).write_bytes(data)
+
+    told = _asked("inspect", path, {"dpi": scan_dpi, "keep": out_dir is not None}, keep if out_dir else None)
+    try:
+        facts = FileFacts.model_validate(told)
+        pages = [
+            page.model_copy(update={"path": str(out_dir / page.path), "sha256": hashes[page.path]})
+            if out_dir and page.path
+            else page
+            for page in facts.pages
+        ]
+    except (ValidationError, KeyError) as error:
+        raise errors.ImageBomb() from error
+    if len(pages) > MAX_PAGES or any(not 1 <= page.width * page.height <= MAX_PIXELS for page in pages):
+        raise errors.ImageBomb()
+    if out_dir and len({page.path for page in pages} - {None}) != len(pages):
+        raise errors.ImageBomb()
+    return facts.model_copy(update={"pages": tuple(pages)})
 
 
 def inspect_electronic_guarded(path: Path) -> int:
-    """`tasks.intake.inspect_electronic` with limits of time and memory (see module)."""
-    return _worker.inspect_electronic(path)
+    """`tasks.intake.inspect_electronic` in the sandbox: number of pages."""
+    found = int(_asked("electronic", path, {}, name="pdf"))
+    if not 1 <= found <= MAX_PAGES:
+        raise errors.ImageBomb()
+    return found
 
 
 def draw_guarded(path: Path, out_dir: Path, first: int, count: int, width: int) -> int:
-    """`tasks.capture.look.draw_pages` with limits of time and memory (see module)."""
-    return _worker.draw(path, out_dir, first, count, width)
+    """`tasks.capture.look.draw_pages` in the sandbox: how many JPEGs lie in `out_dir` afterwards."""
+    drawn: list[str] = []
+
+    def keep(name: str, data: bytes) -> None:
+        drawn.append(name)
+        (out_dir / name).write_bytes(data)
+
+    _asked("draw", path, {"first": first, "count": count, "width": width}, keep)
+    return len(drawn)
 
 
-def _all_errors(base: type[SohoaError]) -> list[type[SohoaError]]:
-    return [base, *(found for sub in base.__subclasses__() for found in _all_errors(sub))]
-
-
-def _as_error(reply: dict[str, Any]) -> SohoaError:
-    known = {kind.__name__: kind for kind in _all_errors(errors.ScanError)}
-    kind = known.get(reply["error"])
-    if kind is None:
-        raise RuntimeError(f"guarded inspection failed: {reply['error']}")
-    return kind(reply["text"], **reply["details"])
-
-
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    from tasks.intake import inspect_electronic, inspect_file
-
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    spent = int(used.ru_utime + used.ru_stime)
-    resource.setrlimit(resource.RLIMIT_CPU, (spent + request["cpu"] + 1, resource.RLIM_INFINITY))
+def measure_guarded(image: Path, dpi: int) -> tuple[dict[str, Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """Quality (as data), fingerprint and sketch of one page image, measured in the sandbox."""
+    arrays: dict[str, bytes] = {}
+    told = _asked("measure", image, {"dpi": dpi}, arrays.__setitem__, name="image")
     try:
-        if request.get("electronic"):
-            return {"pages": inspect_electronic(Path(request["path"]))}
-        if look := request.get("look"):
-            from tasks.capture.look import draw_pages
-
-            return {"drawn": draw_pages(Path(request["path"]), Path(request["out"]), **look)}
-        out = Path(request["out"]) if request["out"] else None
-        facts = inspect_file(Path(request["path"]), request["dpi"], out)
-        return {"facts": facts.model_dump(mode="json")}
-    except SohoaError as error:
-        details = {key: value for key, value in error.details.items() if isinstance(value, (int, float, str))}
-        return {"error": type(error).__name__, "text": error.text, "details": details}
-    except (MemoryError, RecursionError):
-        return {"error": errors.ImageBomb.__name__, "text": errors.ImageBomb.message, "details": {}}
-    except Exception as error:
-        if "alloc" in str(error):  # qpdf reports std::bad_alloc as a plain error
-            return {"error": errors.ImageBomb.__name__, "text": errors.ImageBomb.message, "details": {}}
-        return {"error": f"{type(error).__module__}.{type(error).__name__}", "text": "", "details": {}}
+        print_ = np.frombuffer(arrays["print"], np.float32).reshape(told["print"])
+        sketch = np.frombuffer(arrays["sketch"], np.uint8).reshape(told["sketch"])
+        return dict(told["quality"]), print_, sketch
+    except (KeyError, ValueError, TypeError) as error:
+        raise errors.ImageBomb() from error
 
 
-def main() -> None:
-    """Serve requests from standard input until it ends."""
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for line in sys.stdin.buffer:
-        reply = _answer(json.loads(line))
-        sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n")
-        sys.stdout.buffer.flush()
+def pixels_guarded(image: Path | bytes, width: int = 0, height: int = 0) -> Pixels:
+    """(H, W, 3) RGB of an image, decoded in the sandbox. width, height: a JPEG need not come bigger; 0: whole size."""
+    found: dict[str, bytes] = {}
+    told = _asked("pixels", image, {"width": width, "height": height}, found.__setitem__, name="image")
+    try:
+        return np.frombuffer(found["rgb"], np.uint8).reshape((int(told[0]), int(told[1]), 3))
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise errors.ImageBomb() from error
 
 
-if __name__ == "__main__":
-    main()
+def _asked(function: str, source: Path | bytes, arguments: dict[str, Any], take: Any = None, name: str = "scan") -> Any:
+    """Raises the ScanError that the function raises; what breaks the limits is an ImageBomb."""
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    seconds = CPU_SECONDS + int(min(size, MAX_FILE_BYTES) / 1_000_000 * CPU_SECONDS_A_MEGABYTE)
+    try:
+        return sandbox.run(
+            f"tasks.capture.inside:{function}",
+            arguments,
+            {name: source},
+            sandbox.Limits(memory=MEMORY, seconds=seconds),
+            take=take,
+            raises=(errors.ScanError,),
+        )
+    except sandbox.LimitBroken as error:
+        raise errors.ImageBomb() from error
+    except SohoaError:
+        raise

@@ -1,11 +1,12 @@
 """What an officer sees of a scan that capture refused: drawn as it is, whatever its colours and resolution are.
 
-The file was never accepted: `tasks.capture.guard` runs this in the process that may fail, and only the drawn pages,
-which nothing of the file's own coding survives, come out of it.
+The file was never accepted: `tasks.capture.guard` has this done in the sandbox, and only the drawn pages, which nothing
+of the file's own coding survives, come out of it.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,10 @@ from tasks.capture.pdf_input import pdf_pages
 from tasks.intake import (
     DECODE_ERRORS,
     EXIF_OF_ROTATE,
+    Keep,
+    Source,
     check_size,
+    keep_file,
     limit_pixels,
     media_type_of,
     open_image,
@@ -29,8 +33,8 @@ QUALITY = 70
 UPRIGHT = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}  # as in the PDF
 
 
-def draw_pages(source: Path, out: Path, first: int, count: int, width: int) -> int:
-    """Write pages from `first` on (1-based) into `out` as JPEGs of at most this width. Returns how many there are.
+def draw_pages(source: Source, out: Keep | Path, first: int, count: int, width: int) -> int:
+    """Keep pages from `first` on (1-based) in `out` as JPEGs of at most this width. Returns how many there are.
 
     Raises ScanError where the file must not be opened, or can't be.
     """
@@ -38,12 +42,14 @@ def draw_pages(source: Path, out: Path, first: int, count: int, width: int) -> i
     drawn = 0
     for image, orientation in islice(_images(source), first - 1, first - 1 + count):
         page = _upright(image, orientation, width)
-        page.save(out / f"{first + drawn:04d}.jpg", "JPEG", quality=QUALITY)
+        made = io.BytesIO()
+        page.save(made, "JPEG", quality=QUALITY)
+        keep_file(out, f"{first + drawn:04d}.jpg", made.getvalue())
         drawn += 1
     return drawn
 
 
-def _images(source: Path) -> Iterator[tuple[Image.Image, int]]:
+def _images(source: Source) -> Iterator[tuple[Image.Image, int]]:
     """Each image of the file, not decoded yet, with its EXIF orientation."""
     media_type = media_type_of(source)
     if media_type == "application/pdf":

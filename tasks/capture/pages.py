@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy.typing as npt
 
@@ -13,6 +13,7 @@ from blocks.errors import Problem
 from tasks.capture import errors
 from tasks.capture.compare import View, alike, check_note_pair, comparable, fingerprint, load_view, same_page, sketch
 from tasks.capture.facts import PageFacts
+from tasks.capture.guard import measure_guarded
 from tasks.capture.quality import BLANK_INK_MM2, PageQuality, ink_mask, load_grey, measure_page
 
 MAX_LOOKS, MAX_CLOSE_LOOKS = 2000, 100  # pairs of pages whose sketches, whose images are laid over each other
@@ -42,14 +43,24 @@ class ScannedPage:
         assert self.facts.path is not None
         return Path(self.facts.path)
 
+    def view(self, scan_dpi: int) -> View:
+        """The page itself, for a close look."""
+        return load_view(self.path, (self.facts.width, self.facts.height), scan_dpi)
+
 
 def measure(facts: PageFacts, scan_dpi: int, file: int, sequence: int) -> ScannedPage:
-    """Quality and fingerprint of one vetted page image."""
+    """Quality and fingerprint of one page image, measured in the sandbox."""
     assert facts.path is not None
-    grey, dpi = load_grey(Path(facts.path), scan_dpi)
+    quality, print_, drawn = measure_guarded(Path(facts.path), scan_dpi)
+    return ScannedPage(facts, file, sequence, PageQuality.model_validate(quality), print_, drawn)
+
+
+def measure_image(image: Path | BinaryIO, scan_dpi: int) -> tuple[PageQuality, npt.NDArray[Any], npt.NDArray[Any]]:
+    """Quality, fingerprint and sketch."""
+    grey, dpi = load_grey(image, scan_dpi)
     quality = measure_page(grey, dpi)
     ink, _ = ink_mask(grey, dpi)
-    return ScannedPage(facts, file, sequence, quality, fingerprint(ink), sketch(ink, dpi))
+    return quality, fingerprint(ink), sketch(ink, dpi)
 
 
 def layout(declared_pages: int, note_pages: Sequence[int]) -> list[Slot]:
@@ -130,7 +141,7 @@ class _Pairs:
 
     def _view(self, index: int) -> View:
         if index not in self.views:
-            self.views[index] = load_view(self.pages[index].path, self.scan_dpi)
+            self.views[index] = self.pages[index].view(self.scan_dpi)
         return self.views[index]
 
 
@@ -144,7 +155,7 @@ def check_notes(pages: Sequence[ScannedPage], slots: Sequence[Slot], scan_dpi: i
         if first.facts.sha256 == second.facts.sha256:
             problems.append(errors.NotePair(reason="IDENTICAL").problem(file=second.file, page=slot.paper_page))
             continue
-        check = check_note_pair(load_view(first.path, scan_dpi), load_view(second.path, scan_dpi))
+        check = check_note_pair(first.view(scan_dpi), second.view(scan_dpi))
         if not check.ok:
             problems.append(errors.NotePair(reason=check.reason).problem(file=second.file, page=slot.paper_page))
     return problems

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pikepdf
 from pikepdf import Name
@@ -53,7 +53,7 @@ class PdfImagePage:
             raise errors.FileTruncated() from error
 
 
-def pdf_pages(source: Path | bytes, *, any_dpi: bool = False) -> Iterator[PdfImagePage]:
+def pdf_pages(source: Path | bytes | BinaryIO, *, any_dpi: bool = False) -> Iterator[PdfImagePage]:
     """The pages of a PDF as images, one after the other, or the `ScanError` of the first check that fails.
 
     any_dpi: also too coarse ones, which are only to be looked at.
@@ -67,7 +67,7 @@ def pdf_pages(source: Path | bytes, *, any_dpi: bool = False) -> Iterator[PdfIma
             yield found
 
 
-def electronic_pages(source: Path | bytes) -> int:
+def electronic_pages(source: Path | bytes | BinaryIO) -> int:
     """Pages of a signed PDF that is kept as it is (SC05), or the `ScanError` of the first check that fails.
 
     What a scan may not hold it may not hold either, signatures aside: no password, code or attachments.
@@ -77,7 +77,7 @@ def electronic_pages(source: Path | bytes) -> int:
 
 
 @contextmanager
-def _opened(source: Path | bytes, *, signed: bool = False) -> Iterator[pikepdf.Pdf]:
+def _opened(source: Path | bytes | BinaryIO, *, signed: bool = False) -> Iterator[pikepdf.Pdf]:
     try:
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         pdf = pikepdf.open(stream, attempt_recovery=False, suppress_warnings=True)

@@ -7,7 +7,7 @@ coloured forms don't count as ink. What can't be measured (too little text) is N
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -73,9 +73,9 @@ class PageQuality(BaseModel):
         return found
 
 
-def load_grey(path: Path, dpi: int) -> tuple[Grey, float]:
+def load_grey(source: Path | BinaryIO, dpi: int) -> tuple[Grey, float]:
     """Brightness of a vetted page image at about 200 dpi, and that resolution."""
-    with Image.open(path) as image:
+    with Image.open(source) as image:
         size = image.size
         if image.format == "JPEG":
             factor = dpi / WORK_DPI

@@ -18,7 +18,7 @@ from pyhanko.sign.ades.asn1_util import register_cms_attribute
 from pyhanko.sign.general import SignedDataCerts, extract_certificate_info
 from pyhanko_certvalidator import CertificateValidator, ValidationContext
 
-from blocks.trust import Trust
+from blocks.trust import Believed, Trust
 from tasks.signing import ltv
 
 DIGEST = "sha256"
@@ -55,7 +55,7 @@ async def archive(content: cms.ContentInfo, data: bytes, trust: Trust) -> cms.Co
     made = cms.ContentInfo.load(content.dump())
     signed: cms.SignedData = made["content"]
     signer = signed["signer_infos"][0]
-    context = trust.context()
+    context = trust.context(_certificates(signed))
     await _collect(context, signed, trust)
     _embed(signed, context)
     index = _index(signed, signer)
@@ -226,7 +226,7 @@ def _revocation(signed: cms.SignedData) -> tuple[list[crl.CertificateList], list
 
 
 # -- validating ---------------------------------------------------------------------------------------------------
-async def validate(data: bytes, signed: cms.SignedData, trust: Trust, at: datetime | None = None) -> ltv.Finding:
+async def validate(data: bytes, signed: cms.SignedData, trust: Believed, at: datetime | None = None) -> ltv.Finding:
     """Validation of a detached signature over `data`. at: as if it were then (None: now).
 
     Raises ValueError for what is not a signature.

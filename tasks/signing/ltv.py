@@ -30,7 +30,7 @@ from pyhanko_certvalidator.ltv.poe import POEManager, POEType
 from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
 from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
 
-from blocks.trust import Trust, clock
+from blocks.trust import Believed, clock
 
 
 @dataclass
@@ -93,7 +93,7 @@ async def validate(
     digest: bytes,
     proofs: list[Proof],
     material: Material,
-    trust: Trust,
+    trust: Believed,
     at: datetime | None = None,
     *,
     stamped: bool = True,
@@ -106,7 +106,7 @@ async def validate(
     it is as long as its certificate is, at the time of validation (EN 319 102-1, 5.3).
     """
     timing = ValidationTimingInfo(at or clock(), at or clock(), point_in_time_validation=at is not None)
-    specification = trust.specification().signature_validation_spec
+    specification = trust.specification(_at_hand(signed, proofs, material)).signature_validation_spec
     poes, complete = await _proven(proofs, material, specification, timing)
     everything = material.applied(specification, None)
     result = await ades.ades_with_time_validation(
@@ -144,6 +144,18 @@ async def validate(
     else:
         level = "B-LTA" if proofs and complete else "B-LT"
     return Finding(code, result.api_status, stamped_at, level, last)
+
+
+def _at_hand(signed: cms.SignedData, proofs: list[Proof], material: Material) -> list[x509.Certificate]:
+    """Certificates that came with the signature, its time-stamps and the file."""
+    tokens = [token for signer in signed["signer_infos"] for token in extract_tst_data_iter(signer, signed=False)]
+    found = [
+        item.chosen
+        for holder in (signed, *tokens, *(proof.token for proof in proofs))
+        for item in holder["certificates"]
+        if item.name == "certificate"
+    ]
+    return [*found, *material.certificates]
 
 
 def _out_of_bounds(code: Any, signed: cms.SignedData, timing: ValidationTimingInfo) -> Any:

@@ -229,7 +229,7 @@ async def renew(path: Path, trust: Trust) -> None:
     with opened(path) as writer:
         for last in writer.prev.embedded_timestamp_signatures[-1:]:
             chain = [*last.other_embedded_certs, *trust.intermediates]
-            validator = CertificateValidator(last.signer_cert, chain, validation_context=trust.context())
+            validator = CertificateValidator(last.signer_cert, chain, validation_context=trust.context(chain))
             await trust.validated(validator, set(), {"time_stamping"})
         await tool.async_update_archival_timestamp_chain(writer.prev, trust.context(), in_place=True)
 

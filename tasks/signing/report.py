@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import ades
 from pyhanko.sign.validation.report.tools import generate_report
 
-from blocks.trust import Trust, clock, run
+from blocks.trust import Believed, clock, run
 from tasks.sheet import MARGIN, WIDTH, Sheet
 from tasks.signing.appearance import vietnam_time
 from tasks.signing.verify import SignatureVerdict, Verdict
@@ -24,7 +26,7 @@ ROLES = {
     "SIGNER": "Chữ ký số của người có thẩm quyền (ban hành)",
     "AGENCY": "Chữ ký số cơ quan",
     "MANIFEST": "Chữ ký số trên dữ liệu đặc tả",
-    "OTHER": "Chữ ký số",
+    "OTHER": "Chữ ký số (không phải của cơ quan này)",
 }
 LEVELS = {
     "B-B": "không có dấu thời gian",
@@ -81,15 +83,16 @@ def _level(item: SignatureVerdict) -> str:
     return f"{item.level} ({LEVELS[item.level]})"
 
 
-def etsi_reports(path: Path, trust: Trust) -> dict[str, str]:
+def etsi_reports(source: Path | BinaryIO, trust: Believed) -> dict[str, str]:
     """Field name → validation report (XML) of each signature of a PDF."""
 
     async def each() -> dict[str, str]:
-        with path.open("rb") as stream:
+        with source.open("rb") if isinstance(source, Path) else nullcontext(source) as stream:
             reader = PdfFileReader(stream)
             found = {}
             for item in reader.embedded_regular_signatures:
-                status = await ades.ades_lta_validation(item, trust.specification())
+                known = [c.chosen for c in item.signed_data["certificates"] if c.name == "certificate"]
+                status = await ades.ades_lta_validation(item, trust.specification(known))
                 found[str(item.field_name)] = str(generate_report(item, status))
             return found
 

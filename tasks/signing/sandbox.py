@@ -1,30 +1,31 @@
-"""Verification of files from outside in a process of its own, with limits of memory and time.
+"""Verification of files from outside: in the sandbox, without network; what must be asked is asked from here.
 
-A hostile file can make any parser slow or greedy; what it can't do is take more than this process has.
+Round by round: the verifier says what it would like to know about revocation, the allowed of these questions are sent
+(`blocks.egress`), and it is called again with the answers. A question is only put for a certificate whose signatures
+lead to an anchor, see `blocks.revocation`.
 """
 
 from __future__ import annotations
 
-import argparse
-import math
-import resource
-import subprocess
-import sys
-import time
+import asyncio
+import hashlib
+import json
+import logging
 from pathlib import Path
+from typing import Any
 
-from blocks.settings import ROOT
-from blocks.trust import RevocationUnavailable, Trust
-from tasks.signing.report import etsi_reports
-from tasks.signing.verify import Verdict, verify_manifest, verify_pdf, verify_record
+from pydantic import ValidationError
+
+from blocks import egress, sandbox
+from blocks.revocation import MOST_WISHES, Wish
+from blocks.trust import RevocationUnavailable, Trust, answers, run
+from tasks.signing.verify import Verdict
 
 MEMORY = 450 << 20  # bytes of data
 SECONDS = 10  # of the processor
-# Times that, by the clock: only against hanging, processor time is what a file could take. On a busy machine the start
-# alone took longer than three times, and a good file was called too complex.
-PATIENCE = 12
 BYTES_A_SECOND = 20 << 20  # large files may take longer: they are read several times
-UNAVAILABLE = 3  # exit status
+ROUNDS = 4
+logger = logging.getLogger(__name__)
 
 
 def verify_untrusted(
@@ -34,73 +35,93 @@ def verify_untrusted(
     pdf: Path | None = None,
     etsi: Path | None = None,
     stamped: bool = True,
+    trust: Trust | None = None,
 ) -> Verdict:
-    """`verify_pdf` (with a signature `verify_manifest`, with a PDF besides `verify_record`) within limits.
+    """`verify_pdf` (with a signature `verify_manifest`, with a PDF besides `verify_record`) in the sandbox.
 
     A verdict in any case. etsi: folder for the ETSI report (XML) of each signature of a PDF; stamped: as in
-    `verify_pdf`.
-    Raises RevocationUnavailable, and OSError for a file that can't be opened.
+    `verify_pdf`; trust: None: that of the settings.
+    Raises RevocationUnavailable (an allowed service was away), NoWalls, TrustListUnreadable, and OSError for a file
+    that can't be opened.
     """
-    size = path.stat().st_size + (pdf.stat().st_size if pdf else 0)
-    seconds = SECONDS + size // BYTES_A_SECOND
-    command = [sys.executable, "-m", "tasks.signing.sandbox", str(seconds), str(path.resolve())]
-    command += ["--signature", str(signature.resolve())] if signature else []
-    command += ["--pdf", str(pdf.resolve())] if pdf else []
-    command += ["--etsi", str(etsi.resolve())] if etsi and not signature else []
-    command += [] if stamped else ["--unstamped"]
-    kind = "MANIFEST" if signature else "PDF"
+    trust = trust or Trust()
+    files = {name: place for name, place in (("path", path), ("signature", signature), ("pdf", pdf)) if place}
+    if etsi:
+        etsi.mkdir(parents=True, exist_ok=True)
+    known: dict[str, bytes | None] = {}
+    away = False
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=PATIENCE * seconds)
-    except subprocess.TimeoutExpired:
-        return _too_much(kind, path)
-    if done.returncode == UNAVAILABLE:
+        for number in range(1, ROUNDS + 1):
+            told = _round(files, trust, known, last=number == ROUNDS, stamped=stamped, etsi=etsi)
+            if "verdict" in told:
+                return _judged(Verdict.model_validate(told["verdict"]), path, away=away)
+            away = run(_answer(_wishes(told["wishes"]), trust, known)) or away
+    except (sandbox.LimitBroken, sandbox.SandboxFault, ValidationError, ValueError, TypeError, KeyError) as error:
+        logger.warning("a file could not be verified: %s", type(error).__name__)
+    return _too_much("MANIFEST" if signature else "PDF", path)
+
+
+def _round(
+    files: dict[str, Path],
+    trust: Trust,
+    known: dict[str, bytes | None],
+    *,
+    last: bool,
+    stamped: bool,
+    etsi: Path | None,
+) -> dict[str, Any]:
+    size = sum(place.stat().st_size for place in files.values())
+    index: dict[str, list[int] | None] = {}
+    held = bytearray()
+    for key, data in known.items():
+        index[key] = None if data is None else [len(held), len(data)]
+        held += data or b""
+    found: dict[str, Any] = sandbox.run(
+        "tasks.signing.inside:verify",
+        {"index": index, "last": last, "stamped": stamped, "etsi": etsi is not None},
+        {**files, "trust": json.dumps(trust.handed()).encode(), "answers": bytes(held)},
+        sandbox.Limits(memory=MEMORY, seconds=SECONDS + size // BYTES_A_SECOND, output=64 << 20, files=100),
+        out=etsi,
+        raises=(RevocationUnavailable,),
+    )
+    return found
+
+
+def _wishes(told: list[list[str]]) -> list[Wish]:
+    """What the verifier wants to know; it may have been taken over, so the list is short and says nothing but that."""
+    return [Wish(str(kind), str(url), bytes.fromhex(request)) for kind, url, request in told[:MOST_WISHES]]
+
+
+async def _answer(wishes: list[Wish], trust: Trust, known: dict[str, bytes | None]) -> bool:
+    """Put the answers into `known`. True: a service that may be asked was away."""
+    way, held = trust.way(), answers()
+
+    async def one(wish: Wish) -> bool:
+        try:
+            known[wish.key] = await held.get(wish, way, trust.timeout)
+        except egress.Refused:
+            known[wish.key] = None
+        except egress.Failed:
+            known[wish.key] = None
+            return True
+        return False
+
+    return any(await asyncio.gather(*(one(wish) for wish in wishes if wish.key not in known)))
+
+
+def _judged(verdict: Verdict, path: Path, *, away: bool) -> Verdict:
+    """Hash and size are ours. Unknown only because a service was away: RevocationUnavailable."""
+    if away and any(item.code == "TRY_LATER" for item in verdict.signatures):
         raise RevocationUnavailable()
-    if done.returncode != 0:
-        return _too_much(kind, path)
-    return Verdict.model_validate_json(done.stdout)
+    return verdict.model_copy(update={"sha256": _digest(path), "size": path.stat().st_size})
 
 
 def _too_much(kind: str, path: Path) -> Verdict:
-    import hashlib
-
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     text = "Tệp quá phức tạp hoặc bị hỏng nên không kiểm tra được chữ ký; vui lòng đề nghị nộp tệp khác."
-    return Verdict(kind=kind, valid=False, code="TOO_COMPLEX", sentence=text, sha256=digest, size=path.stat().st_size)
+    size = path.stat().st_size
+    return Verdict(kind=kind, valid=False, code="TOO_COMPLEX", sentence=text, sha256=_digest(path), size=size)
 
 
-def main(arguments: list[str]) -> int:
-    """Limits first, then the verdict as JSON on standard output."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("seconds", type=int)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--signature", type=Path)
-    parser.add_argument("--pdf", type=Path)
-    parser.add_argument("--etsi", type=Path)
-    parser.add_argument("--unstamped", action="store_true")
-    asked = parser.parse_args(arguments)
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    # Besides what the start has taken: on a busy machine that alone was half of it.
-    limit = asked.seconds + math.ceil(time.process_time())
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    trust = Trust()
-    try:
-        if asked.signature and asked.pdf:
-            verdict = verify_record(asked.path, asked.signature, asked.pdf, trust)
-        elif asked.signature:
-            verdict = verify_manifest(asked.path, asked.signature, trust)
-        else:
-            verdict = verify_pdf(asked.path, trust, stamped=not asked.unstamped)
-            if asked.etsi and verdict.signatures:
-                asked.etsi.mkdir(parents=True, exist_ok=True)
-                for name, text in etsi_reports(asked.path, trust).items():
-                    (asked.etsi / f"{name}.xml").write_text(text, encoding="utf-8")
-    except RevocationUnavailable:
-        return UNAVAILABLE
-    sys.stdout.write(verdict.model_dump_json())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from asn1crypto import cms, crl, ocsp, x509
 from pydantic import BaseModel
@@ -29,13 +29,15 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
 
 from blocks.errors import SohoaError
-from blocks.trust import Trust, revocation_answers, run
+from blocks.signatories import AGENCY, OFFICER, kind_of
+from blocks.trust import Believed, clock, revocation_answers, run
 from tasks.signing import cades, ltv
 from tasks.signing.appearance import vietnam_time
 from tasks.signing.manifest import named_pdf
 from tasks.signing.pdf import AGENCY_FIELD, ISSUER_FIELD, OFFICER_FIELD, SIGNER_FIELD
 
-_ROLES = {OFFICER_FIELD: "OFFICER", AGENCY_FIELD: "AGENCY", SIGNER_FIELD: "SIGNER", ISSUER_FIELD: "AGENCY"}
+Source = Path | bytes | BinaryIO  # a file, its content, or an open stream of it
+_AGENCY_FIELDS = {AGENCY_FIELD, ISSUER_FIELD}
 _TITLES = {
     "OFFICER": "Chữ ký số cá nhân",
     "SIGNER": "Chữ ký số của người có thẩm quyền",
@@ -62,6 +64,7 @@ _REASONS = {
 
 _MISSING = {
     "AGENCY": "tệp CHƯA CÓ chữ ký số cơ quan, hoặc phần đó đã bị cắt bỏ",
+    "NOT_AGENCY": "chữ ký đặt tại vị trí chữ ký số cơ quan KHÔNG phải của cơ quan",
     "END": "phần cuối tệp bị cắt cụt hoặc bị ghi thêm dữ liệu ngoài phần đã ký",
     "ARCHIVE_STAMP": "tệp THIẾU dấu thời gian lưu trữ hợp lệ của chữ ký số cơ quan, hoặc phần đó đã bị cắt bỏ",
 }
@@ -71,7 +74,7 @@ class SignatureVerdict(BaseModel):
     """One signature. revision: 1-based revision of the file that it signed; modification: what came after it."""
 
     field: str
-    role: str  # OFFICER | SIGNER | AGENCY | MANIFEST | OTHER
+    role: str  # by the certificate: OFFICER | SIGNER | AGENCY | MANIFEST | OTHER (none of ours)
     valid: bool
     code: str  # OK, or why not (ETSI sub-indication, CHANGED, UNCOVERED, PDF_DIFFERS)
     sentence: str
@@ -103,7 +106,7 @@ class Verdict(BaseModel):
     sha256: str
     size: int
     signatures: list[SignatureVerdict] = []
-    missing: list[str] = []  # AGENCY, ARCHIVE_STAMP, END: what a finished copy has besides what is there
+    missing: list[str] = []  # AGENCY, NOT_AGENCY, ARCHIVE_STAMP, END: what a finished copy has besides what is there
     revisions: list[str] = []  # SHA-256 of the file up to the end of each revision
     renew_before: datetime | None = None  # when the certificate of the newest archive time-stamp ends
 
@@ -117,7 +120,7 @@ class Verdict(BaseModel):
         return next((item for item in self.signatures if item.role == role), None)
 
 
-def verify_pdf(source: Path | bytes, trust: Trust, *, at: datetime | None = None, stamped: bool = True) -> Verdict:
+def verify_pdf(source: Source, trust: Believed, *, at: datetime | None = None, stamped: bool = True) -> Verdict:
     """Every signature of a PDF (document time-stamps count for the level). A damaged file gives a verdict, no error.
 
     at: as if it were then (None: now). stamped: a signature without time-stamp is not valid; False: it is while its
@@ -128,7 +131,7 @@ def verify_pdf(source: Path | bytes, trust: Trust, *, at: datetime | None = None
 
 
 async def verify_stream(
-    stream: IO[bytes], trust: Trust, at: datetime | None = None, *, stamped: bool = True
+    stream: IO[bytes], trust: Believed, at: datetime | None = None, *, stamped: bool = True
 ) -> Verdict:
     """The same on the signing loop."""
     digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
@@ -167,7 +170,7 @@ def _ours(error: Exception) -> bool:
 def verify_manifest(
     manifest: Path | bytes,
     signature: Path | bytes,
-    trust: Trust,
+    trust: Believed,
     *,
     pdf_sha256: str | None = None,
     at: datetime | None = None,
@@ -187,11 +190,12 @@ def verify_manifest(
     if verdict.valid and pdf_sha256 is not None and named_pdf(data) != pdf_sha256:
         verdict.valid, verdict.code = False, "PDF_DIFFERS"
         verdict.sentence = _sentence(verdict)
-    return _summary("MANIFEST", digest, size, [verdict]).model_copy(update={"renew_before": renew_before})
+    missing = [] if verdict.role == "MANIFEST" else ["NOT_AGENCY"]
+    return _summary("MANIFEST", digest, size, [verdict], missing).model_copy(update={"renew_before": renew_before})
 
 
 def verify_record(
-    manifest: Path | bytes, signature: Path | bytes, pdf: Path | bytes, trust: Trust, *, at: datetime | None = None
+    manifest: Path | bytes, signature: Path | bytes, pdf: Source, trust: Believed, *, at: datetime | None = None
 ) -> Verdict:
     """A manifest, its signature and the copy that it must describe (Điều 9.4): all signatures, and that they fit.
 
@@ -203,7 +207,10 @@ def verify_record(
     named = named_pdf(manifest.read_bytes() if isinstance(manifest, Path) else manifest)
     wanted = named if named in fitting else copy.sha256
     data = verify_manifest(manifest, signature, trust, pdf_sha256=wanted, at=at)
-    verdict = _summary("MANIFEST", data.sha256, data.size, [*data.signatures, *copy.signatures], copy.missing)
+    missing = list(dict.fromkeys([*data.missing, *copy.missing]))
+    if copy.signatures and not agency:
+        missing = list(dict.fromkeys([*missing, "AGENCY"]))
+    verdict = _summary("MANIFEST", data.sha256, data.size, [*data.signatures, *copy.signatures], missing)
     for part in (data, copy):
         if not part.signatures:  # damaged, or not signed
             verdict.valid, verdict.code, verdict.sentence = False, part.code, part.sentence
@@ -215,7 +222,7 @@ async def _one(
     reader: PdfFileReader,
     stream: IO[bytes],
     proofs: list[tuple[int, ltv.Proof]],
-    trust: Trust,
+    trust: Believed,
     at: datetime | None,
     stamped: bool,
 ) -> SignatureVerdict:
@@ -240,7 +247,7 @@ async def _one(
             code = "UNCOVERED"
     verdict = SignatureVerdict(
         field=item.field_name,
-        role=_ROLES.get(item.field_name, "OTHER"),
+        role=_role(item.signer_cert, trust, found.stamped_at or at, item.field_name),
         valid=code == "OK",
         code=code,
         sentence="",
@@ -260,13 +267,13 @@ async def _one(
 
 
 async def _detached(
-    data: bytes, content: cms.SignedData, trust: Trust, at: datetime | None
+    data: bytes, content: cms.SignedData, trust: Believed, at: datetime | None
 ) -> tuple[SignatureVerdict, datetime | None]:
     found = await cades.validate(data, content, trust, at)
     status, code = found.status, _code(found.indication)
     verdict = SignatureVerdict(
         field="manifest.p7s",
-        role="MANIFEST",
+        role="MANIFEST" if status and _role(status.signing_cert, trust, found.stamped_at or at) == AGENCY else "OTHER",
         valid=code == "OK",
         code=code,
         sentence="",
@@ -278,6 +285,14 @@ async def _detached(
     )
     verdict.sentence = _sentence(verdict)
     return verdict, found.renew_before
+
+
+def _role(certificate: x509.Certificate, trust: Believed, at: datetime | None, field: str = "") -> str:
+    """Whose certificate it is decides, never the name of the field. at: time of the signature (None: now)."""
+    kind = kind_of(certificate, trust.signatories, at or clock())
+    if kind == OFFICER:
+        return "SIGNER" if field == SIGNER_FIELD else "OFFICER"
+    return kind or "OTHER"
 
 
 def _code(indication: Any) -> str:
@@ -292,7 +307,7 @@ def _who(
     certificate: x509.Certificate | None,
     status: Any,  # pyHanko's, or None
     others: Iterable[x509.Certificate],
-    trust: Trust,
+    trust: Believed,
 ) -> dict[str, Any]:
     if certificate is None:
         return {"signer": "", "serial": "", "issuer": "", "test": True}
@@ -392,6 +407,8 @@ def reason(code: str) -> str:
 
 def _sentence(verdict: SignatureVerdict) -> str:
     title = f"{_TITLES[verdict.role]} của {verdict.signer}" if verdict.signer else _TITLES[verdict.role]
+    if verdict.role == "OTHER":
+        title += " (không phải của cơ quan này)"
     if not verdict.valid:
         return f"{title} KHÔNG hợp lệ: {reason(verdict.code)}; vui lòng không sử dụng tệp này và báo quản trị viên."
     when = f", ký lúc {vietnam_time(verdict.signed_at)} theo dấu thời gian" if verdict.signed_at else ""
@@ -404,11 +421,13 @@ def _missing(reader: PdfFileReader, stream: IO[bytes], signatures: list[Signatur
     stream.seek(_end(stream, reader.xrefs.get_startxref_for_revision(reader.xrefs.total_revisions - 1)))
     if stream.read(1 << 16).strip(b"\r\n\t \0"):
         return ["END"]
-    roles = {item.role: item for item in signatures}
+    if any(item.field in _AGENCY_FIELDS and item.role != AGENCY for item in signatures):
+        return ["NOT_AGENCY"]
+    fields = {item.field for item in signatures}
     empty = {name for name, value, _ in enumerate_sig_fields(reader) if value is None}
-    if ("OFFICER" in roles and AGENCY_FIELD in empty) or ("SIGNER" in roles and ISSUER_FIELD in empty):
+    if (OFFICER_FIELD in fields and AGENCY_FIELD in empty) or (SIGNER_FIELD in fields and ISSUER_FIELD in empty):
         return ["AGENCY"]
-    agency = roles.get("AGENCY")
+    agency = next((item for item in signatures if item.role == AGENCY), None)
     return ["ARCHIVE_STAMP"] if agency and agency.valid and agency.level != "B-LTA" else []
 
 
@@ -447,9 +466,12 @@ def _verdict(
 
 
 @contextmanager
-def _stream(source: Path | bytes) -> Iterator[IO[bytes]]:
+def _stream(source: Source) -> Iterator[IO[bytes]]:
     if isinstance(source, bytes):
         yield io.BytesIO(source)
+    elif not isinstance(source, Path):
+        source.seek(0)
+        yield source
     else:
         with source.open("rb") as stream:
             yield stream

@@ -303,7 +303,7 @@ def test_CA02_a_wrong_clock_is_named_whatever_it_makes_look_wrong(pki: TestPki, 
     honest = Animator(services, at_time=datetime.now(UTC) - timedelta(hours=hours), with_web_ui=False)
     server = make_server("127.0.0.1", port, honest, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    trusting._fetchers.cache_clear()  # answers of another authority of the same name
+    trusting._answers.cache_clear()  # answers of another authority of the same name
     agency = SoftKeySigner(key_path=place / "keys/agency.pem", certificate_path=place / "certs/agency.pem")
     path = tmp_path / "a.pdf"
     path.write_bytes(blank_pdf())
@@ -314,7 +314,7 @@ def test_CA02_a_wrong_clock_is_named_whatever_it_makes_look_wrong(pki: TestPki, 
         assert "Đồng hồ" in caught.value.text
     finally:
         server.shutdown()
-        trusting._fetchers.cache_clear()
+        trusting._answers.cache_clear()
     assert not verify_pdf(path, Trust()).valid
 
 

@@ -123,13 +123,13 @@ def foreign(environment: None, home: Path, tmp_path_factory: pytest.TempPathFact
         (folder / "officers.yml").write_text(yaml.safe_dump(listing, allow_unicode=True))
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SOHOA_PKI_DIR", str(folder))
-            trusting._fetchers.cache_clear()  # it knows lists of revoked certificates by their issuer's name
+            trusting._answers.cache_clear()  # it knows lists of revoked certificates by their issuer's name
             settings.cache_clear()
             made = make(
                 tmp_path_factory.mktemp("foreign"), letter(), Trust(folder=folder, tsa_url=tsa_url(url)), folder
             )
         settings.cache_clear()
-        trusting._fetchers.cache_clear()
+        trusting._answers.cache_clear()
         yield made
     finally:
         settings.cache_clear()

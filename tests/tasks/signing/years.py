@@ -56,7 +56,7 @@ class Years:
         if self._journey is not None:
             self._journey.stop()
             self._journey = None
-        trust_module._fetchers.cache_clear()
+        trust_module._answers.cache_clear()
         trust_module._timestamper.cache_clear()
 
     def trust(self, service: str = "tsa") -> Trust:
