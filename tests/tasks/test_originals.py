@@ -45,13 +45,21 @@ CATALOG = Catalog()
 SICKNESS = ["LOCAL:C65-HD", "LOCAL:01B-HSB"]
 
 
-def signed_with(pki: Path, trust: Trust, who: str, *, stamped: bool = True, data: bytes = b"") -> bytes:  # noqa: F811
+def signed_with(
+    pki: Path,
+    trust: Trust,  # noqa: F811
+    who: str,
+    *,
+    stamped: bool = True,
+    data: bytes = b"",
+    field: str = "Signature1",
+) -> bytes:
     """A PDF signed with a certificate of the TEST PKI, whatever is wrong with that."""
     key = who if (pki / f"keys/{who}.pem").exists() else "bad"
     chain = tuple(str(path) for path in (pki / "intermediates").iterdir())
     signer = signers.SimpleSigner.load(f"{pki}/keys/{key}.pem", f"{pki}/certs/{who}.pem", chain)
     assert signer is not None
-    metadata = PdfSignatureMetadata("Signature1", md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
+    metadata = PdfSignatureMetadata(field, md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
     writer = IncrementalPdfFileWriter(io.BytesIO(data or blank_pdf(pages=2)))
 
     async def signed() -> bytes:
