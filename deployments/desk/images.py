@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
-import pymupdf
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from blocks.errors import Remedy, SohoaError
@@ -21,6 +20,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Scan
+from tasks.capture.drawn import PageUndrawable, sheet_drawn, sheet_sizes
 from tasks.capture.errors import ScanError
 from tasks.capture.guard import draw_guarded
 
@@ -28,7 +28,6 @@ SECONDS = 900  # that an address is good for
 WIDTH = 1240  # pixels of a shown page: A4 at 150 dpi
 A4_HEIGHT = round(WIDTH * 297 / 210)
 LARGE = 2 * WIDTH  # of one that is enlarged
-QUALITY = 70
 KEPT_FILES, KEPT_IMAGES, KEPT_DRAFTS = 4, 60, 30
 DRAFT, SCAN = "draft:", "scan:"
 AT_ONCE = 10  # images that are drawn of a refused file each time that it is opened
@@ -83,11 +82,9 @@ class Images:
             self._drafts.move_to_end(name)
             while len(self._drafts) > KEPT_DRAFTS:
                 self._drafts.popitem(last=False)
-            with pymupdf.open(stream=pdf, filetype="pdf") as document:
-                sizes = [(WIDTH, round(page.rect.height * WIDTH / page.rect.width)) for page in document]
         return [
-            Shown(self._address(officer, name, number), number, width, height)
-            for number, (width, height) in enumerate(sizes, 1)
+            Shown(self._address(officer, name, number), number, WIDTH, round(height * WIDTH / width))
+            for number, (width, height) in enumerate(sheet_sizes(pdf), 1)
         ]
 
     def open(self, token: str, officer: str, width: int, units: Collection[str], leads: Collection[str] = ()) -> bytes:
@@ -167,19 +164,18 @@ class Images:
         annotated: bool = False,
         keep: bool = True,
     ) -> bytes:
-        with self._lock:  # pymupdf is not for several threads
-            known = self._images.get((version, page, width))
-            if known is None:
-                data = self._files.get(version)
-                if data is None:
-                    data = self._files[version] = read()
-                with pymupdf.open(stream=data, filetype="pdf") as pdf:
-                    if not 1 <= page <= pdf.page_count:
-                        raise ImageGone()
-                    sheet = pdf[page - 1]
-                    scale = width / sheet.rect.width
-                    drawn = sheet.get_pixmap(matrix=pymupdf.Matrix(scale, scale), alpha=False, annots=annotated)
-                    known = self._images[(version, page, width)] = drawn.tobytes("jpeg", jpg_quality=QUALITY)
+        with self._lock:
+            known, data = self._images.get((version, page, width)), self._files.get(version)
+        if known is None:
+            data = data if data is not None else read()
+            try:
+                known = sheet_drawn(data, page, width, annotated=annotated)
+            except PageUndrawable as error:
+                raise ImageGone() from error
+        with self._lock:
+            if data is not None:
+                self._files[version] = data
+            self._images[(version, page, width)] = known
             self._images.move_to_end((version, page, width))
             self._forget_oldest()
             if not keep:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pymupdf
 from numpy.typing import NDArray
 
+from tasks.capture.drawn import PageUndrawable, first_page_grey
 from tasks.signing.geometry import MM
 
-mu: Any = pymupdf  # it has no types
 ACROSS = 900  # pixels of the drawing
 CONTRAST = 60  # of 255, darker than the paper: print
 FREE = 0.0005  # share of a box that may be dark: specks
@@ -51,13 +49,8 @@ class InkMap:
     def of(cls, path: Path, width: float) -> InkMap:
         """Draw page 1 of a file. Raises ValueError for a page that can't be drawn."""
         try:
-            with mu.open(path, filetype="pdf") as pdf:
-                page = pdf[0]
-                zoom = ACROSS / page.rect.width
-                pixmap = page.get_pixmap(matrix=mu.Matrix(zoom, zoom), colorspace=mu.csGRAY, alpha=False)
-                flat = np.frombuffer(pixmap.samples, np.uint8).reshape(pixmap.height, pixmap.stride)
-                grey = flat[:, : pixmap.width].astype(np.int16)
-        except (RuntimeError, IndexError, mu.FileDataError) as error:
+            grey = first_page_grey(path, ACROSS).astype(np.int16)
+        except PageUndrawable as error:
             raise ValueError("the first page can't be drawn") from error
         return cls(grey < float(np.median(grey)) - CONTRAST, width)
 
