@@ -17,6 +17,7 @@ A certificate counts from `since` until the end of `until`, else as long as it i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
@@ -109,3 +110,18 @@ def _day(value: Any, hour: time) -> datetime | None:
         return None
     day = value if isinstance(value, date) else date.fromisoformat(str(value))
     return datetime.combine(day, hour, UTC)
+
+
+def organisation_of(certificate: x509.Certificate) -> str:
+    """Identifier of the organisation that a certificate was issued to (``MST:…``), "" for a person's.
+
+    It stands in organizationIdentifier (ETSI EN 319 412-1) or, as Vietnamese CAs write it, in the user id; a person's
+    user id begins with another word (CCCD, CMND, HC).
+    """
+    subject = certificate.subject.native
+    for name in ("organization_identifier", "user_id"):
+        values = subject.get(name) or ()
+        for value in [values] if isinstance(values, str) else values:
+            if re.fullmatch(r"(MST|MDDVQHNS|MNS|VATVN|NTRVN)[:-][0-9A-Za-z-]{1,40}", str(value)):
+                return str(value)
+    return ""

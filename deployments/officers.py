@@ -215,6 +215,7 @@ class Officers:
         form: dict[str, Any] = {
             "decision": "DUYET",
             "flagged_checked": True,
+            "originals_seen": True,
             "corrections": [],
             "absent": [],
             "result": ARTICLES if Catalog().issued_results(dossier.procedure_code, case_date(dossier)) else [],

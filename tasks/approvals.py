@@ -213,6 +213,7 @@ class Verification(RunInput):
 
     decision: VerificationDecision = Field(title="Quyết định")
     flagged_checked: bool = Field(False, title="Đã đối chiếu với bản giấy mọi trường có độ tin cậy thấp")
+    originals_seen: bool = Field(False, title="Đã xem các bản điện tử gốc và người ký")
     corrections: list[Correction] = Field([], title="Sửa, nhập dữ liệu", max_length=2000)
     absent: list[Absence] = Field([], title="Trường không có trên giấy tờ", max_length=2000)
     rescan: list[int] = Field([], title="Thành phần cần quét lại toàn bộ (số thứ tự)", max_length=500)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +22,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, select
 
 from blocks.catalog import Catalog
+from blocks.catalog.models import PaperOwner
 from blocks.errors import ObjectConflict, Problem, Remedy, SohoaError
 from blocks.objects import Bucket, ObjectStore, file_key
 from blocks.records import RecordsDatabase
@@ -40,7 +40,7 @@ from tasks.signing.manifest import VERSION, canonical
 from tasks.signing.report import REPORT_TYPES
 from tasks.signing.sandbox import verify_untrusted
 from tasks.signing.steps import insist_succeeded, sign_data
-from tasks.signing.verify import Verdict, reason
+from tasks.signing.verify import SignatureVerdict, Verdict, reason
 from tasks.storage import (
     MANIFEST,
     MANIFEST_SIGNATURE,
@@ -66,6 +66,9 @@ WHY = {  # where a signature's own words (tasks/signing/verify.py) would not do
     "TOO_COMPLEX": "tệp quá phức tạp",
     "END": "có nội dung khác được nối vào cuối tệp",
     "AGENCY": "chưa có chữ ký số của cơ quan",
+    "NOT_ISSUER": (
+        "người ký không phải cơ quan, đơn vị được cấp loại giấy tờ này, hoặc cơ quan đó chưa có trong danh mục"
+    ),
     "ARCHIVE_STAMP": "thiếu dấu thời gian lưu trữ của cơ quan",
 }
 
@@ -101,7 +104,9 @@ class OriginalReport(BaseModel):
     test: bool = False
 
 
-def examine_dossier(records: RecordsDatabase, objects: ObjectStore, dossier_id: UUID) -> list[OriginalReport]:
+def examine_dossier(
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: UUID
+) -> list[OriginalReport]:
     """Validate every component that is a signed PDF; the verdict stands in `electronic_original`. Idempotent.
 
     Looked at are the files of the current declaration. Papers that may not be opened (secret, only shown) and those
@@ -116,7 +121,7 @@ def examine_dossier(records: RecordsDatabase, objects: ObjectStore, dossier_id: 
             if len(scans := _scans(session, document)) == 1 and scans[0].object_key
         ]
         session.expunge_all()
-    found = [_examine(records, objects, document, scan) for document, scan in waiting]
+    found = [_examine(records, objects, catalog, document, scan) for document, scan in waiting]
     return [report for report in found if report is not None]
 
 
@@ -129,7 +134,9 @@ def _outcome(session: Session, document: Document) -> AuditEntry | None:
     return attempt_entry(session, document.id, "examine_original", document.attempt)
 
 
-def _examine(records: RecordsDatabase, objects: ObjectStore, document: Document, scan: Scan) -> OriginalReport | None:
+def _examine(
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document: Document, scan: Scan
+) -> OriginalReport | None:
     """None: no electronic original, a scan like others."""
     with tempfile.TemporaryDirectory(prefix="sohoa-original-") as folder:
         path = Path(folder) / ORIGINAL
@@ -141,7 +148,25 @@ def _examine(records: RecordsDatabase, objects: ObjectStore, document: Document,
         verdict, code, pages = _verdict(path)
     if verdict is not None and code == "NOT_SIGNED" and document.form not in COPIES:
         return None  # the mark stood in its text
+    if verdict is not None and code == "OK" and not _issued_by_its_signer(catalog, document, verdict):
+        code = "NOT_ISSUER"
     return _note(records, objects, document, verdict, code, pages)
+
+
+def _issued_by_its_signer(catalog: Catalog, document: Document, verdict: Verdict) -> bool:
+    """Whether one of those who signed may issue such a paper (Điều 4.1): a valid signature alone says only who.
+
+    A paper without issuer is made by who hands it in, a paper of employers by any organisation; what is declared as a
+    copy, and everything else, by a body on the list, on the day of its signature.
+    """
+    made_by = [(item, vietnam_day(item.signed_at or now())) for item in verdict.signatures]
+    if document.form not in COPIES:
+        kind = catalog.document_type(document.type_code, vietnam_day(now()))
+        if not kind.issuer:
+            return True
+        if kind.owner is PaperOwner.ORGANISATION and not kind.prior_result:
+            return any(item.organisation for item, _ in made_by)
+    return any(catalog.issues(item.organisation, document.type_code, day) for item, day in made_by)
 
 
 def _bears_mark(path: Path) -> bool:
@@ -178,12 +203,13 @@ def _note(
     """Verdict in the records and in the audit trail; the whole of it, which names the signers, beside the file."""
     found = ElectronicOriginal.VALID if code == "OK" else ElectronicOriginal.INVALID
     found = ElectronicOriginal.UNSIGNED if code == "NOT_SIGNED" else found
+    kept = None
     if verdict is not None:
-        data = verdict.model_dump_json().encode()
-        with suppress(ObjectConflict):  # an earlier run's, at another time: the first stays
-            objects.put_once(
-                Bucket.WORKING, file_key(document, VERIFICATION), data, content_type=REPORT_TYPES[VERIFICATION]
-            )
+        data, key = verdict.model_dump_json().encode(), file_key(document, VERIFICATION)
+        try:
+            kept = objects.put_once(Bucket.WORKING, key, data, content_type=REPORT_TYPES[VERIFICATION])
+        except ObjectConflict:  # an earlier run's, at another time: the first stays
+            kept = objects.head(Bucket.WORKING, key)
     signatures = verdict.signatures if verdict else []
     report = OriginalReport(
         document_id=document.id,
@@ -207,6 +233,7 @@ def _note(
             "sha256": verdict.sha256 if verdict else None,
             "signatures": [{"code": item.code, "level": item.level, "test": item.test} for item in signatures],
             "revisions": verdict.revisions if verdict else [],
+            "verification_sha256": kept.sha256 if kept else None,
         }
         audit(
             session,
@@ -230,6 +257,25 @@ def original_problems(session: Session, document: Document) -> list[Problem]:
     code = str(entry.details["code"])
     why = WHY.get(code) or ("tệp bị hỏng" if entry.details["sha256"] is None else reason(code))
     return [OriginalRefused(component=document.ordinal, reason=why).problem(component=document.ordinal)]
+
+
+def signers_of(objects: ObjectStore, session: Session, document: Document) -> list[SignatureVerdict]:
+    """Who signed an electronic original, for the officer who looks at it; [] where nothing is known (any more).
+
+    Raises IntegrityError for a report that isn't the one that was kept.
+    """
+    entry = _outcome(session, document)
+    sha256 = entry.details.get("verification_sha256") if entry else None
+    if not sha256:
+        return []
+    data = objects.get(Bucket.WORKING, file_key(document, VERIFICATION), sha256=sha256)
+    return Verdict.model_validate_json(data).signatures
+
+
+def scan_of(session: Session, document: Document) -> Scan | None:
+    """The file of an electronic original as it was handed in."""
+    found = _scans(session, document)
+    return found[0] if document.electronic_original == ElectronicOriginal.VALID and len(found) == 1 else None
 
 
 def awaits_storage(document: Document) -> bool:
@@ -337,7 +383,7 @@ def _store(
 @step("Kiểm tra chữ ký số của bản điện tử", rule="SC05-SC10")
 def examine_originals(dossier_id: UUID, revision: int) -> Sequence[OriginalReport]:
     """Điều 4.1: signed PDFs that were handed in are validated. `revision` separates the runs after a supplement."""
-    return examine_dossier(RecordsDatabase.get(), ObjectStore.get(), dossier_id)
+    return examine_dossier(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), dossier_id)
 
 
 @step("Lưu nguyên trạng bản điện tử", rule="SC05-LU06")

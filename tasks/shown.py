@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 from blocks.catalog import Catalog
 from blocks.errors import Remedy, SohoaError
 from blocks.records.queries import documents, fields, get_dossier
-from blocks.records.states import DocumentState, SignatureRole
+from blocks.records.states import DocumentState, ElectronicOriginal, SignatureRole
 from blocks.records.tables import Document, Dossier, FieldValue, Page, Scan, Signature
 from blocks.settings import settings
 from tasks.proofs import drafted
@@ -99,13 +99,13 @@ def approved_file(session: Session, document: Document) -> str | None:
 
 
 def _pages(session: Session, document: Document) -> Shown:
-    """Page images of this attempt; of a paper that is scanned again, the files that were refused."""
+    """Page images of this attempt; the files that were refused, of a paper that is scanned again; an original's file."""
     query = select(Page).where(Page.document_id == document.id, Page.attempt == document.attempt)
     made: Shown = [
         ["page", str(document.id), row.attempt, row.number, row.image_sha256, digest_of(row.with_note, row.readable)]
         for row in session.exec(query.order_by(col(Page.number)))
     ]
-    if document.state is DocumentState.CHUP_LAI:
+    if document.state is DocumentState.CHUP_LAI or document.electronic_original == ElectronicOriginal.VALID:
         scans = select(Scan).where(Scan.document_id == document.id, Scan.attempt == document.attempt)
         made += [
             ["scan", str(document.id), row.attempt, row.ordinal, row.sha256, row.refused_code or ""]

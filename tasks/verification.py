@@ -19,7 +19,7 @@ from blocks.records.audit import audit
 from blocks.records.machine import move_document
 from blocks.records.queries import documents, get_dossier
 from blocks.records.queries import fields as field_rows
-from blocks.records.states import DocumentState, FieldSource, OwnerKind
+from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource, OwnerKind
 from blocks.records.tables import Document, Dossier, FieldValue, now
 from tasks.approvals import Absence, Correction, Stage, Verification, VerificationDecision, as_markdown
 from tasks.extraction.fields import LABELS, REQUIRED
@@ -63,9 +63,18 @@ def check_verification(dossier_id: UUID, answer: Verification) -> list[str]:
             faults.append("Có trang, thành phần được đánh dấu quét lại: vui lòng bỏ đánh dấu, hoặc chọn quét lại.")
         faults += _result_points(dossier, answer)
         if answer.decision is VerificationDecision.DUYET:
+            if not answer.originals_seen:
+                faults += _unseen_originals(session, dossier_id)
             for ordinal, document in waiting.items():
                 faults += _open_points(session, dossier, document, ordinal, answer)
         return faults
+
+
+def _unseen_originals(session: Session, dossier_id: UUID) -> list[str]:
+    """An electronic original is no scan that an officer made: somebody looks at it and at who signed it (Điều 4.1)."""
+    found = [d.ordinal for d in documents(session, dossier_id) if d.electronic_original == ElectronicOriginal.VALID]
+    named = ", ".join(map(str, found))
+    return [f"Vui lòng xem bản điện tử gốc và người ký (thành phần {named}), rồi đánh dấu đã xem."] if found else []
 
 
 def _result_points(dossier: Dossier, answer: Verification) -> list[str]:

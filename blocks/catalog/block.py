@@ -27,6 +27,7 @@ from blocks.catalog.models import (
     DocumentType,
     Holidays,
     IssuedForm,
+    IssuingBody,
     Procedure,
     ProcedureUnknown,
     Result,
@@ -48,6 +49,7 @@ class _Content(BaseModel):
     results: tuple[Result, ...]
     retention: tuple[Retention, ...]
     lists: tuple[DigitiseList, ...]
+    issuers: tuple[IssuingBody, ...] = ()
     holidays: Holidays
 
 
@@ -67,6 +69,7 @@ def read_catalogue(folder: Path) -> _Content:
             results=_yaml(folder, "results")["results"],
             retention=_yaml(folder, "retention")["retention"],
             lists=_yaml(folder, "digitise_lists")["lists"],
+            issuers=_yaml(folder, "issuers")["issuers"] if (folder / "issuers.yaml").exists() else (),
             holidays=TypeAdapter(Holidays).validate_python(_yaml(folder, "holidays")),
         )
     except ValidationError as error:
@@ -105,6 +108,9 @@ def _check_references(content: _Content) -> None:
     for result in content.results:
         if result.retention not in classes or (result.issued and result.issued.type_code not in types):
             raise CatalogueInvalid(entry=result.code)
+    for body in content.issuers:
+        if not body.types <= types:
+            raise CatalogueInvalid(entry=body.identifier)
     for papers in content.lists:
         if not papers.types <= types:
             raise CatalogueInvalid(entry=papers.version)
@@ -168,6 +174,11 @@ class Catalog(Block):
             found = next(entry for entry in self.content.retention if entry.code == FOREVER)
         return found
 
+    def issues(self, identifier: str, type_code: str, on: date) -> bool:
+        """Whether the organisation with this identifier issues papers of this type (Điều 4.1)."""
+        found = (body for body in _at(self.content.issuers, on) if body.identifier == identifier)
+        return bool(identifier) and any(not body.types or type_code in body.types for body in found)
+
     def procedures(self, on: date) -> list[Procedure]:
         return _at(self.content.procedures, on)
 
@@ -203,12 +214,13 @@ class Catalog(Block):
             *(("result", entry.code, entry) for entry in self.content.results),
             *(("retention", entry.code, entry) for entry in self.content.retention),
             *(("digitise_list", entry.version, entry) for entry in self.content.lists),
+            *(("issuing_body", entry.identifier, entry) for entry in self.content.issuers),
         ]
         changed = 0
         with records.session() as session:
             for kind, code, entry in kinds:
                 body = entry.model_dump(mode="json")
-                if isinstance(entry, DigitiseList):
+                if isinstance(entry, DigitiseList | IssuingBody):
                     body["types"] = sorted(body["types"])
                 row = {
                     "kind": kind,

@@ -156,6 +156,14 @@ class DocumentType(Coded):
         return self
 
 
+class IssuingBody(Dated):
+    """Who may sign electronic originals (Điều 4.1). identifier: in its certificate; types: what it issues, ∅: all."""
+
+    identifier: str = Field(min_length=5)
+    name: str = Field(min_length=2)
+    types: frozenset[str] = frozenset()
+
+
 class IssuedForm(_Strict):
     """How a result that is an administrative document is written (NĐ 30/2020, phụ lục I). Texts are the office's own.
 

@@ -22,21 +22,23 @@ from blocks.catalog.staff import SEES_PAPERS, Role, Staff, load_staff
 from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
-from blocks.records.queries import documents
+from blocks.records.queries import documents, get_document
 from blocks.records.states import DocumentState
 from blocks.records.tables import Page
 from deployments.desk.counter import Counter
 from deployments.desk.decisions import ROLE_NAMES, Answer, Decisions, Waiting, acts_by, why_not
 from deployments.desk.forms import pause_form
-from deployments.desk.images import LARGE, WIDTH, ImageGone, Images
+from deployments.desk.images import A4_HEIGHT, LARGE, WIDTH, ImageGone, Images
 from deployments.desk.pages import Again, Pages, capital
 from deployments.desk.rescans import Rescans
 from deployments.desk.results import Results
 from infra.gateway.sessions import Officer, Session
 from tasks.claims import give_up, holders
 from tasks.history import DECISIONS, STAGES
+from tasks.originals import signers_of
 from tasks.proofs import latest_proven
 from tasks.review import ComponentView, Review, look
+from tasks.signing.verify import SignatureVerdict
 from tasks.worklist import WHO
 
 BRINGS_FILES = {"DA_QUET_LAI", "DA_BO_SUNG"}
@@ -102,6 +104,7 @@ class DossierPages:
             dossier_id=dossier_id,
             review=review,
             pictures=pictures,
+            signers=self._signers(review),
             waiting=waiting,
             seen=seen,
             stage=stage,
@@ -179,6 +182,8 @@ class DossierPages:
                 pictures[component.ordinal] = (
                     self.results.pictures(officer, component)
                     if component.issued
+                    else self._original(officer, component)
+                    if component.electronic and not component.hidden
                     else [
                         {
                             "url": self.images.address(officer.id, component.id, row.number),
@@ -191,6 +196,28 @@ class DossierPages:
                     ]
                 )
         return pictures
+
+    def _original(self, officer: Officer, component: ComponentView) -> list[dict[str, Any]]:
+        """Pages of an electronic original, which has no scans."""
+        return [
+            {
+                "url": self.images.of_original(officer.id, component.id, number),
+                "number": number,
+                "width": WIDTH,
+                "height": A4_HEIGHT,
+                "boxes": [],
+            }
+            for number in range(1, component.images + 1)
+        ]
+
+    def _signers(self, review: Review) -> dict[int, list[SignatureVerdict]]:
+        """Who signed the electronic originals, by the number of the component."""
+        with self.records.session() as database:
+            return {
+                component.ordinal: signers_of(self.images.objects, database, get_document(database, component.id))
+                for component in review.components
+                if component.electronic and not component.hidden
+            }
 
     # -- deciding -----------------------------------------------------------------------------------------------
     def decide(self, session: Session, dossier_id: UUID, form: Mapping[str, Any], files: Any, trace: str) -> Response:

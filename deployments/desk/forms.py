@@ -60,6 +60,7 @@ def verification_form(form: Mapping[str, Any], components: list[ComponentView]) 
     return {
         "decision": str(form.get("decision", "")),
         "flagged_checked": bool(form.get("flagged_checked")),
+        "originals_seen": bool(form.get("originals_seen")),
         # Sent back: nothing is confirmed yet, so nothing is set.
         "corrections": corrections if form.get("decision") == VerificationDecision.DUYET else [],
         "absent": absent if form.get("decision") == VerificationDecision.DUYET else [],

@@ -23,13 +23,14 @@ from blocks.records.tables import Document, Scan
 from tasks.capture.drawn import PageUndrawable, sheet_drawn, sheet_sizes
 from tasks.capture.errors import ScanError
 from tasks.capture.guard import draw_guarded
+from tasks.originals import scan_of
 
 SECONDS = 900  # that an address is good for
 WIDTH = 1240  # pixels of a shown page: A4 at 150 dpi
 A4_HEIGHT = round(WIDTH * 297 / 210)
 LARGE = 2 * WIDTH  # of one that is enlarged
 KEPT_FILES, KEPT_IMAGES, KEPT_DRAFTS = 4, 60, 30
-DRAFT, SCAN = "draft:", "scan:"
+DRAFT, SCAN, ORIGINAL = "draft:", "scan:", "original:"
 AT_ONCE = 10  # images that are drawn of a refused file each time that it is opened
 PATH, FIRST = "/anh/", "t"  # a compressed token begins with a dot, and the gateway refuses paths with "/."
 
@@ -71,6 +72,10 @@ class Images:
         """Address of an image of a file that capture refused, for who scans it again. number: 1-based in the file."""
         return self._address(officer, f"{SCAN}{scan}", number)
 
+    def of_original(self, officer: str, document: UUID, page: int) -> str:
+        """Address of a page of an electronic original, with what its signers put on it. page: 1-based."""
+        return self._address(officer, f"{ORIGINAL}{document}", page)
+
     def _address(self, officer: str, name: str, page: int) -> str:
         return PATH + FIRST + str(self._addresses.dumps([officer, name, page]))
 
@@ -101,6 +106,8 @@ class Images:
             return self._draw(lambda: self._draft(document), document, page, width)
         if document.startswith(SCAN):
             return self._refused(UUID(document.removeprefix(SCAN)), page, width, units)
+        if document.startswith(ORIGINAL):
+            return self._original(UUID(document.removeprefix(ORIGINAL)), page, width, units)
         with self.records.session() as session:
             row = get_document(session, UUID(document))
             suspected = row.state is DocumentState.NGHI_MAT  # nobody else sees it, and it isn't kept (Điều 5.4)
@@ -118,6 +125,18 @@ class Images:
         if name not in self._drafts:
             raise ImageGone()
         return self._drafts[name]
+
+    def _original(self, document: UUID, page: int, width: int, units: Collection[str]) -> bytes:
+        """A page of an electronic original, from the file as it was handed in."""
+        with self.records.session() as session:
+            row = get_document(session, document)
+            scan = scan_of(session, row)
+            if scan is None or row.secret or get_dossier(session, row.dossier_id).unit_id not in units:
+                raise ImageGone()
+            key, sha256 = scan.object_key, scan.sha256
+        return self._draw(
+            lambda: self.objects.get(Bucket.INTAKE, key, sha256=sha256), ORIGINAL + sha256, page, width, annotated=True
+        )
 
     def _refused(self, scan_id: UUID, number: int, width: int, units: Collection[str]) -> bytes:
         """Only while it is asked for again: not of a paper that was found secret meanwhile (SC13), nor an old scan."""

@@ -34,7 +34,7 @@ OLD_FORM = (
 )
 FORM_ROOM = 1 << 20  # bytes of a form beside its files: what was typed, and the borders between its parts
 KEEPABLE = re.compile(r"/nop|/ho-so/[0-9a-f-]{36}/(quyet-dinh|du-thao)")
-ATTESTED = "flagged_checked"  # said anew after each sign-in: it may be another officer's
+ATTESTED = ("flagged_checked", "originals_seen")  # said anew after each sign-in: it may be another officer's
 
 # A page with what was typed before, and why it is shown again.
 Again = Callable[[Session, Mapping[str, Any], Answer], Response]
@@ -118,7 +118,7 @@ class Pages:
         if not KEEPABLE.fullmatch(path) or not typed:
             sentence = "Yêu cầu chưa được thực hiện; vui lòng đăng nhập rồi làm lại."
             return self.say("Phiên làm việc đã kết thúc", sentence, 401)
-        kept = [(name, value) for name, value in typed if name not in ("csrf", "decision", ATTESTED)]
+        kept = [(name, value) for name, value in typed if name not in ("csrf", "decision", *ATTESTED)]
         return self.page("resend.html", None, 401, title="Phiên làm việc đã kết thúc", path=path, kept=kept)
 
     async def shown_to(self, request: Request, function: Any, *args: Any) -> Response:
@@ -157,7 +157,8 @@ class Pages:
         if not secrets.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
             if again is None:
                 return {}, {}, self.say("Trang đã cũ", "Vui lòng mở lại trang rồi gửi lại.", 403, session)
-            form.pop(ATTESTED, None)
+            for name in ATTESTED:
+                form.pop(name, None)
             old = Answer("OLD_FORM", [OLD_FORM])
             return {}, {}, await self.shown_to(request, again, form, old)
         return form, files, None

@@ -29,7 +29,7 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
 
 from blocks.errors import SohoaError
-from blocks.signatories import AGENCY, OFFICER, kind_of
+from blocks.signatories import AGENCY, OFFICER, kind_of, organisation_of
 from blocks.trust import Believed, clock, revocation_answers, run
 from tasks.signing import cades, ltv
 from tasks.signing.appearance import vietnam_time
@@ -83,6 +83,7 @@ class SignatureVerdict(BaseModel):
     signer: str  # common name
     serial: str  # of the certificate, hexadecimal
     issuer: str
+    organisation: str = ""  # identifier of the organisation that the certificate was issued to; "" for a person's
     test: bool  # made by a test authority: no legal value
     level: str  # B-B, B-T, B-LT, B-LTA
     signed_at: datetime | None = None  # proven by the time-stamp
@@ -315,6 +316,7 @@ def _who(
     return {
         "signer": str(certificate.subject.native.get("common_name", "")),
         "serial": f"{certificate.serial_number:x}",
+        "organisation": organisation_of(certificate),
         "issuer": str(certificate.issuer.native.get("common_name", "")),
         "test": trust.is_test(certificate, [*others, *path]),
     }

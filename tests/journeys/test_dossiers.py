@@ -153,7 +153,7 @@ def test_SC05_a_signed_pdf_goes_under_lock_as_it_came(played: Journey) -> None:
     declared["components"][0] |= {"files": ["c1/goc.pdf"], "form": "E_COPY_REGISTER", "note_pages": []}
     declared["originals"] -= 1
     declaration.write_text(yaml.safe_dump(declared, allow_unicode=True), encoding="utf-8")
-    data = signed_with(settings().pki_dir, Trust(), "gq.02")
+    data = signed_with(settings().pki_dir, Trust(), "ubnd")
     (sample.folder / "c1/goc.pdf").write_bytes(data)
     played.officers.hand_in(sample)
     assert set(play(played.officers, [sample], timeout=400).values()) == {"COMPLETED"}
@@ -172,7 +172,7 @@ def test_B4e_who_resolves_is_asked_where_no_paper_was_digitised(played: Journey)
     declared = yaml.safe_load(declaration.read_text(encoding="utf-8"))
     for number, component in enumerate(declared["components"], 1):
         component |= {"files": [f"c{number}/goc.pdf"], "form": "E_COPY_REGISTER", "note_pages": []}
-        (sample.folder / f"c{number}/goc.pdf").write_bytes(signed_with(settings().pki_dir, Trust(), "gq.02"))
+        (sample.folder / f"c{number}/goc.pdf").write_bytes(signed_with(settings().pki_dir, Trust(), "ubnd"))
     declared["originals"] = 0
     declaration.write_text(yaml.safe_dump(declared, allow_unicode=True), encoding="utf-8")
     played.officers.hand_in(sample)

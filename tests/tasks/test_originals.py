@@ -7,7 +7,7 @@ import io
 import json
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pikepdf
 import pytest
@@ -22,19 +22,30 @@ from blocks.catalog import Catalog
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import verify_chain
+from blocks.records.queries import get_dossier
 from blocks.records.states import DocumentState, DossierState, ElectronicOriginal, Form
 from blocks.records.tables import ArchivedObject, AuditEntry, Document, Scan
 from blocks.trust import Trust, run
+from deployments.desk.images import ImageGone, Images
+from tasks.approvals import Verification
 from tasks.capture.errors import PdfSigned
 from tasks.capture.guard import inspect_guarded
 from tasks.closing import NotStored, close_dossier
-from tasks.originals import examine_dossier, original_problems, store_dossier_originals
+from tasks.originals import (
+    _issued_by_its_signer,
+    examine_dossier,
+    original_problems,
+    signers_of,
+    store_dossier_originals,
+)
 from tasks.preservation import check_objects
 from tasks.reception import receive_dossier
 from tasks.reports import summary
 from tasks.scope import apply_scope
 from tasks.signing.errors import AgencyNotAllowed
+from tasks.signing.sandbox import verify_untrusted
 from tasks.signing.verify import verify_manifest, verify_pdf
+from tasks.verification import check_verification
 from tests.conftest import TestPki
 from tests.tasks.lawcase import NAME, RECEIVED, get, make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings, trust  # noqa: F401
@@ -138,11 +149,11 @@ def test_SC05_a_valid_original_is_kept_byte_for_byte_with_its_verdict(
     trust: Trust,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    data = sign(pki, trust, "gq.02")
+    data = sign(pki, trust, "ubnd")
     dossier_id, document_id = submitted(records, objects, data)
-    (report,) = examine_dossier(records, objects, dossier_id)
+    (report,) = examine_dossier(records, objects, CATALOG, dossier_id)
     assert (report.found, report.code, report.signatures, report.test) == (E.VALID, "OK", 1, True)
-    assert examine_dossier(records, objects, dossier_id) == []  # looked at once
+    assert examine_dossier(records, objects, CATALOG, dossier_id) == []  # looked at once
     assert receive_dossier(
         records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED
     ).accepted  # one paper was counted (CA04)
@@ -180,7 +191,7 @@ def test_SC05_a_valid_original_is_kept_byte_for_byte_with_its_verdict(
         entries = session.exec(select(AuditEntry).where(AuditEntry.document_id == document_id)).all()
         assert [e.action for e in entries if e.action.endswith("_original")] == ["examine_original", "store_original"]
         told = json.dumps([entry.details for entry in entries], ensure_ascii=False)
-        assert "Phạm" not in told and NAME not in told  # who signed stands beside the file, not in the trail (WH04)
+        assert "NHÂN DÂN" not in told and NAME not in told  # who signed stands beside the file, not in the trail (WH04)
         assert hashlib.sha256(data).hexdigest() in told
         assert verify_chain(session) == []
     assert check_objects(records, objects, ids).damaged == []
@@ -193,9 +204,9 @@ def test_LU06_a_damaged_original_is_restored_from_what_was_handed_in(
     pki: TestPki,
     trust: Trust,  # noqa: F811
 ) -> None:
-    data = sign(pki, trust, "gq.02", stamped=False)
+    data = sign(pki, trust, "ubnd", stamped=False)
     dossier_id, document_id = submitted(records, objects, data)
-    examine_dossier(records, objects, dossier_id)
+    examine_dossier(records, objects, CATALOG, dossier_id)
     apply_scope(records, objects, CATALOG, dossier_id, "system")
     walk_dossier(records, dossier_id, H.KY_CO_QUAN)
     store_dossier_originals(records, objects, CATALOG, dossier_id, trust, "system")
@@ -240,7 +251,7 @@ def test_SC05_what_is_not_valid_is_refused_at_the_counter(
     if kind in {"revoked", "unknown-issuer", "expired"}:
         data = sign(pki, trust, kind, stamped=False)
     else:
-        data = sign(pki, trust, "gq.02", data={"script": with_script, "filled": form}.get(kind, blank_pdf)())
+        data = sign(pki, trust, "ubnd", data={"script": with_script, "filled": form}.get(kind, blank_pdf)())
     if kind == "changed":
         data = changed(data)
     elif kind == "filled":
@@ -253,7 +264,7 @@ def test_SC05_what_is_not_valid_is_refused_at_the_counter(
     elif kind == "cut":
         data = data[: data.index(b"/ByteRange") + 20]
     dossier_id, document_id = submitted(records, objects, data, originals_declared=2)
-    (report,) = examine_dossier(records, objects, dossier_id)
+    (report,) = examine_dossier(records, objects, CATALOG, dossier_id)
     assert report.found is E.INVALID and (report.code == code or not code), report
     received = receive_dossier(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED)
     assert not received.accepted and received.state is H.BO_SUNG_TRUOC
@@ -267,7 +278,9 @@ def test_SC05_what_is_not_valid_is_refused_at_the_counter(
 def test_SC05_an_electronic_copy_without_signature_is_refused(records: RecordsDatabase, objects: ObjectStore) -> None:
     for form, found in ((Form.E_COPY_REGISTER, E.UNSIGNED), (Form.E_COPY_CERTIFIED, E.UNSIGNED), (Form.ORIGINAL, None)):
         dossier_id, document_id = submitted(records, objects, blank_pdf(pages=2), form)
-        assert [report.found for report in examine_dossier(records, objects, dossier_id)] == ([found] if found else [])
+        assert [report.found for report in examine_dossier(records, objects, CATALOG, dossier_id)] == (
+            [found] if found else []
+        )
         with records.session() as session:
             problems = original_problems(session, session.get_one(Document, document_id))
         assert [problem.code for problem in problems] == (["ELECTRONIC_UNSIGNED"] if found else [])
@@ -280,7 +293,7 @@ def test_SC05_a_paper_that_only_speaks_of_signatures_is_a_scan(records: RecordsD
         pdf.save(out, compress_streams=False, object_stream_mode=pikepdf.ObjectStreamMode.disable)
     assert b"/ByteRange" in out.getvalue()
     dossier_id, document_id = submitted(records, objects, out.getvalue())
-    assert examine_dossier(records, objects, dossier_id) == []
+    assert examine_dossier(records, objects, CATALOG, dossier_id) == []
     assert get(records, document_id).electronic_original is None
 
 
@@ -290,9 +303,9 @@ def test_SC05_a_supplement_is_examined_anew(
     pki: TestPki,
     trust: Trust,  # noqa: F811
 ) -> None:
-    dossier_id, document_id = submitted(records, objects, changed(sign(pki, trust, "gq.02")))
-    assert examine_dossier(records, objects, dossier_id)[0].found is E.INVALID
-    data = sign(pki, trust, "gq.02", stamped=False)
+    dossier_id, document_id = submitted(records, objects, changed(sign(pki, trust, "ubnd")))
+    assert examine_dossier(records, objects, CATALOG, dossier_id)[0].found is E.INVALID
+    data = sign(pki, trust, "ubnd", stamped=False)
     key = document_key(dossier_id, document_id, 2, "0001-x.pdf")
     objects.put_once(Bucket.INTAKE, key, data, content_type="application/octet-stream")
     with records.session() as session:  # as register_submission does with a second revision
@@ -300,13 +313,82 @@ def test_SC05_a_supplement_is_examined_anew(
         document.attempt, document.electronic_original = 2, None
         sha256 = hashlib.sha256(data).hexdigest()
         session.add(Scan(document_id=document_id, attempt=2, ordinal=1, object_key=key, sha256=sha256, size=len(data)))
-    assert examine_dossier(records, objects, dossier_id)[0].found is E.VALID
+    assert examine_dossier(records, objects, CATALOG, dossier_id)[0].found is E.VALID
     assert receive_dossier(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED).accepted
 
 
 def test_CA01_a_signed_pdf_is_never_a_scan(pki: TestPki, trust: Trust, tmp_path: Path) -> None:  # noqa: F811
     path = tmp_path / "signed.pdf"
-    path.write_bytes(sign(pki, trust, "gq.02"))
+    path.write_bytes(sign(pki, trust, "ubnd"))
     assert verify_pdf(path, trust).valid
     with pytest.raises(PdfSigned):
         inspect_guarded(path, 300)
+
+
+@pytest.mark.parametrize(
+    ("who", "kind", "form", "accepted"),
+    [
+        ("ubnd", "LOCAL:TRICH-LUC-KHAI-SINH", Form.E_COPY_REGISTER, True),
+        ("gq.02", "LOCAL:TRICH-LUC-KHAI-SINH", Form.E_COPY_REGISTER, False),  # a person
+        ("hospital", "LOCAL:TRICH-LUC-KHAI-SINH", Form.E_COPY_REGISTER, False),  # issues other papers
+        ("hospital", "LOCAL:GIAY-RA-VIEN", Form.ORIGINAL, True),
+        ("gq.02", "LOCAL:GIAY-RA-VIEN", Form.ORIGINAL, False),
+        ("gq.02", "LOCAL:14-HSB", Form.ORIGINAL, True),  # who applies signs the application
+        ("gq.02", "LOCAL:14-HSB", Form.E_COPY_CERTIFIED, False),  # but certifies no copy of it
+        ("gq.02", "LOCAL:01B-HSB", Form.ORIGINAL, False),  # an employer's list
+        ("hospital", "LOCAL:01B-HSB", Form.ORIGINAL, True),
+    ],
+)
+def test_SC05_who_may_sign_which_paper(
+    pki: TestPki,
+    trust: Trust,  # noqa: F811
+    tmp_path: Path,
+    who: str,
+    kind: str,
+    form: Form,
+    accepted: bool,
+) -> None:
+    path = tmp_path / "original.pdf"
+    path.write_bytes(sign(pki, trust, who))
+    verdict = verify_untrusted(path, stamped=False)
+    assert verdict.valid
+    document = Document(dossier_id=uuid4(), ordinal=1, type_code=kind, form=form, declared_pages=1)
+    assert _issued_by_its_signer(CATALOG, document, verdict) is accepted
+
+
+def test_SC05_an_officer_sees_who_signed(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    pki: TestPki,
+    trust: Trust,  # noqa: F811
+) -> None:
+    dossier_id, document_id = submitted(records, objects, sign(pki, trust, "ubnd"))
+    examine_dossier(records, objects, CATALOG, dossier_id)
+    images = Images(records, objects)
+    with records.session() as session:
+        document = session.get_one(Document, document_id)
+        (mark,) = signers_of(objects, session, document)
+        unit = get_dossier(session, dossier_id).unit_id
+    assert (mark.signer, mark.organisation, mark.valid) == (
+        "ỦY BAN NHÂN DÂN PHƯỜNG (TEST)", "MST:0100000001-TEST", True,
+    )  # fmt: skip
+    token = images.of_original("gq.01", document_id, 1).removeprefix("/anh/")
+    assert images.open(token, "gq.01", 400, {unit}).startswith(b"\xff\xd8\xff")
+    for officer, units in (("gq.02", {unit}), ("gq.01", {"BHXH-KHAC"})):
+        with pytest.raises(ImageGone):
+            images.open(token, officer, 400, units)
+
+
+def test_WH03_a_case_with_electronic_originals_is_confirmed_after_a_look(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    pki: TestPki,
+    trust: Trust,  # noqa: F811
+) -> None:
+    dossier_id, _ = submitted(records, objects, sign(pki, trust, "ubnd"))
+    examine_dossier(records, objects, CATALOG, dossier_id)
+    said = {"decision": "DUYET", "officer": "gq.01", "flagged_checked": True, "result": ["Điều một"]}
+    asked = "Vui lòng xem bản điện tử gốc và người ký (thành phần 1), rồi đánh dấu đã xem."
+    assert asked in check_verification(dossier_id, Verification.model_validate(said))
+    seen = check_verification(dossier_id, Verification.model_validate(said | {"originals_seen": True}))
+    assert asked not in seen
