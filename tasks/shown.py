@@ -99,7 +99,7 @@ def approved_file(session: Session, document: Document) -> str | None:
 
 
 def _pages(session: Session, document: Document) -> Shown:
-    """Page images of this attempt; the files that were refused, of a paper that is scanned again; an original's file."""
+    """Page images of this attempt; the files of a paper that is scanned again, and of an electronic original."""
     query = select(Page).where(Page.document_id == document.id, Page.attempt == document.attempt)
     made: Shown = [
         ["page", str(document.id), row.attempt, row.number, row.image_sha256, digest_of(row.with_note, row.readable)]
