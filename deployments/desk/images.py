@@ -192,14 +192,15 @@ class Images:
             except PageUndrawable as error:
                 raise ImageGone() from error
         with self._lock:
+            if not keep:
+                self._files.pop(version, None)
+                self._images = OrderedDict(item for item in self._images.items() if item[0][0] != version)
+                return known
             if data is not None:
                 self._files[version] = data
             self._images[(version, page, width)] = known
             self._images.move_to_end((version, page, width))
             self._forget_oldest()
-            if not keep:
-                self._files.pop(version, None)
-                self._images = OrderedDict(item for item in self._images.items() if item[0][0] != version)
             return known
 
     def _forget_oldest(self) -> None:
