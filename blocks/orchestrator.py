@@ -16,7 +16,7 @@ import httpx
 from blocks.errors import Remedy, SohoaError
 from blocks.settings import load_stack_env
 
-COUNTER = "dossier/counter"
+COUNTER, INTEGRATORS = "dossier/counter", "dossier/integrators"
 
 
 class PrefectUnavailable(SohoaError):

@@ -29,6 +29,7 @@ from blocks.records.queries import DossierUnknown, documents
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
 from blocks.trust import Trust
+from deployments.partners.commands import app as partner
 from tasks.archive import export_dossier
 from tasks.issuing.reading import read_results
 from tasks.origin import by_command
@@ -42,6 +43,7 @@ from tasks.submission import hand_in
 from tasks.worklist import Item, worklist
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sohoa – số hóa hồ sơ thủ tục hành chính BHXH.")
+app.add_typer(partner, name="partner")
 # Not cut at 80 columns where the output is no terminal: codes and ids are there to be copied.
 console = Console(width=None if sys.stdout.isatty() else 160)
 

@@ -28,6 +28,7 @@ CLOSED_TO_UNKNOWN = (
     "inbox/operations",
     "preservation/archive",
     "deadlines/operations",
+    "partners/operations",
     WATCH,
 )
 

@@ -22,6 +22,7 @@ from blocks.records.codes import vietnam_day
 from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.tables import Dossier, Incident, Outbox
 from blocks.settings import gateway_url
+from tasks.callbacks import dead
 from tasks.deadlines import due
 from tasks.incidents import KINDS
 from tasks.notices import TOPIC, note
@@ -31,7 +32,7 @@ DOSSIER, WATCH = "dossier", "watch"  # names of flows
 REFUSED = "Refused"  # name of the state of a run that the worker didn't let in (infra/local/admission.py)
 LEFT_CRASHED = timedelta(minutes=30)  # by then a crashed run goes on by itself, or never (infra/local/rescue.py)
 PASSING, KEPT = (
-    ("inbox", "deadlines", WATCH),
+    ("inbox", "deadlines", "partners", WATCH),
     timedelta(days=14),
 )  # flows that carry no dossier; how long their ended runs stay
 LATE_RUNS = 10  # more dossiers than that wait for a free place: the queue is too long
@@ -75,6 +76,8 @@ def faults(
         ).all()
     if stuck:
         found["MAIL_STUCK", None] = {"messages": len(stuck)}
+    if unheard := dead(records):
+        found["CALLBACK_DEAD", None] = {"messages": len(unheard)}
     services = [flow for flow in prefect.flows() if flow not in (DOSSIER, WATCH)]
     newest = [run for flow in services for run in prefect.ended("COMPLETED", "FAILED", "CRASHED", flow=flow)]
     bad = [run["id"] for run in newest if run["state_type"] != "COMPLETED"]

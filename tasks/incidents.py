@@ -59,6 +59,12 @@ KINDS: dict[str, Kind] = {
         "Thư nhắc việc chưa gửi được: kiểm tra máy chủ thư (SOHOA_SMTP_URL).",
         None,
     ),
+    "CALLBACK_DEAD": Kind(
+        "Đối tác không nhận thông báo",
+        "Hệ thống của đối tác không nhận thông báo sau nhiều lần thử: `sohoa partner list` cho biết đối tác nào; "
+        "báo họ, rồi gửi lại bằng `sohoa partner resend <mã>`.",
+        None,
+    ),
     "SECRET": Kind(
         "Giấy tờ có dấu chỉ mức độ mật",
         "Ảnh đã bị xóa. Xử lý bản giấy theo quy định về bí mật nhà nước rồi đóng sự cố.",

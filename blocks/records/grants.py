@@ -62,7 +62,7 @@ TABLES = {
     "workclaim": Rights(FREE, FREE),
     "sealedpin": Rights(FREE, FREE),
     # Partners and their secrets are made on the command line; the gateway asks who they are and keeps their cases.
-    "partner": Rights(FREE),
+    "partner": Rights(FREE, f"{READ}, UPDATE (callback_url)"),
     "partnersecret": Rights(FREE),
     "partnercase": Rights(FREE, KEEP),
     "partnerfile": Rights(FREE, FREE),

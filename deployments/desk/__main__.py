@@ -30,6 +30,8 @@ from deployments.desk.health import routes
 from deployments.desk.oversight_pages import OversightPages
 from deployments.desk.pages import Pages
 from deployments.desk.worklist_pages import WorklistPages
+from deployments.partners.access import Access
+from deployments.partners.app import Front, create_partners
 from infra.gateway.app import create_app
 from infra.gateway.sessions import Officer, Session
 from infra.gateway.settings import GatewaySettings
@@ -103,8 +105,10 @@ def main() -> None:
     lines.setLevel(logging.INFO)
     lines.propagate = False
     lines.addHandler(logging.StreamHandler(sys.stdout))
+    desk = Desk(settings)
+    partners = create_partners(desk.records, desk.objects, desk.catalog, desk.prefect, Access(desk.records))
     uvicorn.run(
-        create_app(settings, Desk(settings)),
+        Front(partners, create_app(settings, desk)),
         host="127.0.0.1",
         port=settings.gateway_port,
         log_config=None,

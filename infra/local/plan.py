@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 from blocks.identity import PUBLIC_KEY_FILE, ensure_keys
 from blocks.settings import ROOT, home
+from blocks.webhooks import KEY as CALLBACK_KEY
+from blocks.webhooks import PUBLIC_KEY as CALLBACK_PUBLIC_KEY
+from blocks.webhooks import new_key, public_of
 from infra.local.pki import tsa_url
 from infra.local.postgres import Postgres
 from infra.local.process import MARK, StackError, need_port
@@ -123,6 +126,7 @@ class Plan:
         postgres, seaweed = self.postgres(), self.seaweed()
         pki_url = f"http://127.0.0.1:{self.ports['SOHOA_PORT_PKI']}"
         auth = self.known.get("PREFECT_SERVER_API_AUTH_STRING") or f"sohoa:{secrets.token_urlsafe(24)}"
+        callbacks = self.known.get(CALLBACK_KEY) or new_key()
         fresh = {
             "SOHOA_DATABASE_URL": postgres.url("sohoa", APP),
             "SOHOA_S3_ENDPOINT": seaweed.endpoint,
@@ -132,6 +136,8 @@ class Plan:
             "SOHOA_PKI_URL": pki_url,
             "SOHOA_TSA_URL": tsa_url(pki_url),
             PUBLIC_KEY_FILE: str(ensure_keys(self.home / "gateway")[1]),
+            CALLBACK_KEY: callbacks,
+            CALLBACK_PUBLIC_KEY: public_of(callbacks),
             "PREFECT_API_URL": f"{self.prefect_url}/api",
             "PREFECT_API_AUTH_STRING": auth,
             "PREFECT_SERVER_API_AUTH_STRING": auth,

@@ -19,8 +19,8 @@ import pytest
 from blocks.orchestrator import Orchestrator
 from blocks.settings import ROOT
 from infra.local.admission import REFUSED, WORKER_TYPE, NotAdmitted, admit, closed_template
-from infra.local.postgres import Postgres
-from infra.local.process import free_port, spawn, stop, wait_ready
+from infra.local.process import spawn, stop
+from tests.attack.conftest import PrefectServer
 from tests.attack.plugin import Attack
 from tests.faults.stack import PRELOAD, until
 
@@ -41,45 +41,18 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(home: Path, postgres: Postgres) -> Iterator[Stack]:
-    postgres.create_database("attacked")
-    folder, port = home / "attacked", free_port()
-    folder.mkdir()
-    url, auth = f"http://127.0.0.1:{port}/api", "sohoa:known-to-the-attacker"
-    env = os.environ | {
-        "PREFECT_HOME": str(folder),
-        "PREFECT_API_URL": url,
-        "PREFECT_API_AUTH_STRING": auth,
-        "PREFECT_SERVER_API_AUTH_STRING": auth,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url("attacked", "asyncpg"),
-        "PREFECT_LOCAL_STORAGE_PATH": str(folder / "storage"),
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-        "PREFECT_LOGGING_LEVEL": "INFO",
-        "SOHOA_FLOWS_DIR": str(ROOT / "tests" / "faults"),
-        "SOHOA_PRELOAD": PRELOAD,
-        "PYTHONPATH": str(ROOT),
-    }
-    made, python = Stack(Orchestrator(url, auth), env, folder / "worker.log"), [sys.executable, "-m"]
-    servers = []
-
-    def begin(name: str, *command: str) -> Any:
-        log = folder / f"{name}.log"
-        server = spawn([*python, *command], log=log, cwd=ROOT, env=env, parent_death=signal.SIGKILL)
-        servers.append(server)
-        return server, log
-
+def stack(prefect_server: PrefectServer) -> Iterator[Stack]:
+    env = prefect_server.env | {"SOHOA_FLOWS_DIR": str(ROOT / "tests" / "faults"), "SOHOA_PRELOAD": PRELOAD}
+    made = Stack(prefect_server.prefect, env, prefect_server.folder / "worker.log")
+    python = [sys.executable, "-m"]
+    subprocess.run([*python, "tests.faults.small_setup"], env=env, cwd=ROOT, check=True, timeout=60)
+    start = [*python, "prefect", "worker", "start", "--pool", "sohoa", "--type", WORKER_TYPE, "--limit", "4"]
+    worker = spawn(start, log=made.log, cwd=ROOT, env=env, parent_death=signal.SIGKILL)
     try:
-        server, log = begin("prefect", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-        healthy = lambda: made.prefect.call("GET", "/health").raise_for_status() and None  # noqa: E731
-        wait_ready("Prefect", healthy, server, log, 120)
-        subprocess.run([*python, "tests.faults.small_setup"], env=env, cwd=ROOT, check=True, timeout=60)
-        begin("worker", "prefect", "worker", "start", "--pool", "sohoa", "--type", WORKER_TYPE, "--limit", "4")
         until(lambda: made.prefect.call("POST", "/work_pools/sohoa/workers/filter", {}).json())
         yield made
     finally:
-        for server in reversed(servers):
-            stop(server)
+        stop(worker)
 
 
 @pytest.fixture

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import httpx
 import psycopg
+import yaml
 from sqlmodel import func, select
 
 from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
+from blocks.settings import gateway_url
+from deployments.officers import Sample
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 
@@ -78,24 +81,60 @@ def test_the_inbox_folder_is_taken_once(played: Journey) -> None:
     until(lambda: played.officers.dossier(sample) is not None)
 
 
-def test_the_curl_example_of_the_documentation_works(played: Journey) -> None:
+def example(name: str) -> str:
+    """A block of the documentation for integrators."""
     text = (ROOT / "docs" / "integrators.md").read_text(encoding="utf-8")
-    found = re.search(r"```bash curl-example\n(.*?)```", text, re.S)
+    found = re.search(rf"```\w+ {name}\n(.*?)```", text, re.S)
     assert found
-    sample = played.samples["01-om-dau"]
-    outputs = [
-        subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", found[1]],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"SUBMISSION": sample.submission},
-            timeout=60,
-        )
-        for _ in range(2)
-    ]
-    ids = [re.search(r'"id": ?"([0-9a-f-]{36})"', done.stdout) for done in outputs]
-    assert all(done.returncode == 0 for done in outputs), outputs[0].stderr
-    assert ids[0] and ids[1] and ids[0][1] == ids[1][1]
+    return found[1]
+
+
+def as_partner(sample: Sample, folder: Path) -> None:
+    """The sample as a partner sends it: files by number in a folder of each component, the declaration as JSON."""
+    declared = yaml.safe_load((sample.folder / "dossier.yaml").read_text(encoding="utf-8"))
+    for number, component in enumerate(declared["components"], 1):
+        place = folder / f"c{number}"
+        place.mkdir(parents=True)
+        names = [f"{ordinal:04d}{Path(file).suffix.lower()}" for ordinal, file in enumerate(component["files"], 1)]
+        for name, file in zip(names, component["files"], strict=True):
+            shutil.copy(sample.folder / file, place / name)
+        component["files"] = [f"c{number}/{name}" for name in names]
+    (folder / "declaration.json").write_text(json.dumps(declared, default=str, ensure_ascii=False), encoding="utf-8")
+
+
+def test_the_examples_of_the_documentation_work(played: Journey, tmp_path: Path) -> None:
+    """A partner hands a case in with curl, twice; Prefect's own client finds the run; nobody else's is found."""
+    sample = played.variant("doi-tac", "01-om-dau", captured_by="tnhs.02")
+    as_partner(sample, tmp_path)
+    scope = ("--unit", "BHXH-TEST", "--procedure", "1.001667", "--officer", "tnhs.02")
+    added = sohoa("partner", "add", "buu-dien", "--name", "Bưu điện", *scope)
+    secret = re.search(r"client_secret: (\S+)", added.stdout)
+    assert added.returncode == 0 and secret, added.stderr
+    known = {"CLIENT_ID": "buu-dien", "CLIENT_SECRET": secret[1], "CASE": "HS-1", "SOHOA_GATEWAY_URL": gateway_url()}
+
+    def run(*command: str, **more: str) -> str:
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **known, **more}  # nothing of the stack's secrets
+        done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=120)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    outputs = [run("bash", "-euo", "pipefail", "-c", example("curl-example")) for _ in range(2)]
+    runs = {json.loads(output[output.rindex("{") :])["flow_run_id"] for output in outputs}
+    assert len(runs) == 1
+    sample.run_id, sample.submission = runs.pop(), json.loads(outputs[0][: outputs[0].index("}") + 1])["submission"]
+    asked = httpx.post(
+        f"{gateway_url()}/oauth/token", data={"grant_type": "client_credentials"}, auth=("buu-dien", secret[1])
+    )
+    token = {"TOKEN": asked.json()["access_token"], "SUBMISSION": sample.submission}
+    assert run(sys.executable, "-c", example("prefect-example"), **token).strip()
+    bearer = {"authorization": f"Bearer {token['TOKEN']}"}
+    status = f"{gateway_url()}/api/partners/v1/submissions/HS-1"
+    until(lambda: httpx.get(status, headers=bearer).json()["code"])
+    told = httpx.get(status, headers=bearer)
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None and dossier.code == told.json()["code"] and dossier.owner_name not in told.text
+    strange = played.samples["01-om-dau"].run_id
+    assert httpx.get(f"{gateway_url()}/api/flow_runs/{strange}", headers=bearer).status_code == 404
 
 
 def test_unknown_or_wrong_parameters_are_refused(played: Journey) -> None:

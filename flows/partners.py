@@ -1,0 +1,14 @@
+"""Đối tác: each minute, their systems are told what changed in their dossiers."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from tasks.callbacks import tell_partners
+
+
+@flow(name="partners", persist_result=False)
+def partners() -> str:
+    """Returns what was done, in one line."""
+    told = tell_partners()
+    return f"{told.written} + {told.delivered} − {told.failed}"
