@@ -24,7 +24,7 @@ from tasks.proofs import drafted
 from tasks.scope import case_date
 
 CHANGED = "Hồ sơ vừa thay đổi; vui lòng mở lại trang, xem lại rồi quyết định."
-Shown = list[list[Any]]  # [kind, …]: "dossier", "paper", "page", "scan", "field", "suspected", "draft"
+Shown = list[list[Any]]  # [kind, …]: "dossier", "paper", "page", "scan", "field", "suspected", "code", "draft"
 # Not in sight of who decides on the dossier: an isolated paper has no pages and no fields.
 ISOLATED = frozenset({DocumentState.CACH_LY_MAT})
 
@@ -42,18 +42,22 @@ def shown(session: Session, catalog: Catalog, dossier_id: UUID) -> Shown:
 
     What the agency's signature or the issue of a result adds is left out: the list stays the same while it is signed.
     """
-    dossier = get_dossier(session, dossier_id)
-    made: Shown = [_dossier(dossier)]
+    return papers_shown(session, dossier_id) + _drafts(session, catalog, get_dossier(session, dossier_id))
+
+
+def papers_shown(session: Session, dossier_id: UUID) -> Shown:
+    """The same without the drafts of results."""
+    made: Shown = [_dossier(get_dossier(session, dossier_id))]
     for document in documents(session, dossier_id):
         if document.is_issued:
             continue
-        made.append(_paper(session, document))
+        made += [_paper(session, document), ["code", str(document.id), document.code or ""]]
         if document.state is DocumentState.NGHI_MAT:  # what a leader decides about it fits this paper only
             made.append(["suspected", str(document.id), document.attempt])
         if document.state not in ISOLATED:
             made += _pages(session, document)
             made += [shown_field(row) for row in fields(session, document.id)]
-    return made + _drafts(session, catalog, dossier)
+    return made
 
 
 def digest_of(*values: Any) -> str:
@@ -83,7 +87,7 @@ def _paper(session: Session, document: Document) -> list[Any]:
         document.type_code,
         document.attempt,
         document.page_count or 0,
-        digest_of(document.code, document.electronic_original),
+        document.electronic_original or "",
         approved_file(session, document) or "",
     ]
 

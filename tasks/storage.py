@@ -32,9 +32,12 @@ from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import ArchivedObject, Document, Outbox, RepositoryEntry, Signature, now
 from blocks.settings import in_production
+from blocks.signer import agency_signer
+from blocks.trust import Trust
 from tasks.scope import case_date
 from tasks.shell import step
 from tasks.signing.report import REPORT_TYPES
+from tasks.signing.verify import verify_record
 
 STORED = {DocumentState.DA_LUU, DocumentState.HIEN_THI_KHO, DocumentState.DA_LUU_CHUA_DINH_DANH}
 FOREVER_YEARS = 100  # object lock needs a date: a lock "for ever" is renewed by the preservation run
@@ -329,7 +332,31 @@ def _report(document: Document) -> StorageReport:
     )
 
 
+def insist_signed(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, trust: Trust) -> None:
+    """The files themselves are signed by the agency, whatever the rows say; before they are locked (EX17, LU03).
+
+    A record that is locked already is left alone. Raises NotAgencySigned, the errors of the stores.
+    """
+    with records.session() as session:
+        document = get_document(session, document_id)
+        if document.state is not DocumentState.DA_KY_CO_QUAN:
+            return
+        agency, manifest = _signatures(session, document)
+    manifest_key = document.manifest_key or file_key(document, MANIFEST)
+    data = objects.get(Bucket.WORKING, manifest_key, sha256=document.manifest_sha256)
+    token = objects.get(Bucket.WORKING, manifest.object_key, sha256=manifest.sha256)
+    copy = objects.get(Bucket.WORKING, agency.object_key, sha256=agency.sha256)
+    verdict = verify_record(data, token, copy, trust)
+    signers = {mark.role: mark.signer for mark in verdict.signatures}
+    person = SignatureRole.SIGNER if document.is_issued else SignatureRole.OFFICER
+    ours = {signers.get(SignatureRole.AGENCY.value), signers.get(SignatureRole.MANIFEST.value)}
+    if not verdict.valid or person.value not in signers or ours != {agency_signer().name}:
+        raise NotAgencySigned(component=document.ordinal)
+
+
 @step("Lưu kết quả số hóa", rule="LU01-LU03")
 def store_record(document_id: UUID, actor: str = "system") -> StorageReport:
     """Điều 11: the signed record is locked away and shown in its owner's repository."""
-    return store_document(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), document_id, actor)
+    records, objects = RecordsDatabase.get(), ObjectStore.get()
+    insist_signed(records, objects, document_id, Trust.get())
+    return store_document(records, objects, Catalog.get(), document_id, actor)

@@ -7,6 +7,7 @@ drafts with what leader and clerk saw. What differs isn't signed; it is an incid
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -18,13 +19,13 @@ from blocks.errors import SohoaError
 from blocks.identity import Attestation, DecisionNotProven
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import raise_incident
-from blocks.records.queries import documents, fields, get_dossier
+from blocks.records.queries import documents, fields
 from blocks.records.tables import Decision, Document, FieldValue
 from tasks.approvals import Verification
 from tasks.extraction.normalise import normalise_field
 from tasks.proofs import attested, latest_proven
 from tasks.shell import step
-from tasks.shown import Shown, ShownChanged, shown, value_digest
+from tasks.shown import Shown, ShownChanged, papers_shown, shown, value_digest
 
 ALLOWS = {"verification": "DUYET", "signoff": "KY", "seal": "KY_SO"}
 
@@ -97,18 +98,35 @@ def _same(session: Session, catalog: Catalog, kept: Decision) -> bool:
 
 # -- the data are what the resolving officer confirmed ------------------------------------------------------------
 def unlike_verified(session: Session, dossier_id: UUID, kept: Decision | None = None) -> list[int]:
-    """Ordinals of papers whose fields are not what the resolving officer saw, corrected and confirmed (Điều 9.3).
+    """Ordinals of papers whose pages or fields are not what the resolving officer saw and confirmed (Điều 9.3).
 
     kept: the approval; None: the newest that is proven. Without one, every paper that has fields.
     """
-    get_dossier(session, dossier_id)
     kept = kept or latest_proven(session, dossier_id, "verification")
     papers = [document for document in documents(session, dossier_id) if not document.is_issued]
     if kept is None or kept.decision != ALLOWS["verification"]:
         return [document.ordinal for document in papers if fields(session, document.id)]
     answer = Verification.model_validate(kept.payload)
     seen = _seen(kept.shown or [])
-    return [document.ordinal for document in papers if not _as_verified(session, document, answer, seen)]
+    before, now = _images(kept.shown or []), _images(papers_shown(session, dossier_id))
+    return [
+        document.ordinal
+        for document in papers
+        if before["dossier"] != now["dossier"]
+        or before[str(document.id)] != now[str(document.id)]
+        or not _as_verified(session, document, answer, seen)
+    ]
+
+
+def _images(listed: Shown) -> defaultdict[str, Shown]:
+    """Document → its files and page images; "dossier" → whose it is."""
+    found: defaultdict[str, Shown] = defaultdict(list)
+    for item in listed:
+        if item[0] == "dossier":
+            found["dossier"].append(item)
+        elif item[0] in ("paper", "page", "scan"):
+            found[str(item[1])].append(item)
+    return found
 
 
 def _seen(listed: Shown) -> dict[tuple[str, str], str]:

@@ -402,9 +402,15 @@ def _copy(objects: ObjectStore, document: Document, name: str) -> Iterator[Path]
 
 
 def insist_valid(verdict: Verdict, role: SignatureRole, signer: Signer) -> SignatureVerdict:
-    """Every signature is valid and the one of `role` was made with the certificate of `signer`."""
+    """Every signature is valid and the one of `role` was made with the certificate of `signer`.
+
+    The agency signs nothing that a person has not signed before it.
+    """
     found = verdict.of(role.value)
     if not verdict.valid or found is None or found.serial != f"{signer.certificate.serial_number:x}":
+        raise SignatureInvalid()
+    persons = SignatureRole.OFFICER, SignatureRole.SIGNER
+    if role is SignatureRole.AGENCY and not any(verdict.of(person.value) for person in persons):
         raise SignatureInvalid()
     return found
 

@@ -26,6 +26,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.codes import assign_dossier_code
 from blocks.records.queries import get_dossier
 from blocks.records.tables import AuditEntry, Decision, Document, Dossier, FieldValue, Incident, Page, Scan
+from blocks.trust import Trust
 from tasks import approvals
 from tasks.approvals import Answered, SignOff, SignOffDecision, ask
 from tasks.issuing.steps import insist_as_decided, issue_dossier
@@ -34,11 +35,12 @@ from tasks.shown import ShownChanged
 from tasks.signing import sign_agency
 from tasks.signing.errors import ForeignFile
 from tasks.stages import SIGNOFF, check_seal, check_signoff
+from tasks.storage import NotAgencySigned, insist_signed
 from tasks.upheld import insist_upheld
 from tasks.verification import apply_verification
 from tests.attack.plugin import Attack
 from tests.tasks.decided import attestation, decide, gateway_key, whole_settings
-from tests.tasks.lawcase import D, H, make_dossier, set_fields, walk_document, walk_dossier
+from tests.tasks.lawcase import NAME, D, H, make_dossier, put_signed, set_fields, walk_document, walk_dossier
 
 CATALOG = Catalog()
 ARTICLES = ["Mức hưởng: 1.000.000 đồng"]
@@ -277,6 +279,7 @@ AFTER_APPROVAL = {
     "a page image": "UPDATE page SET image_sha256 = repeat('d', 64) WHERE document_id = :document",
     "the kind of the paper": "UPDATE document SET type_code = 'LOCAL:02A' WHERE id = :document",
     "whose dossier it is": "UPDATE dossier SET owner_name = 'Thử Văn C' WHERE id = :dossier",
+    "the attempt that is shown": "UPDATE document SET attempt = 2 WHERE id = :document",
     "the file of the paper": "UPDATE document SET file_sha256 = repeat('d', 64) WHERE id = :document",
 }
 
@@ -294,9 +297,25 @@ def test_what_changes_after_the_approval_is_not_signed(attack: Attack, case: Cas
         assert check_seal(case.id, seal)  # the clerk is told so, too
 
 
+UNDO = "UPDATE fieldvalue SET value = 'Thử Văn A' WHERE document_id = :document AND name = 'full_name'"
+UNDO_PAGE = "UPDATE page SET image_sha256 = repeat('b', 64) WHERE document_id = :document"
+UNDO_OWNER = "UPDATE dossier SET owner_name = :name WHERE id = :dossier"
+
+
 def test_the_leader_cannot_allow_data_that_nobody_confirmed(attack: Attack, case: Case) -> None:
-    with attack("a value is changed before the leader looks", watch=case.signed) as told:
-        case.sql(AFTER_APPROVAL["a value on the paper's record, after it was confirmed"])
+    what = ("a value on the paper's record, after it was confirmed", "a page image", "whose dossier it is")
+    for change in what:
+        assert not check_signoff(case.id, SignOff(decision=SignOffDecision.KY, officer="ld.01"))
+        _leader_is_told(attack, case, change)
+        with case.owner.session() as session:  # as it was
+            session.execute(text(UNDO), {"document": case.document})
+            session.execute(text(UNDO_PAGE), {"document": case.document})
+            session.execute(text(UNDO_OWNER), {"dossier": case.id, "name": NAME})
+
+
+def _leader_is_told(attack: Attack, case: Case, change: str) -> None:
+    with attack(f"changed before the leader looks: {change}", watch=case.signed) as told:
+        case.sql(AFTER_APPROVAL[change])
         (sentence,) = check_signoff(case.id, SignOff(decision=SignOffDecision.KY, officer="ld.01"))
         told.answered(sentence)
         assert "khác dữ liệu đã được xác nhận" in sentence
@@ -365,3 +384,17 @@ def test_the_fields_row_is_not_enough(case: Case) -> None:
     with case.records.session() as session:
         assert session.exec(select(FieldValue).where(FieldValue.document_id == case.document)).all()
     insist_upheld(case.records, CATALOG, case.id, leader="ld.01", clerk="vt.01")
+
+
+def test_rows_that_say_signed_are_not_believed(attack: Attack, case: Case, objects: ObjectStore) -> None:
+    """Rows, state and files as the signing steps leave them, but nobody has signed the files."""
+    dossier_id, (document_id,) = make_dossier(case.records, ["LOCAL:01B-HSB"])
+    put_signed(case.records, objects, document_id)
+
+    def locked() -> list[str]:
+        return list(objects.list(Bucket.RECORDS, f"{dossier_id}/"))
+
+    with attack("rows say that the agency has signed: its record is to be locked", watch=locked) as told:
+        with pytest.raises(NotAgencySigned) as refused:
+            insist_signed(case.records, objects, document_id, Trust())
+        told.answered(refused.value.code)
