@@ -25,6 +25,8 @@ from blocks.errors import Remedy, SohoaError
 
 KEY, PUBLIC_KEY = "SOHOA_CALLBACK_KEY", "SOHOA_CALLBACK_PUBLIC_KEY"  # variables; base64 of 32 bytes
 LONGEST = 500  # characters of an address
+# IPv6 that a gateway turns into IPv4: behind it may lie any address of the own network (RFC 6052, 8215, 3056, 4380).
+TRANSLATED = [ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
 ENTRY = re.compile(
     r"(?P<host>[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?)(?::(?P<port>\d{1,5}))?(?:=(?P<address>[0-9a-f.:]+))?"
 )
@@ -85,7 +87,8 @@ def _insist_usable(address: str, *, named: bool, test: bool) -> None:
         raise CallbackRefused(why="không phải địa chỉ") from None
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
-    never = ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved
+    translated = isinstance(ip, ipaddress.IPv6Address) and any(ip in net for net in TRANSLATED)
+    never = ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved or translated
     if never or not (ip.is_global or (named and not ip.is_loopback) or (test and ip.is_loopback)):
         raise CallbackRefused(why="không phải địa chỉ công cộng")
 

@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
+from sqlalchemy import delete
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
@@ -35,6 +36,7 @@ from tasks.submission import part_of
 
 TOPIC = "partner-callback"
 MINUTES = (0, 1, 5, 15, 60, 180, 360, 720, 1440, 2880)  # after its writing each try may be made; then it is dead
+KEPT = timedelta(days=30)  # what was delivered
 IN_A_ROW, AT_ONCE = 3, 500  # failures after which a partner has to wait for the next look; messages of one look
 log = logging.getLogger(__name__)
 
@@ -104,6 +106,8 @@ def send(records: RecordsDatabase, at: datetime | None = None) -> Told:
     load_stack_env()
     told, failures, moment = Told(), Counter[str](), at or now()
     with records.session() as session:
+        old = col(Outbox.delivered_at) < moment - KEPT
+        session.execute(delete(Outbox).where(col(Outbox.topic) == TOPIC, old))
         query = select(Outbox.id, Outbox.created_at, Outbox.tries).where(
             Outbox.topic == TOPIC, col(Outbox.delivered_at).is_(None), Outbox.tries < len(MINUTES)
         )

@@ -406,6 +406,12 @@ def test_a_name_that_stands_for_a_private_address_is_not_called(attack: Attack) 
             deliver("https://localhost/hook", ["localhost"], {}, b"{}")
         told.answered(refused.value.code)
         told.proved("no connection was made: the address is checked before")
+    for address in ("64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "fe80::1", "224.0.0.1", "0.0.0.0"):
+        with attack(f"call-back to a host that the list leads to {address}") as told:
+            with pytest.raises(CallbackRefused) as refused:
+                admit("https://x.example/", [f"x.example={address}"])
+            told.answered(refused.value.code)
+            told.proved("refused before a connection")
     assert admit("https://noi-bo.example/hook", ["noi-bo.example=10.1.2.3"]).fixed == "10.1.2.3"  # named by hand
     with pytest.raises(CallbackRefused):
         admit("https://noi-bo.example/hook", ["noi-bo.example=169.254.169.254"])
