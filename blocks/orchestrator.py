@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -91,6 +92,18 @@ class Orchestrator:
             found += page
             if len(page) < 200:
                 return found
+
+    def count(self, *, flow: str | None = None, **filters: Any) -> int:
+        """How many flow runs (of one flow) fit Prefect's filter."""
+        answer = self.call("POST", "/flow_runs/count", _of(flow) | {"flow_runs": filters})
+        return int(answer.raise_for_status().json())
+
+    def paused_among(self, ids: Iterable[UUID]) -> list[dict[str, Any]]:
+        """Those of these flow runs that are suspended now; at most 200."""
+        wanted = [str(run) for run in ids]
+        if not wanted:
+            return []
+        return self.runs(id={"any_": wanted}, state={"type": {"any_": ["PAUSED"]}})
 
     def ended(self, *types: str, flow: str | None = None, limit: int = 1) -> list[dict[str, Any]]:
         """The newest runs (of one flow) that ended in one of these types of state, e.g. ``FAILED``."""

@@ -40,7 +40,7 @@ from tasks.signing.report import lines, page_pdf
 from tasks.signing.sandbox import verify_untrusted
 from tasks.status import status_of
 from tasks.submission import hand_in
-from tasks.worklist import Item, worklist
+from tasks.worklist import Item, first_items
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sohoa – số hóa hồ sơ thủ tục hành chính BHXH.")
 app.add_typer(partner, name="partner")
@@ -83,7 +83,7 @@ def waiting(
     """Các hồ sơ đang chờ viên chức quyết định, hạn trả kết quả gần nhất đứng trước."""
     table = Table("Hồ sơ", "Chờ bước", "Từ lúc", "Hạn trả", "Còn (ngày làm việc)", "Lượt xử lý")
     staff = load_staff() if officer else None
-    for item in worklist(RecordsDatabase(), Catalog(), Orchestrator().paused(), officer=officer, staff=staff):
+    for item in first_items(RecordsDatabase(), Catalog(), Orchestrator(), officer=officer, staff=staff):
         since = item.since.astimezone(VIET_NAM)
         due = f"{item.due:%d/%m/%Y}" if item.due else "–"
         table.add_row(item.code, item.step, f"{since:%d/%m/%Y %H:%M}", due, _left(item), str(item.flow_run_id))

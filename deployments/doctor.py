@@ -203,9 +203,9 @@ def disk() -> tuple[State, str, str]:
 
 def dossiers() -> tuple[State, str, str]:
     prefect = Orchestrator()
-    waiting = prefect.paused()
-    failed = prefect.runs(state={"type": {"any_": ["FAILED", "CRASHED"]}})
-    seen = f"{len(waiting)} hồ sơ chờ viên chức, {len(failed)} lượt xử lý lỗi"
+    waiting = prefect.count(flow="dossier", state={"type": {"any_": ["PAUSED"]}})
+    failed = prefect.count(state={"type": {"any_": ["FAILED", "CRASHED"]}})
+    seen = f"{waiting} hồ sơ chờ viên chức, {failed} lượt xử lý lỗi"
     if failed:
         return State.WARNING, seen, "mở từng lượt lỗi trên giao diện Prefect, khắc phục theo mã lỗi rồi bấm Retry"
     return good(seen)

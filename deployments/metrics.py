@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -21,18 +20,21 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from blocks.catalog import Catalog
-from blocks.orchestrator import Orchestrator, pause_key
+from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
+from blocks.records.machine import DOSSIER_OPEN
 from blocks.settings import load_stack_env
 from blocks.signer import agency_signer
 from deployments.setup import POOL
-from tasks.worklist import NEAR
+from tasks.worklist import NEAR, days_left
 
 WINDOW_HOURS = 24  # of the figures on waiting and on stages
 SIGNING = "Ký số"  # in the name of each signing step
 STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
+OPEN = "({})".format(", ".join(f"'{state.value}'" for state in sorted(DOSSIER_OPEN)))
+TODAY = "(now() AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
 # Waiting at the counter (KH03): from handing in to reception, in seconds.
 WAITING = text(f"""
     SELECT count(*), coalesce(avg(s), 0), coalesce(percentile_cont(0.95) WITHIN GROUP (ORDER BY s), 0),
@@ -46,6 +48,9 @@ STAGES = text(f"""
           FROM auditentry WHERE document_id IS NOT NULL AND target_state IS NOT NULL
           AND at > now() - interval '{WINDOW_HOURS} hours') AS steps
     WHERE s IS NOT NULL AND source_state IS NOT NULL GROUP BY source_state""")  # noqa: S608
+PAUSES = text(
+    "SELECT kind, count(*), extract(epoch FROM now() - min(since)) FROM waiting WHERE kind <> 'outage' GROUP BY kind"
+)
 COUNTS = {
     "sohoa_dossiers": ("Dossiers by state", "state", "SELECT state, count(*) FROM dossier GROUP BY state"),
     "sohoa_documents": ("Documents by state", "state", "SELECT state, count(*) FROM document GROUP BY state"),
@@ -82,15 +87,13 @@ SINGLE = {
     ),
     "sohoa_dossiers_overdue": (
         "Open dossiers past their day of result",
-        "SELECT count(*) FROM dossier WHERE due_date < (now() AT TIME ZONE 'Asia/Ho_Chi_Minh')::date"
-        " AND state NOT IN ('CO_KET_QUA', 'DA_TRA', 'LUU_TRU', 'TRA_LAI', 'TU_CHOI_TIEP_NHAN', 'RUT')",
+        f"SELECT count(*) FROM dossier WHERE due_date < {TODAY} AND state IN {OPEN}",  # noqa: S608
     ),
 }
 # Open dossiers by the day on which the result is due, as far as a next working day can be away (Tết).
-DUE = text("""
+DUE = text(f"""
     SELECT due_date, count(*) FROM dossier
-    WHERE due_date - (now() AT TIME ZONE 'Asia/Ho_Chi_Minh')::date BETWEEN 0 AND 15
-    AND state NOT IN ('CO_KET_QUA', 'DA_TRA', 'LUU_TRU', 'TRA_LAI', 'TU_CHOI_TIEP_NHAN', 'RUT') GROUP BY due_date""")
+    WHERE due_date BETWEEN {TODAY} AND {TODAY} + 15 AND state IN {OPEN} GROUP BY due_date""")  # noqa: S608
 
 
 class Sohoa(Collector):
@@ -121,12 +124,11 @@ class Sohoa(Collector):
             yield from self._due(session)
             yield from self._waiting(session)
             yield from self._stages(session)
+            yield from self._pauses(session)
 
     def _due(self, session: Session) -> Iterator[Metric]:
         today, calendar = vietnam_day(), Catalog()
-        soon = sum(
-            count for due, count in session.connection().execute(DUE) if calendar.working_days_left(today, due) <= NEAR
-        )
+        soon = sum(count for due, count in session.connection().execute(DUE) if days_left(calendar, today, due) <= NEAR)
         about = f"Open dossiers whose day of result is today or at most {NEAR} working day away"
         yield GaugeMetricFamily("sohoa_dossiers_due_soon", about, value=soon)
 
@@ -176,22 +178,13 @@ class Sohoa(Collector):
         failures = prefect.call("POST", "/task_runs/count", asked).raise_for_status().json()
         about = f"Signing steps that failed after their retries, last {WINDOW_HOURS} h"
         yield GaugeMetricFamily("sohoa_signature_failures", about, value=failures)
-        yield from self._pauses(prefect)
 
-    def _pauses(self, prefect: Orchestrator) -> Iterator[Metric]:
-        waiting: Counter[str] = Counter()
-        oldest: dict[str, float] = {}
-        now = datetime.now(UTC)
-        for run in prefect.paused():
-            stage = pause_key(run).rpartition("-")[0] or "unknown"
-            age = (now - datetime.fromisoformat(run["state"]["timestamp"])).total_seconds()
-            waiting[stage] += 1
-            oldest[stage] = max(oldest.get(stage, 0.0), age)
+    def _pauses(self, session: Session) -> Iterator[Metric]:
         count = GaugeMetricFamily("sohoa_waiting", "Dossiers that wait for an officer", labels=["stage"])
         age = GaugeMetricFamily("sohoa_waiting_oldest_seconds", "Longest wait for an officer", labels=["stage"])
-        for stage, number in waiting.items():
+        for stage, number, seconds in session.connection().execute(PAUSES):
             count.add_metric([stage], number)
-            age.add_metric([stage], oldest[stage])
+            age.add_metric([stage], float(seconds))
         yield count
         yield age
 

@@ -32,6 +32,7 @@ from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.queries import decision, get_dossier, record_decision
+from blocks.records.waiting import wait_at, waits_no_more
 from tasks.proofs import ASK_AGAIN, is_proven, refuse_forged
 from tasks.shown import CHANGED, Shown, ShownChanged, shown
 from tasks.worklist import WHO
@@ -356,6 +357,7 @@ def _suspend_and_record(
     payload: dict[str, Any] = {}
     faults: list[str] = []
     seen: Shown | None = None
+    _note_waiting(records, dossier_id, key)
     try:
         answer = suspend_flow_run(wait_for_input=form, timeout=TIMEOUT_SECONDS, key=key)
         payload = answer.model_dump(mode="json")
@@ -380,6 +382,7 @@ def _suspend_and_record(
     if faults:
         verdict, payload = ASK_AGAIN, {"problems": faults}
     with records.session() as session:
+        waits_no_more(session, dossier_id)
         stored = record_decision(
             session,
             dossier_id=dossier_id,
@@ -423,6 +426,14 @@ def _still_shown(records: RecordsDatabase, dossier_id: UUID, said: Attestation) 
     if shown_digest(now) != said.shown:
         raise ShownChanged()
     return now
+
+
+def _note_waiting(records: RecordsDatabase, dossier_id: UUID, key: str) -> None:
+    """For the worklist: here it waits from now on, unless it did already."""
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        with records.session() as session:
+            wait_at(session, get_dossier(session, dossier_id), context.flow_run.id, key)
 
 
 def not_assigned(dossier_id: UUID, officer: str, role: Role, on: date) -> list[str]:

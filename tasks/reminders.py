@@ -6,27 +6,33 @@ and, where mail is set up, messages. Each once per pause and level (QĐ 352, Đi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlmodel import select
+from sqlalchemy import update
+from sqlmodel import col, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, Staff, four_eyes, load_staff
-from blocks.orchestrator import Orchestrator
+from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import VIET_NAM
-from blocks.records.tables import Dossier
+from blocks.records.tables import Dossier, Waiting
+from blocks.records.waiting import OUTAGE, at_a_pause, forget_all_but, page, place, wait_at
 from blocks.settings import gateway_url
 from tasks.notices import note
 from tasks.shell import one_by_one, step
 from tasks.worklist import ESCALATED, REMINDED, WHO, Item, days_left, reminders_of, worklist
 
 OFFICE_HOURS = range(7, 18)  # of Viet Nam; nobody is reminded at night
+DOSSIER = "dossier"  # the flow
+AT_ONCE = 200  # rows
+SETTLED = timedelta(minutes=10)  # a row is written just before its run suspends
 GRACE = timedelta(hours=2)  # a dossier whose deadline is near anyway: not in the minute in which it arrives
 
 
@@ -99,6 +105,12 @@ def _tell(
         officers = staff.holders(role, at.astimezone(VIET_NAM).date(), item.unit) if role else []
         if role is Role.RESOLVE and four_eyes():
             officers = [officer for officer in officers if officer != dossier.captured_by]
+        if level == ESCALATED:
+            session.execute(
+                update(Waiting)
+                .where(col(Waiting.dossier_id) == item.dossier_id, col(Waiting.stage) == item.stage)
+                .values(escalated_at=at)
+            )
         details = {"stage": item.stage, "waited_days": waited, "left_days": item.left, "officers": officers}
         audit(session, actor="system", action=level, dossier_id=item.dossier_id, rule="WH03", details=details)
         subject = "Báo lãnh đạo: hồ sơ chờ quá lâu" if level == ESCALATED else "Nhắc việc: hồ sơ đang chờ"
@@ -134,4 +146,48 @@ def _text(item: Item, level: str) -> str:
 @step("Nhắc việc, báo lãnh đạo", rule="WH03", kept=False)
 def remind_officers() -> Reminded:
     """Everything that waits for officers now."""
-    return sweep(RecordsDatabase.get(), Catalog.get(), load_staff(), Orchestrator().paused())
+    records, prefect, told = RecordsDatabase.get(), Orchestrator(), Reminded()
+    reconcile(records, prefect)
+
+    def one(paused: list[dict[str, Any]]) -> None:
+        more = sweep(records, Catalog.get(), load_staff(), paused)
+        told.reminded += more.reminded
+        told.escalated += more.escalated
+        told.messages += more.messages
+
+    one_by_one(waiting_runs(records, prefect), one)
+    return told
+
+
+def waiting_runs(records: RecordsDatabase, prefect: Orchestrator) -> Iterator[list[dict[str, Any]]]:
+    """Suspended runs that a reminder may be due for, some at a time: what is escalated has had both."""
+    still = (
+        col(Waiting.kind) != OUTAGE,
+        col(Waiting.since) < datetime.now(UTC) - GRACE,
+        col(Waiting.escalated_at).is_(None),
+    )
+    after = None
+    while True:
+        with records.session() as session:
+            rows = page(session, *still, after=after, limit=AT_ONCE)
+        if not rows:
+            return
+        yield prefect.paused_among(row.flow_run_id for row in rows)
+        after = place(rows[-1])
+
+
+def reconcile(records: RecordsDatabase, prefect: Orchestrator) -> None:
+    """Let the rows of what waits fit Prefect again, when their numbers differ: after an upgrade, a cancelled run."""
+    with records.session() as session:
+        noted = at_a_pause(session)
+    if noted == prefect.count(flow=DOSSIER, state={"type": {"any_": ["PAUSED"]}}):
+        return
+    paused = {UUID(run["id"]): run for run in prefect.paused() if pause_key(run)}
+    with records.session() as session:
+        forget_all_but(session, paused, datetime.now(UTC) - SETTLED)
+        known = set(session.exec(select(Waiting.flow_run_id).where(Waiting.kind != OUTAGE)))
+        missing = paused.keys() - known
+        for dossier in session.exec(select(Dossier).where(col(Dossier.flow_run_id).in_(missing))):
+            run = paused[dossier.flow_run_id] if dossier.flow_run_id else {}
+            since = datetime.fromisoformat(run["state"]["timestamp"])
+            wait_at(session, dossier, UUID(run["id"]), pause_key(run), since=since)

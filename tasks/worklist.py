@@ -11,14 +11,16 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
+from sqlalchemy import ColumnElement, false, or_
 from sqlmodel import Session, col, select
 
 from blocks.catalog import CalendarUnknown, Catalog
 from blocks.catalog.staff import Role, Staff, four_eyes
-from blocks.orchestrator import pause_key
+from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
-from blocks.records.tables import AuditEntry, Dossier
+from blocks.records.tables import AuditEntry, Dossier, Waiting
+from blocks.records.waiting import OUTAGE, page
 from tasks.history import stage_label
 
 WHO = {
@@ -96,6 +98,45 @@ def worklist(
     if officer is not None and staff is not None:
         items = [item for item in items if _mine(item, officer, staff, today, captured[item.dossier_id])]
     return sorted(items, key=lambda item: (item.due or date.max, item.since))
+
+
+def first_items(
+    records: RecordsDatabase,
+    catalog: Catalog,
+    prefect: Orchestrator,
+    *,
+    officer: str | None = None,
+    staff: Staff | None = None,
+    limit: int = 200,
+) -> list[Item]:
+    """The most urgent of what waits, for an officer or all."""
+    today = vietnam_day()
+    mine = (
+        for_officer(officer, staff, today) if officer is not None and staff is not None else col(Waiting.kind) != OUTAGE
+    )
+    with records.session() as session:
+        rows = page(session, mine, limit=limit)
+    paused = prefect.paused_among(row.flow_run_id for row in rows)
+    return worklist(records, catalog, paused, day=today, officer=officer, staff=staff)
+
+
+def for_officer(officer: str, staff: Staff, today: date) -> ColumnElement[bool]:
+    """Rows of `Waiting` that this officer may decide, and for a leader what is escalated in the unit."""
+    mine: list[ColumnElement[bool]] = []
+    for unit in sorted({unit for person in staff.of(officer, today) for unit in person.units}):
+        held = {role for role in WHO.values() if staff.may(officer, unit, role, today)}
+        ours = col(Waiting.unit_id) == unit
+        kinds = sorted(kind for kind, role in WHO.items() if role in held)
+        own = [kind for kind in kinds if WHO[kind] is Role.RESOLVE] if four_eyes() else []
+        mine.append(
+            ours
+            & col(Waiting.kind).in_(kinds)
+            & ((col(Waiting.captured_by) != officer) | col(Waiting.kind).not_in(own))
+        )
+        if Role.LEAD in held:
+            urgent = (col(Waiting.due) <= today) | col(Waiting.escalated_at).is_not(None)
+            mine.append(ours & urgent & (col(Waiting.kind) != OUTAGE))
+    return or_(*mine) if mine else false()
 
 
 def days_left(catalog: Catalog, today: date, due: date) -> int:

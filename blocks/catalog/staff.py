@@ -94,6 +94,10 @@ class Staff(BaseModel):
         listed = {(unit, role.value) for person in now for unit in person.units for role in person.roles}
         return frozenset(told) & listed
 
+    def of(self, officer: str, on: date) -> list[Assignment]:
+        """What somebody is assigned to on this day."""
+        return [person for person in self._everyone if person.id == officer and person.in_time(on)]
+
     def out_of_time(self, officer: str, unit: str, roles: Iterable[Role], on: date) -> str | None:
         """A sentence for somebody whose assignment or delegation is over, or has not begun; None: there was none."""
         wanted = frozenset(roles)

@@ -18,7 +18,12 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlmodel import Session
 
 from blocks.errors import Remedy, SohoaError
-from blocks.records import audit, machine, partners  # noqa: F401  (session events that guard every session; tables)
+from blocks.records import (  # noqa: F401  (session events that guard every session; tables; indexes)
+    audit,
+    indexes,
+    machine,
+    partners,
+)
 
 CONNECT_ARGS = {
     "application_name": "sohoa",

@@ -60,6 +60,7 @@ TABLES = {
     "fieldvalue": Rights(FREE),
     "signingrequest": Rights(FREE),
     "workclaim": Rights(FREE, FREE),
+    "waiting": Rights(FREE, READ, "SELECT (kind, since)"),
     "sealedpin": Rights(FREE, FREE),
     # Partners and their secrets are made on the command line; the gateway asks who they are and keeps their cases.
     "partner": Rights(FREE, f"{READ}, UPDATE (callback_url)"),

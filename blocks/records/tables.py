@@ -328,6 +328,25 @@ class WorkClaim(SQLModel, table=True):
     at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
+class Waiting(SQLModel, table=True):
+    """A dossier that waits for an officer, or for a service that is away (blocks/records/waiting.py)."""
+
+    __table_args__ = (
+        Index("ix_waiting_order", "due", "since", "dossier_id"),
+        Index("ix_waiting_kind_since", "kind", "since"),
+    )
+    dossier_id: UUID = Field(foreign_key="dossier.id", primary_key=True)
+    flow_run_id: UUID = Field(index=True)
+    stage: str = Field(max_length=64)  # verification-1 …; of an outage the error's code
+    kind: str = Field(max_length=32)  # the same without its number, or "outage"
+    unit_id: str = Field(max_length=35)
+    captured_by: str  # WH03
+    due: date  # the day of result; the last day of all when none was promised yet
+    since: datetime = _time(nullable=False)
+    escalated_at: datetime | None = _time(nullable=True)
+    tries: int = 1  # of who waits for a service
+
+
 class Custody(SQLModel, table=True):
     """Sổ giao nhận: where the paper is (LU04)."""
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import SEES_PAPERS, Role, Staff
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.records.tables import Dossier
+from blocks.records.codes import vietnam_day
+from blocks.records.tables import Dossier, Waiting
+from blocks.records.waiting import Place, counts, page, place
 from deployments.desk.decisions import why_not
 from infra.gateway.sessions import Officer
-from tasks.worklist import Item, worklist
+from tasks.worklist import Item, for_officer, worklist
 
+PAGE = 50  # dossiers
+TURNS = 6  # pages looked through for one: rows whose run waits no more are passed over
 SHORTEST, FOUND = 3, 50  # letters of a code to search by, dossiers that are shown
 
 
@@ -22,18 +26,41 @@ class Work:
     def __init__(self, records: RecordsDatabase, catalog: Catalog, prefect: Orchestrator) -> None:
         self.records, self.catalog, self.prefect = records, catalog, prefect
 
-    def items(self, officer: Officer, staff: Staff) -> list[Item]:
-        """What this officer may decide now, and what is escalated to a leader (WH01–WH03)."""
-        found = worklist(self.records, self.catalog, self.prefect.paused(), officer=officer.id, staff=staff)
+    def items(
+        self, officer: Officer, staff: Staff, kind: str = "", after: Place | None = None
+    ) -> tuple[list[Item], Place | None]:
+        """What this officer may decide now, and what is escalated to a leader (WH01–WH03): one page of it, and after
+        what the next one begins (None: that was all). kind: of this step only.
+        """
+        wanted = [for_officer(officer.id, staff, vietnam_day()), *([col(Waiting.kind) == kind] if kind else [])]
+        shown: list[Item] = []
+        for _ in range(TURNS):
+            with self.records.session() as session:
+                rows = page(session, *wanted, after=after, limit=PAGE)
+            shown += self._decidable(officer, staff, rows)
+            after = place(rows[-1]) if len(rows) == PAGE else None
+            if after is None or len(shown) >= PAGE:
+                break
+        return shown, after
+
+    def counts(self, officer: Officer, staff: Staff) -> dict[str, int]:
+        """How many wait for this officer, by step."""
+        with self.records.session() as session:
+            return counts(session, for_officer(officer.id, staff, vietnam_day()))
+
+    def _decidable(self, officer: Officer, staff: Staff, rows: Sequence[Waiting]) -> list[Item]:
+        """Those whose run really waits, as Prefect says, and that the provider's groups allow."""
+        paused = self.prefect.paused_among(row.flow_run_id for row in rows)
+        found = worklist(self.records, self.catalog, paused, officer=officer.id, staff=staff)
         with self.records.session() as session:
             query = select(Dossier).where(col(Dossier.id).in_([item.dossier_id for item in found]))
-            rows = {dossier.id: dossier for dossier in session.exec(query)}
-            return [
-                item
-                for item in found
-                if why_not(officer, rows[item.dossier_id], item.stage.rpartition("-")[0], staff) is None
-                or (item.escalated and officer.holds(Role.LEAD.value, item.unit))
-            ]
+            dossiers = {dossier.id: dossier for dossier in session.exec(query)}
+        return [
+            item
+            for item in found
+            if why_not(officer, dossiers[item.dossier_id], item.stage.rpartition("-")[0], staff) is None
+            or (item.escalated and officer.holds(Role.LEAD.value, item.unit))
+        ]
 
     def found(self, officer: Officer, wanted: str) -> Sequence[Dossier]:
         """The one of a whole code; else, newest first, those with this part.
@@ -45,7 +72,7 @@ class Work:
             whole = (Dossier.code == wanted.upper()) | (Dossier.submission == wanted)
             rows = session.exec(select(Dossier).where(whole, mine).limit(1)).all()
             if not rows and len(wanted) >= SHORTEST:
-                part = col(Dossier.code).icontains(wanted, autoescape=True)
+                part = func.lower(col(Dossier.code)).contains(wanted.lower(), autoescape=True)
                 newest = select(Dossier).where(part, mine)
                 rows = session.exec(newest.order_by(col(Dossier.created_at).desc()).limit(FOUND)).all()
             session.expunge_all()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import UTC, date, datetime
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -14,6 +17,7 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
 from blocks.records.queries import DossierUnknown
+from blocks.records.waiting import Place
 from deployments.desk.decisions import Decisions, why_not
 from deployments.desk.pages import Pages
 from deployments.desk.work import FOUND, SHORTEST, Work
@@ -24,6 +28,19 @@ from tasks.history import STAGES
 HOMES = {(Role.OPERATE.value,): "/van-hanh", (Role.AUDIT.value,): "/nhat-ky"}  # of who has nothing to decide
 
 
+def _written(at: Place | None) -> str:
+    return quote(f"{at.due.isoformat()}_{at.since.isoformat()}_{at.dossier_id}") if at else ""
+
+
+def _place(written: str) -> Place | None:
+    """Where the page before ended; the first page for what isn't one."""
+    try:
+        due, since, dossier_id = written[:120].split("_")
+        return Place(date.fromisoformat(due), datetime.fromisoformat(since).astimezone(UTC), UUID(dossier_id))
+    except (ValueError, OverflowError):
+        return None
+
+
 class WorklistPages:
     def __init__(
         self, pages: Pages, records: RecordsDatabase, catalog: Catalog, prefect: Orchestrator, decisions: Decisions
@@ -31,17 +48,19 @@ class WorklistPages:
         self.pages, self.records, self.decisions = pages, records, decisions
         self.work = Work(records, catalog, prefect)
 
-    def show_worklist(self, session: Session, step: str) -> Response:
-        """step: only this one; empty: all."""
+    def show_worklist(self, session: Session, step: str, after: Place | None = None) -> Response:
+        """step: only this one; empty: all. after: where the page before ended."""
         today, staff = vietnam_day(), load_staff()
-        everything = self.work.items(session.officer, staff)
-        at = [item.stage.rpartition("-")[0] for item in everything]
-        items = [item for item, name in zip(everything, at, strict=True) if step in ("", name)]
-        steps = [("", "Tất cả", len(at)), *((name, STAGES[name], at.count(name)) for name in dict.fromkeys(at))]
+        items, more = self.work.items(session.officer, staff, step, after)
+        at = Counter(item.stage.rpartition("-")[0] for item in items)
+        if step or after or more:
+            at = Counter(self.work.counts(session.officer, staff))
+        steps = [("", "Tất cả", at.total()), *((name, STAGES.get(name, name), count) for name, count in at.items())]
         with self.records.session() as database:
             held = holders(database, [item.dossier_id for item in items])
         acting = [one for one in staff.delegations if one.id == session.officer.id and one.in_time(today)]
         values = {"items": items, "steps": steps, "step": step, "held": held, "acting": acting}
+        values |= {"more": _written(more), "all": at[step] if step else at.total(), "first": after is None}
         return self.pages.page("worklist.html", session, title="Danh sách việc", **values)
 
     def search(self, session: Session, wanted: str) -> Response:
@@ -78,8 +97,8 @@ class WorklistPages:
             return RedirectResponse(HOMES.get(tuple(officer.roles), "/viec"), 303)
 
         @router.get("/viec", summary="Danh sách việc của viên chức đang đăng nhập")
-        async def work(request: Request, buoc: str = "") -> Response:
-            return await shown_to(request, self.show_worklist, buoc if buoc in STAGES else "")
+        async def work(request: Request, buoc: str = "", tiep: str = "") -> Response:
+            return await shown_to(request, self.show_worklist, buoc if buoc in STAGES else "", _place(tiep))
 
         @router.get("/tim", summary="Tìm hồ sơ theo mã hoặc một phần của mã")
         async def find(request: Request, ma: str = "") -> Response:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from secrets import token_hex
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -37,8 +38,10 @@ def empty(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recor
 
 
 def test_models_and_migrations_agree(records: RecordsDatabase) -> None:
-    options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+    options: dict[str, Any] = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
     with records.engine.connect() as connection:
+        # The letters of codes in threes: an index of an extension, where the server has it.
+        options["include_name"] = lambda name, kind, _: (kind, name) != ("index", "ix_dossier_code_part")
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, SQLModel.metadata) == []
 
