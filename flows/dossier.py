@@ -41,6 +41,7 @@ from tasks.fragile import certify_copy, settle_leader_opinion, settle_unlisted
 from tasks.issuing import issue_results, sign_by_leader
 from tasks.ocr import read_pages
 from tasks.originals import examine_originals, store_originals
+from tasks.outages import waits_for_services
 from tasks.progress import advance, announce, send_back
 from tasks.quarantine import isolate, take_back
 from tasks.reception import check_account, receive, refuse
@@ -100,6 +101,7 @@ class CaseEnded(Exception):
 
 
 @flow(name="dossier", result_serializer=KIND, persist_result=True, log_prints=False)
+@waits_for_services
 def dossier(submission: str) -> str:
     """Tiếp nhận, số hóa, giải quyết và lưu trữ một hồ sơ. Returns the state in which the dossier ended."""
     try:

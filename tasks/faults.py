@@ -24,8 +24,9 @@ from blocks.records.tables import Dossier, Incident, Outbox
 from blocks.settings import gateway_url
 from tasks.callbacks import dead
 from tasks.deadlines import due
-from tasks.incidents import KINDS
+from tasks.incidents import AWAY, KINDS
 from tasks.notices import TOPIC, note
+from tasks.outages import away
 from tasks.shell import step
 
 DOSSIER, WATCH = "dossier", "watch"  # names of flows
@@ -90,6 +91,8 @@ def faults(
     stuck_runs = {UUID(run["id"]) for run in (*failed, *late, *cancelled)}
     with records.session() as session:  # who waits for an officer is the reminders' business
         near = [item for item in due(session, catalog, vietnam_day(moment)) if item.flow_run_id in stuck_runs]
+        for service, count in away(session, moment).items():
+            found[f"{AWAY}{service}", None] = {"dossiers": count}
     if near:
         found["DEADLINE_NEAR", None] = {"dossiers": len(near)}
     return found

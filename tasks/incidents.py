@@ -18,6 +18,7 @@ from blocks.records.incidents import close_incident
 from blocks.records.queries import DossierUnknown, find_dossier
 from blocks.records.tables import Dossier, Incident
 from tasks.custody import freeze_disposal
+from tasks.outages import SERVICES
 
 SHORTEST, LONGEST = 10, 500  # characters of a reason
 CLOSED_SHOWN = 20
@@ -128,6 +129,18 @@ KINDS: dict[str, Kind] = {
         "Không sửa gì; giữ nguyên máy, báo người phụ trách an toàn thông tin và đối chiếu bản sao lưu.",
         Role.LEAD,
     ),
+}
+
+
+AWAY = "AWAY_"  # then the code of the error: one incident a service that dossiers wait for, however many they are
+KINDS |= {
+    f"{AWAY}{code}": Kind(
+        f"Đang chờ {name}",
+        f"Hồ sơ đang chờ {name} và tự thử lại, không cần bấm Retry: khôi phục dịch vụ đó. Sự cố tự đóng khi hết hồ sơ "
+        "chờ.",
+        None,
+    )
+    for code, name in SERVICES.items()
 }
 
 

@@ -36,6 +36,7 @@ from infra.gateway.sessions import Officer, Session
 from tasks.claims import give_up, holders
 from tasks.history import DECISIONS, STAGES
 from tasks.originals import signers_of
+from tasks.outages import sentence
 from tasks.proofs import latest_proven
 from tasks.review import ComponentView, Review, look
 from tasks.signing.verify import SignatureVerdict
@@ -91,6 +92,7 @@ class DossierPages:
         refusal = why_not(officer, waiting.dossier, waiting.stage.name, staff) if waiting else None
         with self.records.session() as database:
             holder = holders(database, [dossier_id]).get(dossier_id)
+            outage = sentence(database, dossier_id)
         stage = waiting.stage.name if waiting else ""
         pictures = self._pictures(review, officer)
         if stage == "rescan" and refusal is None:
@@ -107,6 +109,7 @@ class DossierPages:
             signers=self._signers(review),
             waiting=waiting,
             seen=seen,
+            outage=outage,
             stage=stage,
             step=STAGES.get(stage, ""),
             role=ROLE_NAMES[WHO[stage]] if waiting else "",

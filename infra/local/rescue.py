@@ -2,7 +2,7 @@
 
 A run is lost when its worker died with it, or when it crashed: its process was killed, or Prefect's engine could not
 reach its server (PostgreSQL restarting). Every step is idempotent and finished ones come back from the cache, so it is
-scheduled again, a few times and not at once; then it stays Crashed for people to look at.
+scheduled again, a few times soon and then once an hour: what was away for a day is then found to be back.
 
 A process that hangs reports nothing and would keep its place for ever: one of a run in work of which no sign of life
 came for long is killed, and is then lost like any other. So nothing is ever executed twice at once.
@@ -34,9 +34,10 @@ from infra.local.zygote import COMM
 SECONDS_BETWEEN = 20.0
 UNCLAIMED = timedelta(minutes=2)  # a run that is Pending that long without a worker was dropped by a dying one
 RESCHEDULED = "Rescheduled"
-MOST_RESCUES = 5
+MOST_RESCUES = 5  # quick ones within COUNTED; from then on once each SLOWLY, and people hear of it (tasks/faults.py)
+COUNTED, SLOWLY = timedelta(days=1), timedelta(hours=1)
 AFTER_CRASH = timedelta(seconds=15)  # doubled with each rescue: what broke the run needs time to come back
-WITHIN = timedelta(days=1)  # an older crash is left alone
+WITHIN = timedelta(days=45)  # an older crash is left alone
 # A process tells that it lives every 30 s (PREFECT_FLOWS_HEARTBEAT_FREQUENCY, infra/local/plan.py): six misses.
 SILENT_SECONDS = 180.0
 
@@ -150,15 +151,18 @@ class Rescue:
         return self._is_mine(run) and not is_running(run)
 
     async def _may_go_on(self, run: FlowRun) -> bool:
-        rescues = await self.rescues(run.id)
-        return rescues < MOST_RESCUES and self.is_due(run, rescues)
+        return self.is_due(run, await self.rescues(run.id))
 
     async def rescues(self, flow_run_id: UUID) -> int:
-        """How often it was scheduled again, by any worker."""
-        return sum(state.name == RESCHEDULED for state in await self.client.read_flow_run_states(flow_run_id))
+        """How often it was scheduled again of late, by any worker."""
+        since = datetime.now(UTC) - COUNTED
+        states = await self.client.read_flow_run_states(flow_run_id)
+        return sum(state.name == RESCHEDULED and state.timestamp > since for state in states)
 
     def is_due(self, run: FlowRun, rescues: int) -> bool:
-        """After a crash not at once."""
+        """After a crash not at once; whatever was often lost of late, an hour after the last time."""
+        if rescues >= MOST_RESCUES:
+            return _age(run) > SLOWLY
         return run.state_type is not StateType.CRASHED or _age(run) > AFTER_CRASH * 2**rescues
 
 

@@ -6,9 +6,13 @@ import os
 import time
 from pathlib import Path
 
+import httpx
 from prefect import flow, suspend_flow_run, task
 from prefect.cache_policies import INPUTS, RUN_ID
 from prefect.input import RunInput
+
+from tasks.outages import waits_for_services
+from tasks.shell import step
 
 
 class Answer(RunInput):
@@ -33,9 +37,21 @@ def _deaths(folder: str) -> int:
         return len(file.read())
 
 
+@step("Gọi dịch vụ", retries=0)
+def call(service: str) -> int:
+    """Asks an outside service."""
+    return httpx.get(service, timeout=5).raise_for_status().status_code
+
+
 @flow(name="small", persist_result=False)
-def small(folder: str = "", seconds: float = 0, ask: bool = False, die: int = 0, times: int = 99) -> str:
-    """Marks, sleeps, asks, marks; `die`: the signal it kills itself with, the first so many times."""
+@waits_for_services
+def small(
+    folder: str = "", seconds: float = 0, ask: bool = False, die: int = 0, times: int = 99, service: str = ""
+) -> str:
+    """Marks, sleeps, asks, marks; `die`: the signal it kills itself with, the first so many times.
+
+    service: an address that must answer before the end.
+    """
     if folder:
         mark(folder, "first")
         # Later than the file: a task that is killed between its work and the keeping of its result is done again.
@@ -46,6 +62,8 @@ def small(folder: str = "", seconds: float = 0, ask: bool = False, die: int = 0,
     decision = ""
     if ask:
         decision = suspend_flow_run(wait_for_input=Answer, timeout=3600, key="verification-1").decision
+    if service:
+        call(service)
     if folder:
         mark(folder, "last")
     return decision

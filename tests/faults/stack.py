@@ -135,6 +135,7 @@ def make_stack(folder: Path) -> Iterator[Stack]:
         "SOHOA_FLOWS_DIR": str(ROOT / "tests" / "faults"),
         "PREFECT_LOGGING_LEVEL": "INFO",
         "SOHOA_SILENT_SECONDS": str(SILENT_SECONDS),
+        "SOHOA_OUTAGE_PAUSES": "2,4",
     }
     stack = Stack(folder.resolve(), env)
     try:

@@ -11,8 +11,12 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from uuid import UUID
 
@@ -31,6 +35,7 @@ from infra.local.process import StackError, alive, free_port
 from infra.local.rescue import MOST_RESCUES, RESCHEDULED, Rescue
 from infra.local.zygote import COMM
 from tasks.faults import faults
+from tasks.outages import AWAITING
 from tasks.shell import step
 from tests.faults.stack import SILENT_SECONDS, Stack, make_stack, until
 
@@ -105,7 +110,7 @@ def test_a_run_that_crashed_goes_on_where_it_was(stack: Stack, marks: Path) -> N
     assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
 
 
-def test_a_run_that_always_dies_is_left_for_people_in_the_end(stack: Stack) -> None:
+def test_a_run_that_always_dies_is_tried_once_an_hour_in_the_end(stack: Stack) -> None:
     """The rescues are counted in the run's own history."""
     run = stack.start_run(die=int(signal.SIGKILL))
     for _ in range(MOST_RESCUES):
@@ -115,16 +120,72 @@ def test_a_run_that_always_dies_is_left_for_people_in_the_end(stack: Stack) -> N
         stack.prefect.call("POST", f"/flow_runs/{run}/set_state", body).raise_for_status()
     stack.wait_state(run, "Crashed")
     assert asyncio.run(may_go_on(stack, run)) is False
+    assert asyncio.run(may_go_on(stack, run, later=timedelta(minutes=59))) is False
+    assert asyncio.run(may_go_on(stack, run, later=timedelta(minutes=61))) is True
 
 
-async def may_go_on(stack: Stack, run: str) -> bool | None:
-    """What a worker thinks of a crashed run: again, never again (False), or not yet (None)."""
+def test_a_service_that_is_away_is_waited_for_without_a_process_and_without_a_person(stack: Stack, marks: Path) -> None:
+    """A port where nothing listens for a while: the run is put off again and again, then goes on where it was."""
+    port = free_port()
+    run = stack.start_run(folder=str(marks), service=f"http://127.0.0.1:{port}/")
+    stack.wait_state(run, AWAITING)
+    told = stack.prefect.run(run)["state"]
+    assert "Hệ thống đang chờ" in told["message"] and told["type"] == "SCHEDULED"
+
+    def waited() -> int:
+        states = stack.prefect.call("GET", f"/flow_run_states/?flow_run_id={run}").json()
+        return sum(state["name"] == AWAITING for state in states)
+
+    until(lambda: waited() >= 3)
+    until(lambda: not any(f"PREFECT__FLOW_RUN_ID={run}" in environment(pid) for pid in stack.processes()))
+    assert run not in {item["flow_run"] for item in faulty(stack)}
+    with served(port):
+        stack.wait_state(run, "Completed")
+    assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
+
+
+def environment(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/environ").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def faulty(stack: Stack) -> list[dict[str, str]]:
+    return [{"flow_run": r["id"]} for r in stack.prefect.runs(state={"type": {"any_": ["FAILED", "CRASHED"]}})]
+
+
+@contextmanager
+def served(port: int) -> Iterator[None]:
+    """A service that answers 200 to everybody."""
+    server = HTTPServer(("127.0.0.1", port), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+async def may_go_on(stack: Stack, run: str, later: timedelta = timedelta()) -> bool | None:
+    """What a worker thinks of a crashed run: again, not for an hour (False), or not yet (None)."""
     with stack.connected():
         async with get_client() as client:
             rescue = Rescue(client, "sohoa", "sohoa-worker", lambda _: False, logging.getLogger())
-            if await rescue.rescues(UUID(run)) >= MOST_RESCUES:
-                return False
-            return True if rescue.is_due(await client.read_flow_run(UUID(run)), 0) else None
+            crashed, rescues = await client.read_flow_run(UUID(run)), await rescue.rescues(UUID(run))
+            assert crashed.state is not None
+            crashed.state.timestamp -= later
+            if rescues >= MOST_RESCUES:
+                return rescue.is_due(crashed, rescues)
+            return True if rescue.is_due(crashed, 0) else None
 
 
 def test_a_run_that_falls_silent_goes_on_where_it_was_and_a_suspended_one_is_left_alone(

@@ -1,0 +1,86 @@
+"""Services that are away: what is waited for, how long, and who hears of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+from prefect.client.schemas.objects import State, StateType
+from sqlmodel import select
+
+from blocks.catalog.staff import TEST_STAFF, load_staff
+from blocks.objects import ObjectConflict, ObjectStoreUnavailable
+from blocks.records import RecordsDatabase
+from blocks.records.tables import Dossier, Incident
+from blocks.records.waiting import OUTAGE, wait_at
+from blocks.signer.base import PinRefused
+from blocks.trust import RevocationUnavailable, TimestampUnavailable
+from tasks.faults import settle
+from tasks.incidents import AWAY, KINDS
+from tasks.outages import AWAITING, OTHER, SERVICES, TOLD_AFTER, away, pause_after, sentence, service_away, streak
+from tests.tasks.lawcase import make_dossier
+from tests.tasks.test_shell import OUTSIDE
+
+NOW = datetime(2026, 11, 30, 3, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("error", "service"),
+    [
+        (TimestampUnavailable(), "TIMESTAMP_UNAVAILABLE"),
+        (RevocationUnavailable(), "REVOCATION_UNAVAILABLE"),
+        (ObjectStoreUnavailable(), "OBJECT_STORE_UNAVAILABLE"),
+        (httpx.ConnectError("refused"), OTHER),
+        (ConnectionResetError(), OTHER),
+        (PinRefused(), None),  # a person must act: each further try could lock the token
+        (ObjectConflict(), None),
+        (ValueError(), None),
+        (KeyError("x"), None),
+    ],
+)
+def test_only_what_comes_back_by_itself_is_waited_for(error: Exception, service: str | None) -> None:
+    assert service_away(error) == service
+
+
+def test_every_outside_service_has_a_name_and_an_incident() -> None:
+    assert OUTSIDE - {"MAIL_UNAVAILABLE"} <= SERVICES.keys()  # a mail server is no step of a dossier
+    assert all(KINDS[f"{AWAY}{code}"].closer is None for code in SERVICES)
+
+
+def test_pauses_grow_to_twenty_minutes_and_after_a_day_to_an_hour() -> None:
+    pauses = [pause_after(tries, timedelta()).total_seconds() / 60 for tries in (1, 2, 3, 4, 5, 6, 50)]
+    for pause, least in zip(pauses, (1, 2, 5, 10, 20, 20, 20), strict=True):
+        assert least <= pause <= least * 1.2
+    assert 60 <= pause_after(80, timedelta(days=1)).total_seconds() / 60 <= 72
+
+
+def state(minutes: int, kind: StateType, name: str = "") -> State:
+    return State(type=kind, name=name or kind.value.title(), timestamp=NOW + timedelta(minutes=minutes))
+
+
+def test_an_outage_begins_where_the_run_last_did_something_else() -> None:
+    S, R, P = StateType.SCHEDULED, StateType.RUNNING, StateType.PAUSED
+    earlier = [state(0, S), state(1, R), state(2, S, AWAITING), state(3, R), state(4, P), state(9, S), state(10, R)]
+    assert streak(earlier) == []
+    now = [*earlier, state(11, S, AWAITING), state(12, StateType.PENDING), state(12, R), state(13, S, AWAITING)]
+    assert streak(now) == [NOW + timedelta(minutes=11), NOW + timedelta(minutes=13)]
+
+
+def test_one_incident_a_service_however_many_wait_and_it_closes_itself(records: RecordsDatabase) -> None:
+    with records.session() as session:
+        for _ in range(3):
+            dossier, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
+            row = session.get_one(Dossier, dossier)
+            wait_at(session, row, uuid4(), "TIMESTAMP_UNAVAILABLE", kind=OUTAGE, since=NOW)
+        assert sentence(session, dossier).startswith("Hệ thống đang chờ dịch vụ dấu thời gian;")
+        assert away(session, NOW + TOLD_AFTER) == {}
+        told = away(session, NOW + TOLD_AFTER + timedelta(minutes=1))
+    assert told == {"TIMESTAMP_UNAVAILABLE": 3}
+    staff = load_staff(TEST_STAFF)
+    found = {(f"{AWAY}{code}", None): {"dossiers": count} for code, count in told.items()}
+    assert settle(records, staff, found).opened == 1 and settle(records, staff, found).opened == 0
+    assert settle(records, staff, {}).closed == 1
+    with records.session() as session:
+        assert len(session.exec(select(Incident)).all()) == 1
