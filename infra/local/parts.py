@@ -205,11 +205,8 @@ class Parts:
             raise StackError(f"{TITLES[name]} failed (exit {status}): {explain(log)}")
 
     def log(self, name: str) -> Path:
-        """The part's log; a big one is put aside first."""
-        path = self.plan.logs / f"{name}.log"
-        if path.exists() and path.stat().st_size > 50 << 20:
-            path.replace(path.with_suffix(".log.1"))
-        return path
+        """The part's log; the supervisor keeps it from growing without end (infra/local/rotate.py)."""
+        return self.plan.logs / f"{name}.log"
 
     # -- canaries -----------------------------------------------------------------------------------------------
     def pki_canary(self) -> None:

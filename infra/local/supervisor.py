@@ -19,6 +19,7 @@ from infra.local.board import Board, take_lock
 from infra.local.parts import NEEDS, ONE_SHOT, STOP_ORDER, TITLES, Part, Parts
 from infra.local.plan import Plan
 from infra.local.process import StackError, end_all, flow_runs, marked, workers
+from infra.local.rotate import CHECK_EVERY, rotate
 
 BACK_OFF = (0.5, 1, 2, 5, 10, 30)  # seconds before the n-th restart in a row
 LEFT_LYING, SWEEP_EVERY = 24 * 3600.0, 3600.0  # seconds
@@ -131,13 +132,16 @@ class Supervisor:
         """
         due: dict[str, float] = {}
         starting: dict[str, Future[None]] = {}
-        swept = time.monotonic()
+        swept = looked = time.monotonic()
         with ThreadPoolExecutor(len(NEEDS)) as pool:
             while not self.ending.wait(0.25):
                 if time.monotonic() - swept > SWEEP_EVERY:
                     swept = time.monotonic()
                     if left := sweep(self.plan.home / "tmp"):
                         self._say(f"{left} temporary folders of killed steps deleted")
+                if time.monotonic() - looked > CHECK_EVERY:
+                    looked = time.monotonic()
+                    rotate(self.plan.logs)
                 for name in NEEDS:
                     part = self.parts[name]
                     if name in starting:
