@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,10 +10,11 @@ import yaml
 from sqlmodel import select
 
 from blocks.orchestrator import ResumeRefused
-from blocks.records.tables import AuditEntry, Decision, Signature
+from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Incident, Signature
 from deployments.officers import Sample
 from tasks.origin import by_command
 from tasks.submission import hand_in
+from tests.attack.plugin import Attack
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 
@@ -137,3 +139,60 @@ def test_a_retry_from_the_ui_asks_nobody_twice_and_signs_nothing_twice(played: J
     assert answer.json()["status"] == "ACCEPT"
     until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
     assert signatures() == before
+
+
+def test_a_waiting_dossier_is_changed_or_decided_beside_the_gateway(attack: Attack, played: Journey) -> None:
+    """With the database's password of the flows, and Prefect's: what an officer didn't see isn't decided, what no
+    officer decided isn't done."""
+    sample = played.variant("sua-ben-canh", "01-om-dau")
+    officers = played.officers
+    officers.hand_in(sample)
+    played.wait_pause(sample, "verification-1")
+    dossier = officers.dossier(sample)
+    assert dossier is not None
+    at, path = officers.at_gateway("gq.01"), f"/ho-so/{dossier.id}"
+
+    def state() -> str:
+        found = officers.dossier(sample)
+        return found.state.value if found else ""
+
+    def change(value: str) -> str:
+        with officers.records.session() as session:
+            row = session.exec(
+                select(FieldValue).join(Document).where(Document.dossier_id == dossier.id, FieldValue.name == "issuer")
+            ).first()
+            assert row is not None
+            before, row.printed = row.printed or "", value
+            session.add(row)
+            return before
+
+    page = at.http.get(path).text
+    form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)) | {
+        "decision": "TRA_LAI", "reason": "Thiếu chữ ký.",
+    }  # fmt: skip
+    with attack("a value is changed in the database while the officer reads the page", watch=state) as told:
+        before = change("Bệnh viện khác")
+        answer = at.http.post(f"{path}/quyet-dinh", data=form, headers={"accept": "text/html"})
+        assert answer.status_code == 409 and "Hồ sơ vừa thay đổi" in answer.text
+        told.answered(f"HTTP {answer.status_code}: Hồ sơ vừa thay đổi")
+        told.audited("refuse SHOWN_CHANGED by gq.01")
+        with officers.records.session() as session:
+            trail = session.exec(select(AuditEntry).where(AuditEntry.dossier_id == dossier.id)).all()
+        assert any(e.action == "refuse" and e.details.get("code") == "SHOWN_CHANGED" for e in trail)
+        change(before)
+    with attack("a forged approval in the database, the run resumed with Prefect's password", watch=state) as told:
+        payload = officers._verification(sample) | {"officer": "gq.01", "reason": "", "proof": ""}
+        with officers.records.session() as session:
+            session.add(
+                Decision(
+                    dossier_id=dossier.id, stage="verification-1", decision="DUYET", officer="gq.01", role="RESOLVE",
+                    payload=payload,
+                )
+            )  # fmt: skip
+        played.prefect.resume(sample.run_id, {"decision": "DUYET", "officer": "gq.01"})
+        played.wait_pause(sample, "verification-2")
+        told.answered("asked again at verification-2")
+        told.audited("refuse DECISION_NOT_PROVEN verification-1")
+        with officers.records.session() as session:
+            codes = [row.code for row in session.exec(select(Incident).where(Incident.dossier_id == dossier.id))]
+        assert codes == ["DECISION_NOT_PROVEN"]
