@@ -328,28 +328,30 @@ def ask(
     resumed it.
     """
     records = RecordsDatabase.get()
-    number, problems = after + 1, ""
+    number = after + 1
+    problems: str = ""
     while True:
         key = f"{stage.name}-{number}"
         with records.session() as session:
             stored = decision(session, dossier_id, key)
-            known = (stored.decision, dict(stored.payload)) if stored else None
+            known: tuple[str, dict[str, Any]] | None = (stored.decision, dict(stored.payload)) if stored else None
             if stored and stored.decision != ASK_AGAIN and not is_proven(session, stored):
                 refuse_forged(session, dossier_id, key)
                 known = (ASK_AGAIN, {"problems": [DecisionNotProven().text]})
         if known is None:
             description = describe if isinstance(describe, str) else describe(dossier_id)
-            known = _suspend_and_record(stage, dossier_id, key, problems + description, records)
-        kept: tuple[str, dict[str, Any]] = known
-        if kept[0] != ASK_AGAIN:
-            return Answered(number, stage.model.model_validate(kept[1]))
-        problems = "\n".join(["**Chưa thực hiện được:**", *(f"- {text}" for text in kept[1]["problems"]), "", ""])
+            _suspend_and_record(stage, dossier_id, key, problems + description, records)
+            continue  # what is kept is read like any other: somebody may have put a row there meanwhile
+        if known[0] != ASK_AGAIN:
+            return Answered(number, stage.model.model_validate(known[1]))
+        faults: list[str] = known[1]["problems"]
+        problems = "\n".join(["**Chưa thực hiện được:**", *(f"- {text}" for text in faults), "", ""])
         number += 1
 
 
 def _suspend_and_record(
     stage: Stage[Answer], dossier_id: UUID, key: str, description: str, records: RecordsDatabase
-) -> tuple[str, dict[str, Any]]:
+) -> None:
     form = stage.model.with_initial_data(description=description)
     said: Attestation | None = None
     who = ""
@@ -383,7 +385,7 @@ def _suspend_and_record(
         verdict, payload = ASK_AGAIN, {"problems": faults}
     with records.session() as session:
         waits_no_more(session, dossier_id)
-        stored = record_decision(
+        record_decision(
             session,
             dossier_id=dossier_id,
             stage=key,
@@ -395,7 +397,6 @@ def _suspend_and_record(
             shown=seen,
             at=said.at if said else None,
         )
-        kept = (stored.decision, dict(stored.payload))
         audit(
             session,
             actor=who or "unknown",
@@ -414,7 +415,6 @@ def _suspend_and_record(
             raise_incident(session, code=ShownChanged.code, dossier_id=dossier_id, rule="WH03", details={"stage": key})
     _forget_input(key)
     get_run_logger().info("%s: %s, trace %s", key, verdict, said.trace if said else "–")
-    return kept
 
 
 def _still_shown(records: RecordsDatabase, dossier_id: UUID, said: Attestation) -> Shown:

@@ -82,17 +82,6 @@ def decision(session: Session, dossier_id: UUID, stage: str) -> Decision | None:
     return session.exec(query).first()
 
 
-def latest_decision(session: Session, dossier_id: UUID, stage: str) -> Decision | None:
-    """The newest decision of a kind of stage: ``verification`` finds the highest of verification-1, -2, …"""
-    query = select(Decision).where(Decision.dossier_id == dossier_id, col(Decision.stage).startswith(f"{stage}-"))
-    numbered = [
-        (int(row.stage.removeprefix(f"{stage}-")), row)
-        for row in session.exec(query)
-        if row.stage.removeprefix(f"{stage}-").isdecimal()
-    ]
-    return max(numbered, key=lambda item: item[0])[1] if numbered else None
-
-
 def record_decision(
     session: Session,
     dossier_id: UUID,

@@ -25,7 +25,7 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.codes import assign_dossier_code
 from blocks.records.queries import get_dossier
-from blocks.records.tables import AuditEntry, Decision, Document, Dossier, FieldValue, Incident, Page, Scan
+from blocks.records.tables import AuditEntry, Decision, Document, Dossier, Incident, Page, Scan
 from blocks.trust import Trust
 from tasks import approvals
 from tasks.approvals import Answered, SignOff, SignOffDecision, ask
@@ -379,11 +379,30 @@ def test_replaced_keys_prove_what_they_attested_and_no_more(attack: Attack, case
         told.answered("only the owner of the gateway's folder can write there; a key counts until its day")
 
 
-def test_the_fields_row_is_not_enough(case: Case) -> None:
-    """The fixture itself: what is untouched is upheld, whoever reads it again."""
+def test_the_newest_decision_counts_by_its_number(case: Case) -> None:
+    for number in (2, 9, 10):
+        decide(case.records, case.id, f"signoff-{number}", "TRA_LAI", "ld.01", reason=f"lần {number}")
     with case.records.session() as session:
-        assert session.exec(select(FieldValue).where(FieldValue.document_id == case.document)).all()
-    insist_upheld(case.records, CATALOG, case.id, leader="ld.01", clerk="vt.01")
+        newest = latest_proven(session, case.id, "signoff")
+        assert newest is not None and (newest.stage, newest.reason) == ("signoff-10", "lần 10")
+
+
+def test_a_row_that_is_put_in_while_the_answer_is_kept_has_no_effect(
+    attack: Attack, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faster(*args: Any) -> None:
+        case.forge(args[2], "KY", FORM | {PROOF: ""})
+        monkeypatch.setattr(approvals, "_suspend_and_record", again)
+
+    def again(*args: Any) -> None:
+        raise Asked(args[2])
+
+    with attack("a forged row is written in the moment before the flow keeps the answer", watch=case.signed) as told:
+        monkeypatch.setattr(approvals, "_suspend_and_record", faster)
+        with pytest.raises(Asked, match="signoff-3") as asked:
+            ask(SIGNOFF, case.id, "x", after=1)
+        told.answered(f"not taken: asks at {asked.value}")
+        told.audited(case.trail())
 
 
 def test_rows_that_say_signed_are_not_believed(attack: Attack, case: Case, objects: ObjectStore) -> None:

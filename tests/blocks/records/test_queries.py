@@ -19,7 +19,6 @@ from blocks.records.queries import (
     find_dossier,
     get_document,
     get_dossier,
-    latest_decision,
     record_decision,
 )
 from blocks.records.states import DocumentState
@@ -67,18 +66,6 @@ def test_of_racing_decisions_the_first_wins(db: RecordsDatabase) -> None:
         with db.session() as session:
             stored = decision(session, dossier_id, "verification-1")
             assert stored is not None and str(results[0]) == f"{stored.officer} {stored.officer}"
-
-
-def test_latest_decision_counts_numbers(db: RecordsDatabase) -> None:
-    dossier_id = new_dossier(db)
-    with db.session() as session:
-        assert latest_decision(session, dossier_id, "verification") is None
-        assert decision(session, dossier_id, "verification-1") is None
-        for stage in ("verification-2", "verification-10", "verification-9", "verification-x", "signoff-11"):
-            record_decision(session, dossier_id, stage, decision="DUYET", officer="gq.01")
-    with db.session() as session:
-        latest = latest_decision(session, dossier_id, "verification")
-        assert latest is not None and latest.stage == "verification-10"
 
 
 def test_CA08_an_incident_is_open_once(db: RecordsDatabase) -> None:
