@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -122,6 +123,17 @@ def add_partner(session: Session, partner: Partner, actor: str) -> str:
     session.flush()
     audit(session, actor=actor, action="partner-added", rule="WH04", details={"partner": partner.id})
     return _new_secret(session, partner.id)
+
+
+def change_partner(session: Session, partner_id: str, changes: Mapping[str, Any], actor: str) -> Partner:
+    """Other bounds from now on: units, procedures, officers, scopes, hosts, limits. Raises PartnerUnknown."""
+    partner = partner_of(session, partner_id, for_update=True)
+    for name, value in changes.items():
+        setattr(partner, name, value)
+    session.add(partner)
+    details = {"partner": partner.id, "changed": sorted(changes)}
+    audit(session, actor=actor, action="partner-changed", rule="WH04", details=details)
+    return partner
 
 
 def rotate(session: Session, partner_id: str, keep: timedelta, actor: str) -> str:

@@ -15,7 +15,16 @@ from sqlmodel import col, func, select
 
 from blocks.records import RecordsDatabase
 from blocks.records.codes import VIET_NAM
-from blocks.records.partners import SCOPES, Partner, PartnerCase, PartnerSecret, add_partner, revoke, rotate
+from blocks.records.partners import (
+    SCOPES,
+    Partner,
+    PartnerCase,
+    PartnerSecret,
+    add_partner,
+    change_partner,
+    revoke,
+    rotate,
+)
 from blocks.records.tables import now
 from blocks.webhooks import ENTRY
 from tasks.callbacks import again, dead
@@ -62,6 +71,27 @@ def add(
     with RecordsDatabase().session() as session:
         secret = add_partner(session, row, _actor())
     _show(partner, secret)
+
+
+@app.command()
+def change(
+    partner: ID,
+    unit: Annotated[list[str] | None, typer.Option(help="Thay danh sách đơn vị")] = None,
+    procedure: Annotated[list[str] | None, typer.Option(help="Thay danh sách thủ tục")] = None,
+    officer: Annotated[list[str] | None, typer.Option(help="Thay danh sách viên chức")] = None,
+    callback_host: Annotated[list[str] | None, typer.Option(help="Thay danh sách máy chủ nhận thông báo")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="Thay phạm vi")] = None,
+    open_limit: Annotated[int | None, typer.Option(help="Số hồ sơ chưa kết thúc nhiều nhất", min=1)] = None,
+    minute_limit: Annotated[int | None, typer.Option(help="Số yêu cầu mỗi phút nhiều nhất", min=1)] = None,
+) -> None:
+    """Thay phạm vi của một đối tác; có hiệu lực ngay, trừ phạm vi của mã truy cập đã cấp (nhiều nhất 15 phút)."""
+    _check("--callback-host", ENTRY.pattern, callback_host or [])
+    _check("--scope", "|".join(SCOPES), scope or [])
+    told = {"units": unit, "procedures": procedure, "officers": officer, "scopes": scope, "hosts": callback_host}
+    told |= {"open_limit": open_limit, "minute_limit": minute_limit}
+    with RecordsDatabase().session() as session:
+        change_partner(session, partner, {name: value for name, value in told.items() if value}, _actor())
+    console.print(f"Đã thay đổi đối tác {partner}.")
 
 
 @app.command(name="rotate")

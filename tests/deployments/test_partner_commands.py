@@ -45,8 +45,10 @@ def test_a_partner_is_added_rotated_listed_and_revoked(records: RecordsDatabase)
     assert opens(records, first) and opens(records, second)
     third = secret_in(run("rotate", "buu-dien", "--days", "0"))
     assert not opens(records, first) and not opens(records, second) and opens(records, third)
+    run("change", "buu-dien", "--unit", "BHXH-TEST", "--unit", "BHXH-KHAC")
     (told,) = json.loads(run("list", "--json"))
-    assert (told["units"], told["open"], told["secrets"], told["revoked"]) == (["BHXH-TEST"], 0, [""], False)
+    both = ["BHXH-TEST", "BHXH-KHAC"]
+    assert (told["units"], told["open"], told["secrets"], told["revoked"]) == (both, 0, [""], False)
     assert "Bưu điện" in run("list") and third not in run("list")
     run("revoke", "buu-dien")
     assert not opens(records, third) and json.loads(run("list", "--json"))[0]["revoked"]
@@ -54,7 +56,8 @@ def test_a_partner_is_added_rotated_listed_and_revoked(records: RecordsDatabase)
         for kept in session.exec(select(PartnerSecret)):
             assert kept.hash.startswith("scrypt$16384$8$1$") and first not in kept.hash
         actions = session.exec(select(AuditEntry.action).order_by(AuditEntry.seq)).all()  # type: ignore[arg-type]
-    assert actions == ["partner-added", "partner-rotated", "partner-rotated", "partner-revoked"]
+    done = ["added", "rotated", "rotated", "changed", "revoked"]
+    assert actions == [f"partner-{what}" for what in done]
 
 
 def test_what_is_no_partner_is_refused(records: RecordsDatabase) -> None:
