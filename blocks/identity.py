@@ -29,6 +29,9 @@ from blocks.errors import Remedy, SohoaError
 ALGORITHM = "Ed25519"
 FRESH = timedelta(minutes=2)  # between the gateway's attestation and Prefect's acceptance of it
 PUBLIC_KEY_FILE = "SOHOA_GATEWAY_PUBLIC_KEY_FILE"
+# What can't be taken back (signatures, deletion of what is secret): the provider is asked anew who sits there.
+STEP_UP = frozenset({"KY", "KY_SO", "XAC_NHAN_MAT"})
+STEP_UP_MINUTES = "SOHOA_STEP_UP_MINUTES"
 PROOF = "proof"  # the field of each form that carries the attestation
 PAST_KEYS = "decisions.past"  # folder beside the public key: the ones that it replaced, one JSON file each
 
@@ -149,7 +152,15 @@ def prove(form: Mapping[str, Any], *, run: UUID, pause: str, accepted_at: dateti
     said = prove_again(form, run=run, pause=pause)
     if abs(accepted_at - said.at) > FRESH:
         raise DecisionNotProven()
+    if form.get("decision") in STEP_UP and not freshly_authenticated(said):
+        raise DecisionNotProven()
     return said
+
+
+def freshly_authenticated(said: Attestation) -> bool:
+    """Whether the officer had proved at the provider who they are shortly before (SOHOA_STEP_UP_MINUTES, 5)."""
+    most = timedelta(minutes=int(os.environ.get(STEP_UP_MINUTES) or 5))
+    return said.auth_time is not None and -FRESH <= said.at - said.auth_time <= most + FRESH
 
 
 def prove_again(form: Mapping[str, Any], *, run: UUID | None, pause: str) -> Attestation:

@@ -29,6 +29,7 @@ from blocks.records.queries import DossierUnknown, documents
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
 from blocks.trust import Trust
+from deployments import accounts
 from deployments.partners.commands import app as partner
 from tasks.archive import export_dossier
 from tasks.issuing.reading import read_results
@@ -44,6 +45,8 @@ from tasks.worklist import Item, first_items
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sohoa – số hóa hồ sơ thủ tục hành chính BHXH.")
 app.add_typer(partner, name="partner")
+app.add_typer(accounts.officer, name="officer")
+app.add_typer(accounts.sessions, name="sessions")
 # Not cut at 80 columns where the output is no terminal: codes and ids are there to be copied.
 console = Console(width=None if sys.stdout.isatty() else 160)
 

@@ -71,12 +71,21 @@ class GatewayClient:
         if given.status_code != 200 or given.text != "ok":
             raise SignInFailed()
 
+    def step_up(self, place: str) -> None:
+        """Prove anew who one is, before a signature."""
+        asked = self.http.get(place)
+        if self.http.post(asked.url, data={"sub": self.officer}).status_code != 200:
+            raise SignInFailed()
+
     def resume(self, flow_run_id: UUID | str, run_input: dict[str, Any]) -> None:
         """Decide. Raises ResumeRefused with the gateway's status (REJECT, ABORT) and sentence."""
-        answer = self._post(flow_run_id, run_input)
+        answer = self.post(flow_run_id, run_input)
         if answer.status_code == 401:  # the gateway was restarted, or the session has ended
             self.sign_in()
-            answer = self._post(flow_run_id, run_input)
+            answer = self.post(flow_run_id, run_input)
+        if answer.status_code == 200 and (place := answer.json().get("step_up")):
+            self.step_up(place)
+            answer = self.post(flow_run_id, run_input)
         if answer.status_code == 503:
             raise PrefectUnavailable()
         body = answer.json()
@@ -85,7 +94,7 @@ class GatewayClient:
         if body["status"] != "ACCEPT":
             raise ResumeRefused(status=body["status"], why=body["details"]["reason"])
 
-    def _post(self, flow_run_id: UUID | str, run_input: dict[str, Any]) -> httpx.Response:
+    def post(self, flow_run_id: UUID | str, run_input: dict[str, Any]) -> httpx.Response:
         return self.http.post(f"/quyet-dinh/{flow_run_id}", json={"run_input": run_input})
 
 

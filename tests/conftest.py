@@ -44,7 +44,7 @@ from infra.local.process import free_port, spawn, stop, wait_ready  # noqa: E402
 from infra.local.roles import APP, OWNER  # noqa: E402
 from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed  # noqa: E402
 
-pytest_plugins = ["tests.attack.plugin"]
+pytest_plugins = ["tests.attack.plugin", "tests.infra.provider"]
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated"
 # The first one mostly waits, for crashes to be noticed.

@@ -67,6 +67,10 @@ TABLES = {
     "partnersecret": Rights(FREE),
     "partnercase": Rights(FREE, KEEP),
     "partnerfile": Rights(FREE, FREE),
+    # The gateway binds an account once and never takes it away; the command line does, and ends sessions.
+    "officeridentity": Rights(f"{APPEND}, DELETE", APPEND),
+    "signedin": Rights(FREE, FREE),
+    "usedtoken": Rights(FREE, FREE),
     "outbox": Rights(FREE, READ, "SELECT (created_at, delivered_at)"),
     "records_version": Rights(READ),
 }

@@ -435,3 +435,34 @@ class CatalogueEntry(SQLModel, table=True):
     valid_to: date | None = None
     source: str = ""
     body: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+
+
+class OfficerIdentity(SQLModel, table=True):
+    """Which account at the identity provider is which officer: (issuer, sub) never changes its owner, names may."""
+
+    __table_args__ = (UniqueConstraint("issuer", "officer"),)
+    issuer: str = Field(primary_key=True)
+    sub: str = Field(primary_key=True)
+    officer: str
+    bound_by: str  # officer id at the first sign-in, else who bound it
+    bound_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class SignedIn(SQLModel, table=True):
+    """Phiên làm việc at the gateway. No key to it: the cookie is in the gateway's memory only, as a hash."""
+
+    id: UUID = Field(primary_key=True)
+    officer: str = Field(index=True)
+    began_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    seen_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    ended_at: datetime | None = _time(nullable=True)
+    ended_by: str = ""  # officer id, "system", or the OS user of the command line
+    reason: str = ""  # SIGNED_OUT, IDLE, …
+
+
+class UsedToken(SQLModel, table=True):
+    """Tokens that work once (logout tokens of the provider)."""
+
+    issuer: str = Field(primary_key=True)
+    jti: str = Field(primary_key=True)
+    until: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import sys
+import tempfile
 from typing import Any
 from uuid import UUID
 
@@ -21,20 +23,25 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
-from blocks.settings import load_stack_env
+from blocks.settings import home, load_stack_env
 from deployments.desk.counter import Counter
 from deployments.desk.counter_pages import CounterPages
-from deployments.desk.decisions import Answer, Decisions
+from deployments.desk.decisions import STEP_UP_SENTENCE, Answer, Decisions
 from deployments.desk.dossier_pages import DossierPages
 from deployments.desk.health import routes
 from deployments.desk.oversight_pages import OversightPages
 from deployments.desk.pages import Pages
+from deployments.desk.session_pages import SessionPages
+from deployments.desk.signins import SignIns
 from deployments.desk.worklist_pages import WorklistPages
 from deployments.partners.access import Access
 from deployments.partners.app import Front, create_partners
 from infra.gateway.app import create_app
-from infra.gateway.sessions import Officer, Session
+from infra.gateway.limits import Uploads
+from infra.gateway.server import config
+from infra.gateway.sessions import Session
 from infra.gateway.settings import GatewaySettings
+from infra.gateway.signin import AGAIN
 
 UNKNOWN = "unknown"
 PLAIN_PATH = re.compile(r"(/([a-z_-]{1,40}|[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12})){1,8}/?")
@@ -43,11 +50,15 @@ PLAIN_PATH = re.compile(r"(/([a-z_-]{1,40}|[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]
 class Desk:
     """What the gateway needs of the product."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        self.records, self.objects = RecordsDatabase(), ObjectStore()
+    def __init__(self, settings: GatewaySettings, records: RecordsDatabase | None = None) -> None:
+        self.records, self.objects = records or RecordsDatabase(), ObjectStore()
         self.catalog, self.prefect = Catalog(), Orchestrator()
-        self.pages = Pages(settings.upload_limit_mb)
-        self.decisions = Decisions(self.records, self.prefect, settings.gateway_private_key_file)
+        uploads = Uploads(settings.upload_quota_mb << 20, settings.uploads_at_once, settings.spool_limit_mb << 20)
+        self.pages, self.origin = Pages(settings.upload_limit_mb, uploads), settings.origin
+        self.decisions = Decisions(
+            self.records, self.prefect, settings.gateway_private_key_file, settings.step_up_minutes
+        )
+        self.signins, self.sessions = SignIns(self.records), SessionPages(self.pages, self.records)
 
     def routers(self) -> list[APIRouter]:
         pages, records, catalog = self.pages, self.records, self.catalog
@@ -72,11 +83,24 @@ class Desk:
         self.refused("WRONG_ROLE", session.officer.id, request.state.trace, request.url.path)
         return self.pages.say("Không được xem", "Trang này dành cho bộ phận vận hành và lãnh đạo.", 403, session)
 
-    def resume(self, officer: Officer, run: UUID, form: dict[str, Any], trace: str) -> Answer:
+    def resume(self, session: Session, run: UUID, form: dict[str, Any], trace: str) -> Answer:
         try:
-            return self.decisions.take(officer, load_staff(), run, form, trace)
+            answer = self.decisions.take(session.officer, load_staff(), run, form, trace, session=session)
+            if answer.code == "STEP_UP":
+                dossier = self.decisions.dossier_of(run)
+                answer.step_up = f"{AGAIN}?viec={session.ask_again(answer.about, f'/ho-so/{dossier}', form)}"
+                answer.sentences = [f"{STEP_UP_SENTENCE} Địa chỉ: {self.origin}{answer.step_up}"]
+            return answer
         except SohoaError as error:  # Prefect or the database doesn't answer, the list of staff can't be read
             return Answer("LATER", [error.text])
+
+    def show_sessions(self, session: Session, everybody: list[Session]) -> Response:
+        return self.sessions.show(session, everybody)
+
+    async def end_session(
+        self, request: Request, session: Session, wanted: list[Session]
+    ) -> tuple[list[Session], Response]:
+        return await self.sessions.end(request, session, wanted)
 
     def say(self, title: str, sentence: str, status: int, leave: str = "") -> Response:
         return self.pages.page("message.html", None, status, title=title, sentence=sentence, leave=leave)
@@ -84,14 +108,14 @@ class Desk:
     def keep_typed(self, path: str, typed: list[tuple[str, str]]) -> Response:
         return self.pages.keep_typed(path, typed)
 
-    def signed(self, action: str, officer: str, trace: str) -> None:
-        """Who came and went, into the audit trail (WH04)."""
+    def signed(self, action: str, officer: str, trace: str, details: dict[str, Any]) -> None:
+        """Who came and went, and how they proved who they are, into the audit trail (WH04)."""
         with self.records.session() as session:
-            audit(session, actor=officer, action=action, rule="WH04", details={"trace": trace})
+            audit(session, actor=officer, action=action, rule="WH04", details=details | {"trace": trace})
 
-    def refused(self, code: str, officer: str | None, trace: str, path: str) -> None:
-        """Into the audit trail: who was refused what. The path is kept only where it can't hold anything but ids."""
-        details = {"code": code, "trace": trace}
+    def refused(self, code: str, officer: str | None, trace: str, path: str, count: int = 1) -> None:
+        """Into the audit trail: who was refused what, or how often. The path is kept only where it can hold but ids."""
+        details: dict[str, Any] = {"code": code, "trace": trace} | ({"count": count} if count > 1 else {})
         if PLAIN_PATH.fullmatch(path):
             details["path"] = path
         with self.records.session() as session:
@@ -105,19 +129,14 @@ def main() -> None:
     lines.setLevel(logging.INFO)
     lines.propagate = False
     lines.addHandler(logging.StreamHandler(sys.stdout))
+    spool = home() / "spool"  # uploads on their way, apart from what other parts keep for a while
+    shutil.rmtree(spool, ignore_errors=True)
+    spool.mkdir(mode=0o700, parents=True)
+    tempfile.tempdir = str(spool)
     desk = Desk(settings)
+    desk.signins.end_all()
     partners = create_partners(desk.records, desk.objects, desk.catalog, desk.prefect, Access(desk.records))
-    uvicorn.run(
-        Front(partners, create_app(settings, desk)),
-        host="127.0.0.1",
-        port=settings.gateway_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=5,
-    )
+    uvicorn.Server(config(Front(partners, create_app(settings, desk)), settings)).run()
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ class CounterPages:
 
         @router.post("/nop", summary="Nhận hồ sơ từ trang nộp; nộp lại cùng nội dung không tạo hồ sơ mới")
         async def submit(request: Request) -> Response:
-            form, files, refusal = await self.pages.posted(request, self.show_again)
+            receives = bool(self.counter.units(request.state.session.officer))
+            form, files, refusal = await self.pages.posted(request, self.show_again, files=receives)
             return refusal or await self.pages.shown_to(request, self.submit, form, files)
 
         @router.get("/nop/{submission}", summary="Trang của hồ sơ vừa nộp")

@@ -19,14 +19,14 @@ from sqlmodel import select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Delegation, Role, Staff, four_eyes
-from blocks.identity import PROOF, Attestation, Delegated, attest, form_digest, shown_digest
+from blocks.identity import PROOF, STEP_UP, Attestation, Delegated, attest, form_digest, shown_digest
 from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
 from blocks.records.queries import decision, get_dossier
 from blocks.records.tables import Dossier
-from infra.gateway.sessions import Officer
+from infra.gateway.sessions import Officer, Proven, Session
 from tasks.approvals import Stage, needs_reason, not_valid
 from tasks.claims import holders
 from tasks.history import DECISIONS, stage_label
@@ -40,6 +40,9 @@ STAGES: dict[str, Stage[Any]] = {
     for stage in (SUPPLEMENT, LEADER, SECRECY, SCOPE, RESCAN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL, ISSUE)
 }
 REMEMBERED = 2000
+STEP_UP_SENTENCE = (
+    "Quyết định này không rút lại được: vui lòng xác thực lại với tài khoản của bạn; nội dung đã gõ được giữ nguyên."
+)
 RULES = {"OFFICER_NOT_ASSIGNED": "WH01", "OUT_OF_TIME": "WH02"}  # of refusals; WH03 for the others
 ROLE_NAMES = {
     Role.RECEIVE: "viên chức tiếp nhận",
@@ -53,11 +56,16 @@ ROLE_NAMES = {
 
 @dataclass
 class Answer:
-    """status: ACCEPT, REJECT (mend and repeat) or ABORT (too late, or not for this person)."""
+    """status: ACCEPT, REJECT (mend and repeat) or ABORT (too late, or not for this person).
+
+    step_up: address of a step-up that must come first; about: what it is for.
+    """
 
     status: str
     sentences: list[str] = field(default_factory=list)
     code: str = ""
+    step_up: str = ""
+    about: str = ""
     shown: dict[str, Any] = field(default_factory=dict)  # of an accepted one, to be shown back
 
 
@@ -105,10 +113,13 @@ def acts_by(officer: Officer, dossier: Dossier, stage: str, staff: Staff) -> Del
 
 
 class Decisions:
-    """Takes decisions. private_key: file of the gateway's Ed25519 key."""
+    """Takes decisions. private_key: file of the gateway's Ed25519 key; step_up_minutes: see `Session.proven_for`."""
 
-    def __init__(self, records: RecordsDatabase, prefect: Orchestrator, private_key: Path) -> None:
+    def __init__(
+        self, records: RecordsDatabase, prefect: Orchestrator, private_key: Path, step_up_minutes: int = 5
+    ) -> None:
         self.records, self.prefect, self.private_key = records, prefect, private_key
+        self.step_up_minutes = step_up_minutes
         self._taken: OrderedDict[tuple[UUID, str], str] = OrderedDict()  # what was taken, until the flow has noted it
         self._lock = threading.Lock()
 
@@ -124,6 +135,10 @@ class Decisions:
                 return None
             session.expunge(dossier)
         return Waiting(dossier, run, key)
+
+    def dossier_of(self, run: UUID) -> UUID | None:
+        with self.records.session() as session:
+            return session.exec(select(Dossier.id).where(Dossier.flow_run_id == run)).first()
 
     def run_of(self, dossier_id: UUID) -> UUID | None:
         """The run of a dossier; None before its first step. Raises DossierUnknown."""
@@ -155,10 +170,12 @@ class Decisions:
         *,
         expected: str | None = None,
         seen: str | None = None,
+        session: Session | None = None,
     ) -> Answer:
         """Decide. expected, seen: the pause and the content (`seen`) that the officer's page showed.
 
-        None: whatever waits now, as it is now; Prefect's own dialog shows no pages.
+        None: whatever waits now, as it is now; Prefect's own dialog shows no pages. session: the officer's, which knows
+        how they proved who they are; without one nothing is signed.
         """
         waiting = self.waiting(run)
         if waiting is None:
@@ -168,8 +185,8 @@ class Decisions:
             return self._refuse(officer, waiting, trace, Answer("ABORT", [sentence], "OLD_PAGE"))
         if (reason := why_not(officer, waiting.dossier, waiting.stage.name, staff)) is not None:
             return self._refuse(officer, waiting, trace, Answer("ABORT", [reason[1]], reason[0]))
-        with self.records.session() as session:
-            holder = holders(session, [waiting.dossier.id]).get(waiting.dossier.id)
+        with self.records.session() as database:
+            holder = holders(database, [waiting.dossier.id]).get(waiting.dossier.id)
         if holder not in (None, officer.id):
             return Answer(
                 "REJECT", [f"Hồ sơ đang do {holder} xử lý; vui lòng nhận việc trước khi quyết định."], "TAKEN"
@@ -187,10 +204,27 @@ class Decisions:
         if seen is not None and seen != now:
             return self._refuse(officer, waiting, trace, Answer("ABORT", [CHANGED], ShownChanged.code))
         by = acts_by(officer, waiting.dossier, waiting.stage.name, staff)
-        return self._hand_on(officer, by, waiting, answer.model_dump(mode="json"), trace, now)
+        proven = session.proven if session else Proven()
+        about = f"{run}/{waiting.key}/{answer.decision.value}"
+        if answer.decision.value in STEP_UP:
+            fresh = session.proven_for(about, self.step_up_minutes) if session else None
+            if fresh is None:
+                return Answer("REJECT", [STEP_UP_SENTENCE], "STEP_UP", about=about)
+            proven = fresh
+        taken = self._hand_on(officer, by, waiting, answer.model_dump(mode="json"), trace, now, proven)
+        if taken.status == "ACCEPT" and session:
+            session.spend(about)
+        return taken
 
     def _hand_on(
-        self, officer: Officer, by: Delegation | None, waiting: Waiting, payload: dict[str, Any], trace: str, seen: str
+        self,
+        officer: Officer,
+        by: Delegation | None,
+        waiting: Waiting,
+        payload: dict[str, Any],
+        trace: str,
+        seen: str,
+        proven: Proven,
     ) -> Answer:
         said = Attestation(
             officer=officer.id,
@@ -201,6 +235,8 @@ class Decisions:
             form=form_digest(payload),
             at=datetime.now(UTC),
             trace=trace,
+            acr=proven.acr,
+            auth_time=proven.auth_time,
             delegation=Delegated(document=by.document, by=by.delegated_by, until=by.valid_to) if by else None,
             dossier=waiting.dossier.id,
             shown=seen,

@@ -22,7 +22,7 @@ from blocks.catalog.staff import SEES_PAPERS, Role, Staff, load_staff
 from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
-from blocks.records.queries import documents, get_document
+from blocks.records.queries import documents, get_document, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import Page
 from deployments.desk.counter import Counter
@@ -84,7 +84,9 @@ class DossierPages:
         typed: Mapping[str, Any] | None = None,
         answer: Answer | None = None,
         staff: Staff | None = None,
+        proven: bool = False,
     ) -> Response:
+        """proven: the officer has just proved anew who they are, for the decision that was typed."""
         officer, staff = session.officer, staff or load_staff()
         waiting = self.decisions.waiting_of(dossier_id)
         seen = self.decisions.seen(dossier_id) if waiting else ""  # before it is read: never newer than the page
@@ -126,8 +128,16 @@ class DossierPages:
             declared=self.counter.known(waiting.dossier, typed) if waiting and stage == "supplement" else None,
             said=self._said_before(dossier_id, stage),
             doubts=self._doubts(waiting) if waiting and stage == "verification" else "",
+            proven=proven,
             **self.results.of_page(officer, review, waiting, typed),
         )
+
+    def show_after_step_up(self, session: Session, dossier_id: UUID, token: str) -> Response:
+        """With what was typed before it."""
+        asked = session.step_up(token)
+        if asked is None or asked.back != f"/ho-so/{dossier_id}" or asked.proven is None:
+            return self.show_review(session, dossier_id)
+        return self.show_review(session, dossier_id, asked.typed, proven=True)
 
     def show_result(self, session: Session, dossier_id: UUID, number: int) -> Response:
         """A result as a file: draft, or issued with its signatures. Each look is in the audit trail."""
@@ -240,12 +250,22 @@ class DossierPages:
                 return self.show_review(session, dossier_id, form, Answer("REJECT", [error.text]), staff)
         filled = pause_form(stage, form, review.components)
         shown = {"expected": str(form.get("pause", "")), "seen": str(form.get("seen", ""))}
-        answer = self.decisions.take(session.officer, staff, waiting.run, filled, trace, **shown)
+        answer = self.decisions.take(session.officer, staff, waiting.run, filled, trace, **shown, session=session)
+        if answer.code == "STEP_UP":
+            return self.pages.step_up(session, answer.about, f"/ho-so/{dossier_id}", form)
         if answer.status != "ACCEPT":
             return self.show_review(session, dossier_id, form, answer, staff)
         give_up(self.records, dossier_id, session.officer.id)
         session.notes.append(answer.shown | {"code": review.code})
         return RedirectResponse(f"/ho-so/{dossier_id}", 303)
+
+    def may_bring_files(self, officer: Officer, dossier_id: UUID) -> bool:
+        """Asked before a body is read: scans come from who receives in the dossier's unit."""
+        try:
+            with self.records.session() as database:
+                return get_dossier(database, dossier_id).unit_id in officer.where(Role.RECEIVE)
+        except SohoaError:
+            return False
 
     def _gone(self, session: Session, staff: Staff, dossier_id: UUID, form: Mapping[str, Any], trace: str) -> Answer:
         run = self.decisions.run_of(dossier_id)
@@ -263,11 +283,14 @@ class DossierPages:
 
         @router.get("/ho-so/{dossier_id}", summary="Xem một hồ sơ; mỗi lần xem đều được ghi nhật ký")
         async def review(request: Request, dossier_id: UUID) -> Response:
+            if token := request.query_params.get("xac-thuc"):
+                return await shown_to(request, self.show_after_step_up, dossier_id, token)
             return await shown_to(request, self.show_review, dossier_id)
 
         @router.post("/ho-so/{dossier_id}/quyet-dinh", summary="Ghi quyết định từ trang xem hồ sơ")
         async def decide(request: Request, dossier_id: UUID) -> Response:
-            form, files, refusal = await self.pages.posted(request, again(dossier_id))
+            brings = await run_in_threadpool(self.may_bring_files, request.state.session.officer, dossier_id)
+            form, files, refusal = await self.pages.posted(request, again(dossier_id), files=brings)
             return refusal or await shown_to(request, self.decide, dossier_id, form, files, request.state.trace)
 
         @router.post("/ho-so/{dossier_id}/du-thao", summary="Xem dự thảo văn bản kết quả với nội dung đang soạn")

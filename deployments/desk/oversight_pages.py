@@ -133,8 +133,9 @@ class OversightPages:
             writer.writerow([row[name] for name in COLUMNS])
         return self.pages.download("nhat-ky.csv", out.getvalue().encode("utf-8-sig"), "text/csv")
 
-    def check(self, session: Session, asked: Mapping[str, str]) -> Response:
+    def check(self, session: Session, _: Mapping[str, str]) -> Response:
         """Read the whole trail now."""
+        asked: Mapping[str, str] = {}
         try:
             report = read_whole(self.records, session.officer.id, ObjectStore(), Trust())
         except SohoaError as error:  # broken, or a store that doesn't answer
@@ -151,13 +152,22 @@ class OversightPages:
         sentence = f"Trang này dành cho {who}; bạn chưa được phân công vai trò đó."
         return self.pages.say("Không được xem", sentence, 403, session)
 
-    async def _watched(self, request: Request, function: Any, *args: Any) -> Response:
+    async def _watched(self, request: Request, function: Any, *args: Any, form: bool = False) -> Response:
+        """form: it is posted, and its fields are the last argument. It is read only from who may be here."""
         refusal = await run_in_threadpool(self._refuse, request, WATCHED_BY, *WATCHERS)
-        return refusal or await self.pages.shown_to(request, function, *args)
+        return refusal or await self._shown(request, function, args, form)
 
-    async def _audited(self, request: Request, function: Any, *args: Any) -> Response:
+    async def _audited(self, request: Request, function: Any, *args: Any, form: bool = False) -> Response:
         refusal = await run_in_threadpool(self._refuse, request, "người kiểm tra", Role.AUDIT)
-        return refusal or await self.pages.shown_to(request, function, *args)
+        return refusal or await self._shown(request, function, args, form)
+
+    async def _shown(self, request: Request, function: Any, args: tuple[Any, ...], form: bool) -> Response:
+        if form:
+            typed, _, refusal = await self.pages.posted(request)
+            if refusal is not None:
+                return refusal
+            args = (*args, typed)
+        return await self.pages.shown_to(request, function, *args)
 
     def router(self) -> APIRouter:
         router = APIRouter(default_response_class=HTMLResponse)
@@ -168,13 +178,11 @@ class OversightPages:
 
         @router.post("/su-co/khieu-nai", summary="Ghi nhận khiếu nại, tranh chấp: không hủy bản giấy")
         async def dispute(request: Request) -> Response:
-            form, _, refusal = await self.pages.posted(request)
-            return refusal or await self._watched(request, self.dispute, form)
+            return await self._watched(request, self.dispute, form=True)
 
         @router.post("/su-co/{incident}/dong", summary="Đóng một sự cố, có lý do bằng văn bản")
         async def close(request: Request, incident: UUID) -> Response:
-            form, _, refusal = await self.pages.posted(request)
-            return refusal or await self._watched(request, self.close, incident, form)
+            return await self._watched(request, self.close, incident, form=True)
 
         @router.get("/nhat-ky", summary="Nhật ký của đơn vị, mới nhất trước; mỗi lần xem đều được ghi lại")
         async def trail(
@@ -198,8 +206,7 @@ class OversightPages:
 
         @router.post("/nhat-ky/kiem-tra", summary="Đọc lại toàn bộ chuỗi băm của nhật ký")
         async def check(request: Request) -> Response:
-            _, _, refusal = await self.pages.posted(request)
-            return refusal or await self._audited(request, self.check, {})
+            return await self._audited(request, self.check, form=True)
 
         return router
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter
 from jinja2 import Environment, FileSystemLoader
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
@@ -22,6 +23,8 @@ from blocks.records.queries import DossierUnknown
 from deployments.desk.decisions import ROLE_NAMES, Answer
 from deployments.desk.forms import key, shown
 from deployments.desk.uploads import INPUT, SUFFIXES, UploadsTooLarge, insist_small
+from infra.gateway.bodies import parse_small, read_small, with_token
+from infra.gateway.limits import Uploads, UploadsBusy
 from infra.gateway.sessions import Session
 from tasks.history import DECISIONS, STATES
 from tasks.review import REASONS
@@ -35,6 +38,13 @@ OLD_FORM = (
 FORM_ROOM = 1 << 20  # bytes of a form beside its files: what was typed, and the borders between its parts
 KEEPABLE = re.compile(r"/nop|/ho-so/[0-9a-f-]{36}/(quyet-dinh|du-thao)")
 ATTESTED = ("flagged_checked", "originals_seen")  # said anew after each sign-in: it may be another officer's
+
+FIELDS, FILES = 20_000, 5_000  # of one form
+BUSY = {
+    "QUOTA": "Bạn đã gửi quá dung lượng cho phép trong 24 giờ; vui lòng báo người quản trị hoặc gửi vào hôm sau.",
+    "AT_ONCE": "Bạn đang gửi tệp ở thẻ khác; vui lòng chờ xong rồi gửi lại. Chưa có gì được ghi nhận.",
+    "SPOOL": "Máy chủ đang nhận nhiều tệp; vui lòng gửi lại sau ít phút. Chưa có gì được ghi nhận.",
+}
 
 # A page with what was typed before, and why it is shown again.
 Again = Callable[[Session, Mapping[str, Any], Answer], Response]
@@ -78,10 +88,14 @@ def _templates() -> Environment:
 
 
 class Pages:
-    """What all pages of the desk share: templates, forms, refusals. upload_limit_mb: of all files of a form."""
+    """What all pages of the desk share: templates, forms, refusals.
 
-    def __init__(self, upload_limit_mb: int) -> None:
+    upload_limit_mb: of all files of a form; uploads: what officers may upload a day and at once.
+    """
+
+    def __init__(self, upload_limit_mb: int, uploads: Uploads | None = None) -> None:
         self.upload_limit_mb = upload_limit_mb
+        self.uploads = uploads or Uploads(quota=50 << 30, at_once=10, spool=50 << 30)
         self.templates = _templates()
         self.templates.globals |= {
             "FILES_LIMIT": (upload_limit_mb << 20) - FORM_ROOM,
@@ -113,6 +127,16 @@ class Pages:
         }
         return Response(data, media_type=kind, headers=headers)
 
+    def step_up(self, session: Session, about: str, back: str, typed: Mapping[str, Any]) -> Response:
+        """The page that leads to the provider and, with what was typed, back to `back` (a path).
+
+        about: the one act that it allows then, asked for with `Session.proven_for`. It is a link, not a redirect:
+        browsers refuse that a form ends at another host (form-action of the content security policy).
+        """
+        kept = {name: value for name, value in typed.items() if name not in ("csrf", "decision")}
+        token = session.ask_again(about, back, kept)
+        return self.page("step_up.html", session, 200, title="Xác thực lại", token=token)
+
     def keep_typed(self, path: str, typed: list[tuple[str, str]]) -> Response:
         """The answer to a form whose session had ended: it carries what was typed, and nothing of it is kept here."""
         if not KEEPABLE.fullmatch(path) or not typed:
@@ -130,23 +154,39 @@ class Pages:
         except SohoaError as error:
             status = 404 if isinstance(error, DossierUnknown) else 503 if error.remedy is Remedy.RETRY else 403
             return self.say("Không thực hiện được", error.text, status, session)
+        finally:
+            release(request)
 
     async def posted(
-        self, request: Request, again: Again | None = None
+        self, request: Request, again: Again | None = None, *, files: bool = False
     ) -> tuple[dict[str, Any], dict[str, list[UploadFile]], Response | None]:
         """Fields and files of a posted form; a page instead when it isn't one of this session's, or too large.
 
-        again: the page that shows what was typed again, so that a new sign-in costs nothing.
+        again: the page that shows what was typed again, so that a new sign-in costs nothing. files: whether this
+        officer may upload here; of who may not, a form is small, and a longer one isn't read.
         """
+        form, kept, refusal = await self._posted(request, again, files)
+        if refusal is not None:
+            release(request)
+        return form, kept, refusal
+
+    async def _posted(
+        self, request: Request, again: Again | None, may_upload: bool
+    ) -> tuple[dict[str, Any], dict[str, list[UploadFile]], Response | None]:
         session: Session = request.state.session
         try:
-            insist_small(request.headers, self.upload_limit_mb)
+            size = insist_small(request.headers, self.upload_limit_mb)
+            if size > FORM_ROOM and not may_upload:
+                return {}, {}, self.say("Không được gửi tệp", "Bạn không được gửi tệp ở bước này.", 403, session)
+            posted = await (self._small(request) if size <= FORM_ROOM else self._large(request, size))
         except UploadsTooLarge as error:
             return {}, {}, self.say("Các tệp quá lớn", error.text, 413, session)
-        try:
-            posted = await request.form(max_files=5_000, max_fields=20_000)
+        except UploadsBusy as error:
+            return {}, {}, self.say("Chưa nhận được tệp", BUSY[error.why], 429, session)
         except Exception:
             return {}, {}, self.say("Biểu mẫu không hợp lệ", "Vui lòng mở lại trang và gửi lại.", 400, session)
+        if posted is None:
+            return {}, {}, self.say("Trang đã cũ", "Vui lòng mở lại trang rồi gửi lại.", 403, session)
         form: dict[str, Any] = {}
         files: dict[str, list[UploadFile]] = {}
         for name, value in posted.multi_items():
@@ -163,6 +203,19 @@ class Pages:
             return {}, {}, await self.shown_to(request, again, form, old)
         return form, files, None
 
+    async def _small(self, request: Request) -> FormData:
+        body = await read_small(request, FORM_ROOM)
+        if body is None:
+            raise ValueError("longer than it said")
+        return await parse_small(request.headers, body, FIELDS, FILES)
+
+    async def _large(self, request: Request, size: int) -> FormData | None:
+        """None: it isn't of this session. Raises UploadsBusy. What is reserved is given back by `release`."""
+        request.state.reserved = ExitStack()
+        request.state.reserved.enter_context(self.uploads.reserved(request.state.session.officer.id, size))
+        genuine = await with_token(request, request.state.session.csrf)
+        return await genuine.form(max_files=FILES, max_fields=FIELDS) if genuine else None
+
     def router(self) -> APIRouter:
         """What pages load."""
         router = APIRouter()
@@ -178,3 +231,10 @@ class Pages:
             return FileResponse(HERE / "static" / name, media_type=STATIC[name])
 
         return router
+
+
+def release(request: Request) -> None:
+    """Give back the room that an upload had reserved."""
+    reserved: ExitStack | None = getattr(request.state, "reserved", None)
+    if reserved is not None:
+        reserved.close()

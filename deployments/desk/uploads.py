@@ -32,14 +32,15 @@ class UploadsTooLarge(SohoaError):
     )
 
 
-def insist_small(headers: Mapping[str, str], limit_mb: int) -> None:
-    """By what the browser says of a form that isn't read yet; the server takes no byte more than was said.
+def insist_small(headers: Mapping[str, str], limit_mb: int) -> int:
+    """Its bytes, by what the browser says of a form that isn't read yet; the server takes no byte more than was said.
 
     Raises UploadsTooLarge, also where nothing is said: browsers always do.
     """
     said = headers.get("content-length", "")
     if not said.isdecimal() or int(said) > limit_mb << 20:
         raise UploadsTooLarge(limit=limit_mb)
+    return int(said)
 
 
 def saved(upload: UploadFile, place: Path, number: int) -> Path:

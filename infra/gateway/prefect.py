@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
+from infra.gateway.limits import Refusals
 from infra.gateway.policy import OPERATE, has_template, open_to_operations, told_the_ui
 from infra.gateway.proxy import Upstream, read_body
 from infra.gateway.sessions import Session, Sessions
@@ -28,25 +29,25 @@ if TYPE_CHECKING:
 NOT_YOURS = "Trang này dành cho bộ phận vận hành, hoặc địa chỉ không có trên cổng; việc này đã được ghi lại."
 
 
-def decision_routes(product: Product) -> APIRouter:
+def decision_routes(product: Product, refusals: Refusals) -> APIRouter:
     """A decision as JSON: any officer's own, at the desk's address; in Prefect's dialog only that of operations."""
     router = APIRouter()
 
     @router.post("/quyet-dinh/{run}", summary="Ghi quyết định của viên chức, dạng JSON")
     async def decide(request: Request, run: UUID) -> Response:
-        return await _decided(product, request, run)
+        return await _decided(product, refusals, request, run)
 
     @router.post("/api/flow_runs/{run}/resume", summary="Ghi quyết định từ giao diện Prefect (vai trò vận hành)")
     async def resume(request: Request, run: UUID) -> Response:
         session: Session = request.state.session
         if not session.officer.holds(OPERATE):
-            return await _refused(product, request)
-        return await _decided(product, request, run)
+            return await _refused(product, refusals, request)
+        return await _decided(product, refusals, request, run)
 
     return router
 
 
-def prefect_routes(settings: GatewaySettings, sessions: Sessions, product: Product) -> APIRouter:
+def prefect_routes(settings: GatewaySettings, sessions: Sessions, product: Product, refusals: Refusals) -> APIRouter:
     """Everything that no other route takes: included last."""
     router, upstream = APIRouter(), Upstream(settings)
 
@@ -56,7 +57,7 @@ def prefect_routes(settings: GatewaySettings, sessions: Sessions, product: Produ
         session: Session = browser.state.session
         if not session.officer.holds(OPERATE):
             officer, trace, path = session.officer.id, browser.state.trace, browser.url.path
-            await run_in_threadpool(product.refused, "FORBIDDEN", officer, trace, path)
+            await refusals.note("FORBIDDEN", officer, trace, path)
             return await browser.close(1008)
         await upstream.pass_socket(browser, partial(sessions.ended, session))
 
@@ -66,16 +67,16 @@ def prefect_routes(settings: GatewaySettings, sessions: Sessions, product: Produ
     async def prefect(request: Request, path: str) -> Response:
         session: Session = request.state.session
         if not session.officer.holds(OPERATE):
-            return await _refused(product, request)
+            return await _refused(product, refusals, request)
         if open_to_operations(request.method, request.url.path):
             return await upstream.pass_on(request)
         told = told_the_ui(request.method, request.url.path, await read_body(request) or b"")
-        return JSONResponse(told[1], told[0]) if told is not None else await _refused(product, request)
+        return JSONResponse(told[1], told[0]) if told is not None else await _refused(product, refusals, request)
 
     return router
 
 
-async def _decided(product: Product, request: Request, run: UUID) -> Response:
+async def _decided(product: Product, refusals: Refusals, request: Request, run: UUID) -> Response:
     """What became of the form, in Prefect's words."""
     body = await read_body(request)
     try:
@@ -88,22 +89,24 @@ async def _decided(product: Product, request: Request, run: UUID) -> Response:
         return JSONResponse({"detail": "Biểu mẫu phải là một đối tượng JSON."}, 422)
     session: Session = request.state.session
     if template:
-        await run_in_threadpool(product.refused, "TEMPLATE", session.officer.id, request.state.trace, request.url.path)
+        await refusals.note("TEMPLATE", session.officer.id, request.state.trace, request.url.path)
         return JSONResponse({"detail": "Biểu mẫu có nội dung không được phép."}, 400)
-    answer = await run_in_threadpool(product.resume, session.officer, run, form, request.state.trace)
+    answer = await run_in_threadpool(product.resume, session, run, form, request.state.trace)
     reason = " ".join(answer.sentences)
     if answer.status == "LATER":
         return JSONResponse({"detail": reason}, 503)
     kind = {"ACCEPT": "accept_details", "REJECT": "reject_details", "ABORT": "abort_details"}[answer.status]
     details = {"type": kind} | ({"reason": reason} if answer.status != "ACCEPT" else {})
     told = {"state": None, "status": answer.status, "details": details}
+    if answer.step_up:
+        told["step_up"] = answer.step_up
     return JSONResponse(told, 201 if answer.status == "ACCEPT" else 200)
 
 
-async def _refused(product: Product, request: Request) -> Response:
+async def _refused(product: Product, refusals: Refusals, request: Request) -> Response:
     """Into the audit trail; a page for a person, JSON for a program."""
     session: Session = request.state.session
-    await run_in_threadpool(product.refused, "FORBIDDEN", session.officer.id, request.state.trace, request.url.path)
+    await refusals.note("FORBIDDEN", session.officer.id, request.state.trace, request.url.path)
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
         return await run_in_threadpool(product.say, "Không được xem", NOT_YOURS, 403)
     return JSONResponse({"detail": "Cổng không cho phép yêu cầu này; việc này đã được ghi lại."}, 403)

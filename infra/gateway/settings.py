@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -23,11 +24,34 @@ class GatewaySettings(BaseSettings):
     oidc_client_secret: SecretStr = SecretStr("")
     oidc_officer_claim: str = "preferred_username"  # the officer's id in the office's list of staff
     oidc_groups_claim: str = "groups"  # "sohoa/<unit>/<ROLE>", one each
+    oidc_bind_first: bool = True  # the first account with an officer's name becomes theirs; else `sohoa officer bind`
+    oidc_acr: str = ""  # acr values that are asked for at sign-in, separated by spaces; one of them must come back
+    oidc_step_up_acr: str = ""  # the same before a signature is allowed; empty: as at sign-in
+    oidc_max_age_minutes: int = Field(default=600, ge=0)  # how long ago at most at the provider; 0: isn't asked
+    step_up_minutes: int = Field(default=5, ge=1, le=60)  # how long ago at most before a signature is allowed
     session_idle_minutes: int = 60
     session_hours: int = 10
+    trusted_proxies: list[str] = []  # networks whose X-Forwarded-For is believed: ["127.0.0.1/32"]
+    requests_a_minute: int = Field(default=3000, ge=60)  # of one session
+    stranger_requests_a_minute: int = Field(default=600, ge=60)  # of one address without a session
+    refusals_a_minute: int = Field(default=120, ge=10)  # of one officer in the audit trail; then nothing for a minute
+    connections: int = Field(default=1000, ge=10)  # at once
+    connections_an_address: int = Field(default=200, ge=10)  # at once, but from trusted proxies
+    upload_quota_mb: int = Field(default=5000, ge=10)  # of one officer in 24 hours
+    uploads_at_once: int = Field(default=2, ge=1)  # of one officer
+    spool_limit_mb: int = Field(default=4000, ge=20)  # of all uploads that are on their way
     upload_limit_mb: int = Field(default=500, ge=10)  # of all files of one form together
     prefect_api_url: str = Field(validation_alias="PREFECT_API_URL")
     prefect_auth: SecretStr = Field(validation_alias="PREFECT_API_AUTH_STRING")
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _safe_issuer(cls, issuer: str) -> str:
+        """https, but on this machine."""
+        place = urlsplit(issuer)
+        if place.scheme == "https" or (place.scheme == "http" and is_loopback(place.hostname)):
+            return issuer
+        raise ValueError("SOHOA_OIDC_ISSUER must begin with https://")
 
     @property
     def origin(self) -> str:
@@ -41,3 +65,12 @@ class GatewaySettings(BaseSettings):
     def upstream(self) -> str:
         """Prefect's root, without /api."""
         return self.prefect_api_url.rstrip("/").removesuffix("/api")
+
+
+def is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return False

@@ -161,9 +161,9 @@ class Parts:
     def _begin_oidc(self) -> subprocess.Popen[bytes] | None:
         if not self.plan.test_provider:
             return None  # the office has a provider of its own
-        users = [argument for user in test_users() for argument in ("--user-claims", json.dumps(user))]
+        users = [json.dumps(user) for user in test_users()]
         port = self.plan.ports["SOHOA_PORT_OIDC"]
-        return self._python("oidc", self.oidc_canary, 60, "oidc_provider_mock", "--port", port, *users)
+        return self._python("oidc", self.oidc_canary, 60, "infra.local.oidc", port, *users)
 
     def _begin_gateway(self) -> subprocess.Popen[bytes]:
         return self._python("gateway", self.gateway_canary, 90, "deployments.desk", extra=self.plan.gateway_secrets())

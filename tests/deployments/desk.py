@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,10 @@ from deployments.desk.__main__ import Desk
 from infra.gateway.app import Guard, create_app
 from infra.gateway.sessions import Officer
 from infra.gateway.settings import GatewaySettings
+from infra.local.postgres import Postgres
+from infra.local.roles import GATEWAY
 
+GATEWAY_URL = "SOHOA_DATABASE_GATEWAY_URL"
 ORIGIN = "http://gateway.example"
 OWN, FOREIGN = "BHXH-TEST", "BHXH-KHAC"
 Told = set[tuple[str, str]]
@@ -86,7 +90,10 @@ class Gateway:
             return session.exec(select(AuditEntry.seq).order_by(col(AuditEntry.seq).desc()).limit(1)).first() or 0
 
 
-def make_gateway(records: RecordsDatabase, folder: Path, **settings: Any) -> Gateway:
+def make_gateway(records: RecordsDatabase, folder: Path, postgres: Postgres, **settings: Any) -> Gateway:
+    """With the gateway's own rights in the database."""
+    name = os.environ["SOHOA_DATABASE_URL"].rpartition("/")[2]
+    os.environ[GATEWAY_URL] = postgres.url(name, GATEWAY)
     private, _ = ensure_keys(folder / "gateway")
     made = GatewaySettings(  # type: ignore[call-arg]
         **{
@@ -96,7 +103,7 @@ def make_gateway(records: RecordsDatabase, folder: Path, **settings: Any) -> Gat
         }
         | settings
     )  # fmt: skip
-    desk = Desk(made)
+    desk = Desk(made, RecordsDatabase(url_env=GATEWAY_URL))
     app = create_app(made, desk)
     assert isinstance(app, Guard)
     return Gateway(app, desk, records)

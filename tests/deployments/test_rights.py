@@ -18,6 +18,7 @@ from blocks.records.codes import assign_dossier_code
 from blocks.records.incidents import raise_incident
 from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
+from infra.local.postgres import Postgres
 from tests.deployments.desk import FOREIGN, OWN, Gateway, Signed, Told, make_gateway, staff_file
 from tests.tasks.lawcase import make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
@@ -27,10 +28,12 @@ WATCH = {Role.OPERATE, Role.LEAD, Role.AUDIT}
 
 
 @pytest.fixture
-def gateway(records: RecordsDatabase, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gateway:
+def gateway(
+    postgres: Postgres, records: RecordsDatabase, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Gateway:
     monkeypatch.setenv("SOHOA_STAFF_FILE", str(staff_file(tmp_path / "staff.yaml")))
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    return make_gateway(records, tmp_path)
+    return make_gateway(records, tmp_path, postgres)
 
 
 @pytest.fixture

@@ -2,114 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
-import json
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
-from joserfc import jwt
-from joserfc.jwk import RSAKey
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
+from infra.gateway.provider import Provider as Office
 from infra.gateway.sessions import Sessions
 from infra.gateway.settings import GatewaySettings
-from infra.gateway.signin import CALLBACK, LOGIN, LOGOUT, signin_routes
+from infra.gateway.signin import BACK_CHANNEL, CALLBACK, LOGIN, LOGOUT, SignIn
+from tests.infra.provider import KEY, OTHER, SECRET, Provider, Token, by_hand, signed, url64
 
-KEY, OTHER = RSAKey.generate_key(2048, {"kid": "k"}), RSAKey.generate_key(2048, {"kid": "k"})
-SECRET = "a secret that client and provider share, 32 bytes"
 ORIGIN = "http://gateway.example"
-Token = Callable[[dict[str, Any]], str | None]
-
-
-def signed(key: Any = KEY, alg: str = "RS256", **changes: Any) -> Token:
-    """An id token with these changes to what a good one says; None takes a claim away."""
-
-    def make(good: dict[str, Any]) -> str:
-        claims = {name: value for name, value in (good | changes).items() if value is not None}
-        return jwt.encode({"alg": alg, "kid": "k"}, claims, key, algorithms=[alg])
-
-    return make
-
-
-def by_hand(alg: str, secret: bytes | None = None) -> Token:
-    """What a library would refuse to make: no signature at all, or HS256 with a public key as its secret."""
-
-    def make(good: dict[str, Any]) -> str:
-        head = ".".join(url64(json.dumps(part).encode()) for part in ({"alg": alg, "kid": "k"}, good))
-        return head + "." + (url64(hmac.digest(secret, head.encode(), "sha256")) if secret else "")
-
-    return make
-
-
-def url64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-@dataclass
-class Provider:
-    """A real HTTP server. answer: makes the id token of the next sign-in from what a good one says."""
-
-    url: str = ""
-    answer: Token = field(default_factory=signed)
-    asked: dict[str, str] = field(default_factory=dict)  # parameters of the authorization request
-    given: dict[str, list[str]] = field(default_factory=dict)  # of the token request
-
-    def document(self, path: str) -> dict[str, Any]:
-        if path == "/jwks":
-            return {"keys": [KEY.as_dict(private=False)]}
-        if path == "/token":
-            good = {
-                "iss": self.url, "sub": "1", "aud": "sohoa", "iat": int(time.time()), "exp": int(time.time()) + 300,
-                "nonce": self.asked["nonce"], "preferred_username": "gq.01", "groups": ["sohoa/BHXH-TEST/RESOLVE"],
-            }  # fmt: skip
-            token = {"access_token": "a", "token_type": "Bearer"}
-            made = self.answer(good)
-            return token | ({"id_token": made} if made else {})
-        return {
-            "issuer": self.url, "authorization_endpoint": self.url + "/authorize",
-            "token_endpoint": self.url + "/token",
-            "end_session_endpoint": self.url + "/leave?theme=1",
-            "jwks_uri": self.url + "/jwks", "id_token_signing_alg_values_supported": ["none", "HS256", "RS256"],
-        }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    told = Provider()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(told.document(self.path)).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def do_POST(self) -> None:
-            told.given = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
-            self.do_GET()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield told
-    server.shutdown()
 
 
 @dataclass
@@ -119,6 +34,7 @@ class Browser:
     refused: list[str]
     noted: list[tuple[str, str]]
     provider: Provider
+    office: Office
 
     def go(self, path: str = "/viec") -> str:
         """To the provider; returns the state that it would bring back."""
@@ -131,15 +47,44 @@ class Browser:
         return self.http.get(CALLBACK, params={"code": "c", "state": state} | more)
 
 
+@dataclass
+class Accounts:
+    """Which account is whose, as the records keep it (tests/blocks/records/test_signins.py)."""
+
+    bound: dict[str, str] = field(default_factory=dict)
+    tokens: set[str] = field(default_factory=set)
+
+    def is_bound(self, issuer: str, sub: str, officer: str, first: bool) -> bool:
+        return self.bound.setdefault(officer, sub) == sub
+
+    def began(self, ident: UUID, officer: str) -> None:
+        pass
+
+    def first_use(self, issuer: str, jti: str, until: datetime) -> bool:
+        new = jti not in self.tokens
+        self.tokens.add(jti)
+        return new
+
+    def ended(self, those: list[tuple[UUID, str, str]]) -> None:
+        pass
+
+    def seen(self, times: dict[UUID, datetime]) -> None:
+        pass
+
+    def over(self, idents: list[UUID]) -> list[UUID]:
+        return []
+
+
 @pytest.fixture
-def browser(provider: Provider) -> Browser:
+def browser(identity_provider: Provider) -> Browser:
+    provider = identity_provider
     refused: list[str] = []
     noted: list[tuple[str, str]] = []
 
-    async def refuse(code: str, officer: str | None) -> None:
+    async def refuse(code: str, officer: str | None, trace: str) -> None:
         refused.append(code)
 
-    async def note(action: str, officer: str, trace: str) -> None:
+    async def note(action: str, officer: str, trace: str, details: dict[str, Any]) -> None:
         noted.append((action, officer))
 
     def say(title: str, sentence: str, status: int, leave: str = "") -> PlainTextResponse:
@@ -151,7 +96,9 @@ def browser(provider: Provider) -> Browser:
         PREFECT_API_AUTH_STRING="",
     )  # fmt: skip
     sessions, app = Sessions(60, 600), FastAPI()
-    app.include_router(signin_routes(settings, sessions, refuse, note, say))
+    office = Office(settings)
+    signin = SignIn(settings, office, sessions, Accounts(), refuse, note, say)
+    app.include_router(signin.router())
 
     async def traced(scope: Any, receive: Any, send: Any) -> None:
         cookie = re.search(r"sohoa=([^;]+)", dict(scope.get("headers", [])).get(b"cookie", b"").decode())
@@ -159,8 +106,11 @@ def browser(provider: Provider) -> Browser:
         scope.setdefault("state", {}).update(trace="t", session=session)
         await SessionMiddleware(app, "s" * 32, session_cookie="sohoa-dang-nhap", path=LOGIN)(scope, receive, send)
 
-    provider.answer = signed()
-    return Browser(TestClient(traced, base_url=ORIGIN, follow_redirects=False), sessions, refused, noted, provider)
+    provider.answer, provider.issuer, provider.groups = signed(), "", ["sohoa/BHXH-TEST/RESOLVE"]
+    provider.off.clear()
+    return Browser(
+        TestClient(traced, base_url=ORIGIN, follow_redirects=False), sessions, refused, noted, provider, office
+    )
 
 
 def test_a_good_token_opens_a_new_session(browser: Browser) -> None:
@@ -173,7 +123,7 @@ def test_a_good_token_opens_a_new_session(browser: Browser) -> None:
     assert cookie != planted and browser.sessions.find(planted) is None
     found = browser.sessions.find(cookie)
     assert browser.noted == [("sign-in", "gq.01")]
-    assert found is not None and found.officer.id == "gq.01" and found.officer.holds("RESOLVE", "BHXH-TEST")
+    assert found is not None and found.officer.id == "gq.01" and found.officer.told == {("BHXH-TEST", "RESOLVE")}
     verifier = browser.provider.given["code_verifier"][0]
     assert browser.provider.asked["code_challenge"] == url64(hashlib.sha256(verifier.encode()).digest())
     assert browser.provider.asked["code_challenge_method"] == "S256"
@@ -245,3 +195,24 @@ def test_an_answer_fits_the_browser_that_asked_and_only_once(browser: Browser) -
 def test_one_lands_on_the_gateway_whatever_the_link_said(browser: Browser, target: str) -> None:
     place = browser.back(browser.go(target)).headers["location"]
     assert place.startswith("/") and not place.startswith(("//", "/\\", "/\t"))
+
+
+def test_while_the_provider_is_away_a_page_says_so(browser: Browser) -> None:
+    state = browser.go()
+    elsewhere = GatewaySettings(  # type: ignore[call-arg]
+        gateway_url=ORIGIN, SOHOA_PORT_GATEWAY=1, gateway_private_key_file=Path("none"), gateway_secret="s" * 32,
+        oidc_issuer="http://127.0.0.1:9", PREFECT_API_URL="http://127.0.0.1:1/api", PREFECT_API_AUTH_STRING="",
+    )  # fmt: skip
+    browser.office.client = Office(elsewhere).client
+    assert browser.http.get(LOGIN).status_code == 503
+    assert browser.back(state).status_code == 400 and browser.refused == ["SIGN_IN_FAILED"]
+    assert browser.http.post(BACK_CHANNEL, data={"logout_token": "a.b.c"}).status_code == 503
+
+
+@pytest.mark.parametrize("issuer", ["http://office.example", "ftp://office.example", "office.example"])
+def test_a_provider_is_asked_over_tls_only(issuer: str) -> None:
+    with pytest.raises(ValueError, match="https"):
+        GatewaySettings(  # type: ignore[call-arg]
+            gateway_url=ORIGIN, SOHOA_PORT_GATEWAY=1, gateway_private_key_file=Path("none"), gateway_secret="s" * 32,
+            oidc_issuer=issuer, PREFECT_API_URL="http://127.0.0.1:1/api", PREFECT_API_AUTH_STRING="",
+        )  # fmt: skip

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import urlsafe_b64decode
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
 import pytest
 import yaml
 from sqlmodel import select
 
-from blocks.orchestrator import ResumeRefused
+from blocks.orchestrator import ResumeRefused, pause_key
 from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Incident, Signature
 from deployments.officers import Sample
 from tasks.origin import by_command
@@ -26,7 +29,7 @@ def refusal(played: Journey, sample: Sample, officer: str, form: dict[str, objec
     return str(refused.value.details["status"]), str(refused.value.details["why"])
 
 
-def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(played: Journey) -> None:
+def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(attack: Attack, played: Journey) -> None:
     """Double resume: of eight officers at the same moment exactly one is taken; the clerk signs after the leader."""
     sample = played.variant("hai-lan", "d05-dpi-thap", captured_by="tnhs.02")
     officers, prefect = played.officers, played.prefect
@@ -64,6 +67,11 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(played: Jou
     run = played.wait_pause(sample, "signoff-1")
     assert "lý do bằng văn bản" in refusal(played, sample, "ld.01", {"decision": "TRA_LAI"})[1]
     assert "không có vai trò" in refusal(played, sample, "gq.01", {"decision": "KY"})[1]
+    waits = lambda: pause_key(prefect.run(sample.run_id))  # noqa: E731
+    with attack("a leader allows the signature without proving anew who they are", watch=waits) as row:
+        told = officers.at_gateway("ld.01").post(sample.run_id, {"decision": "KY"}).json()
+        row.answered(f"{told['status']}: {told['details']['reason'][:60]}")
+        assert told["status"] == "REJECT" and "xác thực lại" in told["details"]["reason"]
     officers.at_gateway("ld.01").resume(sample.run_id, {"decision": "KY"})
     played.wait_pause(sample, "seal-1")
     assert "không có vai trò" in refusal(played, sample, "ld.01", {"decision": "KY_SO"})[1]
@@ -89,6 +97,11 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(played: Jou
         "seal-2": ("KY_SO", "vt.01", "SEAL"),
     }
     assert all(row.payload["proof"] for row in kept if row.officer)  # the attestation itself is kept
+    for row in kept:
+        if row.decision in ("KY", "KY_SO"):
+            said = json.loads(urlsafe_b64decode(row.payload["proof"].split(".")[1] + "=="))
+            at, proved = (datetime.fromisoformat(said[name]) for name in ("at", "auth_time"))
+            assert said["acr"] == "urn:sohoa:test" and timedelta(0) <= at - proved < timedelta(minutes=5)
     assert sum(entry.action == "decide" for entry in trail) == 6
     refused = [(entry.actor, entry.details["code"]) for entry in trail if entry.action == "refuse"]
     assert ("unknown", "DECISION_NOT_PROVEN") in refused
