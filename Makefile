@@ -8,10 +8,10 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .venv/.base: requirements/base.txt requirements/uv.txt pyproject.toml
 	@command -v python3.11 >/dev/null || { echo "Python 3.11 is missing: apt-get install python3.11"; exit 1; }
-	@test -x $(PY) || python3.11 -m venv .venv 2>/dev/null || { rm -rf .venv; echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	@test -x $(PY) || /usr/bin/python3.11 -m venv .venv 2>/dev/null || python3.11 -m venv .venv 2>/dev/null || { rm -rf .venv; echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
 	@echo "· installing (about 1.5 GB, once)"
 	@.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --no-deps --require-hashes -r requirements/base.txt
+	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --compile-bytecode --no-deps --require-hashes -r requirements/base.txt
 	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --no-deps -e .
 	@touch $@
 
@@ -43,7 +43,7 @@ demo: setup check-system $(SAMPLES)/.made ## digitise the sample dossiers on the
 	@$(PY) -m deployments.demo $(SAMPLES) --set demo
 
 password: ## what the Prefect UI asks for
-	@sed -n 's/^PREFECT_API_AUTH_STRING=//p' $${SOHOA_HOME:-var}/stack.env
+	@sed -n 's/^PREFECT_API_AUTH_STRING=//p' $${SOHOA_HOME:-var}/secrets/prefect.env
 
 check-system: setup
 	@$(PY) -c "import cv2" 2>/dev/null || { echo "A system library is missing: apt-get install libgl1 libglib2.0-0"; exit 1; }

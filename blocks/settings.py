@@ -1,7 +1,8 @@
 """Settings of this installation, read from the environment or from the stack's own file.
 
-`make up` writes ``var/stack.env`` (mode 0600, KEY=VALUE lines); every process of the stack gets its content as
-environment. A command typed by hand finds the file through ``SOHOA_HOME`` (default: this checkout).
+`make up` writes ``var/stack.env`` (KEY=VALUE lines, no secrets) and ``var/secrets/<part>.env`` (0600); every process of
+the stack gets the first and its own part's as environment. A command typed by hand finds them through ``SOHOA_HOME``
+(default: this checkout).
 """
 
 from __future__ import annotations
@@ -72,10 +73,17 @@ class Settings(BaseSettings):
 
 
 def load_stack_env() -> None:
-    """Put the lines of ``stack.env`` into the environment, unless a variable is set already. Idempotent."""
-    path = home() / "stack.env"
-    if path.exists():
-        for line in path.read_text().splitlines():
+    """Put the lines of ``stack.env`` and of the part's secrets into the environment, unless a variable is set already.
+
+    The part is SOHOA_PART, which each process of the stack has; a command typed by hand acts as the worker. A file
+    that this OS user may not read is left out: what needs it says which variable is missing. Idempotent.
+    """
+    for path in (home() / "stack.env", home() / "secrets" / f"{os.environ.get('SOHOA_PART', 'worker')}.env"):
+        try:
+            text = path.read_text()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
+        for line in text.splitlines():
             key, sep, value = line.partition("=")
             if sep and not key.startswith("#"):
                 os.environ.setdefault(key.strip(), value)

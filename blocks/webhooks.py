@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import ipaddress
-import os
 import re
 import socket
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from blocks.errors import Remedy, SohoaError
+from blocks.settings import in_production
 
 KEY, PUBLIC_KEY = "SOHOA_CALLBACK_KEY", "SOHOA_CALLBACK_PUBLIC_KEY"  # variables; base64 of 32 bytes
 LONGEST = 500  # characters of an address
@@ -55,7 +55,7 @@ class Place:
 
 def admit(url: str, hosts: Sequence[str]) -> Place:
     """The place that a URL names. Raises CallbackRefused; what the name stands for is checked when it is called."""
-    test = os.environ.get("SOHOA_ENVIRONMENT") == "test"
+    test = not in_production()
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
@@ -106,7 +106,7 @@ def deliver(url: str, hosts: Sequence[str], headers: dict[str, str], body: bytes
 
 
 async def _post(url: str, place: Place, headers: dict[str, str], body: bytes) -> None:
-    address, test = place.fixed, _literal(place.host) and os.environ.get("SOHOA_ENVIRONMENT") == "test"
+    address, test = place.fixed, _literal(place.host) and not in_production()
     if not address:
         found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
         for *_, to in found:

@@ -41,7 +41,7 @@ from blocks.records import RecordsDatabase  # noqa: E402
 from infra.local.pki import ensure_pki, tsa_url  # noqa: E402
 from infra.local.postgres import Postgres  # noqa: E402
 from infra.local.process import free_port, spawn, stop, wait_ready  # noqa: E402
-from infra.local.roles import APP, OWNER  # noqa: E402
+from infra.local.roles import APP, GATEWAY, OWNER  # noqa: E402
 from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed  # noqa: E402
 
 pytest_plugins = ["tests.attack.plugin", "tests.infra.provider"]
@@ -112,9 +112,11 @@ def database_url(new_database: Callable[[], str], postgres: Postgres, monkeypatc
     name = url.rpartition("/")[2]
     monkeypatch.setenv("SOHOA_DATABASE_URL", url)
     monkeypatch.setenv("SOHOA_DATABASE_OWNER_URL", postgres.url(name, OWNER))
+    monkeypatch.setenv("SOHOA_DATABASE_GATEWAY_URL", postgres.url(name, GATEWAY))
     yield url
     RecordsDatabase().engine.dispose()
-    RecordsDatabase(url_env="SOHOA_DATABASE_OWNER_URL").engine.dispose()
+    for other in ("SOHOA_DATABASE_OWNER_URL", "SOHOA_DATABASE_GATEWAY_URL"):
+        RecordsDatabase(url_env=other).engine.dispose()
     postgres.drop_database(name)
 
 

@@ -17,9 +17,10 @@ from rich.live import Live
 from rich.table import Table
 
 from blocks.settings import ROOT
+from infra.local.accounts import prepare
 from infra.local.board import read_board, take_lock
 from infra.local.parts import TITLES, Parts
-from infra.local.plan import Plan, choose_prefect_port, load_plan
+from infra.local.plan import OS_USERS, Plan, choose_prefect_port, load_plan
 from infra.local.process import MARK, StackError, marked, need_space, wait_gone
 from infra.local.production import choose_environment, insist_real
 from infra.local.supervisor import Supervisor, end_strays
@@ -44,9 +45,7 @@ def up(plan: Plan) -> None:
     finally:
         if command:
             command.close()
-    console.print(
-        f"Prefect: {plan.prefect_url}  (sign in with PREFECT_API_AUTH_STRING of {plan.env_file})", soft_wrap=True
-    )
+    console.print(f"Prefect: {plan.prefect_url}  (for operations only: `make password`)", soft_wrap=True)
 
 
 def down(plan: Plan) -> None:
@@ -92,14 +91,20 @@ def _launch(plan: Plan) -> None:
     if line := choose_environment(plan.known, os.environ, plan.env_file):
         console.print(line, soft_wrap=True)
     if not plan.is_test:
-        insist_real(plan.home, plan.known)
+        insist_real(plan.home, plan.known | plan.keys.external())
     if line := choose_prefect_port(plan):
         console.print(line)
     plan.check_ports()
+    line = prepare(plan.home) if plan.known.get(OS_USERS) != "one" else None
+    plan.known[OS_USERS] = "one" if line or plan.known.get(OS_USERS) == "one" else "parts"
+    if line:
+        console.print(line, soft_wrap=True)
     try:
-        plan.write()
+        moved = plan.write()
     except OSError as error:
         raise StackError(f"{plan.home} can't be written ({error.strerror})") from error
+    if moved:
+        console.print(f"moved from stack.env to {plan.home / 'secrets'}: {', '.join(moved)}", soft_wrap=True)
     (plan.run / "stack.json").unlink(missing_ok=True)
     with (plan.logs / "supervisor.log").open("ab") as log:
         subprocess.Popen(

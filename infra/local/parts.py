@@ -21,12 +21,14 @@ import yaml
 
 from blocks.logs import LOGGING
 from blocks.settings import ROOT
+from infra.local.accounts import hand_over
 from infra.local.admission import WORKER_TYPE
 from infra.local.pki import ensure_pki
 from infra.local.plan import Plan
+from infra.local.postgres import Postgres
 from infra.local.process import StackError, explain, spawn, stop, wait_ready
 from infra.local.production import TEST_STAFF
-from infra.local.roles import OWNER, PREFECT
+from infra.local.seaweed import Seaweed
 
 POOL = "sohoa"
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -93,13 +95,16 @@ class Parts:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.postgres, self.seaweed = plan.postgres(), plan.seaweed()
+        self.postgres = plan.postgres() if plan.own_postgres else None
+        self.seaweed = plan.seaweed() if plan.own_seaweed else None
+        if self.seaweed:
+            self.seaweed.account = plan.account("seaweed")
         self.worker_name = "sohoa-worker"
 
     def all(self) -> dict[str, Part]:
         parts = [
-            Part("postgres", self._begin_postgres, self.postgres.canary, lambda _: self.postgres.stop()),
-            Part("seaweed", self._begin_seaweed, self.seaweed.canary, lambda _: self.seaweed.stop()),
+            self._server("postgres", self.postgres),
+            self._server("seaweed", self.seaweed),
             Part("pki", self._begin_pki, self.pki_canary),
             Part("migrate", lambda: self._begin_migrate(), lambda: None),
             Part("prefect", self._begin_prefect, self.prefect_canary),
@@ -112,13 +117,16 @@ class Parts:
         return {part.name: part for part in parts}
 
     # -- beginnings ---------------------------------------------------------------------------------------------
-    def _begin_postgres(self) -> subprocess.Popen[bytes] | None:
-        self.postgres.start()
-        return self.postgres.process
+    def _server(self, name: str, server: Postgres | Seaweed | None) -> Part:
+        """A server of ours, or nothing to start where the office has its own (`sohoa doctor` looks at that one)."""
+        if server is None:
+            return Part(name, lambda: None, lambda: None, lambda _: None)
 
-    def _begin_seaweed(self) -> subprocess.Popen[bytes] | None:
-        self.seaweed.start()
-        return self.seaweed.process
+        def begin() -> subprocess.Popen[bytes] | None:
+            server.start()
+            return server.process
+
+        return Part(name, begin, server.canary, lambda _: server.stop())
 
     def _begin_pki(self) -> subprocess.Popen[bytes] | None:
         if not self.plan.test_pki:
@@ -126,30 +134,30 @@ class Parts:
         port = self.plan.ports["SOHOA_PORT_PKI"]
         folder = self.plan.home / "pki"
         ensure_pki(folder, f"http://127.0.0.1:{port}")
+        if self.plan.own_users:
+            hand_over(self.plan.home)  # keys that were made a moment ago
         return self._python("pki", self.pki_canary, 60, "infra.local.pki", "serve", "--dir", folder, "--port", port)
 
     def _begin_migrate(self) -> None:
         """With the owner's address, which no other part gets."""
-        url = self.postgres.url("sohoa", OWNER)
-        self._once("migrate", "blocks.records", "migrate", extra={"SOHOA_DATABASE_URL": url})
+        self._once("migrate", "blocks.records", "migrate", part="owner")
 
     def _begin_prefect(self) -> subprocess.Popen[bytes]:
         extra = {
-            "PREFECT_SERVER_DATABASE_CONNECTION_URL": self.postgres.url("prefect", PREFECT, "asyncpg"),
             "PREFECT_SERVER_API_HOST": "127.0.0.1",
             "PREFECT_SERVER_API_PORT": str(self.plan.ports["SOHOA_PORT_PREFECT"]),
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(self.plan.home / "prefect" / "ui"),
+            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(self.plan.home / "parts" / "prefect" / "home" / "ui"),
         } | LOGGING
         command = ("prefect", "server", "start", "--host", "127.0.0.1")
         port = self.plan.ports["SOHOA_PORT_PREFECT"]
         return self._python("prefect", self.prefect_canary, 120, *command, "--port", port, extra=extra)
 
     def _begin_setup(self) -> None:
-        self._once("setup", os.environ.get("SOHOA_SETUP_MODULE", "deployments.setup"))
+        self._once("setup", os.environ.get("SOHOA_SETUP_MODULE", "deployments.setup"), part="setup")
 
     def _begin_worker(self) -> subprocess.Popen[bytes]:
-        limit = self.plan.environment().get("SOHOA_WORKER_LIMIT", str(os.cpu_count() or 2))
+        limit = self.plan.environment("worker").get("SOHOA_WORKER_LIMIT", str(os.cpu_count() or 2))
         command = ("prefect", "worker", "start", "--pool", POOL, "--type", WORKER_TYPE, "--limit", limit)
         began = datetime.now(UTC)
         probe = lambda: self.worker_canary(began)  # noqa: E731
@@ -182,7 +190,8 @@ class Parts:
             [sys.executable, "-m", *map(str, command)],
             log=log,
             cwd=ROOT,
-            env=self.plan.environment() | (extra or {}),
+            env=self.plan.environment(name) | (extra or {}),
+            account=self.plan.account(name),
         )
         try:
             wait_ready(TITLES[name], probe, process, log, timeout)
@@ -191,11 +200,11 @@ class Parts:
             raise
         return process
 
-    def _once(self, name: str, *command: str, extra: dict[str, str] | None = None) -> None:
-        """Run a command that ends by itself. Raises StackError when it fails."""
+    def _once(self, name: str, *command: str, part: str) -> None:
+        """Run a command that ends by itself, with the secrets of `part`. Raises StackError when it fails."""
         log = self.log(name)
-        environment = self.plan.environment() | (extra or {})
-        process = spawn([sys.executable, "-m", *command], log=log, cwd=ROOT, env=environment)
+        process = spawn([sys.executable, "-m", *command], log=log, cwd=ROOT, env=self.plan.environment(part),
+                        account=self.plan.account(part))  # fmt: skip
         try:
             status = process.wait(300)
         except subprocess.TimeoutExpired:
@@ -262,7 +271,7 @@ class Parts:
             raise StackError("the officer gateway lets strangers in")
 
     def _auth(self) -> tuple[str, str]:
-        user, _, password = self.plan.variables()["PREFECT_SERVER_API_AUTH_STRING"].partition(":")
+        user, _, password = self.plan.keys.auth().partition(":")
         return user, password
 
     def _api(self, method: str, path: str, body: Any = None) -> Any:

@@ -1,30 +1,37 @@
-"""What the stack of one installation looks like: folders, ports, secrets, environment. Written to ``stack.env``."""
+"""What the stack of one installation looks like: folders, ports, secrets, environment. Written to ``stack.env``,
+secrets to a file for each part (infra/local/keys.py)."""
 
 from __future__ import annotations
 
 import os
 import secrets
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from blocks.identity import PUBLIC_KEY_FILE, ensure_keys
 from blocks.settings import ROOT, home
-from blocks.webhooks import KEY as CALLBACK_KEY
 from blocks.webhooks import PUBLIC_KEY as CALLBACK_PUBLIC_KEY
-from blocks.webhooks import new_key, public_of
+from blocks.webhooks import public_of
+from infra.local.accounts import account, clear_temporary, hand_over
+from infra.local.keys import DATABASES, EXTERNAL, Keys, is_secret, read_env, read_part, write_env
 from infra.local.pki import tsa_url
 from infra.local.postgres import Postgres
-from infra.local.process import MARK, StackError, need_port
+from infra.local.process import MARK, Account, StackError, need_port
 from infra.local.production import WORD
-from infra.local.roles import APP
 from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed
 
 BASE = 24200
 PREFECT_PORT = 4200
+OS_USERS = "SOHOA_OS_USERS"  # `parts` or `one`
 # Settings that an administrator may set in stack.env for servers of the office's own; else ours, at these ports.
-OURS = {"SOHOA_PKI_DIR": (), "SOHOA_PKI_URL": ("SOHOA_PORT_PKI",), "SOHOA_TSA_URL": ("SOHOA_PORT_PKI",)}
+OURS: dict[str, tuple[tuple[str, int], ...]] = {
+    "SOHOA_PKI_DIR": (),
+    "SOHOA_PKI_URL": (("SOHOA_PORT_PKI", 0),),
+    "SOHOA_TSA_URL": (("SOHOA_PORT_PKI", 0),),
+    "SOHOA_S3_ENDPOINT": (("SOHOA_PORT_BASE", 10),),
+    **dict.fromkeys(DATABASES, (("SOHOA_PORT_POSTGRES", 0),)),
+}
 # Own settings of the stack that stack.env remembers.
 COUNTED = ("SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI", "SOHOA_PORT_METRICS", "SOHOA_PORT_GATEWAY", "SOHOA_PORT_OIDC")
 
@@ -74,19 +81,35 @@ class Plan:
         """Whether the TEST PKI is made and served here: never in production, nor beside the office's own folder."""
         return self.is_test and not self.chosen("SOHOA_PKI_DIR")
 
+    @property
+    def own_postgres(self) -> bool:
+        """Whether PostgreSQL runs here; else SOHOA_DATABASE_URL names the office's own."""
+        return not self.chosen("SOHOA_DATABASE_URL")
+
+    @property
+    def own_seaweed(self) -> bool:
+        """Whether the object store runs here; else SOHOA_S3_ENDPOINT names the office's own."""
+        return not self.chosen("SOHOA_S3_ENDPOINT")
+
+    @property
+    def keys(self) -> Keys:
+        return Keys(self.home / "secrets", self.known, self.chosen)
+
     def chosen(self, name: str) -> str | None:
         """The administrator's own value of a setting that we else make ourselves; None: there is none.
 
         A line of stack.env that names our own part, at its old or new port, is one that we wrote.
         """
-        value = self.known.get(name)
+        value = self.known.get(name) or read_env(self.home / "secrets" / f"{EXTERNAL}.env").get(name)
         if not value or value == str(self.home / "pki"):
             return None
         before = self.before or self.known
         try:
             url = urlsplit(value)
-            ours = {before.get(port) for port in OURS[name]} | {str(self.ports[port]) for port in OURS[name]}
-            here = url.hostname == "127.0.0.1" and str(url.port) in ours
+            ours = {
+                int(told[port]) + more for told in (before, self.ports) for port, more in OURS[name] if port in told
+            }
+            here = url.hostname == "127.0.0.1" and url.port in ours
         except ValueError as error:
             raise StackError(f"{name} in {self.env_file} is no address") from error
         return None if here else value
@@ -119,28 +142,20 @@ class Plan:
         admin = first - 2010  # its gRPC port, 10000 higher, then lies below those that outgoing connections get
         half = COUNT // 2
         ports = (*range(first, first + half - 1), admin, *range(first + half, first + COUNT - 1), admin + ADMIN_GRPC)
-        return Seaweed(self.home / "seaweed", ports, env={**os.environ, MARK: str(self.home)})
+        env = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", MARK: str(self.home)}
+        return Seaweed(self.home / "seaweed", ports, env=env)
 
     def variables(self) -> dict[str, str]:
-        """The content of stack.env, in its order."""
-        postgres, seaweed = self.postgres(), self.seaweed()
+        """The content of stack.env, in its order: no secret is among it."""
         pki_url = f"http://127.0.0.1:{self.ports['SOHOA_PORT_PKI']}"
-        auth = self.known.get("PREFECT_SERVER_API_AUTH_STRING") or f"sohoa:{secrets.token_urlsafe(24)}"
-        callbacks = self.known.get(CALLBACK_KEY) or new_key()
         fresh = {
-            "SOHOA_DATABASE_URL": postgres.url("sohoa", APP),
-            "SOHOA_S3_ENDPOINT": seaweed.endpoint,
-            "SOHOA_S3_ACCESS_KEY": seaweed.access_key,
-            "SOHOA_S3_SECRET_KEY": seaweed.secret_key,
+            "SOHOA_S3_ENDPOINT": f"http://127.0.0.1:{self.ports['SOHOA_PORT_BASE'] + 10}",
             "SOHOA_PKI_DIR": str(self.home / "pki"),
             "SOHOA_PKI_URL": pki_url,
             "SOHOA_TSA_URL": tsa_url(pki_url),
-            PUBLIC_KEY_FILE: str(ensure_keys(self.home / "gateway")[1]),
-            CALLBACK_KEY: callbacks,
-            CALLBACK_PUBLIC_KEY: public_of(callbacks),
+            CALLBACK_PUBLIC_KEY: public_of(self.keys.callbacks()),
+            PUBLIC_KEY_FILE: str(self.home / "public" / "decisions.pub"),
             "PREFECT_API_URL": f"{self.prefect_url}/api",
-            "PREFECT_API_AUTH_STRING": auth,
-            "PREFECT_SERVER_API_AUTH_STRING": auth,
             "PREFECT_HOME": str(self.home / "prefect"),
             "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # never a pickle, which runs code (blocks/results.py)
             "PREFECT_LOCAL_STORAGE_PATH": str(self.home / "prefect" / "storage"),
@@ -164,41 +179,59 @@ class Plan:
             del fresh["SOHOA_PKI_DIR"], fresh["SOHOA_PKI_URL"]
         if not self.is_test:
             fresh.pop("SOHOA_TSA_URL")
-        external = {name: value for name in OURS if (value := self.chosen(name))}
+        external = {name: value for name in OURS if name not in DATABASES and (value := self.chosen(name))}
+        if bundle := self.known.get("SOHOA_CA_BUNDLE"):  # boto3 (S3); httpx and aiohttp (sign-in, CSC, time-stamps)
+            external |= {"AWS_CA_BUNDLE": bundle, "SSL_CERT_FILE": bundle}
         return {**chosen, **self.known, **fresh, **external}
 
-    def write(self) -> None:
-        """Make the folders and stack.env (0600); secrets are made at the first start and kept."""
-        # Temporary files (pages of papers) are private and don't outlive the stack.
-        shutil.rmtree(self.home / "tmp", ignore_errors=True)
-        (self.home / "tmp").mkdir(mode=0o700)
+    def write(self) -> list[str]:
+        """Make the folders, stack.env (0644) and the parts' secrets, which are kept. Returns the names of secrets that
+        were found in stack.env and moved."""
+        clear_temporary(self.home)
         for folder in (self.run, self.logs, self.home / "prefect" / "storage", self.home / "inbox"):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.logs, self.home / "prefect", self.home / "inbox"):
             folder.chmod(0o700)  # papers, results and what was done with them are nobody else's business
-        lines = ["# Secrets of this installation, made by `make up`. Keep this file private."]
-        lines += [f"{name}={value}" for name, value in self.variables().items()]
-        half = self.env_file.with_suffix(".new")
-        half.unlink(missing_ok=True)
-        half.touch(0o600)
-        half.write_text("\n".join(lines) + "\n")
-        half.replace(self.env_file)
+        public = self.home / "public"
+        public.mkdir(mode=0o755, exist_ok=True)
+        (public / "decisions.pub").write_bytes(ensure_keys(self.home / "gateway")[1].read_bytes())
+        keys = self.keys
+        moved = keys.move()
+        keys.write(self.postgres() if self.own_postgres else None, self.seaweed() if self.own_seaweed else None)
+        title = "Settings of this installation, for all its parts: no secrets here (secrets/<part>.env)."
+        write_env(self.env_file, self.variables(), title, 0o644)
         self.known = read_env(self.env_file)
+        if self.own_users:
+            hand_over(self.home)
+        return moved
 
-    def environment(self) -> dict[str, str]:
-        """What every part gets: our own variables win over the shell's, the mark tells whose process it is."""
+    @property
+    def own_users(self) -> bool:
+        """Whether each part runs as an OS user of its own, as `make up` has found possible."""
+        return os.geteuid() == 0 and self.known.get(OS_USERS) == "parts"
+
+    def account(self, part: str) -> Account | None:
+        """The OS user of a part; None: ours."""
+        return account(part) if self.own_users else None
+
+    def environment(self, part: str) -> dict[str, str]:
+        """What a part gets: settings, its own secrets and nobody else's; these win over the shell's. The mark tells
+        whose process it is."""
         shell = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("PREFECT_") or name.startswith("PREFECT_LOGGING_")
+            if (not name.startswith("PREFECT_") or name.startswith("PREFECT_LOGGING_")) and not is_secret(name, value)
         }
         shell.pop("PYTHONDONTWRITEBYTECODE", None)  # each flow run would compile the project anew
         return {
             **shell,
-            **read_env(self.env_file),
+            **read_part(self.home, part),
             "SOHOA_HOME": str(self.home),
+            "SOHOA_PART": part,
             MARK: str(self.home),
-            "TMPDIR": str(self.home / "tmp"),
+            "PREFECT_HOME": str(self.home / "parts" / part / "home" / "prefect"),
+            "HOME": str(self.home / "parts" / part / "home"),
+            "TMPDIR": str(self.home / "parts" / part / "tmp"),
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": str(ROOT),
             "NO_COLOR": "1",
@@ -206,7 +239,8 @@ class Plan:
 
     def check_ports(self) -> None:
         """Raises StackError naming the part, the port and the variable."""
-        need_port("PostgreSQL", self.ports["SOHOA_PORT_POSTGRES"], "SOHOA_PORT_POSTGRES")
+        if self.own_postgres:
+            need_port("PostgreSQL", self.ports["SOHOA_PORT_POSTGRES"], "SOHOA_PORT_POSTGRES")
         need_port("Prefect", self.ports["SOHOA_PORT_PREFECT"], "SOHOA_PORT_PREFECT")
         if self.test_pki:
             need_port("PKI server", self.ports["SOHOA_PORT_PKI"], "SOHOA_PORT_PKI")
@@ -214,16 +248,8 @@ class Plan:
         need_port("officer gateway", self.ports["SOHOA_PORT_GATEWAY"], "SOHOA_PORT_GATEWAY")
         if self.test_provider:
             need_port("TEST sign-in", self.ports["SOHOA_PORT_OIDC"], "SOHOA_PORT_OIDC")
-        for port in self.seaweed().ports:
+        for port in self.seaweed().ports if self.own_seaweed else ():
             need_port("SeaweedFS", port, "SOHOA_PORT_BASE")
-
-
-def read_env(path: Path) -> dict[str, str]:
-    """KEY=VALUE lines of a file; empty when there is none."""
-    if not path.exists():
-        return {}
-    pairs = (line.partition("=") for line in path.read_text().splitlines() if not line.startswith("#"))
-    return {name.strip(): value for name, sep, value in pairs if sep}
 
 
 def load_plan() -> Plan:

@@ -166,11 +166,11 @@ class Postgres:
 
     @staticmethod
     def _write_secret(path: Path, value: str) -> None:
-        """Whole or not at all, 0600."""
+        """Whole or not at all, 0600; never through a link that the server's user may have set in its folder."""
         half = path.with_name(f"{path.name}.half")
         half.unlink(missing_ok=True)
-        half.touch(0o600)
-        half.write_text(value)
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(value)
         half.replace(path)
 
     def stop(self, timeout: float = 30) -> None:
@@ -252,11 +252,12 @@ class Postgres:
         own = SETTINGS | {"port": str(self.port), "unix_socket_directories": ""}
         own |= {} if self.durable else FAST_AND_LOOSE
         path = self.data / "sohoa.conf"
-        path.write_text("".join(f"{name} = '{value}'\n" for name, value in own.items()))
+        path.unlink(missing_ok=True)
+        self._write_secret(path, "".join(f"{name} = '{value}'\n" for name, value in own.items()))
         self._own(path, 0o600)
-        main = self.data / "postgresql.conf"
-        if "include 'sohoa.conf'" not in main.read_text():
-            with main.open("a") as file:
+        main = os.open(self.data / "postgresql.conf", os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
+        with os.fdopen(main, "r+") as file:
+            if "include 'sohoa.conf'" not in file.read():
                 file.write("include 'sohoa.conf'\n")
 
 
@@ -270,7 +271,7 @@ def os_account(data: Path) -> Account | None:
     if data.exists():
         return Account(data.stat().st_uid, data.stat().st_gid)
     wanted = os.environ.get("SOHOA_POSTGRES_OS_USER")
-    for name in [wanted] if wanted else ["sohoa", "postgres", "nobody"]:
+    for name in [wanted] if wanted else ["sohoa-db", "sohoa", "postgres", "nobody"]:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:

@@ -78,7 +78,8 @@ def spawn(
     def follow_parent() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(parent_death or 0))
 
-    with log.open("ab") as out:
+    # no link: the log may lie in a folder of the process's own user
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640), "ab") as out:
         return subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,

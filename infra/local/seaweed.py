@@ -24,7 +24,18 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.local.process import StackError, alive, end_all, explain, need_port, need_space, spawn, stop, wait_ready
+from infra.local.process import (
+    Account,
+    StackError,
+    alive,
+    end_all,
+    explain,
+    need_port,
+    need_space,
+    spawn,
+    stop,
+    wait_ready,
+)
 from infra.local.seaweed_access import ADMIN, RIGHTS, identities, make_certificates, security, write_secret
 
 WEED = Path(sys.executable).parent / "weed"
@@ -49,13 +60,14 @@ class Seaweed:
     durable: bool = True  # False only in tests: no fsync
     parent_death: signal.Signals | None = None
     env: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    account: Account | None = None  # the OS user that it runs as; None: ours
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
         if len(self.ports) != COUNT or self.ports[-1] != self.ports[len(PORTS) - 1] + ADMIN_GRPC:
             raise ValueError(f"{COUNT} ports are needed, the last one {ADMIN_GRPC} above the admin's")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o700)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.chmod(self.folder.stat().st_mode & 0o750)  # the group: the server's user, where it has one
         self.data, self.log = self.folder / "data", self.folder / "seaweed.log"
 
     # -- what others need ---------------------------------------------------------------------------------------
@@ -117,8 +129,14 @@ class Seaweed:
         self._write_config()
         # weed mini writes its flags here and reads them back, over the command line, at the next start.
         (self.data / "mini.options").unlink(missing_ok=True)
+        self._hand_over()
         self.process = spawn(
-            self._command(), log=self.log, cwd=self.folder, env=self._environment(), parent_death=self.parent_death
+            self._command(),
+            log=self.log,
+            cwd=self.folder,
+            env=self._environment(),
+            account=self.account,
+            parent_death=self.parent_death,
         )
         wait_ready("SeaweedFS", self.canary, self.process, self.log, timeout)
         if self.durable:
@@ -147,6 +165,24 @@ class Seaweed:
         return end_all(ours, signal.SIGTERM, 15)
 
     # -- inside -------------------------------------------------------------------------------------------------
+    def _hand_over(self) -> None:
+        """What the server reads and writes belongs to its OS user; the list of all parts' keys stays ours."""
+        if self.account is None:
+            return
+        # Our folder stays ours: in one of the server's, root would follow links that the server has set.
+        uid, gid = self.account.uid, self.account.gid
+        if self.data.stat().st_uid != uid:
+            for folder, names, files in os.walk(self.data):
+                for name in (*names, *files):
+                    os.chown(Path(folder, name), uid, gid, follow_symlinks=False)
+        os.chown(self.data, uid, gid)
+        os.chown(self.folder, 0, gid)
+        self.folder.chmod(0o750)
+        for path in self.folder.iterdir():
+            if path.suffix in {".pem", ".toml"} or path.name == "identities.json":
+                os.chown(path, 0, gid)
+                path.chmod(0o640)
+
     @cached_property
     def _secrets(self) -> dict[str, str]:
         """Keys of this store, made once and kept beside its data (mode 0600); those of a new part are added."""
@@ -187,14 +223,14 @@ class Seaweed:
         ]
         command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false"]
         command += ["-master.telemetry=false", "-s3.autoCreateBucket=false"]
-        command += [f"-filer.localSocket={self.folder / 'filer.sock'}", f"-s3.localSocket={self.folder / 's3.sock'}"]
+        command += [f"-filer.localSocket={self.data / 'filer.sock'}", f"-s3.localSocket={self.data / 's3.sock'}"]
         for name, http, grpc in zip(PORTS, self.ports[: len(PORTS)], self.ports[len(PORTS) :], strict=True):
             command += [f"-{name}.port={http}", f"-{name}.port.grpc={grpc}"]
         return command
 
     def _sync_writes(self) -> None:
         """Ask the filer to sync every write of a bucket to disk; remembered by the filer itself."""
-        done = self.data / "fsync.done"
+        done = self.folder / "fsync.done"
         if done.exists():
             return
         address = {name: f"127.0.0.1:{self.ports[n]}.{self.ports[n + len(PORTS)]}" for n, name in enumerate(PORTS)}

@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 
+from infra.local.accounts import adopt_inbox
 from infra.local.board import Board, take_lock
 from infra.local.parts import NEEDS, ONE_SHOT, STOP_ORDER, TITLES, Part, Parts
 from infra.local.plan import Plan
@@ -33,7 +34,9 @@ def end_strays(plan: Plan) -> int:
     count = end_all(lambda: list(workers(plan.home)), signal.SIGKILL, 15)
     count += end_all(lambda: list(flow_runs(plan.home)), signal.SIGKILL, 15)
     count += end_all(lambda: list(marked(plan.home)), signal.SIGTERM, 15)
-    return count + plan.seaweed().end_strays() + plan.postgres().end_strays()
+    servers = [plan.seaweed] if plan.own_seaweed else []
+    servers += [plan.postgres] if plan.own_postgres else []
+    return count + sum(server().end_strays() for server in servers)
 
 
 def sweep(folder: Path, age: float = LEFT_LYING) -> int:
@@ -57,6 +60,7 @@ class Supervisor:
         self.ending = threading.Event()
         self.restarts: dict[str, int] = {}
         self.began: dict[str, float] = {}
+        self._adopted = 0.0
 
     def run(self) -> int:
         """Until SIGTERM or SIGINT. Exit status 0 after a stop, 1 after a failed start."""
@@ -135,9 +139,10 @@ class Supervisor:
         swept = looked = time.monotonic()
         with ThreadPoolExecutor(len(NEEDS)) as pool:
             while not self.ending.wait(0.25):
+                self._adopt_inbox()
                 if time.monotonic() - swept > SWEEP_EVERY:
                     swept = time.monotonic()
-                    if left := sweep(self.plan.home / "tmp"):
+                    if left := sum(sweep(folder) for folder in self.plan.home.glob("parts/*/tmp")):
                         self._say(f"{left} temporary folders of killed steps deleted")
                 if time.monotonic() - looked > CHECK_EVERY:
                     looked = time.monotonic()
@@ -160,6 +165,13 @@ class Supervisor:
                             del due[name]
                             starting[name] = pool.submit(self._start, part)
             self._stop_starting(starting)
+
+    def _adopt_inbox(self) -> None:
+        """What root puts into the inbox (by `sohoa`, a copy) becomes the worker's, once a second."""
+        worker = self.plan.account("worker")
+        if worker and time.monotonic() > self._adopted + 1:
+            self._adopted = time.monotonic()
+            adopt_inbox(Path(self.plan.known["SOHOA_INBOX_DIR"]), worker)
 
     def _stop_starting(self, starting: dict[str, Future[None]]) -> None:
         """End the processes of restarts under way, or their threads would wait for them to be ready."""

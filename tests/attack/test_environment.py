@@ -24,8 +24,8 @@ from pyhanko.sign import signers
 from blocks.settings import ROOT, EnvironmentUnknown, in_production, settings
 from blocks.signer import TestKeyRefused, agency_signer, signer_for
 from blocks.trust import CertificateIssuer, Trust, run
+from infra.local.keys import read_env
 from infra.local.pki import ensure_pki
-from infra.local.plan import read_env
 from tasks.signing.verify import verify_pdf
 from tests.attack.plugin import Attack
 from tests.conftest import TestPki

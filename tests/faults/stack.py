@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 
 from blocks.orchestrator import Orchestrator
 from infra.local.board import read_board
-from infra.local.plan import read_env
+from infra.local.keys import read_part
 from infra.local.process import alive, free_port, marked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,13 +70,13 @@ class Stack:
 
     @property
     def prefect(self) -> Orchestrator:
-        known = read_env(self.home / "stack.env")
+        known = read_part(self.home, "worker")
         return Orchestrator(known["PREFECT_API_URL"], known["PREFECT_API_AUTH_STRING"])
 
     @contextmanager
     def connected(self) -> Iterator[None]:
         """Prefect's own client talks to this stack."""
-        known = read_env(self.home / "stack.env")
+        known = read_part(self.home, "worker")
         api = {PREFECT_API_URL: known["PREFECT_API_URL"], PREFECT_API_AUTH_STRING: known["PREFECT_API_AUTH_STRING"]}
         with temporary_settings(api):
             yield

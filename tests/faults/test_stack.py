@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from secrets import token_hex
 from uuid import UUID
 
 import boto3
@@ -30,7 +31,7 @@ from blocks.catalog import Catalog
 from blocks.orchestrator import PrefectUnavailable
 from blocks.records import RecordsDatabase
 from blocks.records.queries import DossierUnknown
-from infra.local.plan import read_env
+from infra.local.keys import read_part
 from infra.local.process import StackError, alive, free_port
 from infra.local.rescue import MOST_RESCUES, RESCHEDULED, Rescue
 from infra.local.zygote import COMM
@@ -50,9 +51,11 @@ def stack(home: Path) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def marks(tmp_path: Path) -> Path:
-    folder = tmp_path / "marks"
+def marks(home: Path) -> Path:
+    """A folder that the worker may write to, whoever it runs as."""
+    folder = home / f"marks-{token_hex(6)}"
     folder.mkdir()
+    folder.chmod(0o777)
     return folder
 
 
@@ -63,7 +66,7 @@ def executions(folder: Path, name: str) -> list[int]:
 
 
 def database(stack: Stack) -> psycopg.Connection:
-    url = read_env(stack.home / "stack.env")["SOHOA_DATABASE_URL"]
+    url = read_part(stack.home, "owner")["SOHOA_DATABASE_URL"]
     return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
 
 
@@ -189,12 +192,14 @@ async def may_go_on(stack: Stack, run: str, later: timedelta = timedelta()) -> b
 
 
 def test_a_run_that_falls_silent_goes_on_where_it_was_and_a_suspended_one_is_left_alone(
-    stack: Stack, marks: Path, tmp_path: Path
+    stack: Stack, marks: Path
 ) -> None:
     """Its process is frozen: it lives, reports nothing and would hold its place for ever."""
-    (marks / "working").mkdir()
+    for name in ("working", "waiting"):
+        (marks / name).mkdir()
+        (marks / name).chmod(0o777)
     working = stack.start_run(folder=str(marks / "working"), seconds=SILENT_SECONDS + 45)  # long, but not silent
-    waiting = stack.start_run(folder=str(tmp_path), ask=True)
+    waiting = stack.start_run(folder=str(marks / "waiting"), ask=True)
     stack.wait_state(waiting, "Suspended")
     suspended_at = time.monotonic()
     run = stack.start_run(folder=str(marks), seconds=15)
@@ -255,7 +260,7 @@ def test_an_outside_service_is_asked_again_after_a_pause_bad_input_never(stack: 
 
 
 def test_the_watch_sees_failed_runs_of_services_until_one_goes_well(stack: Stack) -> None:
-    known = read_env(stack.home / "stack.env")
+    known = read_part(stack.home, "worker")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOHOA_DATABASE_URL", known["SOHOA_DATABASE_URL"])
         run = stack.start_run(die=int(signal.SIGKILL))
@@ -299,7 +304,7 @@ def test_no_more_runs_at_once_than_cores(stack: Stack, marks: Path) -> None:
 # -- killed parts ---------------------------------------------------------------------------------------------------
 def test_a_killed_part_comes_back_and_what_was_acknowledged_is_there(stack: Stack, marks: Path) -> None:
     """kill -9 of each part in turn; a waiting dossier, a row and an object survive."""
-    known = read_env(stack.home / "stack.env")
+    known = read_part(stack.home, "setup")
     s3 = boto3.client(
         "s3",
         endpoint_url=known["SOHOA_S3_ENDPOINT"],
@@ -364,7 +369,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(stack: Stack, marks: Path) ->
     """`up` ends what it left, keeps the secrets, and a run in the middle goes on."""
     run = stack.start_run(folder=str(marks), seconds=6)
     until((marks / "kept").exists)
-    known = read_env(stack.home / "stack.env")
+    known = read_part(stack.home, "worker")
     old = stack.pid("supervisor")
     os.kill(old, signal.SIGKILL)
     until(lambda: not alive(old))
@@ -373,8 +378,8 @@ def test_a_killed_supervisor_leaves_nothing_behind(stack: Stack, marks: Path) ->
     before = {part: stack.pid(part) for part in SERVERS}
     assert "left behind" in stack.up()
     assert not [pid for pid in before.values() if alive(pid)]
-    assert read_env(stack.home / "stack.env") == known
-    assert (stack.home / "stack.env").stat().st_mode & 0o777 == 0o600
+    assert read_part(stack.home, "worker") == known
+    assert (stack.home / "secrets" / "worker.env").stat().st_mode & 0o777 == 0o600
     stack.wait_state(run, "Completed")
     assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,7 @@ def csc(played: Journey) -> Iterator[str]:
     before = listing.read_text()
     (folder / "csc.token").write_text("access")
     (folder / "csc.token").chmod(0o600)
+    shutil.chown(folder / "csc.token", (folder / "keys").stat().st_uid)  # the worker's, as root
     with serving(folder, played.folder / "csc.log") as url:
         known = yaml.safe_load(before)
         for who in (OFFICER, LEADER):

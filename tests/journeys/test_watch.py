@@ -17,7 +17,7 @@ from blocks.orchestrator import pause_key
 from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.tables import Decision, Dossier, Incident
 from deployments.automations import OURS, apply, wanted
-from infra.local.plan import read_env
+from infra.local.keys import read_part
 from tasks.deadlines import note_deadlines, tell
 from tasks.faults import KEPT, faults, settle, tidy
 from tasks.reminders import sweep
@@ -33,7 +33,7 @@ def automations(journey: Journey) -> dict[str, str]:
 def test_automations_are_those_of_the_code_and_setting_up_again_changes_nothing(journey: Journey) -> None:
     before = automations(journey)
     assert sorted(before) == ["sohoa: deadlines near", "sohoa: failed runs", "sohoa: queue too long"]
-    env = journey.stack.env | read_env(journey.stack.home / "stack.env")  # as `make up` runs it
+    env = journey.stack.env | read_part(journey.stack.home, "setup")  # as `make up` runs it
     subprocess.run([sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=env, check=True, timeout=120)
     assert automations(journey) == before
     watch = journey.prefect.call("GET", "/deployments/name/watch/operations").json()["id"]

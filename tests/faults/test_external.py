@@ -1,0 +1,108 @@
+"""A PostgreSQL and an object store of the office's own: named in stack.env, used by all parts, ours not started."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from infra.local import roles
+from infra.local.keys import read_env, read_part
+from infra.local.postgres import Postgres
+from infra.local.process import free_port
+from infra.local.seaweed import Seaweed
+from infra.local.seaweed_access import ADMIN, make_certificates
+from tests.faults.stack import make_stack
+
+
+@pytest.fixture(scope="module")
+def second(home: Path) -> Iterator[Postgres]:
+    """A PostgreSQL server that takes TLS connections only, with a certificate of an authority of its own."""
+    server = Postgres(
+        home / "postgres-second", free_port(), ("sohoa", "prefect"), durable=False, parent_death=signal.SIGQUIT
+    )
+    server.start()
+    server.stop()
+    certificate, key = server.data / "tls.pem", server.data / "tls.key"
+    make_certificates(home / "second-ca.pem", certificate, key)
+    for path in (certificate, key):
+        server._own(path, 0o600)
+    (home / "second-ca.pem").chmod(0o644)
+    with (server.data / "postgresql.conf").open("a") as file:
+        file.write("ssl = on\nssl_cert_file = 'tls.pem'\nssl_key_file = 'tls.key'\n")
+    hba = server.data / "pg_hba.conf"
+    hba.write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def test_what_stack_env_names_is_used_and_ours_is_not_started(second: Postgres, seaweed: Seaweed, home: Path) -> None:
+    verified = f"?sslmode=verify-full&sslrootcert={home / 'second-ca.pem'}"
+    lines = {
+        "SOHOA_ENVIRONMENT": "test",
+        "SOHOA_DATABASE_URL": second.url("sohoa", roles.APP) + verified,
+        "SOHOA_DATABASE_OWNER_URL": second.url("sohoa", roles.OWNER) + verified,
+        "SOHOA_DATABASE_GATEWAY_URL": second.url("sohoa", roles.GATEWAY) + verified,
+        "SOHOA_DATABASE_READER_URL": second.url("sohoa", roles.READER) + verified,
+        "SOHOA_PREFECT_DATABASE_URL": second.url("prefect", roles.PREFECT) + verified,
+        "SOHOA_S3_ENDPOINT": seaweed.endpoint,
+    }
+    for who, prefix in (("worker", ""), ("gateway", "GATEWAY_"), (ADMIN, "ADMIN_")):
+        access, secret = seaweed.keys[who]
+        lines |= {f"SOHOA_S3_{prefix}ACCESS_KEY": access, f"SOHOA_S3_{prefix}SECRET_KEY": secret}
+    with make_stack(home / "external") as stack:
+        (stack.home / "stack.env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+        assert "moved from stack.env" in stack.up()
+        assert not (stack.home / "postgres" / "data").exists() and not (stack.home / "seaweed" / "data").exists()
+        run = stack.start_run()
+        stack.wait_state(run, "Completed")
+        with second.connect("prefect") as superuser:
+            known = superuser.execute("SELECT count(*) FROM flow_run WHERE id = %s", [run]).fetchone()
+            assert known == (1,), "Prefect's own database is the office's"
+            encrypted = superuser.execute(
+                "SELECT bool_and(ssl), array_agg(DISTINCT usename::text) FROM pg_stat_ssl"
+                " JOIN pg_stat_activity USING (pid) WHERE usename IS NOT NULL"
+            ).fetchone()
+        assert encrypted is not None and encrypted[0], "no connection in plain text"
+        assert roles.PREFECT in encrypted[1]
+        with second.connect("sohoa") as superuser:
+            migrated = superuser.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'auditentry'").fetchone()
+            assert migrated == (roles.OWNER,)
+        told = read_env(stack.home / "stack.env")
+        assert told["SOHOA_S3_ENDPOINT"] == seaweed.endpoint
+        assert not [name for name in told if "DATABASE_URL" in name or "_KEY" in name]
+        assert stack.command("status")[0] == 0
+        assert stack.command("down")[0] == 0
+        known_again = read_part(stack.home, "worker")
+        stack.up()  # and again, from secrets/external.env
+        assert read_part(stack.home, "worker") == known_again
+        assert os.environ.get("SOHOA_DATABASE_URL", "") not in known_again.values()
+
+
+def test_a_server_whose_certificate_is_another_authoritys_is_refused(second: Postgres, tmp_path: Path) -> None:
+    make_certificates(tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem")
+    url = second.url("sohoa", roles.APP).replace("+psycopg", "")
+    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+        psycopg.connect(f"{url}?sslmode=verify-full&sslrootcert={tmp_path / 'ca.pem'}")
+    with pytest.raises(psycopg.OperationalError, match="no encryption"):
+        psycopg.connect(f"{url}?sslmode=disable")
+
+
+@pytest.mark.parametrize("left_out", ["SOHOA_DATABASE_OWNER_URL", "SOHOA_S3_GATEWAY_SECRET_KEY"])
+def test_half_a_server_is_refused_in_one_line(home: Path, tmp_path: Path, left_out: str) -> None:
+    lines = {"SOHOA_ENVIRONMENT": "test"}
+    if "DATABASE" in left_out:
+        lines["SOHOA_DATABASE_URL"] = "postgresql://sohoa_app:x@127.0.0.1:1/sohoa"
+    else:
+        lines |= {"SOHOA_S3_ENDPOINT": "http://127.0.0.1:1", "SOHOA_S3_ACCESS_KEY": "a", "SOHOA_S3_SECRET_KEY": "s"}
+    with make_stack(tmp_path / "half") as stack:
+        (stack.home / "stack.env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+        status, text = stack.command("up")
+        assert status == 1 and "names a server of your own" in text and left_out in text.replace("\n", "")
