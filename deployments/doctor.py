@@ -34,6 +34,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import verify_chain
 from blocks.records.migrate import VERSION_TABLE, configuration
 from blocks.records.tables import ArchivedObject, Incident, Outbox
+from blocks.sandbox import probe
 from blocks.settings import home
 from blocks.signer import agency_signer
 from blocks.trust import Trust, run
@@ -249,6 +250,16 @@ def mail() -> tuple[State, str, str]:
     return good("máy chủ thư nhận kết nối và đăng nhập")
 
 
+def foreign_files() -> tuple[State, str, str]:
+    """Tried from inside the process that opens files from outside."""
+    walls, open_ = probe.look()
+    seen = f"tệp lạ mở trong tiến trình cách ly: {', '.join(walls) or 'KHÔNG có lớp nào'}"
+    advice = "dùng nhân Linux từ 5.13 có Landlock và seccomp, cho phép không gian tên (user namespaces)"
+    if open_:
+        return State.BAD, f"{seen}; vẫn làm được: {', '.join(open_)}", advice
+    return good(seen)
+
+
 CHECKS: tuple[tuple[str, Callable[[], tuple[State, str, str]]], ...] = (
     ("Cơ sở dữ liệu hồ sơ", records_database),
     ("Nhật ký", audit_trail),
@@ -260,6 +271,7 @@ CHECKS: tuple[tuple[str, Callable[[], tuple[State, str, str]]], ...] = (
     ("Cổng viên chức", gateway),
     ("Số liệu", figures),
     ("Nhận dạng chữ", reading),
+    ("Tệp lạ", foreign_files),
     ("Đĩa", disk),
     ("Hồ sơ", dossiers),
     ("Bảo quản", preservation),

@@ -43,6 +43,7 @@ def test_what_works_is_good_and_what_is_missing_has_an_advice(stack: pytest.Monk
     assert (found["Số liệu"].state, found["Số liệu"].seen) == (State.WARNING, "không trả lời")
     assert "đọc và ghi được" in found["Cơ sở dữ liệu hồ sơ"].seen
     assert "THỬ NGHIỆM" in found["Chữ ký cơ quan"].seen
+    assert found["Tệp lạ"].state is State.GOOD and "cách ly" in found["Tệp lạ"].seen
     assert "chưa cài máy chủ thư" in found["Thư nhắc việc"].seen
 
 
