@@ -8,14 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast, overload
 from uuid import UUID
 
 from prefect.blocks.core import Block
@@ -62,6 +62,13 @@ class ObjectMissing(SohoaError):
     message = "Không tìm thấy tệp đã lưu trong kho; vui lòng báo quản trị viên kiểm tra kho tệp."
 
 
+class RecordsNotLocked(SohoaError):
+    """The bucket of records has no object lock, which can only be given to a new one (LU06)."""
+
+    code, rule = "RECORDS_NOT_LOCKED", "LU06"
+    message = "Kho bản lưu trữ không khóa được bản ghi; vui lòng báo quản trị viên tạo lại kho có object lock."
+
+
 class RecordsAreKept(SohoaError):
     """Somebody asks to delete from the bucket of signed records (LU06, P14)."""
 
@@ -98,11 +105,11 @@ def file_key(document: Paper, name: str) -> str:
 
 
 class _Read(Protocol):
-    def __call__(self, bucket: Bucket, key: str, *, version: str | None = None, sha256: str | None = None) -> bytes: ...
+    def __call__(self, bucket: Bucket, key: str, *, sha256: str, version: str = "") -> bytes: ...
 
 
 class _Get:
-    """`ObjectStore.get()` is the installation's store, as with any block; `store.get(bucket, key)` reads an object."""
+    """`ObjectStore.get()` is the installation's store; `store.get(bucket, key, …)` reads an object."""
 
     @overload
     def __get__(self, instance: None, owner: type[ObjectStore]) -> Callable[[], ObjectStore]: ...
@@ -141,22 +148,35 @@ class ObjectStore(Block):
         return f"{self.prefix}-{bucket.value}"
 
     def ensure_buckets(self) -> None:
-        """Create the buckets that are missing. RECORDS gets object lock, which can't be added later."""
-        with _faults():
+        """Create the buckets that are missing; every one keeps all versions of a key. Only the administrator's key may.
+
+        RECORDS gets object lock, which can't be added later: raises RecordsNotLocked where that is missing.
+        """
+        with store_faults():
             have = {entry.get("Name") for entry in self.client.list_buckets()["Buckets"]}
         for bucket in Bucket:
             name = self.bucket_name(bucket)
-            if name in have:
-                continue
-            with _faults(allowed={"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}):
-                self.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=bucket is Bucket.RECORDS)
-            with _faults():
+            if name not in have:
+                with store_faults(allowed={"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}):
+                    self.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=bucket is Bucket.RECORDS)
+            with store_faults():
+                if self.client.get_bucket_versioning(Bucket=name).get("Status") != "Enabled":
+                    self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
                 self.client.put_bucket_encryption(
                     Bucket=name,
                     ServerSideEncryptionConfiguration={
                         "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
                     },
                 )
+        if not self.records_are_locked():
+            raise RecordsNotLocked()
+
+    def records_are_locked(self) -> bool:
+        """Whether the bucket of records has object lock."""
+        lock: Any = {}
+        with store_faults(allowed={"ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration"}):
+            lock = self.client.get_object_lock_configuration(Bucket=self.bucket_name(Bucket.RECORDS))
+        return bool(lock.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled")
 
     # -- writing ------------------------------------------------------------------------------------------------
     def put_once(
@@ -188,7 +208,7 @@ class ObjectStore(Block):
         if lock_until is not None:
             arguments |= {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": lock_until.astimezone(UTC)}
         try:
-            with _faults(), _body(data) as body:
+            with store_faults(), _body(data) as body:
                 answer = self.client.put_object(Body=body, **arguments)
         except (_AlreadyThere, ObjectStoreUnavailable) as error:
             # 412 also follows a PUT whose answer was lost and that was sent again: look what is there.
@@ -198,23 +218,25 @@ class ObjectStore(Block):
     def _settle(
         self, bucket: Bucket, key: str, sha256: str, lock_until: datetime | None, error: SohoaError
     ) -> StoredObject:
-        """Read back what is stored under the key: the same bytes count as our own write."""
-        there = self.head(bucket, key)
-        if there is None:
+        """Read back what is stored under the key: a version with the same bytes counts as our own write."""
+        found = None
+        for version in self.versions(bucket, key):
+            found = self._look(bucket, key, version)
+            if found.sha256 == sha256:
+                if lock_until is not None:
+                    self.extend_lock(bucket, key, version, lock_until)
+                return found
+        if found is None:
             # An unanswered PUT that stored nothing; or a rival's that is half done: try again later in both cases.
             raise ObjectStoreUnavailable() from error
-        if self._hash(bucket, key, there.version) != sha256:
-            raise ObjectConflict() from error
-        if lock_until is not None:
-            self.extend_lock(bucket, key, there.version, lock_until)
-        return StoredObject(bucket, key, there.version, sha256, there.size)
+        raise ObjectConflict() from error
 
     def put_version(
         self, bucket: Bucket, key: str, path: Path, *, content_type: str, lock_until: datetime
     ) -> StoredObject:
         """A new locked version under a key that exists: how a damaged object is restored. The old ones stay."""
         sha256, size = digest(path)
-        with _faults(), _body(path) as body:
+        with store_faults(), _body(path) as body:
             answer = self.client.put_object(
                 Bucket=self.bucket_name(bucket),
                 Key=key,
@@ -231,116 +253,142 @@ class ObjectStore(Block):
     def extend_lock(self, bucket: Bucket, key: str, version: str, until: datetime) -> None:
         """Locks are only ever made longer."""
         where: dict[str, Any] = {"Bucket": self.bucket_name(bucket), "Key": key, "VersionId": version}
-        with _faults():
+        with store_faults():
             current = self.client.head_object(**where).get("ObjectLockRetainUntilDate")
             if current is None or current < until:
                 retention: Any = {"Mode": "COMPLIANCE", "RetainUntilDate": until.astimezone(UTC)}
                 self.client.put_object_retention(**where, Retention=retention)
 
     # Shadows Prefect's deletion of a block document, which nothing here uses.
-    def delete(self, bucket: Bucket, key: str) -> None:  # type: ignore[override]
-        """Delete an object; a missing one is fine. Raises RecordsAreKept for the bucket of records."""
+    def delete(self, bucket: Bucket, key: str) -> int:  # type: ignore[override]
+        """Delete every version of an object, and the marks of earlier deletions; returns how many.
+
+        A missing one is fine. Raises RecordsAreKept for the bucket of records.
+        """
         if bucket is Bucket.RECORDS:
             raise RecordsAreKept()
-        with _faults(allowed=_MISSING):
-            self.client.delete_object(Bucket=self.bucket_name(bucket), Key=key)
-
-    def discard(self, bucket: Bucket, key: str) -> int:
-        """Delete every version of an object, and the marks of earlier deletions; how many. Raises RecordsAreKept."""
-        if bucket is Bucket.RECORDS:
-            raise RecordsAreKept()
-        name, count = self.bucket_name(bucket), 0
-        for found, version in [*self._every_version(bucket, key)]:
-            if found == key:
-                with _faults(allowed=_MISSING):
-                    self.client.delete_object(Bucket=name, Key=key, VersionId=version)
-                count += 1
-        with _faults(allowed=_MISSING):  # a bucket without versions
-            if not count:
-                self.client.delete_object(Bucket=name, Key=key)
-        return count
-
-    def all_keys(self, bucket: Bucket, prefix: str) -> Sequence[str]:
-        """Keys under a prefix of which any version is left, also below a mark of deletion; in alphabetical order."""
-        return sorted({key for key, _ in self._every_version(bucket, prefix)}.union(self.list(bucket, prefix)))
-
-    def _every_version(self, bucket: Bucket, prefix: str) -> Iterator[tuple[str, str]]:
-        with _faults():
-            pages = self.client.get_paginator("list_object_versions")
-            for page in pages.paginate(Bucket=self.bucket_name(bucket), Prefix=prefix):
-                entries: Any = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-                for entry in entries:
-                    yield entry["Key"], entry["VersionId"]
+        found = [entry["VersionId"] for entry in self._entries(bucket, key) if entry["Key"] == key]
+        for version in found:
+            with store_faults(allowed=_MISSING):
+                self.client.delete_object(Bucket=self.bucket_name(bucket), Key=key, VersionId=version)
+        return len(found)
 
     # -- reading ------------------------------------------------------------------------------------------------
-    def read(self, bucket: Bucket, key: str, *, version: str | None = None, sha256: str | None = None) -> bytes:
-        """The bytes of an object; also callable as `store.get(…)`.
+    # A key alone proves nothing: who may write can put another version over it. The records say which bytes are meant.
+    def read(self, bucket: Bucket, key: str, *, sha256: str, version: str = "") -> bytes:
+        """The bytes with this hash, as the records name them; also callable as `store.get(…)`.
 
-        Raises ObjectMissing; IntegrityError when they don't fit `sha256` or the hash that was stored with them.
+        version: where they were stored; another version of the key with the same bytes is as good. Raises
+        ObjectMissing; IntegrityError when no version under the key has these bytes.
         """
-        return b"".join(self._chunks(bucket, key, version, sha256))
+        fault: SohoaError = ObjectMissing()
+        for candidate in self._candidates(bucket, key, version):
+            try:
+                data = b"".join(self._chunks(bucket, key, candidate))
+            except ObjectMissing:
+                continue
+            except ObjectStoreUnavailable as error:
+                fault = error
+                continue
+            if digest(data)[0] == sha256:
+                return data
+            fault = IntegrityError()
+        raise fault
 
-    def download(
-        self, bucket: Bucket, key: str, path: Path, *, version: str | None = None, sha256: str | None = None
-    ) -> None:
+    def download(self, bucket: Bucket, key: str, path: Path, *, sha256: str, version: str = "") -> None:
         """The same into a file, which appears only when it is whole and right."""
-        half = path.with_name(path.name + ".part")
+        half, fault = path.with_name(path.name + ".part"), cast(SohoaError, ObjectMissing())
         try:
-            with half.open("wb") as file:
-                for chunk in self._chunks(bucket, key, version, sha256):
-                    file.write(chunk)
-            half.replace(path)
+            for candidate in self._candidates(bucket, key, version):
+                try:
+                    stored = self._fetch(bucket, key, candidate, half)
+                except ObjectMissing:
+                    continue
+                except ObjectStoreUnavailable as error:
+                    fault = error
+                    continue
+                if stored.sha256 == sha256:
+                    half.replace(path)
+                    return
+                fault = IntegrityError()
         finally:
             half.unlink(missing_ok=True)
+        raise fault
 
-    def head(self, bucket: Bucket, key: str) -> StoredObject | None:
-        """What is stored under the key, without its bytes; None when nothing is."""
-        try:
-            with _faults():
-                answer = self.client.head_object(Bucket=self.bucket_name(bucket), Key=key)
-        except ObjectMissing:
-            return None
-        hash_ = answer["Metadata"].get("sha256") or self._hash(bucket, key, answer.get("VersionId", ""))
-        return StoredObject(bucket, key, answer.get("VersionId", ""), hash_, answer["ContentLength"])
+    def unproven(self, bucket: Bucket, key: str) -> tuple[bytes, StoredObject]:
+        """What was stored under the key first, and its hash, where the records don't know it yet.
+
+        Nobody vouches for these bytes: the caller proves what they are (by parsing, by verifying a signature), and
+        notes hash and version, by which they are read from then on. Raises ObjectMissing.
+        """
+        version = self._first(bucket, key)
+        data = b"".join(self._chunks(bucket, key, version))
+        return data, StoredObject(bucket, key, version, *digest(data))
+
+    def download_unproven(self, bucket: Bucket, key: str, path: Path) -> StoredObject:
+        """The same into a file."""
+        return self._fetch(bucket, key, self._first(bucket, key), path)
+
+    def exists(self, bucket: Bucket, key: str) -> bool:
+        """Whether anything is stored under the key; it says nothing of what that is."""
+        return next(self.versions(bucket, key), None) is not None
 
     def versions(self, bucket: Bucket, key: str) -> Iterator[str]:
         """Ids of all versions of one key, newest first."""
-        with _faults():
-            pages = self.client.get_paginator("list_object_versions")
-            for page in pages.paginate(Bucket=self.bucket_name(bucket), Prefix=key):
-                yield from (entry["VersionId"] for entry in page.get("Versions", []) if entry["Key"] == key)
+        for entry in self._entries(bucket, key):
+            if entry["Key"] == key and "Size" in entry:  # a delete marker has no size
+                yield entry["VersionId"]
 
     def stored_hash(self, bucket: Bucket, key: str, version: str) -> str:
-        """SHA-256 of what is really stored, from its bytes. Raises like `read`."""
-        return self._hash(bucket, key, version)
+        """SHA-256 of what is really stored as this version, from its bytes. Raises ObjectMissing."""
+        return self._look(bucket, key, version).sha256
 
     def list(self, bucket: Bucket, prefix: str) -> Iterator[str]:
-        """Keys that begin with the prefix, in alphabetical order."""
-        with _faults():
-            pages = self.client.get_paginator("list_objects_v2")
+        """Keys that begin with the prefix, in alphabetical order; also those that a delete marker hides."""
+        last = ""
+        for entry in self._entries(bucket, prefix):
+            if entry["Key"] != last:
+                yield (last := entry["Key"])
+
+    def _entries(self, bucket: Bucket, prefix: str) -> Iterator[Any]:
+        """Versions and delete markers, by key."""
+        with store_faults():
+            pages = self.client.get_paginator("list_object_versions")
             for page in pages.paginate(Bucket=self.bucket_name(bucket), Prefix=prefix):
-                yield from (entry["Key"] for entry in page.get("Contents", []))
+                found: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+                yield from sorted(found, key=lambda entry: str(entry["Key"]))
 
-    def _chunks(self, bucket: Bucket, key: str, version: str | None, sha256: str | None) -> Iterator[bytes]:
-        where: dict[str, Any] = {"Bucket": self.bucket_name(bucket), "Key": key}
-        where |= {"VersionId": version} if version else {}
-        running = hashlib.sha256()
-        with _faults():
-            answer = self.client.get_object(**where)
-            with closing(answer["Body"]) as body:
-                for chunk in body.iter_chunks(CHUNK):
-                    running.update(chunk)
-                    yield chunk
-        for expected in (sha256, answer["Metadata"].get("sha256")):
-            if expected and expected != running.hexdigest():
-                raise IntegrityError()
+    def _candidates(self, bucket: Bucket, key: str, version: str) -> Iterator[str]:
+        """The version that the records name, then the others."""
+        if version:
+            yield version
+        yield from [other for other in self.versions(bucket, key) if other != version]
 
-    def _hash(self, bucket: Bucket, key: str, version: str) -> str:
-        """SHA-256 of what is really stored, from its bytes."""
-        running = hashlib.sha256()
-        for chunk in self._chunks(bucket, key, version or None, None):
+    def _first(self, bucket: Bucket, key: str) -> str:
+        *_, oldest = [None, *self.versions(bucket, key)]
+        if oldest is None:
+            raise ObjectMissing()
+        return oldest
+
+    def _fetch(self, bucket: Bucket, key: str, version: str, path: Path) -> StoredObject:
+        with path.open("wb") as file:
+            for chunk in self._chunks(bucket, key, version):
+                file.write(chunk)
+        return StoredObject(bucket, key, version, *digest(path))
+
+    def _look(self, bucket: Bucket, key: str, version: str) -> StoredObject:
+        """Hash and size of a version, from its bytes."""
+        running, size = hashlib.sha256(), 0
+        for chunk in self._chunks(bucket, key, version):
             running.update(chunk)
-        return running.hexdigest()
+            size += len(chunk)
+        return StoredObject(bucket, key, version, running.hexdigest(), size)
+
+    def _chunks(self, bucket: Bucket, key: str, version: str) -> Iterator[bytes]:
+        with store_faults():
+            answer = self.client.get_object(Bucket=self.bucket_name(bucket), Key=key, VersionId=version)
+            with closing(answer["Body"]) as body:
+                yield from body.iter_chunks(CHUNK)
 
 
 class _AlreadyThere(SohoaError):
@@ -350,7 +398,7 @@ class _AlreadyThere(SohoaError):
 
 
 @contextmanager
-def _faults(allowed: frozenset[str] | set[str] = frozenset()) -> Iterator[None]:
+def store_faults(allowed: frozenset[str] | set[str] = frozenset()) -> Iterator[None]:
     """Turn boto3's errors into ours; codes in `allowed` count as success."""
     from botocore.exceptions import (  # late: flows import this module, boto3 is slow to import
         BotoCoreError,

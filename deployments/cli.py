@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -305,6 +308,68 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="In kết quả 
         console.print(table)
     if any(item.state is State.BAD for item in found):
         raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Thư mục sao lưu (ổ đĩa khác); chạy lại thì chỉ thêm phần mới")],
+    keys: Annotated[Path, typer.Option(help="Tệp chứa khóa và mật khẩu; cất riêng, không để cùng bản sao lưu")],
+    recipient: Annotated[
+        Path | None, typer.Option(help="Chứng thư X.509 (PEM, RSA) để mã hóa tệp khóa", exists=True, dir_okay=False)
+    ] = None,
+    keep: Annotated[int, typer.Option(help="Số bản sao lưu được giữ lại", min=1)] = 30,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Sao chép toàn bộ cơ sở dữ liệu ngay, không đợi đủ 24 giờ")
+    ] = False,
+) -> None:
+    """Sao lưu cơ sở dữ liệu, mọi phiên bản tệp kèm khóa lưu trữ, hộp nhận; khóa bí mật ra tệp riêng."""
+    from deployments.backup import backup as run
+
+    with _plain():
+        made = run(folder, keys, recipient=recipient, keep=keep, whole=whole)
+    size = f"{made.new_bytes / 1e6:.1f} MB".replace(".", ",")
+    console.print(f"Đã sao lưu {made.name}: {made.versions} phiên bản tệp, mới {made.new} ({size}); khóa ở {keys}")
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="Thư mục sao lưu", exists=True, file_okay=False)],
+    keys: Annotated[Path, typer.Option(help="Tệp khóa của bản sao lưu", exists=True, dir_okay=False)],
+    identity: Annotated[
+        Path | None, typer.Option(help="Chứng thư và khóa riêng (PEM) mở tệp khóa", exists=True, dir_okay=False)
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Thời điểm cần trở về, ví dụ 2026-11-30T09:15:00+07:00")] = None,
+) -> None:
+    """Khôi phục vào SOHOA_HOME mới (đường dẫn, máy, cổng khác đều được), rồi đối chiếu mã băm của mọi tệp."""
+    from deployments.backup import restore as run
+
+    moment = datetime.fromisoformat(until) if until else None
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=VIET_NAM)
+    with _plain():
+        found = run(folder, keys, identity=identity, until=moment)
+    console.print(f"Đã khôi phục; {found.checked} tệp đúng mã băm, {found.dropped} bản sao đã xóa theo quy định.")
+    for place in found.missing:
+        console.print(f"[red]Thiếu[/] {place}", highlight=False)
+    for place in found.different:
+        console.print(f"[red]Sai mã băm[/] {place}", highlight=False)
+    for bucket, count in found.unknown.items():
+        console.print(f"Ngoài hồ sơ: {count} tệp trong kho {bucket}")
+    if not found.whole:
+        raise typer.Exit(1)
+    console.print("Bước tiếp theo: make up")
+
+
+@contextmanager
+def _plain() -> Iterator[None]:
+    """What the stack's own parts say is for administrators: one line, no traceback."""
+    from infra.local.process import StackError
+
+    try:
+        yield
+    except StackError as error:
+        Console(stderr=True).print(f"[red]{error}[/]", soft_wrap=True)
+        raise typer.Exit(3) from error
 
 
 def main() -> None:

@@ -19,9 +19,10 @@ from rich.table import Table
 from sqlmodel import select
 
 from blocks.errors import SohoaError
-from blocks.objects import Bucket, ObjectStore
+from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
+from blocks.records.queries import file_of
 from blocks.records.tables import Document, Dossier, Page, Signature
 from blocks.settings import gateway_url, load_stack_env
 from blocks.trust import Trust
@@ -140,15 +141,12 @@ def signature_verdicts(officers: Officers, dossier: Dossier) -> str:
             .join(Document, Document.id == Signature.document_id)  # type: ignore[arg-type]
             .where(Document.dossier_id == dossier.id, Signature.attempt == Document.attempt)
         ).all()
-        files = {d.id: (d.record_key, d.file_key, d.file_sha256) for _, d in rows}
-    for record_key, file_key, sha256 in files.values():
+        files = {d.id: file_of(d) for _, d in rows}
+    for stored in files.values():
         total += 1
-        if record_key:
-            data = officers.objects.get(Bucket.RECORDS, record_key)
-        elif file_key:
-            data = officers.objects.get(Bucket.WORKING, file_key, sha256=sha256)
-        else:
+        if stored is None:
             continue
+        data = officers.objects.get(stored.bucket, stored.key, version=stored.version, sha256=stored.sha256)
         for item in verify_pdf(data, trust).signatures:
             if item.valid:
                 role = "OFFICER" if item.role == "SIGNER" else item.role  # of an issued result

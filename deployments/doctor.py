@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import cv2
 import httpx
@@ -107,23 +107,13 @@ def audit_trail(newest: int | None = None) -> tuple[State, str, str]:
 
 
 def object_store() -> tuple[State, str, str]:
-    objects = ObjectStore()
-    gateway = os.environ.get("SOHOA_PART") == "gateway"  # which reads, and hands in what nobody may delete again
-    same = next(objects.list(Bucket.RECORDS, "canary/"), None) is None if gateway else _written_and_read(objects)
-    lock = objects.client.get_object_lock_configuration(Bucket=objects.bucket_name(Bucket.RECORDS))
-    locked = lock["ObjectLockConfiguration"].get("ObjectLockEnabled") == "Enabled"
-    if not (same and locked):
+    # One object for ever: most keys may not delete.
+    objects, key, data = ObjectStore(), "canary/doctor", b"sohoa doctor"
+    stored = objects.put_once(Bucket.INBOX, key, data, content_type="application/octet-stream")
+    same = objects.read(Bucket.INBOX, key, version=stored.version, sha256=stored.sha256) == data
+    if not (same and objects.records_are_locked()):
         return State.BAD, "kho lưu trữ không khóa được đối tượng", "tạo lại kho bản lưu có object lock (Điều 11)"
-    return good(f"{'đọc' if gateway else 'ghi, đọc, xóa'} được; kho bản lưu có khóa")
-
-
-def _written_and_read(objects: ObjectStore) -> bool:
-    key, data = f"canary/{uuid4()}", os.urandom(64)
-    stored = objects.put_once(Bucket.WORKING, key, data, content_type="application/octet-stream")
-    try:
-        return objects.read(Bucket.WORKING, key, sha256=stored.sha256) == data
-    finally:
-        objects.delete(Bucket.WORKING, key)
+    return good("ghi, đọc được; kho bản lưu có khóa")
 
 
 def time_stamps() -> tuple[State, str, str]:

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.errors import IntegrityError, InvalidTransition, Problem
-from blocks.objects import Bucket, ObjectStore, file_key
+from blocks.objects import Bucket, ObjectStore, StoredObject, digest, file_key
 from blocks.ocr.engine import OcrEngine
 from blocks.ocr.types import Line, PageText
 from blocks.records import RecordsDatabase
@@ -69,8 +69,7 @@ class _Work:
     image_sha256: str
     dpi: int
     with_note: bool
-    key: str
-    known_key: str | None  # a text of the same image, read before
+    known: StoredObject | None  # its text, or one of the same image, read before
 
 
 def read_texts(
@@ -96,7 +95,7 @@ def read_texts(
     reused = 0
     missing = []
     for item in work:
-        text = _stored(objects, item)
+        text = _stored(records, objects, document, item)
         if text is None:
             missing.append(item)
         else:
@@ -111,7 +110,7 @@ def read_texts(
                     item = wanted[number]
                     text = texts[number] = engine.read(_checked(image, item), item.dpi)
                     if cleared or secrecy_level([text]) is None:
-                        _keep(objects, item, text)
+                        _keep(records, objects, document, item, text)
                     one_more()
     if not cleared and (level := secrecy_level(list(texts.values()))):
         suspect(records, objects, document_id, level)
@@ -123,39 +122,60 @@ def read_texts(
 
 def _work(session: Session, document: Document) -> list[_Work]:
     pages = session.exec(select(Page).where(Page.document_id == document.id).order_by(col(Page.number))).all()
-    known = {p.image_sha256: p.text_key for p in pages if p.text_key}
+    known = {page.image_sha256: text for page in pages if (text := _text_of(page))}
     return [
         _Work(
             page.number,
             page.image_sha256,
             page.dpi,
             page.with_note,
-            file_key(document, f"page-{page.number:04d}.json"),
-            page.text_key or known.get(page.image_sha256),
+            _text_of(page) or known.get(page.image_sha256),
         )
         for page in pages
         if page.attempt == document.attempt
     ]
 
 
-def _stored(objects: ObjectStore, item: _Work) -> PageText | None:
-    """The text that is there: under the page's key, or read from the same image before."""
-    if objects.head(Bucket.WORKING, item.key) is not None:
-        return PageText.from_json(objects.get(Bucket.WORKING, item.key))
-    if item.known_key and objects.head(Bucket.WORKING, item.known_key) is not None:
-        return _keep(objects, item, PageText.from_json(objects.get(Bucket.WORKING, item.known_key)))
-    return None
+def _text_of(page: Page) -> StoredObject | None:
+    """The text that the records name; one that merely lies in the store isn't known to be ours."""
+    if not page.text_key or not page.text_sha256:
+        return None
+    return StoredObject(Bucket.WORKING, page.text_key, page.text_version, page.text_sha256, 0)
 
 
-def _keep(objects: ObjectStore, item: _Work, text: PageText) -> PageText:
-    objects.put_once(Bucket.WORKING, item.key, text.to_json(), content_type="application/json")
+def _stored(records: RecordsDatabase, objects: ObjectStore, document: Document, item: _Work) -> PageText | None:
+    """The text of this image that was read before. Raises IntegrityError when other bytes lie there (CA08)."""
+    if item.known is None:
+        return None
+    stored = item.known
+    data = objects.get(Bucket.WORKING, stored.key, version=stored.version, sha256=stored.sha256)
+    text = PageText.from_json(data)
+    return _keep(records, objects, document, item, text) if item.known.key != _key(document, item, text) else text
+
+
+def _key(document: Document, item: _Work, text: PageText) -> str:
+    """With the hash in its name: a page that is read twice leaves two texts, and the records name one."""
+    return file_key(document, f"page-{item.number:04d}-{digest(text.to_json())[0][:16]}.json")
+
+
+def _keep(records: RecordsDatabase, objects: ObjectStore, document: Document, item: _Work, text: PageText) -> PageText:
+    """Store a text and note it at its page at once: reading goes on there after a crash."""
+    key = _key(document, item, text)
+    stored = objects.put_once(Bucket.WORKING, key, text.to_json(), content_type="application/json")
+    with records.session() as session:
+        query = select(Page).where(
+            Page.document_id == document.id, Page.attempt == document.attempt, Page.number == item.number
+        )
+        page = session.exec(query).one()
+        page.text_key, page.text_version, page.text_sha256 = stored.key, stored.version, stored.sha256
+        session.add(page)
     return text
 
 
 def _images(objects: ObjectStore, document: Document) -> Iterator[tuple[int, pikepdf.PdfImage]]:
     """The image of each page of the stored PDF, by page number."""
-    assert document.file_key
-    data = objects.get(Bucket.WORKING, document.file_key, sha256=document.file_sha256)
+    assert document.file_key and document.file_sha256
+    data = objects.get(Bucket.WORKING, document.file_key, version=document.file_version, sha256=document.file_sha256)
     with pikepdf.open(io.BytesIO(data)) as pdf:  # an image lives as long as its file is open
         for number, page in enumerate(pdf.pages, 1):
             stream = next(iter(page.get_images(recursive=False).values()))
@@ -198,13 +218,12 @@ def _record(
     texts: dict[int, PageText],
     readable: bool,
 ) -> None:
-    by_number = {item.number: item for item in work}
     with records.session() as session:
         document = get_document(session, document_id)
         pages = select(Page).where(Page.document_id == document_id, Page.attempt == attempt)
         for page in session.exec(pages):
             text = texts[page.number]
-            page.text_key, page.readable, page.engine = by_number[page.number].key, text.readable, text.engine
+            page.readable, page.engine = text.readable, text.engine
             session.add(page)
         if document.state is DocumentState.DA_KY_CA_NHAN and document.attempt == attempt:
             target = DocumentState.OCR if readable else DocumentState.NHAP_TAY

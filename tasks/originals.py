@@ -23,8 +23,8 @@ from sqlmodel import Session, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.models import PaperOwner
-from blocks.errors import ObjectConflict, Problem, Remedy, SohoaError
-from blocks.objects import Bucket, ObjectStore, file_key
+from blocks.errors import Problem, Remedy, SohoaError
+from blocks.objects import Bucket, ObjectStore, StoredObject, digest, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
@@ -140,7 +140,7 @@ def _examine(
     """None: no electronic original, a scan like others."""
     with tempfile.TemporaryDirectory(prefix="sohoa-original-") as folder:
         path = Path(folder) / ORIGINAL
-        objects.download(Bucket.INTAKE, scan.object_key, path, sha256=scan.sha256)
+        objects.download(Bucket.INTAKE, scan.object_key, path, version=scan.version, sha256=scan.sha256)
         if not _bears_mark(path):
             if document.form not in COPIES:
                 return None
@@ -203,13 +203,12 @@ def _note(
     """Verdict in the records and in the audit trail; the whole of it, which names the signers, beside the file."""
     found = ElectronicOriginal.VALID if code == "OK" else ElectronicOriginal.INVALID
     found = ElectronicOriginal.UNSIGNED if code == "NOT_SIGNED" else found
-    kept = None
+    kept: dict[str, str] = {}  # where the whole verdict lies; a rerun, at another time, makes another
     if verdict is not None:
-        data, key = verdict.model_dump_json().encode(), file_key(document, VERIFICATION)
-        try:
-            kept = objects.put_once(Bucket.WORKING, key, data, content_type=REPORT_TYPES[VERIFICATION])
-        except ObjectConflict:  # an earlier run's, at another time: the first stays
-            kept = objects.head(Bucket.WORKING, key)
+        data = verdict.model_dump_json().encode()
+        key = file_key(document, f"{digest(data)[0][:16]}-{VERIFICATION}")
+        put = objects.put_once(Bucket.WORKING, key, data, content_type=REPORT_TYPES[VERIFICATION])
+        kept = {"key": put.key, "version": put.version, "sha256": put.sha256}
     signatures = verdict.signatures if verdict else []
     report = OriginalReport(
         document_id=document.id,
@@ -233,7 +232,7 @@ def _note(
             "sha256": verdict.sha256 if verdict else None,
             "signatures": [{"code": item.code, "level": item.level, "test": item.test} for item in signatures],
             "revisions": verdict.revisions if verdict else [],
-            "verification_sha256": kept.sha256 if kept else None,
+            "kept": kept,
         }
         audit(
             session,
@@ -265,10 +264,10 @@ def signers_of(objects: ObjectStore, session: Session, document: Document) -> li
     Raises IntegrityError for a report that isn't the one that was kept.
     """
     entry = _outcome(session, document)
-    sha256 = entry.details.get("verification_sha256") if entry else None
-    if not sha256:
+    kept = entry.details.get("kept") if entry else None
+    if not kept:
         return []
-    data = objects.get(Bucket.WORKING, file_key(document, VERIFICATION), sha256=sha256)
+    data = objects.get(Bucket.WORKING, kept["key"], version=kept["version"], sha256=kept["sha256"])
     return Verdict.model_validate_json(data).signatures
 
 
@@ -338,31 +337,27 @@ def _store(
             }
         )
         session.expunge_all()
-    key, _token, signed = sign_data(objects, document, data, scan.sha256, signer, trust)
+    manifest, token, signed = sign_data(objects, document, data, scan.sha256, signer, trust)
     until = lock_until(retention, signed.signatures[0].signed_at or now(), RetentionSettings(), vietnam_day(now()))
-    original = lock_away(
-        objects, document, scan.object_key, scan.sha256, ORIGINAL, "application/pdf", until, bucket=Bucket.INTAKE
-    )
-    beside = [
-        lock_away(objects, document, place, None, name, kind, until)
-        for place, name, kind in (
-            (file_key(document, MANIFEST), MANIFEST, "application/json"),
-            (key, MANIFEST_SIGNATURE, "application/pkcs7-signature"),
-            (file_key(document, VERIFICATION), VERIFICATION, REPORT_TYPES[VERIFICATION]),
-        )
-    ]
+    came = StoredObject(Bucket.INTAKE, scan.object_key, scan.version, scan.sha256, scan.size)
+    verdict = StoredObject(Bucket.WORKING, **found["kept"], size=0)
+    original = lock_away(objects, document, came, ORIGINAL, "application/pdf", until)
+    locked_manifest = lock_away(objects, document, manifest, MANIFEST, "application/json", until)
+    locked_token = lock_away(objects, document, token, MANIFEST_SIGNATURE, "application/pkcs7-signature", until)
+    locked_verdict = lock_away(objects, document, verdict, VERIFICATION, REPORT_TYPES[VERIFICATION], until)
     with records.session() as session:
         row = session.exec(select(Document).where(Document.id == document_id).with_for_update(key_share=True)).one()
         if row.record_key is not None:
             return
-        row.record_key, row.record_version, row.manifest_key = original.key, original.version, file_key(row, MANIFEST)
-        row.manifest_sha256 = signed.sha256
+        row.record_key, row.record_version = original.key, original.version
+        row.manifest_key, row.manifest_version = locked_manifest.key, locked_manifest.version
+        row.manifest_sha256 = locked_manifest.sha256
         row.retention_class, row.retain_until = retention.code, None if retention.years is None else until
         lawful = not signer.test and not any(item["test"] for item in found["signatures"])
         row.legally_valid = legally_usable(agency_signed=True, stored=True, legally_valid=lawful)
         session.add(row)
-        for item in (original, *beside):
-            note_archived(session, row, item, until, signed.renew_before if item.key == key else None)
+        for item in (original, locked_manifest, locked_token, locked_verdict):
+            note_archived(session, row, item, until, signed.renew_before if item is locked_token else None)
         audit(
             session,
             actor=actor,

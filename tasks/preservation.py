@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -43,7 +44,7 @@ from blocks.trust import Trust, clock, run
 from tasks.artifacts import keep_markdown
 from tasks.shell import one_by_one, step
 from tasks.signing import cades
-from tasks.signing.errors import SignatureInvalid
+from tasks.signing.errors import ForeignFile, SignatureInvalid
 from tasks.signing.pdf import renew
 from tasks.signing.report import REPORT_TYPES
 from tasks.signing.verify import Verdict, verify_manifest, verify_pdf
@@ -155,7 +156,7 @@ def _fault(objects: ObjectStore, row: ArchivedObject) -> str | None:
     try:
         if objects.stored_hash(Bucket.RECORDS, row.object_key, row.version) != row.sha256:
             return "DIFFERENT"
-        head = objects.head(Bucket.RECORDS, row.object_key)
+        newest = next(objects.versions(Bucket.RECORDS, row.object_key), None)
     except IntegrityError:
         return "DIFFERENT"
     except ObjectMissing:
@@ -163,7 +164,7 @@ def _fault(objects: ObjectStore, row: ArchivedObject) -> str | None:
     except ObjectStoreUnavailable:
         next(objects.list(Bucket.RECORDS, row.object_key), None)  # raises when the whole store is away
         return "UNREADABLE"
-    return None if head is not None and head.version == row.version else "HIDDEN"
+    return None if newest == row.version else "HIDDEN"
 
 
 def _looked_at(records: RecordsDatabase, row: ArchivedObject) -> None:
@@ -217,9 +218,9 @@ def _restore(records: RecordsDatabase, objects: ObjectStore, row: ArchivedObject
 
 def _find(records: RecordsDatabase, objects: ObjectStore, row: ArchivedObject, path: Path) -> str | None:
     """The right bytes into `path`; where they were found."""
-    for source, bucket, key, version in _places(records, objects, row):
+    for source, stored in _places(records, row):
         try:
-            objects.download(bucket, key, path, version=version)
+            objects.download(stored.bucket, stored.key, path, version=stored.version, sha256=stored.sha256)
         except (ObjectMissing, IntegrityError, ObjectStoreUnavailable):
             continue
         if path.stat().st_size > row.size:
@@ -230,11 +231,13 @@ def _find(records: RecordsDatabase, objects: ObjectStore, row: ArchivedObject, p
     return None
 
 
-def _places(
-    records: RecordsDatabase, objects: ObjectStore, row: ArchivedObject
-) -> Iterator[tuple[str, Bucket, str, str | None]]:
-    for version in objects.versions(Bucket.RECORDS, row.object_key):
-        yield "VERSION", Bucket.RECORDS, row.object_key, version
+def _places(records: RecordsDatabase, row: ArchivedObject) -> Iterator[tuple[str, StoredObject]]:
+    """Where the bytes may be. Each place with the hash that it must have: other versions are looked through by it."""
+
+    def place(bucket: Bucket, key: str) -> StoredObject:
+        return StoredObject(bucket, key, "", row.sha256, row.size)
+
+    yield "VERSION", place(Bucket.RECORDS, row.object_key)
     with records.session() as session:
         document = session.get_one(Document, row.document_id)
         names = {RECORD: "agency.pdf"}
@@ -251,12 +254,12 @@ def _places(
             )
         ).all()
     if row.number == 0:
-        yield "WORKING", Bucket.WORKING, working, None
+        yield "WORKING", place(Bucket.WORKING, working)
     if row.kind == ORIGINAL and scan is not None:
-        yield "INTAKE", Bucket.INTAKE, scan.object_key, None
+        yield "INTAKE", place(Bucket.INTAKE, scan.object_key)
     if row.kind == RECORD:  # a renewed PDF begins with the one that it renews
         for item in later:
-            yield "RENEWAL", Bucket.RECORDS, item.object_key, item.version
+            yield "RENEWAL", StoredObject(Bucket.RECORDS, item.object_key, item.version, item.sha256, item.size)
 
 
 # -- renewal ------------------------------------------------------------------------------------------------------
@@ -313,8 +316,8 @@ def _renewed(records: RecordsDatabase, objects: ObjectStore, row: ArchivedObject
         path = Path(folder) / row.kind
         objects.download(Bucket.RECORDS, row.object_key, path, version=row.version, sha256=row.sha256)
         data = _manifest(records, objects, row) if row.kind == MANIFEST_SIGNATURE else None
-        stored = objects.head(Bucket.RECORDS, key)
-        if stored is None:
+        stored = None
+        if not objects.exists(Bucket.RECORDS, key):
             _insist(path, data, trust)
             if data is None:
                 run(renew(path, trust))
@@ -322,15 +325,23 @@ def _renewed(records: RecordsDatabase, objects: ObjectStore, row: ArchivedObject
                 path.write_bytes(run(cades.archive(cms.ContentInfo.load(path.read_bytes()), data, trust)).dump())
             verdict = _insist(path, data, trust)
             until = row.locked_until
-            try:
+            with suppress(ObjectConflict):  # another run was faster
                 stored = objects.put_once(Bucket.RECORDS, key, path, content_type=TYPES[row.kind], lock_until=until)
-            except ObjectConflict:  # another run was faster
-                stored = objects.head(Bucket.RECORDS, key)
-        else:  # an earlier run stored it and was stopped
-            objects.download(Bucket.RECORDS, key, path, version=stored.version)
+        if stored is None:  # what lies there must be a renewal of this very proof
+            proof = objects.read(Bucket.RECORDS, row.object_key, version=row.version, sha256=row.sha256)
+            stored = objects.download_unproven(Bucket.RECORDS, key, path)
+            if not _continues(proof, path.read_bytes(), pdf=data is None):
+                raise ForeignFile()
             verdict = _insist(path, data, trust)
-    assert stored is not None
     return _note_renewed(records, row, stored, verdict, number)
+
+
+def _continues(before: bytes, after: bytes, *, pdf: bool) -> bool:
+    """A renewed PDF begins with the one that it renews; a renewed CMS has the same signature, with more beside it."""
+    if pdf:
+        return after.startswith(before)
+    old, new = (cms.ContentInfo.load(data)["content"]["signer_infos"] for data in (before, after))
+    return len(old) == len(new) == 1 and old[0]["signature"].native == new[0]["signature"].native
 
 
 def _manifest(records: RecordsDatabase, objects: ObjectStore, row: ArchivedObject) -> bytes:

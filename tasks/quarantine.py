@@ -33,7 +33,7 @@ from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Pa
 from tasks.proofs import proven_decision
 from tasks.shell import step
 
-TEXT = re.compile(r"/page-\d{4}\.json$")  # what was read of a page
+TEXT = re.compile(r"/page-\d{4}(-[0-9a-f]{16})?\.json$")  # what was read of a page
 SECRET = "SECRET"  # noqa: S105 - code of the incident
 
 
@@ -74,11 +74,12 @@ def suspect(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, l
         move_document(session, document, DocumentState.NGHI_MAT, actor="system", rule="SC13", details=details)
         for page in session.exec(select(Page).where(col(Page.document_id) == document_id)):
             page.text_key = page.readable = page.engine = None
+            page.text_version = page.text_sha256 = ""
             session.add(page)
         place = f"{document.dossier_id}/{document_id}/"
     for key in list(objects.list(Bucket.WORKING, place)):
         if TEXT.search(key):
-            objects.discard(Bucket.WORKING, key)
+            objects.delete(Bucket.WORKING, key)
 
 
 def clear(records: RecordsDatabase, document_id: UUID, attempt: int, stage: str) -> None:
@@ -186,13 +187,13 @@ def discard_images(objects: ObjectStore, dossier_id: UUID, submission: str, ordi
     keys = [
         (bucket, key)
         for bucket in (Bucket.INTAKE, Bucket.WORKING)
-        for key in objects.all_keys(bucket, f"{dossier_id}/{document_id}/")
+        for key in objects.list(bucket, f"{dossier_id}/{document_id}/")
     ]
     # In INBOX a component is known by its place: <submission>/r<n>/c<ordinal>/… and <submission>/rescan/<ordinal>/…
     place = re.compile(rf"{re.escape(submission)}/(r\d+/c{ordinal}|rescan/{ordinal})/")
-    keys += [(Bucket.INBOX, key) for key in objects.all_keys(Bucket.INBOX, f"{submission}/") if place.match(key)]
+    keys += [(Bucket.INBOX, key) for key in objects.list(Bucket.INBOX, f"{submission}/") if place.match(key)]
     for bucket, key in keys:
-        objects.discard(bucket, key)
+        objects.delete(bucket, key)
     return len(keys)
 
 

@@ -143,15 +143,20 @@ def store_document(
         renewals = {RECORD: _renew_before(agency), MANIFEST_SIGNATURE: _renew_before(manifest)}
         retention = retention_of(session, catalog, document)
     until = lock_until(retention, agency.signed_at, RetentionSettings(), vietnam_day(now()))
-    manifest_key = document.manifest_key or file_key(document, MANIFEST)
+    assert document.manifest_sha256  # _signatures has looked
+    data_key = document.manifest_key or file_key(document, MANIFEST)
+    data = StoredObject(Bucket.WORKING, data_key, document.manifest_version, document.manifest_sha256, 0)
     lawful = (
-        (agency.object_key, agency.sha256, RECORD, "application/pdf"),
-        (manifest_key, document.manifest_sha256, MANIFEST, "application/json"),
-        (manifest.object_key, manifest.sha256, MANIFEST_SIGNATURE, "application/pkcs7-signature"),
+        (_signed(agency), RECORD, "application/pdf"),
+        (data, MANIFEST, "application/json"),
+        (_signed(manifest), MANIFEST_SIGNATURE, "application/pkcs7-signature"),
     )
     stored = [lock_away(objects, document, *item, until) for item in lawful]
-    reports = [(file_key(document, name), None, name, kind) for name, kind in REPORT_TYPES.items()]
-    kept = [lock_away(objects, document, *item, until) for item in reports if objects.head(Bucket.WORKING, item[0])]
+    reports = [
+        (StoredObject(Bucket.WORKING, **place, size=0), name, REPORT_TYPES[name])
+        for name, place in agency.verdict.get("reports", {}).items()
+    ]
+    kept = [lock_away(objects, document, *item, until) for item in reports]
     with records.session() as session:
         document = _locked(session, document_id)
         if document.state is DocumentState.DA_KY_CO_QUAN:
@@ -161,6 +166,10 @@ def store_document(
         if document.state is DocumentState.DA_LUU:
             _show(session, document, document.code_owner or None, actor)
         return _report(document)
+
+
+def _signed(row: Signature) -> StoredObject:
+    return StoredObject(Bucket.WORKING, row.object_key, row.version, row.sha256, 0)
 
 
 def _signatures(session: Session, document: Document) -> tuple[Signature, Signature]:
@@ -187,18 +196,18 @@ def retention_of(session: Session, catalog: Catalog, document: Document) -> Rete
 def lock_away(
     objects: ObjectStore,
     document: Document,
-    source: str,
-    sha256: str | None,
+    source: StoredObject,
     name: str,
     content_type: str,
     until: datetime,
-    *,
-    bucket: Bucket = Bucket.WORKING,
 ) -> StoredObject:
-    """Copy one file from `bucket` to RECORDS under lock, through a file on disk: records may be hundreds of MB."""
+    """Copy one file to RECORDS under lock, through a file on disk: records may be hundreds of MB.
+
+    source: as the records name it. Raises IntegrityError, ObjectConflict when other bytes are locked under that name.
+    """
     with tempfile.TemporaryDirectory(prefix="sohoa-") as folder:
         path = Path(folder) / name
-        objects.download(bucket, source, path, sha256=sha256)
+        objects.download(source.bucket, source.key, path, version=source.version, sha256=source.sha256)
         return objects.put_once(
             Bucket.RECORDS, file_key(document, name), path, content_type=content_type, lock_until=until
         )
@@ -215,7 +224,7 @@ def _note_stored(
 ) -> None:
     record, manifest, signature = stored
     document.record_key, document.record_version = record.key, record.version
-    document.manifest_key = manifest.key
+    document.manifest_key, document.manifest_version = manifest.key, manifest.version
     document.retention_class = retention.code
     document.retain_until = None if retention.years is None else until  # None: never deleted (LU06)
     document.legally_valid = legally_usable(agency_signed=agency.valid, stored=True, legally_valid=not agency.test)
@@ -342,10 +351,10 @@ def insist_signed(records: RecordsDatabase, objects: ObjectStore, document_id: U
         if document.state is not DocumentState.DA_KY_CO_QUAN:
             return
         agency, manifest = _signatures(session, document)
-    manifest_key = document.manifest_key or file_key(document, MANIFEST)
-    data = objects.get(Bucket.WORKING, manifest_key, sha256=document.manifest_sha256)
-    token = objects.get(Bucket.WORKING, manifest.object_key, sha256=manifest.sha256)
-    copy = objects.get(Bucket.WORKING, agency.object_key, sha256=agency.sha256)
+    manifest_key, sha256 = document.manifest_key or file_key(document, MANIFEST), document.manifest_sha256 or ""
+    data = objects.get(Bucket.WORKING, manifest_key, version=document.manifest_version, sha256=sha256)
+    token = objects.get(Bucket.WORKING, manifest.object_key, version=manifest.version, sha256=manifest.sha256)
+    copy = objects.get(Bucket.WORKING, agency.object_key, version=agency.version, sha256=agency.sha256)
     verdict = verify_record(data, token, copy, trust)
     signers = {mark.role: mark.signer for mark in verdict.signatures}
     person = SignatureRole.SIGNER if document.is_issued else SignatureRole.OFFICER

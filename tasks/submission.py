@@ -277,7 +277,7 @@ def register_submission(
     if not re.fullmatch(SUBMISSION_ID, submission):
         raise SubmissionUnknown(submission=submission[:64])
     key = inbox_key(submission, revision, MANIFEST)
-    if objects.head(Bucket.INBOX, key) is None:
+    if not objects.exists(Bucket.INBOX, key):
         raise SubmissionUnknown(submission=submission)
     with records.session() as session:
         source = insist_source(session, submission, part_of(revision))
@@ -353,7 +353,6 @@ def keep_originals(
     capture asks for it.
     """
     for ordinal, original in enumerate(originals, after + 1):
-        known = objects.head(Bucket.INBOX, original.key)
         scan = Scan(
             document_id=document_id,
             attempt=attempt,
@@ -366,14 +365,15 @@ def keep_originals(
             place=original.place,
             added=original.added,
         )
-        if known is not None:
+        if objects.exists(Bucket.INBOX, original.key):
             submission = original.key.partition("/")[0]
             data = _unaltered(records, objects, submission, original.key, handed_in, dossier_id)
             sha256 = hashlib.sha256(data).hexdigest()
             suffix = PurePosixPath(original.key).suffix or ".bin"
             target = document_key(dossier_id, document_id, attempt, f"{ordinal:04d}-{sha256[:16]}{suffix}")
-            objects.put_once(Bucket.INTAKE, target, data, content_type="application/octet-stream")
-            scan.object_key, scan.sha256, scan.size, scan.refused_code = target, sha256, len(data), None
+            kept = objects.put_once(Bucket.INTAKE, target, data, content_type="application/octet-stream")
+            scan.object_key, scan.version, scan.sha256, scan.size = kept.key, kept.version, sha256, kept.size
+            scan.refused_code = None
         with records.session() as session:
             exists = session.exec(
                 select(Scan).where(Scan.document_id == document_id, Scan.attempt == attempt, Scan.ordinal == ordinal)

@@ -39,7 +39,9 @@ TABLES = {
     "repositoryentry": Rights(APPEND),
     # Kept; only what is found out later is added.
     "scan": Rights(f"{APPEND}, UPDATE (refused_code, media_type)"),
-    "page": Rights(f"{APPEND}, UPDATE (text_key, readable, engine)", READ, "SELECT (readable)"),
+    "page": Rights(
+        f"{APPEND}, UPDATE (text_key, text_version, text_sha256, readable, engine)", READ, "SELECT (readable)"
+    ),
     "archivedobject": Rights(
         f"{APPEND}, UPDATE (version, locked_until, renew_before, checked_at, intact)",
         READ,

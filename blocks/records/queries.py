@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.objects import Bucket, StoredObject
 from blocks.records.states import DocumentState
 from blocks.records.tables import AuditEntry, Decision, Document, Dossier, FieldValue, now
 
@@ -53,6 +54,20 @@ def get_document(session: Session, document_id: UUID) -> Document:
     if document is None:
         raise DocumentUnknown()
     return document
+
+
+def file_of(document: Document) -> StoredObject | None:
+    """The file that stands for a document now, as the records name it: the record under lock, else the working copy.
+
+    None: it has none that may be shown, or nothing says which bytes are meant.
+    """
+    if not document.file_sha256:
+        return None
+    if document.record_key and document.record_version:
+        return StoredObject(Bucket.RECORDS, document.record_key, document.record_version, document.file_sha256, 0)
+    if document.file_key:
+        return StoredObject(Bucket.WORKING, document.file_key, document.file_version, document.file_sha256, 0)
+    return None
 
 
 def documents(session: Session, dossier_id: UUID, states: Iterable[DocumentState] | None = None) -> list[Document]:

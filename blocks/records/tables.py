@@ -126,10 +126,12 @@ class Document(SQLModel, table=True):
     page_count: int | None = None
     file_key: str | None = None  # current PDF: built, then officer-signed, then agency-signed
     file_sha256: str | None = None
+    file_version: str = ""  # of the object; reads name key, version and hash
     record_key: str | None = None  # locked object
     record_version: str | None = None
     manifest_key: str | None = None
     manifest_sha256: str | None = None
+    manifest_version: str = ""
     retain_until: datetime | None = _time(nullable=True)
     retention_class: str | None = None
     code: str | None = Field(default=None, index=True)  # CO01–CO06, the whole code
@@ -157,6 +159,7 @@ class Scan(SQLModel, table=True):
     ordinal: int  # 1-based, order of input
     sequence: int = 0  # the scanner's own number, from the file name (CA06); 0 = it gave none
     object_key: str
+    version: str = ""
     sha256: str = Field(max_length=64)
     size: int = Field(sa_type=BigInteger)  # bytes
     media_type: str = ""
@@ -182,6 +185,8 @@ class Page(SQLModel, table=True):
     image_sha256: str = Field(max_length=64)
     quality: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
     text_key: str | None = None  # object with the PageText
+    text_version: str = ""
+    text_sha256: str = ""
     readable: bool | None = None
     engine: str | None = None
 
@@ -241,6 +246,7 @@ class Signature(SQLModel, table=True):
     test: bool = True  # made with test keys: never claimed legal
     signed_at: datetime = _time(nullable=False)
     object_key: str
+    version: str = ""
     sha256: str = Field(max_length=64)  # of the file after this signature
     valid: bool = False
     verdict: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
@@ -260,6 +266,7 @@ class SigningRequest(SQLModel, table=True):
     digest: str = Field(max_length=64, unique=True)  # SHA-256 of the signed attributes: what the service signs
     prepared_key: str  # the file with the room for the signature
     prepared_sha256: str = Field(max_length=64)
+    prepared_version: str = ""
     state: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
     asked_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
     signature: str | None = None  # base64, once the service gave it

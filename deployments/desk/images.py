@@ -15,9 +15,9 @@ from uuid import UUID
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from blocks.errors import Remedy, SohoaError
-from blocks.objects import Bucket, ObjectMissing, ObjectStore
+from blocks.objects import Bucket, ObjectMissing, ObjectStore, StoredObject
 from blocks.records import RecordsDatabase
-from blocks.records.queries import get_document, get_dossier
+from blocks.records.queries import file_of, get_document, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Scan
 from tasks.capture.drawn import PageUndrawable, sheet_drawn, sheet_sizes
@@ -113,13 +113,15 @@ class Images:
             suspected = row.state is DocumentState.NGHI_MAT  # nobody else sees it, and it isn't kept (Điều 5.4)
             if get_dossier(session, row.dossier_id).unit_id not in (leads if suspected else units):
                 raise ImageGone()
-            bucket, key = (Bucket.RECORDS, row.record_key) if row.record_key else (Bucket.WORKING, row.file_key)
-            sha256, issued = row.file_sha256, row.is_issued
-        if not key:
+            stored, issued = file_of(row), row.is_issued
+        if stored is None:
             raise ImageGone()
         # On an issued result the signatures belong to what is read; on a copy they would hide the paper's print.
-        version, keep = sha256 or key, not suspected
-        return self._draw(lambda: self.objects.get(bucket, key), version, page, width, annotated=issued, keep=keep)
+        return self._draw(lambda: self._read(stored), stored.sha256, page, width, annotated=issued, keep=not suspected)
+
+    def _read(self, stored: StoredObject) -> bytes:
+        """Raises IntegrityError: no officer sees other bytes than the records name (CA08)."""
+        return self.objects.get(stored.bucket, stored.key, version=stored.version, sha256=stored.sha256)
 
     def _draft(self, name: str) -> bytes:
         if name not in self._drafts:
@@ -147,13 +149,14 @@ class Images:
                 raise ImageGone()
             if get_dossier(session, document.dossier_id).unit_id not in units:
                 raise ImageGone()
-            key, version = scan.object_key, SCAN + scan.sha256
+            stored = StoredObject(Bucket.INTAKE, scan.object_key, scan.version, scan.sha256, scan.size)
+            version = SCAN + scan.sha256
         with self._guarded:  # one file at a time; the images of accepted papers come meanwhile
             known = self._images.get((version, number, width))
             if known is not None:
                 return known
             first = (number - 1) // AT_ONCE * AT_ONCE + 1
-            drawn = self._drawn_guarded(key, scan.sha256, first, width)
+            drawn = self._drawn_guarded(stored, first, width)
             with self._lock:
                 self._images |= {(version, n, width): image for n, image in enumerate(drawn, first)}
                 self._forget_oldest()
@@ -161,13 +164,13 @@ class Images:
             raise ImageGone()
         return drawn[number - first]
 
-    def _drawn_guarded(self, key: str, sha256: str, first: int, width: int) -> list[bytes]:
+    def _drawn_guarded(self, stored: StoredObject, first: int, width: int) -> list[bytes]:
         """Images of a file that was never accepted: drawn in the guarded process. Raises ImageGone."""
         with TemporaryDirectory(prefix="sohoa-look-") as folder:
             original, out = Path(folder, "original"), Path(folder, "out")
             out.mkdir()
             try:
-                self.objects.download(Bucket.INTAKE, key, original, sha256=sha256)
+                self.objects.download(stored.bucket, stored.key, original, version=stored.version, sha256=stored.sha256)
                 draw_guarded(original, out, first, AT_ONCE, width)
             except (ObjectMissing, ScanError) as error:
                 raise ImageGone() from error

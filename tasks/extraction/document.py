@@ -51,10 +51,10 @@ def extract_document(records: RecordsDatabase, objects: ObjectStore, document_id
             if _was_extracted(session, document):
                 return _report(session, document)
             raise InvalidTransition(source=document.state.value, target=DocumentState.CHO_XAC_NHAN.value)
-        keys = _text_keys(session, document)
+        texts = _texts(session, document)
         type_code, attempt = document.type_code, document.attempt
         manual = document.state is DocumentState.NHAP_TAY
-    pages = [(number, _text(objects, key)) for number, key in keys]
+    pages = [(number, _text(objects, *stored)) for number, *stored in texts]
     found = None if manual else extract(pages, type_code)
     with records.session() as session:
         document = session.exec(select(Document).where(Document.id == document_id).with_for_update()).one()
@@ -79,15 +79,20 @@ def _was_extracted(session: Session, document: Document) -> bool:
     return document.state not in open_again and session.exec(row).first() is not None
 
 
-def _text_keys(session: Session, document: Document) -> list[tuple[int, str]]:
-    """Number and text of each clean page; the with-note image of a pair shows the paper covered (CA07)."""
+def _texts(session: Session, document: Document) -> list[tuple[int, str, str, str]]:
+    """Number, and key, version and hash of the text of each clean page; the with-note image of a pair shows the paper
+    covered (CA07)."""
     query = select(Page).where(Page.document_id == document.id, Page.attempt == document.attempt)
     pages = session.exec(query.order_by(col(Page.number)))
-    return [(page.number, page.text_key) for page in pages if page.text_key and not page.with_note]
+    return [
+        (page.number, page.text_key, page.text_version, page.text_sha256)
+        for page in pages
+        if page.text_key and not page.with_note
+    ]
 
 
-def _text(objects: ObjectStore, key: str) -> PageText:
-    return PageText.from_json(objects.get(Bucket.WORKING, key))
+def _text(objects: ObjectStore, key: str, version: str, sha256: str) -> PageText:
+    return PageText.from_json(objects.get(Bucket.WORKING, key, version=version, sha256=sha256))
 
 
 def _write(session: Session, document: Document, found: Extraction | None) -> None:

@@ -10,10 +10,10 @@ from sqlmodel import col, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Grants
-from blocks.objects import Bucket, ObjectStore
+from blocks.objects import ObjectStore, StoredObject
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.queries import find_dossier, get_dossier
+from blocks.records.queries import file_of, find_dossier, get_dossier
 from blocks.records.tables import Document, ResultNumber
 from tasks.issuing.document import ResultContent, result_pdf
 from tasks.issuing.steps import content_of
@@ -64,7 +64,7 @@ def read_results(
     with records.session() as session:
         dossier_id = find_dossier(session, code).id
     insist_assigned(records, dossier_id, officer, grants=grants)
-    found: list[ResultContent | tuple[Bucket, str]] = []
+    found: list[ResultContent | StoredObject] = []
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         for result, form in catalog.issued_results(dossier.procedure_code, case_date(dossier)):
@@ -72,11 +72,14 @@ def read_results(
             document = session.exec(
                 query.where(ResultNumber.dossier_id == dossier_id, ResultNumber.result_code == result.code)
             ).first()
-            if document is not None and document.record_key:
-                found.append((Bucket.RECORDS, document.record_key))
-            elif document is not None and document.file_key:
-                found.append((Bucket.WORKING, document.file_key))
+            if document is not None and (stored := file_of(document)):
+                found.append(stored)
             else:
                 found.append(content_of(session, dossier, form, None, None))
         audit(session, actor=officer, action="view", dossier_id=dossier_id, rule="P14", details={"results": len(found)})
-    return [result_pdf(item)[0] if isinstance(item, ResultContent) else objects.get(*item) for item in found]
+    return [
+        result_pdf(item)[0]
+        if isinstance(item, ResultContent)
+        else objects.get(item.bucket, item.key, version=item.version, sha256=item.sha256)
+        for item in found
+    ]

@@ -9,7 +9,6 @@ result.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import date
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from blocks.catalog import Catalog
 from blocks.catalog.models import IssuedForm, Result
 from blocks.catalog.staff import load_staff
 from blocks.errors import ObjectConflict
-from blocks.objects import Bucket, ObjectStore, digest, document_key
+from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
@@ -153,17 +152,17 @@ def _build(records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, doc
         content = content_of(session, dossier, result.issued, number, officer)
         key = document_key(dossier.id, document_id, document.attempt, PDF)
     data, pages = _unsigned(content)
-    with suppress(ObjectConflict):  # an earlier run's, made at another moment
-        objects.put_once(Bucket.WORKING, key, data, content_type="application/pdf")
-    stored = objects.get(Bucket.WORKING, key)
-    if not same_but_for_times(stored, data):
-        raise ForeignFile()
-    sha256 = digest(stored)[0]
+    try:
+        kept = objects.put_once(Bucket.WORKING, key, data, content_type="application/pdf")
+    except ObjectConflict:  # an earlier run's, made at another moment; or somebody else's
+        there, kept = objects.unproven(Bucket.WORKING, key)
+        if not same_but_for_times(there, data):
+            raise ForeignFile() from None
     with records.session() as session:
         row = session.exec(select(Document).where(Document.id == document_id).with_for_update(key_share=True)).one()
         if row.file_key is None:
-            row.file_key, row.file_sha256, row.page_count = key, sha256, pages
-            row.declared_pages = pages
+            row.file_key, row.file_version, row.file_sha256 = key, kept.version, kept.sha256
+            row.page_count = row.declared_pages = pages
             session.add(row)
 
 
@@ -187,9 +186,13 @@ def insist_as_decided(
         form = catalog.result(number.result_code, case_date(dossier)).issued
         assert form is not None
         content = content_of(session, dossier, form, number, officer)
-        key, sha256 = document_key(dossier.id, document_id, document.attempt, PDF), document.file_sha256
+        key = document_key(dossier.id, document_id, document.attempt, PDF)
+        sha256, version = document.file_sha256, document.file_version
         unsigned = document.file_key == key
-    stored = objects.get(Bucket.WORKING, key, sha256=sha256 if unsigned else None)
+    if unsigned:
+        stored = objects.get(Bucket.WORKING, key, version=version, sha256=sha256 or "")
+    else:  # signed meanwhile, under another key: the comparison proves what was signed
+        stored = objects.unproven(Bucket.WORKING, key)[0]
     if not same_but_for_times(stored, _unsigned(content)[0]):
         raise ForeignFile()
 

@@ -66,7 +66,9 @@ def sign_interrupted(records: RecordsDatabase, objects: ObjectStore, path: Path,
             raise why
         request = _stored(records, wanted)
     assert request.signature is not None
-    objects.download(Bucket.WORKING, request.prepared_key, path, sha256=request.prepared_sha256)
+    objects.download(
+        Bucket.WORKING, request.prepared_key, path, version=request.prepared_version, sha256=request.prepared_sha256
+    )
     run(_complete(path, request.state, base64.b64decode(request.signature), wanted))
     state = request.state
     return Signed(state["visible"], tuple(state["moved"]), tuple(state["overlapping"]))
@@ -204,7 +206,7 @@ def _ask(records: RecordsDatabase, objects: ObjectStore, path: Path, state: dict
             return
         row = SigningRequest(
             document_id=document.id, role=wanted.role, attempt=document.attempt, digest=digest,
-            prepared_key=key, prepared_sha256=stored.sha256, state=state,
+            prepared_key=key, prepared_version=stored.version, prepared_sha256=stored.sha256, state=state,
         )  # fmt: skip
         session.add(row)
         _note(session, "sign-asked", digest, wanted)

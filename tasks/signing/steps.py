@@ -15,13 +15,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.errors import InvalidTransition, ObjectConflict
-from blocks.objects import Bucket, ObjectStore, file_key
+from blocks.objects import Bucket, ObjectStore, StoredObject, digest, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
@@ -112,9 +113,9 @@ def sign_capture(
             made = run(sign_as_officer(path, signer, agency, captured_at, trust))
         placed.update(visible=made.visible, moved=list(made.moved), overlapping=list(made.overlapping))
 
-    verdict, key = _signed_copy(objects, work.document, "officer.pdf", SignatureRole.OFFICER, signer, trust, sign)
+    verdict, stored = _signed_copy(objects, work.document, "officer.pdf", SignatureRole.OFFICER, signer, trust, sign)
     return _record(
-        records, work, SignatureRole.OFFICER, key, verdict, actor=work.dossier.captured_by, rule="CA01",
+        records, work, SignatureRole.OFFICER, stored, verdict, actor=work.dossier.captured_by, rule="CA01",
         target=DocumentState.DA_KY_CA_NHAN, placed=placed,
     )  # fmt: skip
 
@@ -128,7 +129,7 @@ def prepare_capture(
     """
     trust = trust or Trust()
     work = _read(records, document_id, SignatureRole.OFFICER)
-    if work.done or objects.head(Bucket.WORKING, file_key(work.document, "officer.pdf")):
+    if work.done or objects.exists(Bucket.WORKING, file_key(work.document, "officer.pdf")):
         return
     _expect(work.document, DocumentState.DAT_KIEM_TRA, DocumentState.DA_KY_CA_NHAN)
     if work.captured_at is None:
@@ -177,11 +178,11 @@ def sign_agency(
     def sign(path: Path) -> None:
         run(sign_as_agency(path, signer, datetime.now(UTC), trust, filling=filling, picture=seal))
 
-    verdict, key = _signed_copy(objects, work.document, "agency.pdf", SignatureRole.AGENCY, signer, trust, sign)
-    _keep_reports(objects, work.document, key, verdict, trust)
+    verdict, stored = _signed_copy(objects, work.document, "agency.pdf", SignatureRole.AGENCY, signer, trust, sign)
+    reports = _keep_reports(objects, work.document, stored, verdict, trust)
     return _record(
-        records, work, SignatureRole.AGENCY, key, verdict, actor="system", rule="EX17",
-        target=DocumentState.DA_KY_CO_QUAN,
+        records, work, SignatureRole.AGENCY, stored, verdict, actor="system", rule="EX17",
+        target=DocumentState.DA_KY_CO_QUAN, reports=reports,
     )  # fmt: skip
 
 
@@ -208,8 +209,8 @@ def sign_result(
             now, hand = datetime.now(UTC), picture(officer)
             run(sign_as_agency(path, signer, now, trust, filling=SIGNED_BY, picture=hand))
 
-    verdict, key = _signed_copy(objects, work.document, "signer.pdf", SignatureRole.SIGNER, signer, trust, sign)
-    return _record(records, work, SignatureRole.SIGNER, key, verdict, actor=officer, rule="B4e")
+    verdict, stored = _signed_copy(objects, work.document, "signer.pdf", SignatureRole.SIGNER, signer, trust, sign)
+    return _record(records, work, SignatureRole.SIGNER, stored, verdict, actor=officer, rule="B4e")
 
 
 def prepare_result(
@@ -221,7 +222,7 @@ def prepare_result(
     """
     trust = trust or Trust()
     work = _read(records, document_id, SignatureRole.SIGNER)
-    if work.done or objects.head(Bucket.WORKING, file_key(work.document, "signer.pdf")):
+    if work.done or objects.exists(Bucket.WORKING, file_key(work.document, "signer.pdf")):
         return
     insist_succeeded(work.dossier)
     _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
@@ -259,53 +260,55 @@ def sign_manifest(
     with records.session() as session:
         rows = session.exec(select(FieldValue).where(FieldValue.document_id == document_id)).all()
     data = manifests.build(work.dossier, work.document, rows, test=signer.test)
-    key, token, verdict = sign_data(objects, work.document, data, work.document.file_sha256, signer, trust)
-    return _record(records, work, SignatureRole.MANIFEST, key, verdict, actor="system", rule="EX17",
-                   token_sha256=hashlib.sha256(token).hexdigest())  # fmt: skip
+    manifest, token, verdict = sign_data(objects, work.document, data, work.document.file_sha256, signer, trust)
+    return _record(records, work, SignatureRole.MANIFEST, token, verdict, actor="system", rule="EX17",
+                   manifest=manifest)  # fmt: skip
 
 
 def sign_data(
     objects: ObjectStore, document: Document, data: bytes, pdf_sha256: str | None, signer: Signer, trust: Trust
-) -> tuple[str, bytes, Verdict]:
+) -> tuple[StoredObject, StoredObject, Verdict]:
     """Store manifest.json and its detached signature, verified; or adopt the signature that is stored already.
 
-    pdf_sha256: the file that the manifest names. Returns key and bytes of the signature, and its verdict.
+    pdf_sha256: the file that the manifest names. Returns data and signature as they are stored, and the verdict.
+    Raises SignatureInvalid when what is stored as signature isn't the one of `signer` over these data.
     """
     json_key, key = file_key(document, "manifest.json"), file_key(document, "manifest.p7s")
-    objects.put_once(Bucket.WORKING, json_key, data, content_type=JSON_TYPE)
-    stored = objects.head(Bucket.WORKING, key)
-    token = (
-        objects.get(Bucket.WORKING, key, sha256=stored.sha256)
-        if stored
-        else run(manifests.sign_detached(data, signer, trust))
-    )
-    verdict = verify_manifest(data, token, trust, pdf_sha256=pdf_sha256)
-    insist_valid(verdict, SignatureRole.MANIFEST, signer)
-    try:
-        objects.put_once(Bucket.WORKING, key, token, content_type=CMS_TYPE)
-    except ObjectConflict:  # another run was faster: what it stored is the signature
-        token = objects.get(Bucket.WORKING, key)
+    manifest = objects.put_once(Bucket.WORKING, json_key, data, content_type=JSON_TYPE)
+    if not objects.exists(Bucket.WORKING, key):
+        token = run(manifests.sign_detached(data, signer, trust))
         verdict = verify_manifest(data, token, trust, pdf_sha256=pdf_sha256)
         insist_valid(verdict, SignatureRole.MANIFEST, signer)
-    return key, token, verdict
+        with suppress(ObjectConflict):  # another run was faster: what it stored is the signature
+            return manifest, objects.put_once(Bucket.WORKING, key, token, content_type=CMS_TYPE), verdict
+    token, stored = objects.unproven(Bucket.WORKING, key)
+    verdict = verify_manifest(data, token, trust, pdf_sha256=pdf_sha256)
+    insist_valid(verdict, SignatureRole.MANIFEST, signer)
+    return manifest, stored, verdict
 
 
-def _keep_reports(objects: ObjectStore, document: Document, key: str, verdict: Verdict, trust: Trust) -> None:
-    """Our verdict and the ETSI reports, kept with the record. The first ones stay: a rerun looks at another time."""
-    if objects.head(Bucket.WORKING, file_key(document, "verification.json")):
-        return
+def _keep_reports(
+    objects: ObjectStore, document: Document, signed: StoredObject, verdict: Verdict, trust: Trust
+) -> dict[str, Any]:
+    """Our verdict and the ETSI reports, kept with the record: key, version and hash by name.
+
+    A rerun looks at another time and stores others, under keys with their hash; the records name one of each.
+    """
     with tempfile.TemporaryDirectory(prefix="sohoa-report-") as folder:
         path = Path(folder) / "signed.pdf"
-        objects.download(Bucket.WORKING, key, path, sha256=verdict.sha256)
+        objects.download(Bucket.WORKING, signed.key, path, version=signed.version, sha256=signed.sha256)
         etsi = etsi_reports(path, trust)
     reports = {
         "etsi-officer.xml": (etsi.get(OFFICER_FIELD) or etsi.get(SIGNER_FIELD, "")).encode(),
         "etsi-agency.xml": (etsi.get(AGENCY_FIELD) or etsi.get(ISSUER_FIELD, "")).encode(),
         "verification.json": verdict.model_dump_json().encode(),
     }
-    for name, data in sorted(reports.items()):  # verification.json last: it says that all are there
-        with suppress(ObjectConflict):
-            objects.put_once(Bucket.WORKING, file_key(document, name), data, content_type=REPORT_TYPES[name])
+    kept = {}
+    for name, data in reports.items():
+        key = file_key(document, f"{digest(data)[0][:16]}-{name}")
+        stored = objects.put_once(Bucket.WORKING, key, data, content_type=REPORT_TYPES[name])
+        kept[name] = {"key": stored.key, "version": stored.version, "sha256": stored.sha256}
+    return kept
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
@@ -363,26 +366,27 @@ def _signed_copy(
     signer: Signer,
     trust: Trust,
     sign: Callable[[Path], None],
-) -> tuple[Verdict, str]:
-    """Sign a copy of the document's file, verify, store; or adopt what an earlier run stored under that key."""
+) -> tuple[Verdict, StoredObject]:
+    """Sign a copy of the document's file, verify, store; or adopt what an earlier run stored under that key.
+
+    Nobody vouches for what lies there already: it must be the document's file with this signer's valid signature after
+    it. Raises ForeignFile, SignatureInvalid.
+    """
     key = file_key(document, name)
     with _copy(objects, document, name) as path:
         size = path.stat().st_size
-        if objects.head(Bucket.WORKING, key) is None:
+        if not objects.exists(Bucket.WORKING, key):
             sign(path)
             verdict = verify_pdf(path, trust)
             insist_valid(verdict, role, signer)
-            try:
-                objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)
-                return verdict, key
-            except ObjectConflict:
-                pass  # another run was faster: what it stored is the signed file
-        objects.download(Bucket.WORKING, key, path)
+            with suppress(ObjectConflict):  # another run was faster: what it stored is the signed file
+                return verdict, objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)
+        stored = objects.download_unproven(Bucket.WORKING, key, path)
         if _prefix_sha256(path, size) != document.file_sha256:
             raise ForeignFile()
         verdict = verify_pdf(path, trust)
         insist_valid(verdict, role, signer)
-        return verdict, key
+        return verdict, stored
 
 
 @contextmanager
@@ -393,7 +397,9 @@ def _copy(objects: ObjectStore, document: Document, name: str) -> Iterator[Path]
     with tempfile.TemporaryDirectory(prefix="sohoa-sign-") as folder:
         path = Path(folder) / name
         try:
-            objects.download(Bucket.WORKING, document.file_key, path, sha256=document.file_sha256)
+            objects.download(
+                Bucket.WORKING, document.file_key, path, version=document.file_version, sha256=document.file_sha256
+            )
             yield path
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
@@ -431,23 +437,23 @@ def _record(
     records: RecordsDatabase,
     work: _Work,
     role: SignatureRole,
-    key: str,
+    stored: StoredObject,
     verdict: Verdict,
     *,
     actor: str,
     rule: str,
     target: DocumentState | None = None,
-    token_sha256: str | None = None,
+    manifest: StoredObject | None = None,
     placed: dict[str, object] | None = None,
+    reports: dict[str, Any] | None = None,
 ) -> SignatureReport:
     """Row, state and audit entry in one transaction; when another run was faster, its row is the answer."""
     found = verdict.of(role.value)
     assert found is not None and found.signed_at is not None
-    sha256 = token_sha256 or verdict.sha256
     details = {
         "role": role.value,
         "attempt": work.document.attempt,
-        "sha256": sha256,
+        "sha256": stored.sha256,
         "revision_sha256": found.revision_sha256 or verdict.sha256,
         "level": found.level,
         "test": found.test,
@@ -467,16 +473,19 @@ def _record(
             serial=found.serial,
             test=found.test,
             signed_at=found.signed_at,
-            object_key=key,
-            sha256=sha256,
+            object_key=stored.key,
+            version=stored.version,
+            sha256=stored.sha256,
             valid=True,
-            verdict=verdict.model_dump(mode="json"),
+            verdict=verdict.model_dump(mode="json") | {"reports": reports or {}},
         )
         session.add(row)
-        if role is SignatureRole.MANIFEST:
-            document.manifest_key, document.manifest_sha256 = file_key(document, "manifest.json"), verdict.sha256
+        if manifest is not None:
+            document.manifest_key, document.manifest_sha256 = manifest.key, manifest.sha256
+            document.manifest_version = manifest.version
         else:
-            document.file_key, document.file_sha256 = key, sha256
+            document.file_key, document.file_sha256 = stored.key, stored.sha256
+            document.file_version = stored.version
         if target is None:
             audit(session, actor=actor, action="sign", dossier_id=document.dossier_id, document_id=document.id,
                   rule=rule, details=details)  # fmt: skip
@@ -490,9 +499,10 @@ def _again(objects: ObjectStore, row: Signature, trust: Trust) -> SignatureRepor
     """A rerun: the stored file still has the recorded hash (IntegrityError) and still verifies (SignatureInvalid)."""
     with tempfile.TemporaryDirectory(prefix="sohoa-sign-") as folder:
         path = Path(folder) / "signed"
-        objects.download(Bucket.WORKING, row.object_key, path, sha256=row.sha256)
+        objects.download(Bucket.WORKING, row.object_key, path, version=row.version, sha256=row.sha256)
         if row.role is SignatureRole.MANIFEST:
-            data = objects.get(Bucket.WORKING, row.object_key.removesuffix("p7s") + "json")
+            json_key = row.object_key.removesuffix("p7s") + "json"
+            data = objects.get(Bucket.WORKING, json_key, sha256=row.verdict["sha256"])
             verdict = verify_manifest(data, path, trust)
         else:
             verdict = verify_pdf(path, trust)

@@ -68,7 +68,7 @@ def test_a_case_from_opening_to_the_run_and_again(
     assert started[0] == started[1] and started[0]["flow_run_id"]
     run = prefect_server.prefect.run(started[0]["flow_run_id"])
     assert run["parameters"] == {"submission": submission}
-    assert objects.get(Bucket.INBOX, f"{submission}/r1/c1/0001.jpg") == PAGE
+    assert objects.unproven(Bucket.INBOX, f"{submission}/r1/c1/0001.jpg")[0] == PAGE
     with records.session() as session:
         source = source_of(session, submission)
         assert source is not None and (source.kind, source.source, source.officer) == ("PARTNER", "buu-dien", "tnhs.01")
@@ -298,7 +298,7 @@ def test_the_same_key_with_other_content_is_refused(
         session.add(partner)
     submission = post.open("k").json()["submission"]
     post.put("submissions/k/r1/c1/0001.jpg")
-    bytes_ = lambda: objects.get(Bucket.INBOX, f"{submission}/r1/c1/0001.jpg")  # noqa: E731
+    bytes_ = lambda: objects.unproven(Bucket.INBOX, f"{submission}/r1/c1/0001.jpg")[0]  # noqa: E731
     with attack("replayed idempotency key with other content", watch=lambda: kept(records)) as told:
         told.answered(f"HTTP {(answer := post.open('k', procedure='1.002179')).status_code} {answer.json()['code']}")
         assert answer.status_code == 409

@@ -60,11 +60,11 @@ class Suspected:
 
     def texts(self) -> list[str]:
         place = f"{self.dossier}/{self.document}/"
-        return [key for key in self.objects.all_keys(Bucket.WORKING, place) if "page-" in key]
+        return [key for key in self.objects.list(Bucket.WORKING, place) if "page-" in key]
 
     def copies(self) -> int:
         place = f"{self.dossier}/{self.document}/"
-        return sum(len(self.objects.all_keys(bucket, place)) for bucket in (Bucket.INTAKE, Bucket.WORKING))
+        return sum(len(list(self.objects.list(bucket, place))) for bucket in (Bucket.INTAKE, Bucket.WORKING))
 
     def seen_by(self, officer: str, role: str) -> tuple[int, bool]:
         """(page images on the dossier's page, whether it says that the paper is hidden)."""
@@ -190,9 +190,9 @@ def test_SC13_confirmed_every_version_is_gone(suspected: Suspected) -> None:
     report = isolate.fn(suspected.document, "TOI_MAT", 1, "secrecy-1")
     assert (report.removed, suspected.state(), suspected.copies()) == (3, "CACH_LY_MAT", 0)
     for bucket, key in keys:
-        assert not suspected.objects.all_keys(bucket, key)
+        assert not list(suspected.objects.list(bucket, key))
         with pytest.raises(ObjectMissing):
-            suspected.objects.get(bucket, key)
+            suspected.objects.unproven(bucket, key)
     with suspected.records.session() as session:
         done = session.exec(select(AuditEntry).where(AuditEntry.action == "quarantine")).one()
     assert (done.actor, done.details["objects_removed"]) == ("ld.01", 3)

@@ -70,8 +70,8 @@ class Trail:
 
     def stored(self) -> list[str]:
         """The anchors themselves: none of them may change."""
-        keys = self.objects.all_keys(Bucket.RECORDS, module.PLACE)
-        return [f"{key[-13:]}={self.objects.head(Bucket.RECORDS, key).sha256[:8]}" for key in keys]  # type: ignore[union-attr]
+        keys = self.objects.list(Bucket.RECORDS, module.PLACE)
+        return [f"{key[-13:]}={self.objects.unproven(Bucket.RECORDS, key)[1].sha256[:8]}" for key in keys]
 
     def broken(self) -> str:
         """What the nightly look and the auditor's button both say, and the incident."""
@@ -178,11 +178,11 @@ def test_anchors_cannot_be_deleted_and_a_gap_is_seen(
             assert faults(session, anchors(trail.objects, trail.trust)) == []
         told.answered("it is read below the mark, and counts")
         told.proved(f"anchors read: {len(anchors(trail.objects))}")
-    whole = ObjectStore.all_keys
+    whole = ObjectStore.list
     for serial in (1, 2):  # as if the disk had lost it: past every lock
         gone = key_of(serial)
         with attack(f"anchor {serial} of 2 is destroyed on the disk") as told, monkeypatch.context() as patch:
-            patch.setattr(ObjectStore, "all_keys", lambda *a, gone=gone: [k for k in whole(*a) if k != gone])
+            patch.setattr(ObjectStore, "list", lambda *a, gone=gone: [k for k in whole(*a) if k != gone])
             with pytest.raises(AnchorsBroken, match=f"MISSING {serial}") as broken:
                 read_whole(trail.records, "system", trail.objects, trail.trust, whole=serial == 1)
             told.answered(broken.value)

@@ -18,6 +18,7 @@ from blocks.objects import (
     ObjectStoreRefused,
     ObjectStoreUnavailable,
     RecordsAreKept,
+    RecordsNotLocked,
     StoredObject,
     digest,
     document_key,
@@ -37,10 +38,10 @@ def test_CA08_what_is_put_comes_back_with_its_hash(objects: ObjectStore) -> None
     stored = put(objects, Bucket.WORKING, key, data)
     assert (stored.sha256, stored.size) == digest(data)
     assert objects.get(Bucket.WORKING, key, sha256=stored.sha256) == data
-    assert objects.head(Bucket.WORKING, key) == stored
-    assert objects.head(Bucket.WORKING, new_key()) is None
+    assert objects.unproven(Bucket.WORKING, key) == (data, stored)
+    assert not objects.exists(Bucket.WORKING, new_key())
     with pytest.raises(ObjectMissing):
-        objects.get(Bucket.WORKING, new_key())
+        objects.unproven(Bucket.WORKING, new_key())[0]
 
 
 def test_CA08_a_file_is_put_and_downloaded_whole(objects: ObjectStore, tmp_path: Path) -> None:
@@ -61,13 +62,13 @@ def test_CA08_a_key_is_written_once(objects: ObjectStore, bucket: Bucket) -> Non
     assert put(objects, bucket, key, b"one") == first
     with pytest.raises(ObjectConflict):
         put(objects, bucket, key, b"two")
-    assert objects.get(bucket, key) == b"one"
+    assert objects.unproven(bucket, key)[0] == b"one"
 
 
 def test_CA08_empty_file(objects: ObjectStore) -> None:
     key = new_key()
     assert put(objects, Bucket.INTAKE, key, b"").size == 0
-    assert objects.get(Bucket.INTAKE, key) == b""
+    assert objects.unproven(Bucket.INTAKE, key)[0] == b""
 
 
 def test_CA08_of_racing_writers_one_wins(objects: ObjectStore) -> None:
@@ -82,7 +83,7 @@ def test_CA08_of_racing_writers_one_wins(objects: ObjectStore) -> None:
     with ThreadPoolExecutor(16) as pool:
         won = [stored for stored in pool.map(write, range(16)) if stored]
     assert len(won) == 1
-    assert digest(objects.get(Bucket.WORKING, key))[0] == won[0].sha256
+    assert digest(objects.unproven(Bucket.WORKING, key)[0])[0] == won[0].sha256
 
 
 def test_CA08_racing_writers_of_the_same_bytes_all_succeed(objects: ObjectStore) -> None:
@@ -92,16 +93,61 @@ def test_CA08_racing_writers_of_the_same_bytes_all_succeed(objects: ObjectStore)
     assert len({entry.version for entry in stored}) == 1
 
 
-def test_CA08_a_changed_object_is_noticed(objects: ObjectStore) -> None:
+def test_CA08_other_bytes_over_a_key_are_never_read(objects: ObjectStore, tmp_path: Path) -> None:
+    """The version that was written stays, and is the one that is read; metadata prove nothing."""
     key = new_key()
     stored = put(objects, Bucket.WORKING, key, b"right")
-    objects.client.put_object(
-        Bucket=objects.bucket_name(Bucket.WORKING), Key=key, Body=b"wrong", Metadata={"sha256": stored.sha256}
-    )
-    with pytest.raises(IntegrityError):
-        objects.get(Bucket.WORKING, key)
+    name = objects.bucket_name(Bucket.WORKING)
+    objects.client.put_object(Bucket=name, Key=key, Body=b"wrong", Metadata={"sha256": stored.sha256})
+    for version in (stored.version, "", "0" * 32):  # also without the version, or with one that is gone
+        assert objects.get(Bucket.WORKING, key, sha256=stored.sha256, version=version) == b"right"
+        objects.download(Bucket.WORKING, key, tmp_path / "a", sha256=stored.sha256, version=version)
+        assert (tmp_path / "a").read_bytes() == b"right"
+    assert objects.unproven(Bucket.WORKING, key) == (b"right", stored)
+    assert put(objects, Bucket.WORKING, key, b"right") == stored
+    objects.client.delete_object(Bucket=name, Key=key, VersionId=stored.version)
     with pytest.raises(IntegrityError):
         objects.get(Bucket.WORKING, key, sha256=stored.sha256)
+    with pytest.raises(IntegrityError):
+        objects.download(Bucket.WORKING, key, tmp_path / "b", sha256=stored.sha256)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_LU06_every_bucket_keeps_versions_and_a_deletion_leaves_none(objects: ObjectStore) -> None:
+    """Also of a key that a delete marker hides."""
+    for bucket in (Bucket.INBOX, Bucket.INTAKE, Bucket.WORKING):
+        key, name = new_key(), objects.bucket_name(bucket)
+        put(objects, bucket, key, b"one")
+        objects.client.put_object(Bucket=name, Key=key, Body=b"two")
+        objects.client.delete_object(Bucket=name, Key=key)
+        assert len(list(objects.versions(bucket, key))) == 2
+        assert list(objects.list(bucket, key)) == [key]
+        objects.delete(bucket, key)
+        answer = objects.client.list_object_versions(Bucket=name, Prefix=key)
+        assert "Versions" not in answer and "DeleteMarkers" not in answer
+
+
+def test_an_older_installation_gets_versions(objects: ObjectStore) -> None:
+    older = ObjectStore(prefix=f"older-{uuid4().hex[:8]}")
+    for bucket in Bucket:
+        objects.client.create_bucket(
+            Bucket=older.bucket_name(bucket), ObjectLockEnabledForBucket=bucket is Bucket.RECORDS
+        )
+    key = new_key()
+    older.client.put_object(Bucket=older.bucket_name(Bucket.WORKING), Key=key, Body=b"before")
+    older.ensure_buckets()
+    assert older.get(Bucket.WORKING, key, sha256=digest(b"before")[0]) == b"before"
+    objects.client.put_object(Bucket=older.bucket_name(Bucket.WORKING), Key=key, Body=b"over")
+    assert older.get(Bucket.WORKING, key, sha256=digest(b"before")[0]) == b"before"
+    older.delete(Bucket.WORKING, key)
+    assert not older.exists(Bucket.WORKING, key)
+
+
+def test_LU06_a_bucket_of_records_without_lock_is_refused(objects: ObjectStore) -> None:
+    wrong = ObjectStore(prefix=f"wrong-{uuid4().hex[:8]}")
+    objects.client.create_bucket(Bucket=wrong.bucket_name(Bucket.RECORDS))
+    with pytest.raises(RecordsNotLocked):
+        wrong.ensure_buckets()
 
 
 def test_LU06_a_locked_record_is_not_deleted_by_anyone(objects: ObjectStore) -> None:
@@ -123,7 +169,7 @@ def test_LU06_a_locked_record_is_not_deleted_by_anyone(objects: ObjectStore) -> 
             VersionId=stored.version,
             Retention={"Mode": "COMPLIANCE", "RetainUntilDate": datetime.now(UTC) + timedelta(hours=1)},
         )
-    assert objects.get(Bucket.RECORDS, key, version=stored.version) == b"record"
+    assert objects.get(Bucket.RECORDS, key, version=stored.version, sha256=stored.sha256) == b"record"
 
 
 def test_LU06_storing_again_makes_a_lock_longer_never_shorter(objects: ObjectStore) -> None:
@@ -173,10 +219,10 @@ def test_no_server_is_a_fault_to_retry_and_wrong_keys_are_not(
 ) -> None:
     monkeypatch.setenv("NOWHERE", "http://127.0.0.1:9")
     with pytest.raises(ObjectStoreUnavailable):
-        ObjectStore(endpoint_env="NOWHERE").head(Bucket.WORKING, "x")
+        ObjectStore(endpoint_env="NOWHERE").exists(Bucket.WORKING, "x")
     monkeypatch.setenv("WRONG", "wrong-key")
     with pytest.raises(ObjectStoreRefused):
-        ObjectStore(secret_key_env="WRONG").get(Bucket.WORKING, "x")
+        ObjectStore(secret_key_env="WRONG").unproven(Bucket.WORKING, "x")
 
 
 def test_the_block_holds_references_only() -> None:

@@ -49,7 +49,7 @@ def upload(name: str, data: bytes = b"scan") -> UploadFile:
 
 def declared(counter: Counter, dossier: Dossier) -> Any:
     """The supplement as it lies in INBOX."""
-    return parse_manifest(counter.objects.get(Bucket.INBOX, inbox_key(dossier.submission, 2, "dossier.yaml")))
+    return parse_manifest(counter.objects.unproven(Bucket.INBOX, inbox_key(dossier.submission, 2, "dossier.yaml"))[0])
 
 
 def form(counter: Counter, dossier: Dossier, **changes: str) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def test_B3a_a_supplement_keeps_the_files_and_says_who_declares(counter: Counter
     assert len(first.files) == 2 and second.files == ["c2/0001-42.pdf", "c2/0002-2.jpg"]
     assert second.flags.fragile and second.type == "LOCAL:01B-HSB"
     for number, name in enumerate(first.files):
-        again = counter.objects.get(Bucket.INBOX, inbox_key(dossier.submission, 2, name))
+        again = counter.objects.unproven(Bucket.INBOX, inbox_key(dossier.submission, 2, name))[0]
         assert again == list(PAGES.values())[number]
     assert counter.known(dossier) is None  # has come: another form would be a second one
     counter.supplement(AT_COUNTER, dossier, typed | {"originals": "7"}, {})

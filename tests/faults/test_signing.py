@@ -138,9 +138,9 @@ def test_CA01_EX17_killed_between_signing_and_storing(case: Case, seaweed: Seawe
             process = child(step(name, case.id), SOHOA_S3_ENDPOINT=f"http://127.0.0.1:{proxy.port}")
             assert proxy.held.wait(PATIENCE)
             if proxy.forward:
-                until(lambda: case.objects.head(Bucket.WORKING, case.key(file)))
+                until(lambda: case.objects.exists(Bucket.WORKING, case.key(file)))
             kill(process)
-    left = case.objects.head(Bucket.WORKING, case.key(file))
+    left = case.objects.exists(Bucket.WORKING, case.key(file))
     assert (left is None) == (moment == "before it is stored")
     assert case.document().state is before and role not in {row.role for row in case.signatures()}
 
@@ -149,7 +149,7 @@ def test_CA01_EX17_killed_between_signing_and_storing(case: Case, seaweed: Seawe
     assert [row.role for row in case.signatures()].count(role) == 1
     data = case.objects.get(Bucket.WORKING, case.key(file), sha256=report.sha256)
     if role is SignatureRole.MANIFEST:
-        verdict = verify_manifest(case.objects.get(Bucket.WORKING, case.key("manifest.json")), data, Trust())
+        verdict = verify_manifest(case.objects.unproven(Bucket.WORKING, case.key("manifest.json"))[0], data, Trust())
     else:
         verdict = verify_pdf(data, Trust())
     assert verdict.valid and len(verdict.signatures) == (2 if role is SignatureRole.AGENCY else 1)
@@ -185,7 +185,7 @@ def test_CA01_a_batch_that_was_killed_in_the_middle(
     assert again == [ids[2]] and done() == 4 and control(csc)["hashes"] == 5
     for one in ids:
         key = document_key(case.dossier_id, one, 1, "officer.pdf")
-        assert len(verify_pdf(case.objects.get(Bucket.WORKING, key), Trust()).signatures) == 1
+        assert len(verify_pdf(case.objects.unproven(Bucket.WORKING, key)[0], Trust()).signatures) == 1
 
 
 # -- full disks -----------------------------------------------------------------------------------------------------
@@ -208,8 +208,8 @@ def test_CA01_a_full_disk_is_one_clear_error_and_nothing_is_lost(case: Case, tmp
         assert told.split()[:2] == [DiskFull.code, "RETRY"] and "giải phóng dung lượng" in told, trouble
         assert not list(small.iterdir()), "nothing stays behind"
     assert not case.signatures() and case.document().state is DocumentState.DAT_KIEM_TRA
-    assert case.objects.head(Bucket.WORKING, case.key("officer.pdf")) is None
-    assert case.objects.get(Bucket.WORKING, case.key("built.pdf")) == case.data
+    assert not case.objects.exists(Bucket.WORKING, case.key("officer.pdf"))
+    assert case.objects.unproven(Bucket.WORKING, case.key("built.pdf"))[0] == case.data
     assert sign_capture(case.records, case.objects, case.id).valid
 
 
@@ -219,7 +219,7 @@ def test_EX17_a_file_that_may_not_grow_is_not_signed_in_part(case: Case) -> None
     sign_capture(case.records, case.objects, case.id)
     case.to_signoff()
     document = case.document()
-    size = case.objects.head(Bucket.WORKING, document.file_key or "").size  # type: ignore[union-attr]
+    size = case.objects.unproven(Bucket.WORKING, document.file_key or "")[1].size
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size + 5000}, {size + 5000})); "
     told, trouble = child(limit + step("sign_agency", case.id)).communicate(timeout=PATIENCE)
     assert told.split()[:2] == [DiskFull.code, "RETRY"], trouble

@@ -65,7 +65,7 @@ def test_the_secret_is_private_and_needed(server: Postgres) -> None:
     assert (server.place / "password").stat().st_mode & 0o777 == 0o600
     assert server.place.stat().st_mode & 0o077 == 0
     url = f"postgresql://sohoa:wrong@127.0.0.1:{server.port}/sohoa"
-    done = subprocess.run([server._binaries() / "psql", url, "-c", "select 1"], capture_output=True, text=True)
+    done = subprocess.run([server.binaries() / "psql", url, "-c", "select 1"], capture_output=True, text=True)
     assert "password authentication failed" in done.stderr
 
 

@@ -126,12 +126,12 @@ def test_nothing_is_signed_twice_and_every_record_verifies(played: Journey) -> N
     assert not twice and len(stored) >= 25
     for document in stored[:12]:
         assert document.record_key and document.manifest_key
-        record = objects.get(Bucket.RECORDS, document.record_key)
+        record = objects.unproven(Bucket.RECORDS, document.record_key)[0]
         verdict = verify_pdf(record, trust)
         roles = sorted(item.role for item in verdict.signatures if item.valid and item.role != "OTHER")
         assert verdict.valid and roles == ["AGENCY", "SIGNER" if document.is_issued else "OFFICER"], verdict.sentence
-        manifest = objects.get(Bucket.RECORDS, document.manifest_key)
-        signature = objects.get(Bucket.RECORDS, document.manifest_key.replace("manifest.json", "manifest.p7s"))
+        manifest = objects.unproven(Bucket.RECORDS, document.manifest_key)[0]
+        signature = objects.unproven(Bucket.RECORDS, document.manifest_key.replace("manifest.json", "manifest.p7s"))[0]
         assert verify_manifest(manifest, signature, trust).valid
 
 
@@ -141,7 +141,7 @@ def test_KQ01_the_result_is_issued_signed_and_shown(played: Journey) -> None:
     (result,) = (d for d in played.officers.documents(dossier) if d.is_issued)
     assert result.state is DocumentState.HIEN_THI_KHO and result.record_key
     assert re.fullmatch(r"\d{2,}/QĐ-BHXH", result.code_number or "")
-    data = played.officers.objects.get(Bucket.RECORDS, result.record_key)
+    data = played.officers.objects.unproven(Bucket.RECORDS, result.record_key)[0]
     verdict = verify_pdf(data, Trust())
     assert verdict.valid and [item.role for item in verdict.signatures] == ["SIGNER", "AGENCY"]
 
@@ -161,7 +161,7 @@ def test_SC05_a_signed_pdf_goes_under_lock_as_it_came(played: Journey) -> None:
     assert dossier is not None and dossier.state.value == "LUU_TRU"
     first, *others = played.officers.documents(dossier)
     assert first.state is DocumentState.TAI_SU_DUNG and first.electronic_original == "VALID" and first.record_key
-    assert played.officers.objects.get(Bucket.RECORDS, first.record_key) == data
+    assert played.officers.objects.unproven(Bucket.RECORDS, first.record_key)[0] == data
     assert [d.state for d in others if d.is_issued] == [DocumentState.HIEN_THI_KHO]
 
 
@@ -185,7 +185,7 @@ def test_B4e_who_resolves_is_asked_where_no_paper_was_digitised(played: Journey)
     assert dossier is not None and dossier.state.value == "LUU_TRU"
     *others, result = played.officers.documents(dossier)
     assert {d.state for d in others} == {DocumentState.TAI_SU_DUNG} and result.is_issued
-    data = played.officers.objects.get(Bucket.RECORDS, result.record_key or "")
+    data = played.officers.objects.unproven(Bucket.RECORDS, result.record_key or "")[0]
     assert "Mức hưởng: 1.234.500 đồng" in text_of(data)
 
 
@@ -195,7 +195,7 @@ def test_pdfsig_finds_both_signatures_valid(played: Journey) -> None:
     document = played.officers.documents(dossier)[0]
     assert document.record_key
     path = played.folder / "record.pdf"
-    path.write_bytes(played.officers.objects.get(Bucket.RECORDS, document.record_key))
+    path.write_bytes(played.officers.objects.unproven(Bucket.RECORDS, document.record_key)[0])
     report = subprocess.run(["pdfsig", str(path)], capture_output=True, text=True).stdout
     assert report.count("Signature is Valid.") >= 2, report
     assert "Signature is Invalid" not in report
@@ -211,7 +211,12 @@ def test_LU06_a_locked_version_can_not_be_deleted(played: Journey) -> None:
             Bucket=objects.bucket_name(Bucket.RECORDS), Key=document.record_key, VersionId=document.record_version
         )
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
-    assert objects.get(Bucket.RECORDS, str(document.record_key), version=document.record_version)
+    assert objects.get(
+        Bucket.RECORDS,
+        str(document.record_key),
+        version=document.record_version,
+        sha256=str(document.file_sha256),
+    )
 
 
 def test_P03_the_public_sees_one_of_five_values_and_no_personal_data(played: Journey) -> None:

@@ -135,7 +135,7 @@ def test_B4e_a_leader_confirms_the_result_on_a_phone(played: Journey, csc: str) 
     assert dossier is not None and dossier.state.value == "LUU_TRU"
     (result,) = (d for d in officers.documents(dossier) if d.is_issued)
     assert control(csc)["hashes"] == 1 and result.record_key
-    verdict = verify_pdf(officers.objects.get(Bucket.RECORDS, result.record_key), Trust())
+    verdict = verify_pdf(officers.objects.unproven(Bucket.RECORDS, result.record_key)[0], Trust())
     assert verdict.valid and [item.role for item in verdict.signatures] == ["SIGNER", "AGENCY"]
     with officers.records.session() as session:
         kept = session.exec(select(Decision).where(Decision.dossier_id == dossier.id)).all()

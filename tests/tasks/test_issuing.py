@@ -203,7 +203,7 @@ def test_KQ01_KQ03_a_result_is_numbered_signed_stored_and_returned(
     document = get(records, document_id)
     assert document.code == f"{OWNER_ID}.KQ.G24.000005.01/QĐ-BHXH" and document.ordinal == 2
     assert OWNER_ID not in (document.record_key or "") and NAME not in (document.record_key or "")
-    data = objects.get(Bucket.RECORDS, document.record_key or "")
+    data = objects.unproven(Bucket.RECORDS, document.record_key or "")[0]
     verdict = verify_pdf(data, trust)
     assert verdict.valid and [item.role for item in verdict.signatures] == ["SIGNER", "AGENCY"]
     signer, agency = verdict.of("SIGNER"), verdict.of("AGENCY")
@@ -222,8 +222,8 @@ def test_KQ01_KQ03_a_result_is_numbered_signed_stored_and_returned(
     assert "SAO Y" not in text
 
     base = (document.record_key or "").removesuffix("record.pdf")
-    manifest = objects.get(Bucket.RECORDS, base + "manifest.json")
-    token = objects.get(Bucket.RECORDS, base + "manifest.p7s")
+    manifest = objects.unproven(Bucket.RECORDS, base + "manifest.json")[0]
+    token = objects.unproven(Bucket.RECORDS, base + "manifest.p7s")[0]
     assert verify_manifest(manifest, token, trust, pdf_sha256=verdict.sha256).valid
     with records.session() as session:
         rows = session.exec(select(FieldValue).where(FieldValue.document_id == document_id))
@@ -251,14 +251,14 @@ def test_KQ02_an_issued_result_carries_all_fields_and_the_agency_signs_them(
     (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     sign(records, objects, document_id, trust)
     document, dossier = get(records, document_id), get_case(records, dossier_id)
-    manifest = json.loads(objects.get(Bucket.WORKING, document.manifest_key or ""))
+    manifest = json.loads(objects.unproven(Bucket.WORKING, document.manifest_key or "")[0])
     fields = {item["name"]: item for item in manifest["fields"]}
     present = {name for name, item in fields.items() if item["value"]}
     missing = {"owner_id"} if owner_id is None else set()  # its substitutes are there (CO03)
     assert set(needed_fields(dossier, present)) - present == missing and "type_code" in present
     assert {item["confirmed_by"] for item in fields.values()} == {"ld.01"}
     assert all(item["extracted_at"] and item["confirmed_at"] for item in fields.values())  # EXl
-    text = text_of(objects.get(Bucket.WORKING, document.file_key or ""))
+    text = text_of(objects.unproven(Bucket.WORKING, document.file_key or "")[0])
     day = date.fromisoformat(fields["issue_date"]["value"])
     assert f"ngày {day:%d} tháng {day:%m} năm {day:%Y}" in text
     for name in ("title", "number_symbol", "issuer", "abstract", "full_name"):
@@ -284,7 +284,7 @@ def test_B4e_pictures_of_signature_and_seal_stand_as_appendix_I_says(
         sign(records, objects, document_id, trust)
     finally:
         shutil.rmtree(folder)
-    data = objects.get(Bucket.WORKING, get(records, document_id).file_key or "")
+    data = objects.unproven(Bucket.WORKING, get(records, document_id).file_key or "")[0]
     assert verify_pdf(data, trust).valid
     with pymupdf.open(stream=data) as pdf:
         (page,) = pdf
@@ -344,7 +344,7 @@ def test_B4e_a_leader_confirms_on_a_phone_though_the_process_dies(
     assert not result_signatures_tell(dossier_id, yes.model_copy(update={"officer": "ld.02"}))
     sign_agency(records, objects, document_id, trust=trust)
     sign_manifest(records, objects, document_id, trust=trust)
-    data = objects.get(Bucket.WORKING, get(records, document_id).file_key or "")
+    data = objects.unproven(Bucket.WORKING, get(records, document_id).file_key or "")[0]
     verdict = verify_pdf(data, trust)
     assert verdict.valid and [(s.role, s.level) for s in verdict.signatures] == [
         ("SIGNER", "B-LTA"),
@@ -449,7 +449,7 @@ def test_CO03_an_owner_without_id_is_named_by_the_substitutes(
     assert get(records, document_id).code == ".KQ.G24.000005.01/QĐ-BHXH"
     report = store_document(records, objects, CATALOG, document_id, "system")
     assert report.state is D.DA_LUU_CHUA_DINH_DANH
-    text = text_of(objects.get(Bucket.RECORDS, get(records, document_id).record_key or ""))
+    text = text_of(objects.unproven(Bucket.RECORDS, get(records, document_id).record_key or "")[0])
     assert f"{NAME}, sinh ngày 02/01/1999" in text
 
 

@@ -102,24 +102,45 @@ def test_EX01_pages_are_read_once(records: RecordsDatabase, objects: ObjectStore
     assert get(records, document_id).state is D.OCR
     for page in pages(records, document_id):
         assert page.readable and page.engine == ENGINE.name and page.text_key
-        text = PageText.from_json(objects.get(Bucket.WORKING, page.text_key))
+        text = PageText.from_json(objects.unproven(Bucket.WORKING, page.text_key)[0])
         assert (text.width, text.height, text.dpi) == (827, 560, DPI)
     again = read(records, objects, NoEngine(), document_id)
     assert again.reused == 2 and again.mean_confidence == report.mean_confidence
     assert get(records, document_id).state is D.OCR
 
 
-def test_EX01_a_crash_between_text_and_records_reads_nothing_again(
-    records: RecordsDatabase, objects: ObjectStore
-) -> None:
-    image = page_image("Điều 1. Ban hành quy trình số hóa hồ sơ")
-    document_id = signed_document(records, objects, [image])
+class Stopping(OcrEngine):
+    """Reads one page, then the process dies."""
+
+    def read(self, image: object, dpi: int) -> PageText:
+        if self.__dict__.setdefault("read_before", False):
+            raise KeyboardInterrupt
+        self.__dict__["read_before"] = True
+        return ENGINE.read(image, dpi)  # type: ignore[arg-type]
+
+
+def test_EX01_reading_goes_on_where_it_was(records: RecordsDatabase, objects: ObjectStore) -> None:
+    images = [page_image("Điều 1. Ban hành quy trình số hóa hồ sơ"), page_image("Điều 2. Hiệu lực thi hành")]
+    document_id = signed_document(records, objects, images)
+    with pytest.raises(KeyboardInterrupt):
+        read(records, objects, Stopping(), document_id)
+    assert read(records, objects, ENGINE, document_id).reused == 1
+
+
+def test_CA08_a_text_that_somebody_laid_there_is_not_taken(records: RecordsDatabase, objects: ObjectStore) -> None:
+    """Neither one under the page's key before it was read, nor one over the text that was read."""
+    document_id = signed_document(records, objects, [page_image("Mức hưởng 1.000.000 đồng")])
     document = get(records, document_id)
-    text = ENGINE.read(np.asarray(Image.open(io.BytesIO(image)).convert("RGB")), DPI)
-    key = document_key(document.dossier_id, document.id, 1, "page-0001.json")
-    objects.put_once(Bucket.WORKING, key, text.to_json(), content_type="application/json")
-    report = read(records, objects, NoEngine(), document_id)
-    assert report.reused == 1 and pages(records, document_id)[0].text_key == key
+    forged = ENGINE.read(np.asarray(Image.open(io.BytesIO(page_image("Mức hưởng 9.000.000 đồng"))).convert("RGB")), DPI)
+    for name in ("page-0001.json", "page-0001-0123456789abcdef.json"):
+        key = document_key(document.dossier_id, document.id, 1, name)
+        objects.put_once(Bucket.WORKING, key, forged.to_json(), content_type="application/json")
+    report, texts = read_texts(records, objects, ENGINE, document_id)
+    assert report.reused == 0 and "1.000.000" in " ".join(line.text for line in texts[1].lines)
+    [page] = pages(records, document_id)
+    objects.client.put_object(Bucket=objects.bucket_name(Bucket.WORKING), Key=str(page.text_key), Body=forged.to_json())
+    _, texts = read_texts(records, objects, NoEngine(), document_id)
+    assert "1.000.000" in " ".join(line.text for line in texts[1].lines)
 
 
 def test_EX01_a_rescan_reads_only_what_is_new(records: RecordsDatabase, objects: ObjectStore) -> None:

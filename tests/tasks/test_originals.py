@@ -177,10 +177,10 @@ def test_SC05_a_valid_original_is_kept_byte_for_byte_with_its_verdict(
         assert store_dossier_originals(records, objects, CATALOG, dossier_id, trust, "system").stored == 1
     document = get(records, document_id)
     assert document.record_key == document_key(dossier_id, document_id, 1, "original.pdf")
-    assert objects.get(Bucket.RECORDS, document.record_key) == data
+    assert objects.unproven(Bucket.RECORDS, document.record_key)[0] == data
     assert not document.legally_valid  # test keys (LU03)
-    manifest = objects.get(Bucket.RECORDS, document_key(dossier_id, document_id, 1, "manifest.json"))
-    token = objects.get(Bucket.RECORDS, document_key(dossier_id, document_id, 1, "manifest.p7s"))
+    manifest = objects.unproven(Bucket.RECORDS, document_key(dossier_id, document_id, 1, "manifest.json"))[0]
+    token = objects.unproven(Bucket.RECORDS, document_key(dossier_id, document_id, 1, "manifest.p7s"))[0]
     assert verify_manifest(manifest, token, trust, pdf_sha256=hashlib.sha256(data).hexdigest()).valid
     assert json.loads(manifest)["original"]["verdict"] == "VALID"
 
@@ -222,7 +222,7 @@ def test_LU06_a_damaged_original_is_restored_from_what_was_handed_in(
     )
     report = check_objects(records, objects, [row_id])
     assert report.restored == [document_id]
-    assert objects.get(Bucket.RECORDS, get(records, document_id).record_key or "") == data
+    assert objects.unproven(Bucket.RECORDS, get(records, document_id).record_key or "")[0] == data
 
 
 @pytest.mark.parametrize(

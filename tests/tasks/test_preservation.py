@@ -79,10 +79,10 @@ def test_LU06_a_version_put_over_a_record_is_found_and_undone(
     records: RecordsDatabase, objects: ObjectStore, stored: UUID
 ) -> None:
     row = rows(records, stored)["record.pdf/0"]
-    right = objects.read(Bucket.RECORDS, row.object_key, version=row.version)
+    right = objects.read(Bucket.RECORDS, row.object_key, version=row.version, sha256=row.sha256)
     name = objects.bucket_name(Bucket.RECORDS)
     objects.client.put_object(Bucket=name, Key=row.object_key, Body=b"%PDF-1.7 another")
-    assert objects.read(Bucket.RECORDS, row.object_key) != right
+    assert objects.unproven(Bucket.RECORDS, row.object_key)[0] != right
     report = check_objects(records, objects, [row.id])
     assert report.damaged == report.restored == [stored]
     assert objects.read(Bucket.RECORDS, row.object_key, sha256=row.sha256) == right
@@ -115,7 +115,7 @@ def spoil(seaweed: Seaweed, before: dict[Path, int]) -> None:
 
 def stored_alone(objects: ObjectStore, records: RecordsDatabase, row: ArchivedObject, path: Path) -> None:
     """The same bytes as a new version, so that we know what on the disk is theirs."""
-    path.write_bytes(objects.read(Bucket.RECORDS, row.object_key, version=row.version))
+    path.write_bytes(objects.read(Bucket.RECORDS, row.object_key, version=row.version, sha256=row.sha256))
     until = datetime.now(UTC) + timedelta(days=1)
     put = objects.put_version(Bucket.RECORDS, row.object_key, path, content_type="application/pdf", lock_until=until)
     with records.session() as session:
@@ -128,7 +128,7 @@ def test_LU06_a_byte_changed_on_the_disk_is_found_and_restored(
     records: RecordsDatabase, objects: ObjectStore, seaweed: Seaweed, stored: UUID, tmp_path: Path
 ) -> None:
     row = rows(records, stored)["record.pdf/0"]
-    right = objects.read(Bucket.RECORDS, row.object_key)
+    right = objects.unproven(Bucket.RECORDS, row.object_key)[0]
     before = sizes(seaweed)
     stored_alone(objects, records, row, tmp_path / "copy")
     spoil(seaweed, before)
@@ -198,13 +198,13 @@ def test_LU06_proofs_are_renewed_once_and_in_time(
     assert (get(records, signed.id).record_key, get(records, signed.id).record_version) == (
         record.object_key, record.version,
     )  # fmt: skip
-    old = objects.read(Bucket.RECORDS, before["record.pdf/0"].object_key)
+    old = objects.unproven(Bucket.RECORDS, before["record.pdf/0"].object_key)[0]
     new = objects.read(Bucket.RECORDS, record.object_key, version=record.version, sha256=record.sha256)
     assert new.startswith(old) and hashlib.sha256(old).hexdigest() == before["record.pdf/0"].sha256
     verdict = verify_pdf(new, trust)
     assert verdict.valid and [item.level for item in verdict.signatures] == ["B-LTA", "B-LTA"]
-    manifest = objects.read(Bucket.RECORDS, data.object_key)
-    token = objects.read(Bucket.RECORDS, after["manifest.p7s/1"].object_key)
+    manifest = objects.unproven(Bucket.RECORDS, data.object_key)[0]
+    token = objects.unproven(Bucket.RECORDS, after["manifest.p7s/1"].object_key)[0]
     assert verify_manifest(manifest, token, trust).of("MANIFEST").level == "B-LTA"  # type: ignore[union-attr]
     # the replaced proofs are not due any more
     assert after["record.pdf/0"].renew_before is None
@@ -220,7 +220,7 @@ def test_LU06_a_lost_original_is_cut_out_of_its_renewal(
 ) -> None:
     monkeypatch.setenv("SOHOA_RENEWAL_DAYS", "4000")
     first = rows(records, signed.id)["record.pdf/0"]
-    right = objects.read(Bucket.RECORDS, first.object_key)
+    right = objects.unproven(Bucket.RECORDS, first.object_key)[0]
     renew_document(records, objects, signed.id, Trust())
     objects.delete(Bucket.WORKING, signed.key("agency.pdf"))
     places = list(preservation._places(records, objects, first))

@@ -71,7 +71,7 @@ def test_LU01_LU02_a_record_is_locked_shown_and_put_out(records: RecordsDatabase
     assert OWNER_ID not in (document.record_key or "")  # keys hold ids only (CO06)
     for name in NAMES:
         key = document_key(dossier_id, document_id, 1, name)
-        stored = objects.head(Bucket.RECORDS, key)
+        stored = objects.unproven(Bucket.RECORDS, key)[1]
         assert stored is not None and stored.version
         with pytest.raises(ClientError):  # the lock holds against the owner of the bucket too
             objects.client.delete_object(Bucket=objects.bucket_name(Bucket.RECORDS), Key=key, VersionId=stored.version)
@@ -165,7 +165,7 @@ def test_CA08_other_bytes_than_the_signed_ones_are_refused(records: RecordsDatab
     with pytest.raises(IntegrityError):
         store_document(records, objects, CATALOG, document_id, "gq.01")
     assert get(records, document_id).state is D.DA_KY_CO_QUAN
-    assert objects.head(Bucket.RECORDS, document_key(dossier_id, document_id, 1, "manifest.json")) is None
+    assert not objects.exists(Bucket.RECORDS, document_key(dossier_id, document_id, 1, "manifest.json"))
 
 
 ON = date(2026, 11, 24)
@@ -269,8 +269,8 @@ def test_B4c_EX17_a_failed_case_goes_back_in_writing_and_keeps_its_working_copie
         report = return_dossier(records, dossier_id, "gq.01", "Không đủ điều kiện hưởng.")
         assert report.state is H.TRA_LAI and report.without_value == 3
     assert get(records, ids[0]).state is D.DA_LUU_KHONG_GIA_TRI
-    assert objects.get(Bucket.WORKING, key) == b"officer"
-    assert objects.head(Bucket.RECORDS, document_key(dossier_id, ids[0], 1, "record.pdf")) is None
+    assert objects.unproven(Bucket.WORKING, key)[0] == b"officer"
+    assert not objects.exists(Bucket.RECORDS, document_key(dossier_id, ids[0], 1, "record.pdf"))
     with pytest.raises(InvalidTransition):
         store_document(records, objects, CATALOG, ids[0], "gq.01")
     assert get_case(records, dossier_id).return_reason == "Không đủ điều kiện hưởng."

@@ -51,7 +51,7 @@ def add_pages(
         session.flush()
         for number, text in enumerate(texts, 1):
             key = document_key(document.dossier_id, document_id, attempt, f"page-{number:04d}.json")
-            objects.put_once(Bucket.WORKING, key, text.to_json(), content_type="application/json")
+            kept = objects.put_once(Bucket.WORKING, key, text.to_json(), content_type="application/json")
             session.add(
                 Page(
                     document_id=document_id,
@@ -65,6 +65,8 @@ def add_pages(
                     dpi=text.dpi,
                     image_sha256=str(number) * 64,
                     text_key=key,
+                    text_version=kept.version,
+                    text_sha256=kept.sha256,
                     readable=text.readable,
                 )
             )

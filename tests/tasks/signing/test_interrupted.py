@@ -95,7 +95,7 @@ def test_CA01_confirmed_later(case: Case, trust: Trust, csc: str) -> None:
     assert caught.value.remedy == "OFFICER"
     first = request_of(case)
     assert not case.signatures() and first.signature is None
-    assert case.objects.head(Bucket.WORKING, case.key("officer.pdf")) is None
+    assert not case.objects.exists(Bucket.WORKING, case.key("officer.pdf"))
     control(csc, mode="ok")
     assert sign(case).level == "PAdES-B-LT"
     insist_signed_once(case, trust, csc)
@@ -177,7 +177,7 @@ def test_CA08_prepared_file_changed_before_the_signature_came(case: Case, csc: s
     with pytest.raises(SignaturePending):
         sign(case)
     key = request_of(case).prepared_key
-    data = bytearray(case.objects.get(Bucket.WORKING, key))
+    data = bytearray(case.objects.unproven(Bucket.WORKING, key)[0])
     data[200] ^= 1
     case.objects.delete(Bucket.WORKING, key)
     stored = case.objects.put_once(Bucket.WORKING, key, bytes(data), content_type="application/pdf")
@@ -189,7 +189,7 @@ def test_CA08_prepared_file_changed_before_the_signature_came(case: Case, csc: s
     control(csc, mode="ok")
     with pytest.raises(SignatureInvalid if hash_too else IntegrityError):
         sign(case)
-    assert not case.signatures() and case.objects.head(Bucket.WORKING, case.key("officer.pdf")) is None
+    assert not case.signatures() and not case.objects.exists(Bucket.WORKING, case.key("officer.pdf"))
 
 
 def test_CA02_time_stamps_down_when_the_signature_comes(case: Case, trust: Trust, csc: str, pki: TestPki) -> None:

@@ -171,7 +171,8 @@ def test_CA01_crash_between_signing_and_storing(case: Case, place: str, monkeypa
             patch.setattr(steps, "_record", dies)
         with pytest.raises(Crash):
             sign_capture(case.records, case.objects, case.id)
-    stored = case.objects.head(Bucket.WORKING, case.key("officer.pdf"))
+    key = case.key("officer.pdf")
+    stored = case.objects.unproven(Bucket.WORKING, key)[1] if case.objects.exists(Bucket.WORKING, key) else None
     assert (stored is not None) == (place == "_record")
     assert case.document().state is D.DAT_KIEM_TRA and not case.signatures()
     report = sign_capture(case.records, case.objects, case.id)
@@ -215,7 +216,7 @@ def test_CA01_refused_before_anything_is_stored(
     case = Case(records, objects, captured_by=who)
     with pytest.raises(refusal):
         sign_capture(records, objects, case.id)
-    assert objects.head(Bucket.WORKING, case.key("officer.pdf")) is None
+    assert not objects.exists(Bucket.WORKING, case.key("officer.pdf"))
     assert case.document().state is D.DAT_KIEM_TRA and not case.signatures()
 
 
@@ -277,7 +278,7 @@ def test_EX17_agency_signs_copy_and_data(capture: Case, trust: Trust, tmp_path: 
     document = capture.document()
     assert document.state is D.DA_KY_CO_QUAN and document.file_sha256 == copy.sha256
 
-    pdf = capture.objects.get(Bucket.WORKING, copy.object_key)
+    pdf = capture.objects.unproven(Bucket.WORKING, copy.object_key)[0]
     verdict = verify_pdf(pdf, trust)
     assert verdict.valid and [item.role for item in verdict.signatures] == ["OFFICER", "AGENCY"]
 
@@ -289,10 +290,15 @@ def test_EX17_agency_signs_copy_and_data(capture: Case, trust: Trust, tmp_path: 
     assert verify_manifest(manifest, token, trust, pdf_sha256=copy.sha256).valid
 
     # what was found is kept: our verdict and the reports by ETSI TS 119 102-2
-    kept = json.loads(capture.objects.get(Bucket.WORKING, capture.key("verification.json")))
+    [row] = [row for row in capture.signatures() if row.role is SignatureRole.AGENCY]
+    reports = {
+        name: capture.objects.get(Bucket.WORKING, place["key"], version=place["version"], sha256=place["sha256"])
+        for name, place in row.verdict["reports"].items()
+    }
+    kept = json.loads(reports["verification.json"])
     assert kept["valid"] and kept["sha256"] == copy.sha256
     for name in ("etsi-officer.xml", "etsi-agency.xml"):
-        assert b"total-passed" in capture.objects.get(Bucket.WORKING, capture.key(name))
+        assert b"total-passed" in reports[name]
     with capture.records.session() as session:  # every revision's hash is in the audit trail
         entries = session.exec(select(AuditEntry).where(AuditEntry.document_id == capture.id)).all()
         assert verdict.revisions in [entry.details.get("revisions") for entry in entries]
@@ -326,7 +332,7 @@ def test_EX17_failed_case_is_never_signed(capture: Case, end: DossierState) -> N
     with pytest.raises(AgencyNotAllowed) as caught:
         sign_agency(capture.records, capture.objects, capture.id)
     assert caught.value.rule == "EX17"
-    assert capture.objects.head(Bucket.WORKING, capture.key("agency.pdf")) is None
+    assert not capture.objects.exists(Bucket.WORKING, capture.key("agency.pdf"))
 
 
 def test_EX17_not_before_the_signoff(capture: Case) -> None:
@@ -342,7 +348,7 @@ def test_WH03_unconfirmed_values_are_not_signed(capture: Case) -> None:
     sign_agency(capture.records, capture.objects, capture.id)
     with pytest.raises(FieldsUnconfirmed):
         sign_manifest(capture.records, capture.objects, capture.id)
-    assert capture.objects.head(Bucket.WORKING, capture.key("manifest.p7s")) is None
+    assert not capture.objects.exists(Bucket.WORKING, capture.key("manifest.p7s"))
 
 
 def test_EX17_crash_after_the_manifest_was_stored(capture: Case, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,6 +363,6 @@ def test_EX17_crash_after_the_manifest_was_stored(capture: Case, monkeypatch: py
         patch.setattr(steps, "_record", dies)
         with pytest.raises(KeyboardInterrupt):
             sign_manifest(capture.records, capture.objects, capture.id)
-    stored = capture.objects.head(Bucket.WORKING, capture.key("manifest.p7s"))
+    stored = capture.objects.unproven(Bucket.WORKING, capture.key("manifest.p7s"))[1]
     assert stored
     assert sign_manifest(capture.records, capture.objects, capture.id).sha256 == stored.sha256
