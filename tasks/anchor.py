@@ -133,11 +133,14 @@ def anchors(objects: ObjectStore, trust: Trust | None = None, *, signatures: int
     """
     named = {int(match[1]): key for key in objects.list(Bucket.RECORDS, PLACE) if (match := NAME.fullmatch(key))}
     found: list[Found] = []
-    previous = FIRST
-    last = max(named, default=0)
-    for serial in range(1, last + 1):
-        signed = trust if trust and (signatures is None or serial > last - signatures) else None
-        one = _read(objects, serial, signed) if serial in named else Found(serial=serial, fault="MISSING")
+    previous, last = FIRST, 0
+    looked_at = set(sorted(named)[-signatures:] if signatures else named)
+    for serial in sorted(named):
+        if serial != last + 1:  # one for a gap, however wide somebody has made it
+            found.append(Found(serial=last + 1, fault="MISSING"))
+            previous = ""
+        last = serial
+        one = _read(objects, serial, trust if serial in looked_at else None)
         if not one.fault and one.anchor and previous and one.anchor.previous != previous:
             one = one.model_copy(update={"fault": "OTHER_PREDECESSOR"})
         previous = one.sha256

@@ -236,6 +236,16 @@ def test_an_anchor_of_another_certificate_or_of_none(attack: Attack, trail: Trai
         assert anchors(trail.objects, trail.trust)[2].fault == "NOT_OURS"
 
 
+def test_an_anchor_with_a_number_far_away(attack: Attack, trail: Trail) -> None:
+    last = newest(anchors(trail.objects))
+    assert last is not None
+    with attack("an anchor numbered 99999999, to tire whoever looks for the ones between") as told:
+        put(trail, last.model_copy(update={"serial": 99_999_999}), "ld.01")
+        told.answered(trail.broken())
+        told.proved(", ".join(f"{one.fault} {one.serial}" for one in anchors(trail.objects, trail.trust)[2:]))
+        assert [one.fault for one in anchors(trail.objects, trail.trust)] == ["", "", "MISSING", "NOT_OURS"]
+
+
 def test_only_what_follows_the_newest_anchor_is_read_each_night(trail: Trail) -> None:
     report, wrong, against = look_through(trail.records, trail.objects, trail.trust, whole=False)
     assert (report.since, report.entries, wrong, against) == (7, 12, [], [])
