@@ -137,7 +137,7 @@ def key_id(key: OKPKey) -> str:
     return str(key.thumbprint())
 
 
-def attest(private: Path, attestation: Attestation) -> str:
+def attest(private: Path, attestation: BaseModel) -> str:
     """The attestation as compact JWS; its header names the key (`kid`)."""
     key = OKPKey.import_key(private.read_bytes())
     header = {"alg": ALGORITHM, "kid": key_id(key)}
@@ -169,7 +169,7 @@ def prove_again(form: Mapping[str, Any], *, run: UUID | None, pause: str) -> Att
     Raises DecisionNotProven.
     """
     token = str(form.get(PROOF, ""))
-    said = next((found for key, until in _public_keys() if (found := _said(token, key, until))), None)
+    said = next((found for key, until in public_keys() if (found := _said(token, key, until))), None)
     if said is None:
         raise DecisionNotProven()
     if (said.run, said.pause, said.form, said.officer) != (run, pause, form_digest(form), form.get("officer")):
@@ -188,7 +188,7 @@ def _said(token: str, key: OKPKey, until: datetime | None) -> Attestation | None
         return None
 
 
-def _public_keys() -> Iterator[tuple[OKPKey, datetime | None]]:
+def public_keys() -> Iterator[tuple[OKPKey, datetime | None]]:
     """The gateway's public key, then those that it replaced with the end of their use. Raises DecisionNotProven."""
     named = os.environ.get(PUBLIC_KEY_FILE)
     if not named:

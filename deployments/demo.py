@@ -186,6 +186,7 @@ def main() -> int:
             officers.hand_in(sample)
         except SohoaError as error:
             sample.refused = error.code
+    officers.collect(samples)
     states = play(officers, samples, timeout=arguments.timeout, patience=arguments.patience)
     outcomes = [outcome(sample, officers, states) for sample in samples]
     console.print(closing_table(outcomes))

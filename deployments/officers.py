@@ -7,6 +7,7 @@ compares each extracted field with it, as the resolving officer would.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,10 +26,9 @@ from blocks.records.queries import documents, fields
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier
 from blocks.settings import gateway_url
-from tasks.origin import by_command
-from tasks.rescan import hand_in_rescan
+from deployments import ways_in
 from tasks.scope import case_date
-from tasks.submission import hand_in
+from tasks.signing.authorised import to_sign
 from tasks.verification import SETTABLE
 
 COUNTER, RESOLVING, LEADER, CLERK = "tnhs.01", "gq.01", "ld.01", "vt.01"
@@ -106,6 +106,7 @@ class Sample:
     answered: set[str] = field(default_factory=set)
     run_id: str = ""
     submission: str = ""
+    inbox: Path | None = None  # where it lies, when it was put there
     refused: str = ""  # code, when it was refused at the door
 
     @cached_property
@@ -135,10 +136,28 @@ class Officers:
             self._signed_in[officer] = GatewayClient(officer)
         return self._signed_in[officer]
 
-    def hand_in(self, sample: Sample) -> None:
-        """At the counter: hand the folder in and start its flow run (twice gives the same run)."""
-        sample.submission = hand_in(self.records, self.objects, sample.folder, by_command())
+    def hand_in(self, sample: Sample, way: str = "") -> None:
+        """Hand the folder in and start its flow run (twice gives the same run). way: desk, inbox, command; "": as fits.
+
+        Of the inbox nothing is awaited: `collect` finds what became of the folder.
+        """
+        way = way or ways_in.way_of(sample.folder)
+        if way == "inbox":
+            sample.inbox = ways_in.into_inbox(sample.folder, ways_in.capturer(sample.folder))
+            return
+        if way == "desk":
+            client = self.at_gateway(ways_in.capturer(sample.folder))
+            sample.submission = ways_in.at_desk(client, sample.folder)
+        else:
+            sample.submission = ways_in.by_folder(self.records, self.objects, sample.folder)
         sample.run_id = self.prefect.start(sample.submission, tags=["demo"])["id"]
+
+    def collect(self, samples: Iterable[Sample]) -> None:
+        """Find the runs of what was put into the inbox."""
+        for sample in samples:
+            if sample.inbox and not sample.run_id:
+                sample.submission = ways_in.taken(self.prefect, sample.inbox)
+                sample.run_id = self.prefect.start(sample.submission, tags=["demo"])["id"]
 
     def answer(self, sample: Sample, run: dict[str, Any]) -> str | None:
         """Answer the pause at which this run waits, once. Returns the stage, or None when there was nothing to do."""
@@ -146,9 +165,13 @@ class Officers:
         if not key or key in sample.answered:
             return None
         stage = key.rpartition("-")[0]
-        form = getattr(self, f"_{stage}")(sample)
         try:
-            self.at_gateway(WHO[stage]).resume(sample.run_id, form)
+            if stage == "rescan" and (scans := self._again(sample)):
+                dossier = self._known(sample)
+                ways_in.rescan_at_desk(self.at_gateway(dossier.captured_by), dossier.id, key, scans)
+            else:
+                who = self._known(sample).captured_by if stage == "sign" else WHO[stage]
+                self.at_gateway(who).resume(sample.run_id, getattr(self, f"_{stage}")(sample))
         except ResumeRefused as refusal:
             # Suspended, but its form is not saved yet (Prefect does the two one after the other), or just resumed.
             if refusal.details.get("status") in ("REJECT", "ABORT"):
@@ -177,22 +200,26 @@ class Officers:
             "reason": "Hồ sơ không bảo đảm thành phần theo quy định của thủ tục hành chính.",
         }
 
-    def _rescan(self, sample: Sample) -> dict[str, Any]:
+    def _known(self, sample: Sample) -> Dossier:
         dossier = self.dossier(sample)
         assert dossier is not None
-        supplied = 0
-        for document in self.documents(dossier):
-            files = sample.rescans(document.ordinal)
-            if document.state is DocumentState.CHUP_LAI and files:
-                again = dossier.submission, document.ordinal, document.attempt + 1, files
-                hand_in_rescan(self.records, self.objects, by_command(), *again)
-                supplied += 1
-        if supplied:
-            return {"decision": "DA_QUET_LAI"}
+        return dossier
+
+    def _again(self, sample: Sample) -> dict[int, list[Path]]:
+        """Better scans of the components that need them, where there are some."""
+        waiting = [d.ordinal for d in self.documents(self._known(sample)) if d.state is DocumentState.CHUP_LAI]
+        return {ordinal: files for ordinal in waiting if (files := sample.rescans(ordinal))}
+
+    def _rescan(self, sample: Sample) -> dict[str, Any]:
         return {
             "decision": "TRA_LAI",
             "reason": "Người nộp không cung cấp được bản giấy đạt yêu cầu để sao chụp.",
         }
+
+    def _sign(self, sample: Sample) -> dict[str, Any]:
+        with self.records.session() as session:
+            papers = to_sign(session, self._known(sample).id)
+        return {"decision": "KY_SO_CA_NHAN", "papers": [paper.model_dump() for paper in papers]}
 
     def _scope(self, sample: Sample) -> dict[str, Any]:
         dossier = self.dossier(sample)

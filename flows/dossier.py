@@ -26,6 +26,7 @@ from tasks.approvals import (
     ScopeDecision,
     SealDecision,
     SecrecyDecision,
+    SignDecision,
     SignOffDecision,
     Stage,
     SupplementDecision,
@@ -49,7 +50,7 @@ from tasks.reports import report_dossier
 from tasks.rescan import receive_rescan
 from tasks.reuse import find_shared_data
 from tasks.scope import decide_scope
-from tasks.signing import sign_by_agency, sign_captured
+from tasks.signing import needs_authorisation, sign_by_agency, sign_captured
 from tasks.stages import (
     CONFIRM,
     CONSULT,
@@ -59,6 +60,7 @@ from tasks.stages import (
     SCOPE,
     SEAL,
     SECRECY,
+    SIGN,
     SIGNOFF,
     SUPPLEMENT,
     describe_confirm,
@@ -69,6 +71,7 @@ from tasks.stages import (
     describe_scope,
     describe_seal,
     describe_secrecy,
+    describe_sign,
     describe_signoff,
     describe_supplement,
 )
@@ -187,12 +190,25 @@ def digitise(case: Case, papers: list[UUID]) -> None:
 
 
 def sign(case: Case, papers: list[UUID]) -> None:
-    """Điều 8.1: ký cá nhân trước khi bóc tách, một lần cho phép cho cả hồ sơ; ký từ xa thì chờ người ký xác nhận."""
+    """Điều 8.1: ký cá nhân trước khi bóc tách, một lần cho phép của người sao chụp cho cả hồ sơ; ký từ xa thì chờ."""
     attempts = [(document, case.attempts[document]) for document in papers]
-    while sign_captured(attempts, case.asked.get(CONFIRM.name, 0)):
+    if needs_authorisation(attempts):
+        allow_signature(case)
+    while waits_for := sign_captured(attempts, case.asked.get(CONFIRM.name, 0) + case.asked.get(SIGN.name, 0)):
+        if waits_for == "PIN":
+            allow_signature(case)
+            continue
         answer = pause(case, CONFIRM, describe_confirm)
         if answer.decision is ConfirmDecision.TRA_LAI:
             give_back(case, CONFIRM, answer.officer)
+
+
+def allow_signature(case: Case) -> None:
+    """Điều 8.1: người sao chụp xem các bản sao chụp rồi cho ký số, hoặc trả lại hồ sơ."""
+    again = case.asked.get(SIGN.name, 0) > 0
+    answer = pause(case, SIGN, partial(describe_sign, again))
+    if answer.decision is SignDecision.TRA_LAI:
+        give_back(case, SIGN, answer.officer)
 
 
 def read(case: Case, document: UUID) -> None:

@@ -98,6 +98,11 @@ class ConsultationDecision(StrEnum):
     TRA_LAI = "TRA_LAI"
 
 
+class SignDecision(StrEnum):
+    KY_SO_CA_NHAN = "KY_SO_CA_NHAN"
+    TRA_LAI = "TRA_LAI"
+
+
 class ConfirmDecision(StrEnum):
     DA_XAC_NHAN = "DA_XAC_NHAN"
     TRA_LAI = "TRA_LAI"
@@ -153,6 +158,15 @@ class PageAgain(BaseModel):
     page: int = Field(title="Ảnh số, như trên trang xem hồ sơ", ge=1)
 
 
+class PaperToSign(BaseModel):
+    """One captured paper as it was shown: which attempt, and the SHA-256 (hex) of its PDF."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    component: int = Field(title="Thành phần số", ge=1)
+    attempt: int = Field(title="Lần sao chụp", ge=1)
+    sha256: str = Field(title="Mã băm SHA-256 của bản sao chụp", pattern=r"^[0-9a-f]{64}$")
+
+
 class Supplement(RunInput):
     """Bổ sung hồ sơ trước khi tiếp nhận (B3a)."""
 
@@ -166,6 +180,16 @@ class Rescan(RunInput):
     """Quét lại thành phần không đạt (Điều 8.2)."""
 
     decision: RescanDecision = Field(title="Quyết định")
+    reason: Reason = ""
+    officer: OfficerId = ""
+    proof: Proof = ""
+
+
+class SignCapture(RunInput):
+    """Người sao chụp kiểm tra và cho ký số cá nhân các bản sao chụp (Điều 8.1)."""
+
+    decision: SignDecision = Field(title="Quyết định")
+    papers: list[PaperToSign] = Field([], title="Bản sao chụp được ký (cổng ghi theo trang đã xem)", max_length=500)
     reason: Reason = ""
     officer: OfficerId = ""
     proof: Proof = ""
@@ -265,6 +289,7 @@ Answer = TypeVar(
     "Answer",
     Supplement,
     Rescan,
+    SignCapture,
     Confirmation,
     LeaderOpinion,
     Secrecy,

@@ -32,6 +32,7 @@ from tasks.capture.facts import (
     PageFacts,
 )
 from tasks.capture.pdf_input import PdfImagePage, electronic_pages, pdf_pages
+from tasks.capture.scan_time import time_in_file
 
 Source = Path | bytes | BinaryIO  # a file, its content, or an open stream of it
 Keep = Callable[[str, bytes], str]  # takes a file by its name and says where it is
@@ -65,7 +66,7 @@ def inspect_file(source: Source, scan_dpi: int, out: Keep | Path | None = None) 
         pages = _tiff(source, scan_dpi, out)
     else:
         pages = [_single(source, media_type, scan_dpi, out)]
-    return FileFacts(media_type=media_type, size=size, pages=tuple(pages))
+    return FileFacts(media_type=media_type, size=size, pages=tuple(pages), taken=time_in_file(source, media_type))
 
 
 def inspect_electronic(source: Source) -> int:

@@ -103,6 +103,8 @@ def _tell(
             return
         role = Role.LEAD if level == ESCALATED else WHO.get(item.stage.rpartition("-")[0])
         officers = staff.holders(role, at.astimezone(VIET_NAM).date(), item.unit) if role else []
+        if item.stage.startswith("sign-") and level == REMINDED:  # nobody else may sign for who captured
+            officers = [officer for officer in officers if officer == dossier.captured_by]
         if role is Role.RESOLVE and four_eyes():
             officers = [officer for officer in officers if officer != dossier.captured_by]
         if level == ESCALATED:

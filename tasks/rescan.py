@@ -119,6 +119,8 @@ def take_rescan(
         if document.attempt < attempt:
             document.attempt = attempt
             document.page_count = document.file_key = document.file_sha256 = None
+            document.declared_at = document.captured_at = None  # it was of the scans before
+            document.captured_at_source = ""
             session.add(document)
             session.add_all(_carried_over(scan, attempt) for scan in kept)
             changed = sorted(original.place for original in originals if original.place is not None)

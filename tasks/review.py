@@ -25,11 +25,13 @@ from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource
 from blocks.records.tables import Document, Dossier, FieldValue, Signature
 from tasks.approvals import OFFICER_ID, CorrectionReason
 from tasks.capture.pages import layout
+from tasks.capture.scan_time import LABELS, TimeSource
 from tasks.extraction.profiles import ROWS, field_label
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.history import STATES, Event, history
 from tasks.reception import OfficerNotAssigned, require_assigned
 from tasks.reuse import SHARED, values_differ
+from tasks.signing.appearance import vietnam_time
 from tasks.signing.report import ROLES
 from tasks.verification import needed_fields
 
@@ -99,6 +101,7 @@ class ComponentView(BaseModel):
     expected: int
     fields: list[FieldView]
     signatures: list[SignatureView]
+    captured: str = ""  # when it was scanned, and how that is known (CA02)
     issued: bool = False  # a result document of this system (KQ01), no paper
     hidden: bool = False  # it may be secret: only the unit's leader sees it (Điều 5.4)
     electronic: bool = False  # handed in as a signed PDF and kept as it is
@@ -229,9 +232,16 @@ def _component(session: Session, catalog: Catalog, dossier: Dossier, document: D
         expected=len(layout(document.declared_pages, document.note_pages)),
         fields=sorted(views, key=lambda view: (not view.pressing, view.confidence, view.name)),
         signatures=_signatures(session, document),
+        captured=_captured(document),
         issued=document.is_issued,
         electronic=document.electronic_original == ElectronicOriginal.VALID,
     )
+
+
+def _captured(document: Document) -> str:
+    if document.captured_at is None or not document.captured_at_source:
+        return ""
+    return f"{vietnam_time(document.captured_at)} ({LABELS[TimeSource(document.captured_at_source)]})"
 
 
 def _field(name: str, row: FieldValue | None, shared: FieldValue | None, needed: bool) -> FieldView:

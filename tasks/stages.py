@@ -9,13 +9,15 @@ from __future__ import annotations
 from functools import partial
 from uuid import UUID
 
+from sqlmodel import Session
+
 from blocks.catalog import Catalog
 from blocks.errors import Problem
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
-from blocks.records.queries import documents, get_dossier
+from blocks.records.queries import attempt_entry, documents, get_dossier
 from blocks.records.states import DocumentState, SignatureRole
-from blocks.records.tables import Dossier
+from blocks.records.tables import Document, Dossier
 from blocks.signer import SignerUnknown, signer_for
 from tasks.approvals import (
     Confirmation,
@@ -32,6 +34,8 @@ from tasks.approvals import (
     SealDecision,
     Secrecy,
     SecrecyDecision,
+    SignCapture,
+    SignDecision,
     SignOff,
     SignOffDecision,
     Stage,
@@ -39,9 +43,12 @@ from tasks.approvals import (
     SupplementDecision,
     as_markdown,
 )
+from tasks.capture.scan_time import DOUBTS, LABELS, TimeSource
 from tasks.originals import awaits_storage
 from tasks.rescan import asked_again, not_yet, page_label
 from tasks.scope import case_date
+from tasks.signing.appearance import vietnam_time
+from tasks.signing.authorised import to_sign
 from tasks.signing.confirmed import keyholder, unconfirmed
 from tasks.submission import supplement_came
 from tasks.upheld import unchanged_since, unlike_verified
@@ -101,9 +108,24 @@ def check_rescan(dossier_id: UUID, answer: Rescan) -> list[str]:
         return not_yet(session, dossier_id)
 
 
+def check_sign(dossier_id: UUID, answer: SignCapture) -> list[str]:
+    """Only who captured signs, and only what is still the same (Điều 8.1)."""
+    with RecordsDatabase.get().session() as session:
+        captured_by = get_dossier(session, dossier_id).captured_by
+        papers = to_sign(session, dossier_id)
+    if answer.officer != captured_by:
+        return [f"Chữ ký số cá nhân là của {captured_by}; vui lòng để chính người đó kiểm tra và ký số."]
+    if answer.decision is SignDecision.KY_SO_CA_NHAN and set(answer.papers) != set(papers):
+        return ["Bản sao chụp đã thay đổi sau khi trang được mở; vui lòng xem lại các trang rồi ký số."]
+    return []
+
+
 def signatures_tell(role: SignatureRole, dossier_id: UUID, answer: Confirmation | Issue) -> bool:
     """The signatures themselves are the answer of who holds the key, also after a change of assignments."""
-    confirmed = answer.decision.value == ConfirmDecision.DA_XAC_NHAN and answer.officer == _keyholder(dossier_id, role)
+    holder = _keyholder(dossier_id, role)
+    if not holder or not signer_for(holder).interrupted:
+        return False  # nobody is asked on a phone, so no signature tells
+    confirmed = answer.decision.value == ConfirmDecision.DA_XAC_NHAN and answer.officer == holder
     return confirmed and not unconfirmed(RecordsDatabase.get(), dossier_id, role)
 
 
@@ -161,6 +183,7 @@ LEADER = Stage("leader", LeaderOpinion, check_leader, "B3e")
 SECRECY = Stage("secrecy", Secrecy, check_secrecy, "SC13")
 SCOPE = Stage("scope", ScopeOpinion, check_scope, "SC03")
 RESCAN = Stage("rescan", Rescan, check_rescan, "CA05")
+SIGN = Stage("sign", SignCapture, check_sign, "CA01")
 CONFIRM = Stage("confirm", Confirmation, nothing_more, "CA01", capture_signatures_tell)
 CONSULT = Stage("consult", Consultation, check_consult, "B4a")
 SIGNOFF = Stage("signoff", SignOff, check_signoff, "EX17")
@@ -222,6 +245,55 @@ def describe_rescan(problems: list[Problem], dossier_id: UUID) -> str:
     )
 
 
+def describe_sign(again: bool, dossier_id: UUID) -> str:
+    """Each paper with its hash, which stands in what the officer allows. again: it was asked before in this dossier."""
+    catalog = Catalog.get()
+    with RecordsDatabase.get().session() as session:
+        dossier = get_dossier(session, dossier_id)
+        on = case_date(dossier)
+        rows = documents(session, dossier_id, states=[DocumentState.DAT_KIEM_TRA])
+        lines = [
+            f"| {d.ordinal} | {catalog.document_type(d.type_code, on).name} | {d.page_count or 0} | "
+            f"{_captured(session, d)} | `{(d.file_sha256 or '')[:16]}…` |"
+            for d in rows
+        ]
+        captured_by = dossier.captured_by
+    return "\n".join(
+        [
+            "### Người sao chụp kiểm tra và ký số (Điều 8.1)",
+            f"Chữ ký số cá nhân của {captured_by} sẽ được đặt lên các bản sao chụp dưới đây; "
+            "chỉ chính người đó được cho ký.",
+            "",
+            "| Số | Loại giấy tờ | Trang | Thời gian sao chụp | Mã băm SHA-256 |",
+            "|---|---|---|---|---|",
+            *lines,
+            "",
+            *_about_pin(captured_by, again),
+            "Xem từng trang rồi chọn **KY_SO_CA_NHAN** (một lần cho tất cả), "
+            "hoặc **TRA_LAI** và nêu lý do bằng văn bản.",
+        ]
+    )
+
+
+def _about_pin(officer: str, again: bool) -> list[str]:
+    """For who signs with a token of one's own."""
+    if not signer_for(officer).asks_pin:
+        return []
+    before = ["Mã PIN lần trước chưa được chấp nhận, chưa nhập hoặc đã hết hạn.", ""] if again else []
+    return [*before, "Nhập mã PIN của chữ ký số; mã chỉ dùng một lần, trong 10 phút, và không được lưu lại.", ""]
+
+
+def _captured(session: Session, document: Document) -> str:
+    """When a paper was scanned and how that is known, as it will stand in the signature."""
+    if document.captured_at is None:
+        return "–"
+    entry = attempt_entry(session, document.id, "capture", document.attempt)
+    taken = entry.details.get("taken") if entry else None
+    doubt = DOUBTS.get(taken["doubt"]) if taken else None
+    known = LABELS[TimeSource(document.captured_at_source)]
+    return f"{vietnam_time(document.captured_at)} ({known}{f'; {doubt}' if doubt else ''})"
+
+
 def _unconfirmed(dossier_id: UUID, role: SignatureRole, what: str) -> list[str]:
     return [
         f"- {what} {ordinal}: {'đã bị từ chối hoặc hết hạn' if declined else 'chờ xác nhận'}."
@@ -241,6 +313,10 @@ def describe_confirm(dossier_id: UUID) -> str:
 
 
 def describe_issue(dossier_id: UUID) -> str:
+    if about_pin := _about_pin(_keyholder(dossier_id, SignatureRole.SIGNER), False):
+        return "\n".join(
+            ["### Lãnh đạo ký số ban hành (Điều 13.4b)", "Văn bản kết quả đã có số và ngày.", "", *about_pin]
+        )
     lines = ["### Chờ lãnh đạo xác nhận ký số trên điện thoại (Điều 13.4b)"]
     lines += _unconfirmed(dossier_id, SignatureRole.SIGNER, "Văn bản kết quả")
     lines.append(

@@ -13,13 +13,13 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from uuid import UUID
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from sqlmodel import Session, select
 
 from blocks.errors import IntegrityError, Remedy, SohoaError
@@ -28,10 +28,12 @@ from blocks.foreign import LIMIT, ForeignRefused, read_yaml
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
+from blocks.records.codes import VIET_NAM
 from blocks.records.incidents import raise_incident
 from blocks.records.sources import SourceKind, insist_source, source_of
 from blocks.records.states import DossierState, Form, OwnerKind
 from blocks.records.tables import Document, Dossier, Scan, Source
+from tasks.capture.scan_time import plausible
 from tasks.origin import HandInAltered, Origin, told
 from tasks.shell import step
 
@@ -72,6 +74,13 @@ def _written_day(value: object) -> object:
     return value
 
 
+def _of_viet_nam(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=VIET_NAM)
+
+
+AwareTime = Annotated[datetime, AfterValidator(_of_viet_nam)]
+
+
 class Owner(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: OwnerKind
@@ -100,6 +109,7 @@ class Component(BaseModel):
     note_pages: list[Annotated[int, Field(ge=1)]] = []
     dpi: Annotated[int, Field(ge=50, le=2400)] = 300
     flags: Flags = Flags()
+    captured_at: AwareTime | None = None  # when it was scanned, where the files don't say
     files: list[str] = []
 
     @model_validator(mode="after")
@@ -124,6 +134,7 @@ class Manifest(BaseModel):
     originals: Annotated[int, Field(ge=0, le=10_000)]
     owner: Owner
     transitional: bool = False
+    captured_at: AwareTime | None = None  # of all components that don't say
     components: Annotated[list[Component], Field(min_length=1, max_length=500)]
 
 
@@ -244,6 +255,7 @@ def hand_in(
         manifest = parse_manifest(data)
         if not origin.capturer(manifest.captured_by):
             raise ManifestInvalid(where="captured_by")
+        _insist_plausible(manifest)
         for name in (n for c in manifest.components for n in c.files):
             _refuse_decomposed(name, "files")
         submission = submission or _content_id(folder)
@@ -265,6 +277,15 @@ def hand_in(
     files[f"{part_of(revision)}/{MANIFEST}"] = declared.sha256
     origin.note(records, submission, part_of(revision), files)  # last: what has a source is complete
     return submission
+
+
+def _insist_plausible(manifest: Manifest) -> None:
+    """A declared time of capture that is to come, or long past, is a typing error at best. Raises ManifestInvalid."""
+    now = datetime.now(UTC)
+    declared = {f"components.{n}.captured_at": c.captured_at for n, c in enumerate(manifest.components, 1)}
+    for where, at in ({"captured_at": manifest.captured_at} | declared).items():
+        if at and not plausible(at, now, backlog=manifest.transitional):
+            raise ManifestInvalid(where=f"{where}: thời điểm quét ở tương lai hoặc đã quá lâu")
 
 
 def register_submission(
@@ -399,7 +420,7 @@ def _declare(dossier: Dossier, manifest: Manifest) -> None:
     dossier.transitional = manifest.transitional
 
 
-def _component_row(dossier_id: UUID, ordinal: int, component: Component) -> Document:
+def _component_row(dossier_id: UUID, ordinal: int, component: Component, manifest: Manifest) -> Document:
     flags = component.flags
     return Document(
         dossier_id=dossier_id,
@@ -409,6 +430,7 @@ def _component_row(dossier_id: UUID, ordinal: int, component: Component) -> Docu
         declared_pages=component.pages,
         note_pages=sorted(set(component.note_pages)),
         scan_dpi=component.dpi,
+        declared_at=component.captured_at or manifest.captured_at,
         is_prior_result=flags.prior_result,
         requested_by_owner=flags.requested,
         show_only=flags.show_only,
@@ -425,7 +447,7 @@ def _new_dossier(session: Session, submission: str, manifest: Manifest, source: 
     session.add(dossier)
     session.flush()
     for ordinal, component in enumerate(manifest.components, 1):
-        session.add(_component_row(dossier.id, ordinal, component))
+        session.add(_component_row(dossier.id, ordinal, component, manifest))
     audit(
         session,
         actor=dossier.captured_by,
@@ -451,7 +473,7 @@ def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest,
     rows = {document.ordinal: document for document in _documents(session, dossier.id)}
     for ordinal, component in enumerate(manifest.components, 1):
         row = rows.get(ordinal)
-        fresh = _component_row(dossier.id, ordinal, component)
+        fresh = _component_row(dossier.id, ordinal, component, manifest)
         if row is None:
             fresh.attempt = revision
             session.add(fresh)

@@ -27,6 +27,7 @@ WHO = {
     "supplement": Role.RECEIVE,
     "scope": Role.RECEIVE,
     "rescan": Role.RECEIVE,
+    "sign": Role.RECEIVE,  # who captured, nobody else (Điều 8.1)
     "confirm": Role.RECEIVE,
     "leader": Role.LEAD,
     "secrecy": Role.LEAD,
@@ -191,7 +192,10 @@ def _item(
 def _mine(item: Item, officer: str, staff: Staff, today: date, captured_by: str) -> bool:
     if item.escalated and staff.may(officer, item.unit, Role.LEAD, today):
         return True
-    role = WHO.get(item.stage.rpartition("-")[0])
+    stage = item.stage.rpartition("-")[0]
+    role = WHO.get(stage)
+    if stage == "sign" and officer != captured_by:
+        return False
     if role is None or (role is Role.RESOLVE and officer == captured_by and four_eyes()):
         return False
     return staff.may(officer, item.unit, role, today)

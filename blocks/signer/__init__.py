@@ -7,6 +7,9 @@ are, by path or reference, never a secret::
      certificate: certs/agency.pem, environment: {SOFTHSM2_CONF: token/softhsm2.conf}}
     {kind: csc, url: "https://…", credential: "…", token: "env:SOHOA_CSC_TOKEN", certificate: certs/gq.01.pem}
     {kind: soft, key: keys/gq.01.pem, certificate: certs/gq.01.pem}
+
+A person's PIN is typed by that person (``pin`` missing, or ``pin: ask``) or the signature is confirmed on a phone (csc
+without ``pin``); a stored one is for tests only. The agency's key is no person's and keeps its reference.
 """
 
 from __future__ import annotations
@@ -16,11 +19,13 @@ from typing import Any
 
 import yaml
 
-from blocks.settings import settings
+from blocks.settings import in_production, settings
 from blocks.signer.base import (
+    ASK,
     KeyMismatch,
     KeyUnreadable,
     PinLocked,
+    PinNeeded,
     PinRefused,
     RemoteRefused,
     RemoteUnavailable,
@@ -28,6 +33,8 @@ from blocks.signer.base import (
     SignaturePending,
     Signer,
     SignerUnknown,
+    SoleControlMissing,
+    StoredPinRefused,
     TestKeyRefused,
     TokenKeyMissing,
     TokenUnavailable,
@@ -38,6 +45,7 @@ __all__ = [
     "KeyMismatch",
     "KeyUnreadable",
     "PinLocked",
+    "PinNeeded",
     "PinRefused",
     "RemoteRefused",
     "RemoteUnavailable",
@@ -46,12 +54,15 @@ __all__ = [
     "Signer",
     "SignerUnknown",
     "SoftKeySigner",
+    "SoleControlMissing",
+    "StoredPinRefused",
     "TestKeyRefused",
     "TokenKeyMissing",
     "TokenUnavailable",
     "agency_signer",
     "picture",
     "signer_for",
+    "stored_pins",
 ]
 
 
@@ -65,7 +76,7 @@ def _reference(folder: Path, reference: str) -> str:
     return f"file:{folder / place}" if kind == "file" else reference
 
 
-def _signer(folder: Path, entry: dict[str, Any]) -> Signer:
+def _signer(folder: Path, entry: dict[str, Any], *, person: bool) -> Signer:
     certificate, chain = folder / entry["certificate"], folder / "intermediates"
     match entry.get("kind", "soft"):
         case "soft":
@@ -78,7 +89,7 @@ def _signer(folder: Path, entry: dict[str, Any]) -> Signer:
                 module=Path(entry["module"]),
                 token=entry["token"],
                 key=entry["key"],
-                pin=_reference(folder, entry["pin"]),
+                pin=_reference(folder, entry.get("pin") or ""),
                 certificate_path=certificate,
                 chain_folder=chain,
                 environment=environment,
@@ -94,13 +105,14 @@ def _signer(folder: Path, entry: dict[str, Any]) -> Signer:
                 certificate_path=certificate,
                 chain_folder=chain,
                 batch=entry.get("batch", 10),
+                sole_control=person,
             )
         case kind:
             raise SignerUnknown(f"Chưa hỗ trợ loại khóa ký {kind}; vui lòng báo quản trị viên.")
 
 
 def signer_for(officer_id: str, folder: Path | None = None) -> Signer:
-    """The signer of an officer (Điều 8.1: chữ ký số cá nhân). Raises SignerUnknown.
+    """The signer of an officer (Điều 8.1: chữ ký số cá nhân). Raises SignerUnknown, StoredPinRefused.
 
     folder: PKI folder with officers.yml; None: that of the settings.
     """
@@ -108,7 +120,15 @@ def signer_for(officer_id: str, folder: Path | None = None) -> Signer:
     entry = _listing(folder)["officers"].get(officer_id)
     if entry is None:
         raise SignerUnknown()
-    return _signer(folder, entry)
+    if in_production() and entry.get("pin") not in (None, "", ASK):
+        raise StoredPinRefused(officer=officer_id)
+    return _signer(folder, entry, person=True)
+
+
+def stored_pins(folder: Path | None = None) -> list[str]:
+    """Ids of the officers whose PIN is stored: for tests only (Điều 8.1)."""
+    entries = _listing(folder or settings().pki_dir)["officers"]
+    return sorted(officer for officer, entry in entries.items() if entry.get("pin") not in (None, "", ASK))
 
 
 def picture(name: str, folder: Path | None = None) -> Path | None:
@@ -126,7 +146,7 @@ def agency_signer(folder: Path | None = None) -> Signer:
     entry = _listing(folder).get("agency")
     if entry is None:
         raise SignerUnknown()
-    signer = _signer(folder, entry)
-    if signer.interrupted:
+    signer = _signer(folder, entry, person=False)
+    if signer.interrupted or signer.asks_pin:
         raise SignerUnknown("Khóa ký số của cơ quan chưa có mã PIN; vui lòng báo quản trị viên cấu hình.")
     return signer

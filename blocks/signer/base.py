@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -14,12 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from pydantic import SecretStr
 from pyhanko.keys import load_cert_from_pemder
 from pyhanko.sign import signers
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 from pyhanko_certvalidator.util import get_pyca_cryptography_hash
 
 from blocks.errors import Remedy, SohoaError
+from blocks.secrets import secret
 from blocks.settings import in_production
 from blocks.trust import is_test
 
@@ -62,6 +65,33 @@ class PinRefused(SohoaError):
     message = (
         "Mã PIN của thiết bị hoặc dịch vụ ký số không đúng; hệ thống sẽ không thử lại để tránh khóa thiết bị, "
         "vui lòng báo quản trị viên nhập lại mã PIN."
+    )
+
+
+class PinNeeded(SohoaError):
+    """The person must type the PIN: none was typed, or it is used up or too old."""
+
+    code, remedy = "PIN_NEEDED", Remedy.OFFICER
+    message = "Cần mã PIN của chữ ký số; vui lòng nhập mã PIN tại trang hồ sơ rồi ký số."
+
+
+class StoredPinRefused(SohoaError):
+    """A person's PIN is stored where signatures count: whoever reads the file could sign (Điều 8.1)."""
+
+    code, rule = "STORED_PIN_REFUSED", "CA01"
+    message = (
+        "Không được lưu sẵn mã PIN của viên chức trong môi trường vận hành; vui lòng báo quản trị viên bỏ mục pin của "
+        "{officer} trong officers.yml để viên chức tự nhập khi ký."
+    )
+
+
+class SoleControlMissing(SohoaError):
+    """A signing service that signs whatever it is given, without binding the person's act to the hashes (SCAL 1)."""
+
+    code, rule = "SOLE_CONTROL_MISSING", "CA01"
+    message = (
+        "Dịch vụ ký số từ xa không yêu cầu người ký xác nhận đúng nội dung được ký (SCAL2); "
+        "vui lòng báo quản trị viên đổi dịch vụ hoặc loại chứng thư số."
     )
 
 
@@ -140,6 +170,16 @@ class Signer(Protocol):
         """Whether a person confirms elsewhere, perhaps days later: sign in two steps (tasks.signing.interrupted)."""
         ...
 
+    @property
+    def asks_pin(self) -> bool:
+        """Whether the person types the PIN each time (`typed_pin`); nothing is stored."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has been let in with a typed PIN already and can go on, e.g. after an outage."""
+        ...
+
     async def open(self) -> signers.Signer:
         """What pyHanko signs with, certificate chain included."""
         ...
@@ -178,8 +218,41 @@ class HeldCertificate:
     def interrupted(self) -> bool:
         return False
 
+    @property
+    def asks_pin(self) -> bool:
+        return False
+
+    @property
+    def is_open(self) -> bool:
+        return False
+
     async def most(self) -> int:
         return 1
+
+
+ASK = "ask"  # instead of a PIN's reference: the person types it
+_typed: dict[str, SecretStr] = {}  # certificate file → PIN, only while its owner's papers are being signed
+
+
+@contextmanager
+def typed_pin(signer: Signer, pin: SecretStr | None) -> Iterator[None]:
+    """What the person has typed, for the signer of this certificate, until the block ends."""
+    place = str(getattr(signer, "certificate_path", ""))
+    if pin is not None:
+        _typed[place] = pin
+    try:
+        yield
+    finally:
+        _typed.pop(place, None)
+
+
+def pin_of(certificate_path: Path, reference: str) -> SecretStr:
+    """The PIN by its reference, or as the person has typed it just now. Raises PinNeeded, SecretMissing."""
+    if reference not in ("", ASK):
+        return secret(reference)
+    if (pin := _typed.get(str(certificate_path))) is None:
+        raise PinNeeded()
+    return pin
 
 
 def common_name(certificate: x509.Certificate) -> str:

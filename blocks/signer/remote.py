@@ -28,7 +28,9 @@ from pyhanko.sign.signers.csc_signer import (
 )
 
 from blocks.secrets import RefusedPin, secret
+from blocks.settings import in_production
 from blocks.signer.base import (
+    ASK,
     HeldCertificate,
     KeyMismatch,
     PinRefused,
@@ -36,6 +38,8 @@ from blocks.signer.base import (
     RemoteUnavailable,
     SignatureDeclined,
     SignaturePending,
+    SoleControlMissing,
+    pin_of,
     refuse_test_keys,
     store,
 )
@@ -56,14 +60,19 @@ class RemoteSigner(HeldCertificate, Block):
     credential: str
     certificate_path: Path
     token: str = ""  # reference to the service's access token
-    pin: str = ""  # reference; empty: the person confirms elsewhere
+    pin: str = ""  # reference; ask: the person types it; empty: the person confirms elsewhere
     chain_folder: Path | None = None
     batch: int = 10  # most hashes of one authorisation; what the service allows, if that is fewer
     timeout: float = 20.0  # seconds, each request
+    sole_control: bool = False  # of a person: the service must bind the person's act to the hashes (SCAL2)
 
     @property
     def interrupted(self) -> bool:
         return not self.pin
+
+    @property
+    def asks_pin(self) -> bool:
+        return self.pin == ASK
 
     async def open(self) -> signers.Signer:
         """One a process: signatures of those who `enter` share an authorisation. Raises TestKeyRefused."""
@@ -102,6 +111,8 @@ class RemoteSigner(HeldCertificate, Block):
                 raise RemoteUnavailable() from error
         if known[place].signing_cert.dump() != self.certificate.dump():
             raise KeyMismatch()
+        if self.sole_control and in_production() and not known[place].hash_pinning_required:
+            raise SoleControlMissing()
         return known[place]
 
     async def _sign(
@@ -109,7 +120,7 @@ class RemoteSigner(HeldCertificate, Block):
     ) -> list[bytes]:
         hashes = [base64.b64encode(digest).decode() for digest in digests]
         authorisation = _Authorisation(service, information)
-        pin = secret(self.pin).get_secret_value() if self.pin else None
+        pin = pin_of(self.certificate_path, self.pin).get_secret_value() if self.pin else None
         mark = RefusedPin(f"{self.url}|{self.credential}")
         if pin is not None and mark.holds(pin):
             raise PinRefused()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,21 @@ from typing import Any
 from asn1crypto import algos, x509
 from pkcs11 import exceptions as p11
 from prefect.blocks.core import Block
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pyhanko.config.pkcs11 import TokenCriteria
 from pyhanko.sign import signers
 from pyhanko.sign.pkcs11 import PKCS11Signer, open_pkcs11_session
 
-from blocks.secrets import RefusedPin, secret
+from blocks.secrets import RefusedPin
 from blocks.signer.base import (
+    ASK,
     HeldCertificate,
     PinLocked,
     PinRefused,
     TokenKeyMissing,
     TokenUnavailable,
     insist_fits,
+    pin_of,
     refuse_test_keys,
 )
 from blocks.trust import certificates
@@ -60,13 +62,33 @@ class TokenSigner(HeldCertificate, Block):
     module: Path  # the vendor's library
     token: str  # label
     key: str  # label of the private key
-    pin: str  # reference: env:NAME or file:PATH
+    pin: str  # reference: env:NAME or file:PATH; "" or ask: the person types it
     certificate_path: Path
     chain_folder: Path | None = None
     environment: dict[str, str] = Field(default_factory=dict)  # that the library reads, e.g. SOFTHSM2_CONF
 
+    @property
+    def asks_pin(self) -> bool:
+        return self.pin in ("", ASK)
+
+    @property
+    def is_open(self) -> bool:
+        return self._place in _held(os.getpid())
+
+    @property
+    def _place(self) -> tuple[str, ...]:
+        return str(self.module), self.token, self.key, str(self.certificate_path)
+
+    def close(self) -> None:
+        """Log out: the next signature needs the PIN again."""
+        _held(os.getpid()).pop(self._place, None)
+        if (session := _sessions(os.getpid()).pop((str(self.module), self.token), None)) is not None:
+            with suppress(p11.PKCS11Error):
+                session.close()
+
     async def open(self) -> signers.Signer:
-        """Raises TestKeyRefused, SecretMissing, PinRefused, PinLocked, TokenUnavailable, TokenKeyMissing, KeyMismatch.
+        """Raises TestKeyRefused, PinNeeded, SecretMissing, PinRefused, PinLocked, TokenUnavailable,
+        TokenKeyMissing, KeyMismatch.
 
         The session stays open as long as the process.
         """
@@ -78,15 +100,14 @@ class TokenSigner(HeldCertificate, Block):
 
     async def _opened(self) -> HeldToken:
         refuse_test_keys(self.certificate, soft=False)
-        held = _held(os.getpid())
-        place = (str(self.module), self.token, self.key, str(self.certificate_path))
+        held, place = _held(os.getpid()), self._place
         if place not in held:
             held[place] = await self._log_in()
         return held[place]
 
     async def _log_in(self) -> HeldToken:
         os.environ.update(self.environment)
-        session = _session(self.module, self.token, self.pin)
+        session = _session(self.module, self.token, lambda: pin_of(self.certificate_path, self.pin))
         chain = list(certificates(self.chain_folder)) if self.chain_folder else []
         opened = HeldToken(session, self.certificate, chain, self.key, lambda: self._forget())
         probe = secrets.token_bytes(32)  # a token can hold any key under any label
@@ -157,12 +178,12 @@ def _sessions(_pid: int) -> dict[tuple[str, str], Any]:
     return {}
 
 
-def _session(module: Path, token: str, reference: str) -> Any:
+def _session(module: Path, token: str, pin_now: Callable[[], SecretStr]) -> Any:
     """Log in, at most once a process and never again with a PIN that was refused."""
     known = _sessions(os.getpid())
     if (place := (str(module), token)) in known:
         return known[place]
-    pin = secret(reference).get_secret_value()
+    pin = pin_now().get_secret_value()
     mark = RefusedPin(f"{module}|{token}")
     if mark.holds(pin):
         raise PinRefused()

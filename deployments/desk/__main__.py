@@ -62,7 +62,7 @@ class Desk:
 
     def routers(self) -> list[APIRouter]:
         pages, records, catalog = self.pages, self.records, self.catalog
-        counter = Counter(records, self.objects, catalog, self.prefect)
+        counter = Counter(records, self.objects, catalog, self.prefect, self.decisions.private_key)
         return [
             pages.router(),
             WorklistPages(pages, records, catalog, self.prefect, self.decisions).router(),

@@ -10,6 +10,8 @@ import tempfile
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import UUID
@@ -22,6 +24,8 @@ from starlette.datastructures import UploadFile
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
 from blocks.errors import Remedy, SohoaError
+from blocks.hand_in import HandInAttestation, files_digest
+from blocks.identity import attest
 from blocks.objects import Bucket, ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
@@ -97,11 +101,6 @@ class NotAtCounter(SohoaError):
     remedy = Remedy.OFFICER
 
 
-def at_desk(officer: Officer) -> Origin:
-    """Handed in by the officer of a session, who answers for the scans."""
-    return Origin(SourceKind.SESSION, officer.id, officer.id)
-
-
 @dataclass(frozen=True)
 class Row:
     """One paper of the form. name: what the procedure calls it; kept: files that were handed in before."""
@@ -113,8 +112,23 @@ class Row:
 
 
 class Counter:
-    def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, prefect: Orchestrator) -> None:
+    """private_key: file of the gateway's Ed25519 key; without one nothing that comes is attested."""
+
+    def __init__(
+        self,
+        records: RecordsDatabase,
+        objects: ObjectStore,
+        catalog: Catalog,
+        prefect: Orchestrator,
+        private_key: Path | None = None,
+    ) -> None:
         self.records, self.objects, self.catalog, self.prefect = records, objects, catalog, prefect
+        self.private_key = private_key
+
+    def origin(self, officer: Officer, form: Mapping[str, Any]) -> Origin:
+        """Handed in by the officer of a session, who answers for the scans and may let them be signed at once."""
+        attested = partial(_attested, self.private_key, officer.id, bool(form.get("sign_now")))
+        return Origin(SourceKind.SESSION, officer.id, officer.id, attested if self.private_key else None)
 
     def units(self, officer: Officer) -> list[str]:
         """Where this officer may receive today, by the provider's groups and the office's list."""
@@ -146,7 +160,7 @@ class Counter:
         if supplement_came(self.records, dossier):
             return None
         manifest, today = self._manifest(dossier), vietnam_day()
-        values = _values(manifest)
+        values = typed_values(manifest)
         rows = [
             Row(number, kept=len(component.files), fixed=True)
             for number, component in enumerate(manifest.components, 1)
@@ -190,7 +204,7 @@ class Counter:
             raise NotAtCounter()
         with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
             self._write(Path(folder), officer, form, files, None)
-            submission = hand_in(self.records, self.objects, Path(folder), at_desk(officer))
+            submission = hand_in(self.records, self.objects, Path(folder), self.origin(officer, form))
         self.prefect.start(submission, tags=["desk"])
         return submission
 
@@ -206,7 +220,7 @@ class Counter:
         with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
             self._write(Path(folder), officer, form, files, dossier)
             again = {"submission": dossier.submission, "revision": dossier.revision + 1}
-            hand_in(self.records, self.objects, Path(folder), at_desk(officer), **again)
+            hand_in(self.records, self.objects, Path(folder), self.origin(officer, form), **again)
 
     def _write(
         self,
@@ -255,6 +269,14 @@ class Counter:
             return session.exec(select(Dossier.id).where(mine)).first()
 
 
+def _attested(private_key: Path, officer: str, sign: bool, submission: str, part: str, files: Mapping[str, str]) -> str:
+    digest = files_digest(files)
+    said = HandInAttestation(
+        officer=officer, submission=submission, part=part, files=digest, sign=sign, at=datetime.now(UTC)
+    )
+    return attest(private_key, said)
+
+
 def _row_values(number: int, type_code: str) -> dict[str, Any]:
     values = {"type": type_code, "form": Form.ORIGINAL.value, "pages": "", "note_pages": "", "dpi": "300", "shared": ""}
     return {f"c.{number}.{name}": value for name, value in values.items()} | {
@@ -262,7 +284,7 @@ def _row_values(number: int, type_code: str) -> dict[str, Any]:
     }
 
 
-def _values(manifest: Manifest) -> dict[str, Any]:
+def typed_values(manifest: Manifest) -> dict[str, Any]:
     """A declaration as the inputs of the form show it."""
     owner = manifest.owner
     values: dict[str, Any] = {

@@ -31,19 +31,36 @@ from tasks.approvals import Stage, needs_reason, not_valid
 from tasks.claims import holders
 from tasks.history import DECISIONS, stage_label
 from tasks.shown import CHANGED, ShownChanged, shown
-from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SECRECY, SIGNOFF, SUPPLEMENT
+from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SECRECY, SIGN, SIGNOFF, SUPPLEMENT
 from tasks.verification import VERIFICATION
 from tasks.worklist import WHO
 
 STAGES: dict[str, Stage[Any]] = {
     stage.name: stage
-    for stage in (SUPPLEMENT, LEADER, SECRECY, SCOPE, RESCAN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL, ISSUE)
+    for stage in (
+        SUPPLEMENT,
+        LEADER,
+        SECRECY,
+        SCOPE,
+        RESCAN,
+        SIGN,
+        CONFIRM,
+        VERIFICATION,
+        CONSULT,
+        SIGNOFF,
+        SEAL,
+        ISSUE,
+    )
 }
 REMEMBERED = 2000
 STEP_UP_SENTENCE = (
     "Quyết định này không rút lại được: vui lòng xác thực lại với tài khoản của bạn; nội dung đã gõ được giữ nguyên."
 )
-RULES = {"OFFICER_NOT_ASSIGNED": "WH01", "OUT_OF_TIME": "WH02"}  # of refusals; WH03 for the others
+RULES = {
+    "OFFICER_NOT_ASSIGNED": "WH01",
+    "OUT_OF_TIME": "WH02",
+    "NOT_THE_CAPTURER": "CA01",
+}  # of refusals; WH03 for the others
 ROLE_NAMES = {
     Role.RECEIVE: "viên chức tiếp nhận",
     Role.RESOLVE: "viên chức giải quyết",
@@ -101,6 +118,8 @@ def why_not(officer: Officer, dossier: Dossier, stage: str, staff: Staff) -> tup
         if ended := staff.out_of_time(officer.id, unit, [role], day):
             return "OUT_OF_TIME", f"{ended} nên bạn không được quyết định việc này; vui lòng báo lãnh đạo đơn vị."
         return "OFFICER_NOT_ASSIGNED", "Bạn chưa được phân công việc này tại đơn vị; vui lòng báo lãnh đạo đơn vị."
+    if stage == "sign" and officer.id != dossier.captured_by:
+        return "NOT_THE_CAPTURER", f"Chữ ký số cá nhân là của {dossier.captured_by}; chỉ người đó được cho ký."
     if role is Role.RESOLVE and officer.id == dossier.captured_by and four_eyes():
         return "SAME_PERSON", "Bạn đã sao chụp hồ sơ này nên không được xác nhận dữ liệu của nó."
     return None

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from markdown_it import MarkdownIt
+from pydantic import SecretStr
 from sqlmodel import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -23,8 +24,10 @@ from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_document, get_dossier
-from blocks.records.states import DocumentState
+from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Page
+from blocks.signer import signer_for
+from blocks.signer.pins import MOST
 from deployments.desk.counter import Counter
 from deployments.desk.decisions import ROLE_NAMES, Answer, Decisions, Waiting, acts_by, why_not
 from deployments.desk.forms import pause_form
@@ -33,15 +36,22 @@ from deployments.desk.pages import Again, Pages, capital
 from deployments.desk.rescans import Rescans
 from deployments.desk.results import Results
 from infra.gateway.sessions import Officer, Session
+from tasks.approvals import PaperToSign
 from tasks.claims import give_up, holders
 from tasks.history import DECISIONS, STAGES
 from tasks.originals import signers_of
 from tasks.outages import sentence
 from tasks.proofs import latest_proven
 from tasks.review import ComponentView, Review, look
+from tasks.signing.authorised import to_sign
+from tasks.signing.confirmed import keyholder
+from tasks.signing.pins import drop_pin, keep_pin
 from tasks.signing.verify import SignatureVerdict
 from tasks.worklist import WHO
 
+UNREAD = DocumentState.DAT_KIEM_TRA  # captured, neither signed nor read
+BY_PIN = {"KY_SO_CA_NHAN", "DA_XAC_NHAN"}
+NO_PIN = "Vui lòng nhập mã PIN của chữ ký số để ký."
 BRINGS_FILES = {"DA_QUET_LAI", "DA_BO_SUNG"}
 CODE = re.compile(r"\*\*([A-Z_]+)\*\*")
 CHOICES = {
@@ -50,6 +60,7 @@ CHOICES = {
     "leader": ("SO_HOA", "KHONG_SO_HOA"),
     "secrecy": ("KHONG_PHAI_MAT", "XAC_NHAN_MAT"),
     "scope": ("TIEP_TUC", "TRA_LAI"),
+    "sign": ("KY_SO_CA_NHAN", "TRA_LAI"),
     "confirm": ("DA_XAC_NHAN", "TRA_LAI"),
     "verification": ("DUYET", "QUET_LAI", "XIN_Y_KIEN", "TRA_LAI"),
     "consult": ("DA_CO_Y_KIEN", "TRA_LAI"),
@@ -126,6 +137,8 @@ class DossierPages:
             lists=self._lists(dossier_id),
             again=self.rescans.asked(dossier_id) if stage == "rescan" else [],
             declared=self.counter.known(waiting.dossier, typed) if waiting and stage == "supplement" else None,
+            asks_pin=waiting is not None and self._asks_pin(officer, waiting, staff),
+            to_sign=self._to_sign(dossier_id) if stage == "sign" and refusal is None else [],
             said=self._said_before(dossier_id, stage),
             doubts=self._doubts(waiting) if waiting and stage == "verification" else "",
             proven=proven,
@@ -173,6 +186,11 @@ class DossierPages:
             kept = latest_proven(database, dossier_id, before)
             return f"{STAGES[before]}, {kept.officer}: {kept.reason}" if kept and kept.reason else ""
 
+    def _to_sign(self, dossier_id: UUID) -> list[PaperToSign]:
+        """The captured files whose pages stand on the page; they go with the form, so that only they are signed."""
+        with self.records.session() as database:
+            return to_sign(database, dossier_id)
+
     def _lists(self, dossier_id: UUID) -> dict[str, list[int]]:
         """Ordinals for the boxes of the pause `scope`."""
         with self.records.session() as database:
@@ -186,7 +204,12 @@ class DossierPages:
         """Page images of each component with the boxes of its fields."""
         pictures: dict[int, list[dict[str, Any]]] = {}
         with self.records.session() as database:
-            attempts = {d.id: (d.attempt, bool(d.file_key)) for d in documents(database, review.id)}
+            captured_by = get_dossier(database, review.id).captured_by
+            attempts = {
+                # Nobody has read it yet, so a secrecy stamp isn't known (Điều 5.4): only who captured looks at it.
+                d.id: (d.attempt, bool(d.file_key) and (d.state is not UNREAD or officer.id == captured_by))
+                for d in documents(database, review.id)
+            }
             for component in review.components:
                 attempt, built = attempts[component.id]
                 query = select(Page).where(Page.document_id == component.id, Page.attempt == attempt)
@@ -243,17 +266,27 @@ class DossierPages:
         if form.get("decision") in BRINGS_FILES and why_not(session.officer, waiting.dossier, stage, staff) is None:
             try:
                 if stage == "rescan" and files:
-                    self.rescans.receive(session.officer, waiting.dossier, form, files)
+                    self.rescans.receive(self.counter.origin(session.officer, form), waiting.dossier, form, files)
                 elif stage == "supplement" and waiting.key == form.get("pause"):
                     self.counter.supplement(session.officer, waiting.dossier, form, files)
             except SohoaError as error:
                 return self.show_review(session, dossier_id, form, Answer("REJECT", [error.text]), staff)
+        typed_pin = str(form.get("pin", ""))
+        form = {name: value for name, value in form.items() if name != "pin"}  # shown, kept and sent nowhere
+        asked = self._asks_pin(session.officer, waiting, staff) and form.get("decision") in BY_PIN
+        if asked and not 1 <= len(typed_pin) <= MOST:
+            return self.show_review(session, dossier_id, form, Answer("REJECT", [NO_PIN]), staff)
         filled = pause_form(stage, form, review.components)
         shown = {"expected": str(form.get("pause", "")), "seen": str(form.get("seen", ""))}
+        if asked and waiting.key == shown["expected"]:
+            keep_pin(self.records, dossier_id, waiting.key, session.officer.id, SecretStr(typed_pin))
         answer = self.decisions.take(session.officer, staff, waiting.run, filled, trace, **shown, session=session)
         if answer.code == "STEP_UP":
+            drop_pin(self.records, dossier_id, waiting.key)
             return self.pages.step_up(session, answer.about, f"/ho-so/{dossier_id}", form)
         if answer.status != "ACCEPT":
+            if asked and answer.status == "REJECT":
+                drop_pin(self.records, dossier_id, waiting.key)
             return self.show_review(session, dossier_id, form, answer, staff)
         give_up(self.records, dossier_id, session.officer.id)
         session.notes.append(answer.shown | {"code": review.code})
@@ -266,6 +299,16 @@ class DossierPages:
                 return get_dossier(database, dossier_id).unit_id in officer.where(Role.RECEIVE)
         except SohoaError:
             return False
+
+    def _asks_pin(self, officer: Officer, waiting: Waiting, staff: Staff) -> bool:
+        """Whether this officer decides here by typing the PIN of an own signature."""
+        stage = waiting.stage.name
+        if stage not in ("sign", "issue") or why_not(officer, waiting.dossier, stage, staff) is not None:
+            return False
+        with self.records.session() as database:
+            role = SignatureRole.OFFICER if stage == "sign" else SignatureRole.SIGNER
+            holder = keyholder(database, get_dossier(database, waiting.dossier.id), role)
+        return holder == officer.id and signer_for(officer.id).asks_pin
 
     def _gone(self, session: Session, staff: Staff, dossier_id: UUID, form: Mapping[str, Any], trace: str) -> Answer:
         run = self.decisions.run_of(dossier_id)

@@ -75,6 +75,16 @@ def _reason(field: FieldView) -> str:
     return (CorrectionReason.NHAN_DANG_SAI if field.value else CorrectionReason.BO_SOT).value
 
 
+def papers(form: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Captured papers as the page showed them: ``paper.<ordinal>`` = attempt:SHA-256."""
+    found = []
+    for name, value in form.items():
+        match = re.fullmatch(r"paper\.(\d{1,4})", name)
+        if match and (said := re.fullmatch(r"(\d{1,6}):([0-9a-f]{64})", str(value))):
+            found.append({"component": int(match[1]), "attempt": int(said[1]), "sha256": said[2]})
+    return sorted(found, key=lambda paper: int(paper["component"]))
+
+
 def pause_form(stage: str, form: Mapping[str, Any], components: list[ComponentView]) -> dict[str, Any]:
     """The form of any pause from what was posted."""
     if stage == "verification":
@@ -82,4 +92,6 @@ def pause_form(stage: str, form: Mapping[str, Any], components: list[ComponentVi
     answer: dict[str, Any] = {"decision": str(form.get("decision", "")), "reason": str(form.get("reason", ""))}
     if stage == "scope":
         answer |= {"digitise": numbers(form, "digitise"), "certified": numbers(form, "certified")}
+    if stage == "sign":
+        answer |= {"papers": papers(form)}
     return answer

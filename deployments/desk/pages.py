@@ -37,7 +37,7 @@ OLD_FORM = (
 )
 FORM_ROOM = 1 << 20  # bytes of a form beside its files: what was typed, and the borders between its parts
 KEEPABLE = re.compile(r"/nop|/ho-so/[0-9a-f-]{36}/(quyet-dinh|du-thao)")
-ATTESTED = ("flagged_checked", "originals_seen")  # said anew after each sign-in: it may be another officer's
+SAID_ANEW = frozenset({"flagged_checked", "originals_seen", "sign_now", "pin"})  # by whoever signs in again
 
 FIELDS, FILES = 20_000, 5_000  # of one form
 BUSY = {
@@ -142,7 +142,7 @@ class Pages:
         if not KEEPABLE.fullmatch(path) or not typed:
             sentence = "Yêu cầu chưa được thực hiện; vui lòng đăng nhập rồi làm lại."
             return self.say("Phiên làm việc đã kết thúc", sentence, 401)
-        kept = [(name, value) for name, value in typed if name not in ("csrf", "decision", *ATTESTED)]
+        kept = [(name, value) for name, value in typed if name not in {"csrf", "decision", *SAID_ANEW}]
         return self.page("resend.html", None, 401, title="Phiên làm việc đã kết thúc", path=path, kept=kept)
 
     async def shown_to(self, request: Request, function: Any, *args: Any) -> Response:
@@ -197,8 +197,7 @@ class Pages:
         if not secrets.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
             if again is None:
                 return {}, {}, self.say("Trang đã cũ", "Vui lòng mở lại trang rồi gửi lại.", 403, session)
-            for name in ATTESTED:
-                form.pop(name, None)
+            form = {name: value for name, value in form.items() if name not in SAID_ANEW}
             old = Answer("OLD_FORM", [OLD_FORM])
             return {}, {}, await self.shown_to(request, again, form, old)
         return form, files, None

@@ -20,13 +20,12 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier, Scan
-from deployments.desk.counter import at_desk
 from deployments.desk.images import A4_HEIGHT, WIDTH, Images
 from deployments.desk.uploads import INPUT, saved
-from infra.gateway.sessions import Officer
 from tasks.capture import CaptureReport
 from tasks.capture.document import outcome, places
 from tasks.capture.errors import DpiLow, DpiMetadata, NotColour
+from tasks.origin import Origin
 from tasks.rescan import asked_again, hand_in_rescan, page_label
 from tasks.scope import case_date
 
@@ -118,7 +117,7 @@ class Rescans:
         return sorted(pictures, key=lambda picture: not picture["faults"])  # what is wrong first
 
     def receive(
-        self, officer: Officer, dossier: Dossier, form: Mapping[str, Any], files: Mapping[str, Sequence[UploadFile]]
+        self, origin: Origin, dossier: Dossier, form: Mapping[str, Any], files: Mapping[str, Sequence[UploadFile]]
     ) -> None:
         """Put the scans of the form into INBOX, as `sohoa rescan` does. Raises UploadRefused, PlaceMissing."""
         with self.records.session() as session:
@@ -143,7 +142,7 @@ class Rescans:
                     hand_in_rescan(
                         self.records,
                         self.objects,
-                        at_desk(officer),
+                        origin,
                         dossier.submission,
                         ordinal,
                         attempt + 1,

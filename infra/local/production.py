@@ -127,6 +127,11 @@ def _insist_trust(folder: Path, known: Mapping[str, str]) -> None:
             raise StackError(
                 f"{folder / 'officers.yml'}: the key of {officer} is a soft or TEST key; use kind pkcs11 or csc"
             )
+        if officer != "agency" and entry.get("pin") not in (None, "", "ask"):
+            raise StackError(
+                f"{folder / 'officers.yml'}: the PIN of {officer} is stored; a person types it when signing, take "
+                "`pin` away (Điều 8.1)"
+            )
     for path in _private_keys(folder):
         raise StackError(f"{path} is a private key in a file; in production keys lie on a token or at a service")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,13 +24,16 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
 from blocks.records.queries import attempt_entry
+from blocks.records.sources import sources_of
 from blocks.records.states import DocumentState
-from blocks.records.tables import Document, Incident, Page, Scan
+from blocks.records.tables import Document, Dossier, Incident, Page, Scan
 from tasks.artifacts import progress_shown
 from tasks.capture import errors
+from tasks.capture.again import title_of
 from tasks.capture.build import build_pdf
 from tasks.capture.guard import inspect_guarded
 from tasks.capture.pages import ScannedPage, Slot, check_pages, check_quality, check_sequence, layout, measure
+from tasks.capture.scan_time import CapturedAt, captured_at
 from tasks.shell import step
 
 BUILT = "built.pdf"
@@ -59,6 +63,8 @@ class _Job:
     slots: list[Slot] = field(default_factory=list)
     files: list[int] = field(default_factory=list)  # of each image, also of one that can't be used
     problems: list[Problem] = field(default_factory=list)
+    times: list[datetime | None] = field(default_factory=list)  # when each file says that it was scanned
+    taken: CapturedAt | None = None
 
     def refuse(self, found: Sequence[Problem]) -> None:
         self.problems += [p.model_copy(update={"component": self.document.ordinal}) for p in found]
@@ -86,10 +92,13 @@ def capture_document(
         if document.state not in STARTS:
             raise InvalidTransition(source=document.state.value, target=DocumentState.DA_SAO_CHUP.value)
         job = _Job(document, _scans(session, document), _shared_files(session, document))
+        dossier = session.get_one(Dossier, document.dossier_id)
+        received, backlog = _received(session, dossier, job.scans), dossier.transitional
     with TemporaryDirectory(prefix="sohoa-capture-") as folder:
         work = Path(folder)
         readable = _read_files(records, objects, job, work)
         _check(job, readable)
+        job.taken = captured_at(job.times, document.declared_at, received, backlog=backlog)
         files = job.files if job.problems else []
         report = CaptureReport(ok=not job.problems, pages=len(job.pages), problems=job.problems, files=files)
         if report.ok:
@@ -100,6 +109,13 @@ def capture_document(
 def _scans(session: Session, document: Document) -> list[Scan]:
     query = select(Scan).where(Scan.document_id == document.id, Scan.attempt == document.attempt)
     return list(session.exec(query.order_by(col(Scan.ordinal))))
+
+
+def _received(session: Session, dossier: Dossier, scans: Sequence[Scan]) -> datetime:
+    """When the last of these files was handed in."""
+    hashes = {scan.sha256 for scan in scans if scan.sha256}
+    parts = [row.at for row in sources_of(session, dossier.submission) if hashes & set(row.files.values())]
+    return max(parts, default=dossier.created_at)
 
 
 def _shared_files(session: Session, document: Document) -> dict[str, int]:
@@ -184,6 +200,7 @@ def _read_file(records: RecordsDatabase, objects: ObjectStore, job: _Job, scan: 
     facts = inspect_guarded(original, dpi, folder)
     original.unlink()
     scan.media_type = facts.media_type
+    job.times.append(facts.taken)
     return [measure(page, dpi, scan.ordinal, scan.sequence) for page in facts.pages]
 
 
@@ -210,8 +227,7 @@ def _check(job: _Job, readable: bool) -> None:
 def _store(objects: ObjectStore, job: _Job, work: Path, report: CaptureReport) -> CaptureReport:
     document = job.document
     target = work / BUILT
-    title = f"Thành phần hồ sơ {document.id}"
-    sha256 = build_pdf([page.facts for page in job.pages], document.scan_dpi, title, target)
+    sha256 = build_pdf([page.facts for page in job.pages], document.scan_dpi, title_of(document), target)
     key = file_key(document, BUILT)
     stored = objects.put_once(Bucket.WORKING, key, target, content_type="application/pdf")
     if stored.sha256 != sha256:
@@ -236,6 +252,8 @@ def _record(records: RecordsDatabase, job: _Job, report: CaptureReport, actor: s
             session.add_all(_page_rows(job))
             document.file_key, document.file_sha256 = report.file_key, report.file_sha256
             document.file_version = report.file_version
+            if job.taken:
+                document.captured_at, document.captured_at_source = job.taken.at, job.taken.source.value
         session.add(document)
         audit(
             session,
@@ -250,6 +268,7 @@ def _record(records: RecordsDatabase, job: _Job, report: CaptureReport, actor: s
                 "scans_sha256": _chain(scan.sha256 for scan in job.scans),
                 "images_sha256": _chain(page.facts.sha256 for page in job.pages),
                 "report": report.model_dump(mode="json"),
+                "taken": job.taken.model_dump(mode="json") if job.taken else None,
             },
         )
         target = DocumentState.DAT_KIEM_TRA if report.ok else DocumentState.CHUP_LAI

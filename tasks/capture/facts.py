@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import BaseModel, ConfigDict
 
 MM = 25.4  # millimetres an inch
@@ -35,9 +37,10 @@ class PageFacts(BaseModel):
 
 
 class FileFacts(BaseModel):
-    """One accepted file: media type, size in bytes and its pages in order."""
+    """One accepted file: media type, size in bytes, its pages in order, and when it says that it was scanned."""
 
     model_config = ConfigDict(frozen=True)
     media_type: str
     size: int
     pages: tuple[PageFacts, ...]
+    taken: datetime | None = None

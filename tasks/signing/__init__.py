@@ -14,9 +14,11 @@ from blocks.catalog import Catalog
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.records.queries import get_document
+from blocks.records.queries import get_document, get_dossier
+from blocks.signer import signer_for
 from blocks.trust import Trust
 from tasks.shell import step
+from tasks.signing.authorised import unauthorised
 from tasks.signing.batch import Batch, sign_captures, sign_results
 from tasks.signing.confirmed import go_on
 from tasks.signing.steps import SignatureReport, sign_agency, sign_capture, sign_manifest
@@ -30,6 +32,7 @@ __all__ = [
     "SignatureVerdict",
     "Verdict",
     "go_on_with_confirmed",
+    "needs_authorisation",
     "sign_agency",
     "sign_by_agency",
     "sign_capture",
@@ -42,9 +45,23 @@ __all__ = [
 ]
 
 
+@step("Kiểm tra người sao chụp đã cho ký số", rule="CA01")
+def needs_authorisation(papers: Sequence[tuple[UUID, int]]) -> bool:
+    """Whether the officer who captured must still be asked for the signature on one of these papers (Điều 8.1).
+
+    papers: with their capture attempts, which separate the runs after a rescan.
+    """
+    records, ids = RecordsDatabase.get(), [document for document, _ in papers]
+    if not ids:
+        return False
+    with records.session() as session:
+        owner = get_dossier(session, get_document(session, ids[0]).dossier_id).captured_by
+    return signer_for(owner).asks_pin or bool(unauthorised(records, ids))
+
+
 @step("Ký số cá nhân lên bản sao chụp", rule="CA01-CA03")
-def sign_captured(papers: Sequence[tuple[UUID, int]], asked: int) -> list[UUID]:
-    """The officer's signature on papers of a dossier; returns those that wait for a confirmation on the phone.
+def sign_captured(papers: Sequence[tuple[UUID, int]], asked: int) -> str:
+    """The officer's signature on papers of a dossier; returns what it waits for: PHONE, PIN, or "" when all is signed.
 
     papers: with their capture attempts, which separate the runs after a rescan; asked: how often the officer was asked.
     """
@@ -52,7 +69,7 @@ def sign_captured(papers: Sequence[tuple[UUID, int]], asked: int) -> list[UUID]:
     batch = sign_captures(*blocks, [document for document, _ in papers], trust=Trust.get())
     show_verdicts(blocks[0], batch, f"ca-nhan-{_step(papers)}-{asked}", "Chữ ký số cá nhân trên bản sao chụp")
     batch.insist()
-    return batch.waiting
+    return ("PIN" if batch.pin else "PHONE") if batch.waiting else ""
 
 
 @step("Ký số cơ quan lên bản sao và dữ liệu đặc tả", rule="EX17")

@@ -62,9 +62,13 @@ def vietnam_time(moment: datetime) -> str:
     return moment.astimezone(VIETNAM).strftime("%d/%m/%Y %H:%M:%S +07:00")
 
 
-def officer_text(name: str, captured_at: datetime, *, test: bool) -> list[str]:
-    """Lines of the officer's signature (CA02). Raises CharacterMissing."""
-    return _checked([f"Người sao chụp: {name}", f"Thời gian sao chụp: {vietnam_time(captured_at)}"], test)
+def officer_text(name: str, captured_at: datetime, *, test: bool, known: str = "") -> list[str]:
+    """Lines of the officer's signature (CA02). known: how the time is known, as a reader understands it.
+
+    Raises CharacterMissing.
+    """
+    lines = [f"Người sao chụp: {name}", f"Thời gian sao chụp: {vietnam_time(captured_at)}"]
+    return _checked([*lines, f"({known})"] if known else lines, test)
 
 
 def agency_text(name: str, signed_at: datetime, *, test: bool) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 from sqlmodel import select
@@ -19,12 +19,22 @@ from sqlmodel import select
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
+from blocks.records.queries import get_document
 from blocks.records.states import SignatureRole
-from blocks.records.tables import Document, Dossier
-from blocks.signer import SignatureDeclined, SignaturePending, Signer, agency_signer, signer_for
+from blocks.records.tables import Document, Dossier, Signature
+from blocks.signer import (
+    PinNeeded,
+    PinRefused,
+    SignatureDeclined,
+    SignaturePending,
+    Signer,
+    agency_signer,
+    signer_for,
+)
 from blocks.trust import Trust, run
 from tasks.artifacts import progress_shown
 from tasks.signing.interrupted import collect
+from tasks.signing.pins import unlocked
 from tasks.signing.steps import (
     SignatureReport,
     prepare_capture,
@@ -44,6 +54,7 @@ class Batch:
 
     signed: dict[UUID, list[SignatureReport]] = field(default_factory=dict)
     waiting: list[UUID] = field(default_factory=list)
+    pin: bool = False  # the person must type the PIN (again): then all that isn't signed waits
     failed: dict[UUID, SohoaError] = field(default_factory=dict)
 
     def insist(self) -> None:
@@ -66,11 +77,14 @@ def sign_captures(
         query = select(Dossier).join(Document).where(Document.id == ids[0])
         dossier = session.exec(query).one()
     signer = signer_for(dossier.captured_by)
-    if signer.interrupted:
-        _each(batch, ids, None, lambda one: prepare_capture(records, objects, one, trust=trust))
-        _confirmed(batch, ids, collect(records, dossier.id, signer, SignatureRole.OFFICER))
-    _each(batch, ids, signer, lambda one: [sign_capture(records, objects, one, trust=trust)], "ca-nhan")
-    return batch
+    with unlocked(records, dossier.id, "sign", dossier.captured_by, signer) as ready:
+        if not ready:
+            return _asked_for_pin(batch, [one for one in ids if not _is_signed(records, one, SignatureRole.OFFICER)])
+        if signer.interrupted:
+            _each(batch, ids, None, lambda one: prepare_capture(records, objects, one, trust=trust))
+            _confirmed(batch, ids, collect(records, dossier.id, signer, SignatureRole.OFFICER))
+        _each(batch, ids, signer, lambda one: [sign_capture(records, objects, one, trust=trust)], "ca-nhan")
+    return _closed(batch, signer)
 
 
 def sign_issued_results(
@@ -90,11 +104,52 @@ def sign_issued_results(
     if not ids:
         return batch
     signer = signer_for(officer)
-    if signer.interrupted:
-        _each(batch, ids, None, lambda one: prepare_result(records, objects, one, officer, trust=trust))
-        _confirmed(batch, ids, collect(records, dossier_id, signer, SignatureRole.SIGNER))
-    _each(batch, ids, signer, lambda one: [sign_result(records, objects, one, officer, trust=trust)], "ban-hanh")
+    with unlocked(records, dossier_id, "issue", officer, signer) as ready:
+        if not ready:
+            return _asked_for_pin(batch, [one for one in ids if not _is_signed(records, one, SignatureRole.SIGNER)])
+        if signer.interrupted:
+            _each(batch, ids, None, lambda one: prepare_result(records, objects, one, officer, trust=trust))
+            _confirmed(batch, ids, collect(records, dossier_id, signer, SignatureRole.SIGNER))
+        _each(batch, ids, signer, lambda one: [sign_result(records, objects, one, officer, trust=trust)], "ban-hanh")
+    return _closed(batch, signer)
+
+
+def _is_signed(records: RecordsDatabase, document_id: UUID, role: SignatureRole) -> bool:
+    with records.session() as session:
+        document = get_document(session, document_id)
+        query = select(Signature.id).where(
+            Signature.document_id == document_id, Signature.role == role, Signature.attempt == document.attempt
+        )
+        return session.exec(query).first() is not None
+
+
+def _asked_for_pin(batch: Batch, ids: Sequence[UUID]) -> Batch:
+    batch.waiting, batch.pin = list(ids), bool(ids)
     return batch
+
+
+def _closed(batch: Batch, signer: Signer) -> Batch:
+    """After a typed PIN: a wrong one is asked for again, and nobody else signs with the open token.
+
+    Where an outage is waited out, the token stays open for the next try of this process: the PIN is used up.
+    """
+    if not signer.asks_pin:
+        return batch
+    wrong = [one for one, error in batch.failed.items() if isinstance(error, PinRefused | PinNeeded)]
+    for one in wrong:
+        del batch.failed[one]
+    batch.waiting += wrong
+    batch.pin = bool(wrong)
+    if not any(error.remedy is Remedy.RETRY for error in batch.failed.values()) and isinstance(signer, Closable):
+        signer.close()
+    return batch
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A signer that keeps a session."""
+
+    def close(self) -> None: ...
 
 
 def _confirmed(batch: Batch, ids: Sequence[UUID], missing: Mapping[UUID, SohoaError]) -> None:

@@ -85,5 +85,8 @@ def _resumed(records: RecordsDatabase, prefect: Orchestrator, dossier: Dossier) 
 def _confirmed(records: RecordsDatabase, dossier: Dossier, role: SignatureRole, holder: str) -> bool:
     if any(declined for _, declined in unconfirmed(records, dossier.id, role)):
         return False
-    collect(records, dossier.id, signer_for(holder), role)
+    signer = signer_for(holder)
+    if not signer.interrupted:  # nobody is asked on a phone: no signature comes by itself
+        return False
+    collect(records, dossier.id, signer, role)
     return not unconfirmed(records, dossier.id, role)

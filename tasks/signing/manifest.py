@@ -65,6 +65,8 @@ def build(dossier: Dossier, document: Document, fields: Sequence[FieldValue], *,
                 "code": document.code,
                 "owner_id_source": document.owner_id_source,
                 "pages": document.page_count,
+                "captured_at": document.captured_at,
+                "captured_at_source": document.captured_at_source,  # FILE | DECLARED | RECEIVED
             },
             "pdf": {"sha256": document.file_sha256},
             "fields": [_field(row) for row in sorted(fields, key=lambda row: row.name)],

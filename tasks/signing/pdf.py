@@ -76,27 +76,40 @@ Fill = Callable[[Path, IncrementalPdfFileWriter], Prepared]
 
 
 async def sign_as_officer(
-    path: Path, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust, *, long_term: bool = True
+    path: Path,
+    signer: Signer,
+    agency: Signer,
+    captured_at: datetime,
+    trust: Trust,
+    *,
+    known: str = "",
+    long_term: bool = True,
 ) -> Signed:
     """Certify the file in place, top left of page 1, and prepare the agency's field top right (CA01–CA03).
 
-    agency: whose name the second field must hold. long_term: B-LT, else B-T.
+    agency: whose name the second field must hold. known: how the time of capture is known. long_term: B-LT, else B-T.
     Raises CertificateRefused, KeyMismatch, CharacterMissing, AlreadySigned, Unsignable before the file is changed;
     TimestampUnavailable, TimestampRefused, RevocationUnavailable.
     """
     await trust.check(signer.certificate)
     with opened(path) as writer:
-        prepared = officer_fields(path, writer, signer, agency, captured_at, trust)
+        prepared = officer_fields(path, writer, signer, agency, captured_at, trust, known)
         metadata = replace(prepared.metadata, embed_validation_info=long_term)
         await _sign(writer, replace(prepared, metadata=metadata), signer, trust)
         return prepared.signed
 
 
 def officer_fields(
-    path: Path, writer: IncrementalPdfFileWriter, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust
+    path: Path,
+    writer: IncrementalPdfFileWriter,
+    signer: Signer,
+    agency: Signer,
+    captured_at: datetime,
+    trust: Trust,
+    known: str = "",
 ) -> Prepared:
     """Add both fields; how the officer's is to be signed and where it stands. Raises AlreadySigned."""
-    officer = officer_text(signer.name, captured_at, test=signer.test)
+    officer = officer_text(signer.name, captured_at, test=signer.test, known=known)
     # the time of the second signature isn't known yet; digits have all the same width
     seal = agency_text(agency.name, captured_at, test=agency.test)
     if any(True for _ in enumerate_sig_fields(writer)):

@@ -30,7 +30,9 @@ from blocks.records.states import DocumentState, DossierState, SignatureRole
 from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue, Signature
 from blocks.signer import Signer, agency_signer, picture, signer_for
 from blocks.trust import Trust, run
+from tasks.capture.scan_time import LABELS, TimeSource
 from tasks.signing import manifest as manifests
+from tasks.signing.authorised import insist_authorised
 from tasks.signing.errors import (
     AgencyNotAllowed,
     DiskFull,
@@ -82,6 +84,7 @@ class _Work:
     document: Document
     done: Signature | None
     captured_at: datetime | None = None
+    known: TimeSource = TimeSource.CHECKED  # how that time is known
 
 
 def sign_capture(
@@ -89,9 +92,10 @@ def sign_capture(
 ) -> SignatureReport:
     """Sign the captured copy with the personal certificate of the officer who captured it (CA01–CA03, CA10).
 
-    DAT_KIEM_TRA → DA_KY_CA_NHAN; stores officer.pdf. Raises InvalidTransition, NotCaptured, SignerUnknown,
-    CertificateRefused, TimestampUnavailable (retry), SignatureInvalid, ForeignFile and the errors of the stores;
-    SignaturePending where the officer confirms on a phone and hasn't yet: call it again, however much later.
+    DAT_KIEM_TRA → DA_KY_CA_NHAN; stores officer.pdf. Raises InvalidTransition, NotCaptured, NotAuthorised,
+    SignerUnknown, CertificateRefused, TimestampUnavailable (retry), SignatureInvalid, ForeignFile,
+    the errors of the stores; SignaturePending where the officer confirms on a phone and hasn't yet: call it again,
+    however much later.
     """
     trust = trust or Trust()
     work = _read(records, document_id, SignatureRole.OFFICER)
@@ -101,16 +105,17 @@ def sign_capture(
     captured_at = work.captured_at
     if captured_at is None:
         raise NotCaptured()
+    allowed = insist_authorised(records, objects, document_id)
     signer, agency = signer_for(work.dossier.captured_by), agency_signer()
-    wanted = _capture_wanted(work.document, signer, agency, captured_at, trust)
+    wanted = _capture_wanted(work, signer, agency, captured_at, trust)
 
-    placed: dict[str, object] = {}
+    placed: dict[str, object] = {"authorised": allowed}
 
     def sign(path: Path) -> None:
         if signer.interrupted:
             made = sign_interrupted(records, objects, path, wanted)
         else:
-            made = run(sign_as_officer(path, signer, agency, captured_at, trust))
+            made = run(sign_as_officer(path, signer, agency, captured_at, trust, known=LABELS[work.known]))
         placed.update(visible=made.visible, moved=list(made.moved), overlapping=list(made.overlapping))
 
     verdict, stored = _signed_copy(objects, work.document, "officer.pdf", SignatureRole.OFFICER, signer, trust, sign)
@@ -134,20 +139,22 @@ def prepare_capture(
     _expect(work.document, DocumentState.DAT_KIEM_TRA, DocumentState.DA_KY_CA_NHAN)
     if work.captured_at is None:
         raise NotCaptured()
+    insist_authorised(records, objects, document_id)
     signer, agency = signer_for(work.dossier.captured_by), agency_signer()
     with _copy(objects, work.document, "officer.pdf") as path:
-        wanted = _capture_wanted(work.document, signer, agency, work.captured_at, trust)
+        wanted = _capture_wanted(work, signer, agency, work.captured_at, trust)
         prepare(records, objects, path, wanted)
 
 
-def _capture_wanted(document: Document, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust) -> Wanted:
+def _capture_wanted(work: _Work, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust) -> Wanted:
+    known = LABELS[work.known]
     return Wanted(
-        document,
+        work.document,
         signer,
         trust,
         SignatureRole.OFFICER,
         "CA01",
-        lambda path, writer: officer_fields(path, writer, signer, agency, captured_at, trust),
+        lambda path, writer: officer_fields(path, writer, signer, agency, captured_at, trust, known),
     )
 
 
@@ -318,7 +325,10 @@ def _read(records: RecordsDatabase, document_id: UUID, role: SignatureRole) -> _
     with records.session() as session:
         document = session.exec(select(Document).where(Document.id == document_id)).one()
         dossier = session.exec(select(Dossier).where(Dossier.id == document.dossier_id)).one()
-        captured = session.exec(
+        if document.captured_at:
+            known = TimeSource(document.captured_at_source)
+            return _Work(dossier, document, _row(session, document, role), document.captured_at, known)
+        captured = session.exec(  # of a paper that was captured before the time was kept
             select(AuditEntry.at)
             .where(
                 AuditEntry.document_id == document_id,

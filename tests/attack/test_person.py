@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import yaml
-from sqlmodel import func, select
+from sqlmodel import col, func, select
 
-from blocks.objects import Bucket, ObjectStore
+from blocks.catalog.staff import load_staff
+from blocks.identity import ensure_keys
+from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.sources import SourceConflict, SourceKind, SourceUnknown, record_source
-from blocks.records.tables import Dossier, Incident, Scan, Source
+from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Scan, Signature, Source
+from blocks.settings import settings
+from deployments.desk.decisions import why_not
+from infra.gateway.sessions import Officer
+from tasks.approvals import PaperToSign, SignCapture, SignDecision
+from tasks.capture import capture_document
 from tasks.inbox import take_folder
 from tasks.origin import HandInAltered, Origin, by_command
 from tasks.rescan import handed_in
+from tasks.signing import sign_capture
+from tasks.signing.authorised import NotAuthorised, to_sign, unauthorised
+from tasks.stages import check_sign
 from tasks.submission import MANIFEST, hand_in, inbox_key, register_submission
 from tests.attack.plugin import Attack
+from tests.attested import allow_signature, at_desk, gateway_key
+from tests.conftest import TestPki
+from tests.tasks.capture.pages_for_tests import jpeg, paper, scanned
+from tests.tasks.capture.test_document import new_document
+from tests.tasks.signing.helpers import blank_pdf
 from tests.tasks.test_submission import PAGES, folder, manifest
+
+
+@pytest.fixture
+def installation(
+    pki: TestPki, records: RecordsDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[None]:
+    """Settings of a test installation; the blocks as the tasks find them."""
+    monkeypatch.setenv("SOHOA_INBOX_DIR", str(tmp_path / "inbox"))
+    monkeypatch.setattr(RecordsDatabase, "get", staticmethod(lambda: records))
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
 
 
 def rows(records: RecordsDatabase) -> tuple[int, int]:
@@ -169,8 +198,165 @@ def test_source_rewritten_in_the_database(attack: Attack, records: RecordsDataba
     with records.session() as session:
         record_source(session, submission=submission, kind=SourceKind.COMMAND, source="scan", officer="")
     with attack("row of a source changed by SQL", watch=lambda: rows(records)) as told:
-        with pytest.raises(Exception, match="refused") as refused, records.session() as session:
+        with pytest.raises(Exception, match=r"refused|InsufficientPrivilege") as refused, records.session() as session:
             row = session.exec(select(Source).where(Source.submission == submission)).one()
             row.officer = "tnhs.01"
             session.add(row)
         told.answered(str(refused.value).partition("\n")[0])
+
+
+# -- the authorisation of a signature -------------------------------------------------------------------------------
+@pytest.fixture
+def captured(records: RecordsDatabase, objects: ObjectStore, installation: None) -> Captured:
+    return Captured(records, objects)
+
+
+class Captured:
+    """A dossier with one captured paper that waits for the personal signature of tnhs.01."""
+
+    def __init__(self, records: RecordsDatabase, objects: ObjectStore) -> None:
+        self.records, self.objects = records, objects
+        gateway_key()
+        self.document = new_document(records, objects, [jpeg(scanned(paper(1)))])
+        with records.session() as session:
+            dossier = session.get_one(Dossier, session.get_one(Document, self.document).dossier_id)
+            dossier.captured_by = "tnhs.01"
+            session.add(dossier)
+            self.dossier = dossier.id
+        assert capture_document(records, objects, self.document).ok
+
+    def paper(self) -> PaperToSign:
+        with self.records.session() as session:
+            return to_sign(session, self.dossier)[0]
+
+    def signatures(self) -> int:
+        with self.records.session() as session:
+            return session.exec(select(func.count()).select_from(Signature)).one()
+
+    def sign(self) -> None:
+        sign_capture(self.records, self.objects, self.document)
+
+    def handed_in(self, origin: Origin) -> None:
+        """The paper's scan as this origin handed it in."""
+        with self.records.session() as session:
+            submission = session.get_one(Dossier, self.dossier).submission
+            (scan,) = session.exec(select(Scan).where(Scan.document_id == self.document))
+            files = {"r1/c1/0001-1.jpg": scan.sha256}
+        origin.note(self.records, submission, "r1", files)
+
+
+def test_signature_that_nobody_allowed(attack: Attack, captured: Captured) -> None:
+    with attack("personal signature without any authorisation", watch=captured.signatures) as told:
+        with pytest.raises(NotAuthorised) as refused:
+            captured.sign()
+        told.answered(refused.value.code)
+        assert incidents(captured.records) == [NotAuthorised.code]
+        told.audited(f"incident {NotAuthorised.code}")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "changed"),
+    [
+        ("authorisation for the hash of another file", {"sha256": "0" * 64}),
+        ("authorisation for another component", {"component": 2}),
+        ("authorisation for another capture attempt", {"attempt": 7}),
+    ],
+)
+def test_authorisation_of_something_else(
+    attack: Attack, captured: Captured, attempt: str, changed: dict[str, Any]
+) -> None:
+    allow_signature(captured.records, captured.document, papers=[captured.paper().model_copy(update=changed)])
+    with attack(attempt, watch=captured.signatures) as told:
+        with pytest.raises(NotAuthorised) as refused:
+            captured.sign()
+        told.answered(refused.value.code)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "attested"),
+    [
+        ("authorisation replayed from another dossier's run", {"run": uuid4()}),
+        ("authorisation attested for another pause", {"pause": "verification-1"}),
+        ("authorisation attested for another form", {"form": "0" * 64}),
+        ("authorisation attested for another officer", {"officer": "tnhs.02"}),
+    ],
+)
+def test_proof_that_does_not_fit(attack: Attack, captured: Captured, attempt: str, attested: dict[str, Any]) -> None:
+    allow_signature(captured.records, captured.document, **attested)
+    with attack(attempt, watch=captured.signatures) as told:
+        with pytest.raises(NotAuthorised) as refused:
+            captured.sign()
+        told.answered(refused.value.code)
+
+
+@pytest.mark.parametrize("officer", ["tnhs.02", "ld.01"])
+def test_another_officer_answers(attack: Attack, captured: Captured, officer: str) -> None:
+    """A colleague with the same role, and the leader: neither at the desk nor in the flow."""
+    with captured.records.session() as session:
+        dossier = session.get_one(Dossier, captured.dossier)
+        session.expunge(dossier)
+    role = "RECEIVE" if officer.startswith("tnhs") else "LEAD"
+    session_of = Officer(officer, frozenset({("BHXH-TEST", role)}))
+    answer = SignCapture(decision=SignDecision.KY_SO_CA_NHAN, papers=[captured.paper()], officer=officer)
+    with attack(f"pause `sign` answered by {officer}", watch=captured.signatures) as told:
+        refusal = why_not(session_of, dossier, "sign", load_staff())
+        assert refusal and check_sign(captured.dossier, answer)
+        told.answered(refusal[0])
+        allow_signature(captured.records, captured.document, officer=officer)  # past both of them
+        with pytest.raises(NotAuthorised):
+            captured.sign()
+
+
+def test_hand_in_that_was_not_attested(attack: Attack, captured: Captured, tmp_path: Path) -> None:
+    """A row in the database, and one proven with a key of the attacker's own."""
+    own, _ = ensure_keys(tmp_path / "forged")
+    captured.handed_in(at_desk("tnhs.01", key=own))
+    with attack("hand-in of an officer attested with another key", watch=captured.signatures) as told:
+        with pytest.raises(NotAuthorised) as refused:
+            captured.sign()
+        told.answered(refused.value.code)
+
+
+def test_hand_in_without_permission_to_sign(attack: Attack, captured: Captured) -> None:
+    captured.handed_in(at_desk("tnhs.01", sign=False))
+    with attack("hand-in at the desk whose officer didn't allow the signature", watch=captured.signatures) as told:
+        assert unauthorised(captured.records, [captured.document]) == [captured.document]
+        with pytest.raises(NotAuthorised) as refused:
+            captured.sign()
+        told.answered(refused.value.code)
+
+
+def test_hand_in_of_a_colleague(attack: Attack, captured: Captured) -> None:
+    captured.handed_in(at_desk("tnhs.02"))
+    with attack("one officer's hand-in used for another's signature", watch=captured.signatures) as told:
+        with pytest.raises(NotAuthorised) as refused:
+            captured.sign()
+        told.answered(refused.value.code)
+
+
+def test_captured_file_replaced_after_the_hand_in(attack: Attack, captured: Captured) -> None:
+    """Scans and authorisation are right, the built PDF isn't the one that they give."""
+    captured.handed_in(at_desk("tnhs.01"))
+    assert unauthorised(captured.records, [captured.document]) == []
+    data = blank_pdf()
+    with captured.records.session() as session:
+        document = session.get_one(Document, captured.document)
+        key = document_key(document.dossier_id, document.id, 1, "forged.pdf")
+        stored = captured.objects.put_once(Bucket.WORKING, key, data, content_type="application/pdf")
+        document.file_key, document.file_sha256 = key, stored.sha256
+        session.add(document)
+    with attack("captured PDF replaced in database and bucket", watch=captured.signatures) as told:
+        with pytest.raises(NotAuthorised) as refused:
+            captured.sign()
+        told.answered(refused.value.code)
+
+
+def test_CA01_what_was_allowed_is_signed(captured: Captured) -> None:
+    """The other side: the same paper, allowed with its hand-in, needs no question and gets its signature."""
+    captured.handed_in(at_desk("tnhs.01"))
+    assert unauthorised(captured.records, [captured.document]) == []
+    captured.sign()
+    assert captured.signatures() == 1
+    with captured.records.session() as session:
+        signed = session.exec(select(AuditEntry).where(col(AuditEntry.details)["authorised"].as_string() == "r1")).one()
+        assert signed.document_id == captured.document

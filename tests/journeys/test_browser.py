@@ -331,6 +331,7 @@ def test_scanned_again_from_the_browser_after_a_colleague_let_go(played: Journey
     expect(resolving.locator("figure")).to_have_count(0)
     files = [str(path) for path in sample.rescans(1)]
     second.locator('[name="scan.1"]').set_input_files(files)
+    second.get_by_label("Tôi đã kiểm tra và ký số các giấy tờ này").check()  # so that nothing is asked later
     second.get_by_role("button", name="Đã quét lại").click()
     expect(second.locator(".note.good")).to_contain_text("Đã ghi nhận: đã quét lại")
     played.wait_pause(sample, "verification-1")
@@ -349,6 +350,7 @@ def test_CA05_one_page_is_scanned_again(played: Journey, sign_in: SignIn) -> Non
     counter.get_by_label("Quét lại thành phần 1, trang 2").set_input_files(second)
     counter.get_by_role("button", name="Đã quét lại").click()
     expect(counter.locator(".note.good")).to_contain_text("Đã ghi nhận: đã quét lại")
+    signs(played, sample, "sign-1")  # who scanned again isn't the one whose signature it is
     played.wait_pause(sample, "verification-1")
     images = shown_images(played, sample)
     assert len(images) == 2
@@ -374,12 +376,19 @@ def test_CA05_one_page_is_scanned_again(played: Journey, sign_in: SignIn) -> Non
     counter.get_by_label("Quét lại thành phần 1, trang 1").set_input_files(str(noted))
     counter.get_by_role("button", name="Đã quét lại").click()
     expect(counter.locator(".note.good")).to_contain_text("Đã ghi nhận: đã quét lại")
+    signs(played, sample, "sign-2")
     played.wait_pause(sample, "verification-2")
     again = shown_images(played, sample)
     assert again[0] != images[0] and again[1] == images[1]
     page.goto(page.url)
     expect(page.locator("figure")).to_have_count(2)
     expect(page.locator(".history")).to_contain_text("Thành phần 1: Nhận bản quét lại, trang 1, 2.")
+
+
+def signs(played: Journey, sample: Sample, key: str) -> None:
+    """The officer who captured allows the signature, at once or when the form is there."""
+    run = played.wait_pause(sample, key)
+    until(lambda: played.officers.answer(sample, run) == "sign", 30)
 
 
 def shown_images(played: Journey, sample: Sample) -> list[str]:
@@ -491,6 +500,23 @@ def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in:
     page.get_by_label("Số bản giấy nhận").fill("2")
     page.get_by_role("button", name="Đã bổ sung").click()
     expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: đã bổ sung")
+
+    # The signature wasn't allowed with the papers: who captured is asked, and nobody else sees or signs them.
+    played.wait_pause(sample, "sign-1")
+    colleague = sign_in("tnhs.02", path)
+    expect(colleague.locator(".stage")).to_contain_text("Chữ ký số cá nhân là của tnhs.01")
+    expect(colleague.locator("figure")).to_have_count(0)
+    expect(colleague.get_by_role("button", name="Ký số")).to_have_count(0)
+    page = sign_in("tnhs.01", path)
+    expect(page.locator(".said")).to_contain_text("Người sao chụp kiểm tra và ký số")
+    until(lambda: drawn(page, "Ảnh thành phần 1, trang 1"))
+    insist_accessible(page)
+    picture(page, "sign")
+    page.evaluate("document.querySelector('[name=\"paper.1\"]').value = '1:' + '0'.repeat(64)")  # not what was shown
+    page.get_by_role("button", name="Ký số").click()
+    expect(page.get_by_role("alert")).to_contain_text("Bản sao chụp đã thay đổi")
+    page.get_by_role("button", name="Ký số").click()
+    expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: ký số")
     played.wait_pause(sample, "verification-1")
     page = sign_in("tnhs.01", path)
     assert "PHIẾU TIẾP NHẬN" in text_of(downloaded(page, "Phiếu tiếp nhận", "phieu-tiep-nhan"))

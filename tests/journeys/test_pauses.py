@@ -89,7 +89,7 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(attack: Att
         trail = session.exec(select(AuditEntry).where(AuditEntry.dossier_id == dossier.id)).all()
     assert made == {
         "rescan-1": ("HOI_LAI", "", ""),
-        "rescan-2": ("DA_QUET_LAI", "tnhs.01", "RECEIVE"),
+        "rescan-2": ("DA_QUET_LAI", "tnhs.02", "RECEIVE"),
         "verification-1": ("DUYET", "gq.01", "RESOLVE"),
         "signoff-1": ("KY", "ld.01", "LEAD"),
         "seal-1": ("TRINH_LAI", "vt.01", "SEAL"),

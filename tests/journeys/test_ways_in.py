@@ -36,7 +36,10 @@ def dossiers(journey: Journey) -> int:
 
 
 def test_CO06_the_same_folder_twice_is_the_same_run_and_dossier(played: Journey) -> None:
-    before, sample = dossiers(played), played.samples["01-om-dau"]
+    sample = played.variant("bang-lenh", "01-om-dau")
+    played.officers.hand_in(sample, "command")
+    until(lambda: played.officers.dossier(sample) is not None)
+    before = dossiers(played)
     done = sohoa("submit", str(sample.folder))
     assert done.returncode == 0 and sample.run_id in done.stdout.replace("\n", "") and sample.submission in done.stdout
     assert dossiers(played) == before

@@ -11,7 +11,7 @@ import pytest
 from blocks.catalog import Catalog
 from blocks.catalog.staff import load_staff
 from blocks.records import RecordsDatabase
-from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SIGNOFF, SUPPLEMENT
+from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SECRECY, SIGN, SIGNOFF, SUPPLEMENT
 from tasks.verification import VERIFICATION
 from tasks.worklist import WHO, Item, worklist
 from tests.tasks.lawcase import make_dossier
@@ -70,6 +70,12 @@ def test_the_leader_sees_what_is_due_and_nothing_is_decided_by_silence(records: 
     assert [item.dossier_id for item in of(records, [a, b], "ld.01")] == [due]
 
 
+def test_CA01_only_who_captured_is_asked_to_sign(records: RecordsDatabase) -> None:
+    dossier, run = waiting(records, "sign-1", date(2026, 12, 1), captured_by="tnhs.02")
+    assert [item.dossier_id for item in of(records, [run], "tnhs.02")] == [dossier]
+    assert of(records, [run], "tnhs.01") == [] and of(records, [run], "ld.01") == []
+
+
 def test_every_pause_has_its_role() -> None:
-    stages = (SUPPLEMENT, LEADER, SCOPE, RESCAN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL, ISSUE)
+    stages = (SUPPLEMENT, LEADER, SECRECY, SCOPE, RESCAN, SIGN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL, ISSUE)
     assert set(WHO) == {stage.name for stage in stages}

@@ -30,8 +30,10 @@ from blocks.trust import (
     run,
 )
 from tasks.signing import sign_agency, sign_capture, sign_manifest, steps, verify_manifest, verify_pdf
+from tasks.signing.authorised import NotAuthorised
 from tasks.signing.errors import AgencyNotAllowed, FieldsUnconfirmed, ForeignFile, NotCaptured
 from tasks.signing.pdf import sign_as_officer
+from tests.attested import allow_signature
 from tests.conftest import TestPki
 from tests.tasks.signing.helpers import blank_pdf
 
@@ -58,6 +60,7 @@ class Case:
             session.flush()
             session.add(document)
         self.move(D.PHAN_LOAI, D.CHO_SAO_CHUP, D.DA_SAO_CHUP, D.DAT_KIEM_TRA)
+        allow_signature(records, self.id)
 
     def key(self, name: str, attempt: int = 1) -> str:
         return document_key(self.dossier_id, self.id, attempt, name)
@@ -81,6 +84,7 @@ class Case:
         with self.records.session() as session:
             session.add(document)
         self.move(D.PHAN_LOAI, D.CHO_SAO_CHUP, D.DA_SAO_CHUP, D.DAT_KIEM_TRA, document=document.id)
+        allow_signature(self.records, document.id)
         return document.id
 
     def move(self, *states: DocumentState, document: UUID | None = None) -> None:
@@ -245,6 +249,9 @@ def test_CA02_rescan_is_signed_anew(capture: Case) -> None:
         document = session.exec(select(Document).where(Document.id == capture.id)).one()
         document.attempt, document.file_key, document.file_sha256 = 2, stored.key, stored.sha256
         session.add(document)
+    with pytest.raises(NotAuthorised):  # what was allowed for the first attempt isn't for another file
+        sign_capture(capture.records, capture.objects, capture.id)
+    allow_signature(capture.records, capture.id)
     report = sign_capture(capture.records, capture.objects, capture.id)
     assert report.attempt == 2 and report.object_key == capture.key("officer.pdf", 2)
     assert sorted(row.attempt for row in capture.signatures()) == [1, 2]

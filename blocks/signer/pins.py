@@ -1,0 +1,96 @@
+"""A PIN on its way from the officer's browser to the one step that signs: sealed so that nobody else can read it.
+
+HPKE (RFC 9180): X25519, HKDF-SHA256, AES-256-GCM. The gateway has the public key, the worker the private one. A box
+fits one pause of one dossier and one officer; anywhere else it doesn't open.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from pydantic import SecretStr
+
+from blocks.errors import Remedy, SohoaError
+from blocks.settings import home
+
+MOST = 64  # characters of a PIN
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+class PinKeyMissing(SohoaError):
+    """The key pair that protects PINs isn't there, or not readable by this part."""
+
+    code = "PIN_KEY_MISSING"
+    message = "Máy chủ chưa sẵn sàng nhận mã PIN; vui lòng báo quản trị viên chạy lại `make up`."
+
+
+class PinUnfit(SohoaError):
+    """The box was made for something else, or was changed."""
+
+    code, remedy = "PIN_UNFIT", Remedy.OFFICER
+    message = "Mã PIN đã nhập không dùng được cho việc ký này; vui lòng nhập lại."
+
+
+def folder() -> Path:
+    """Where the pair lies: ``pin.key`` for the worker alone, ``pin.pub`` for the gateway."""
+    return Path(os.environ.get("SOHOA_PIN_KEYS") or home() / "signing")
+
+
+def ensure_pair() -> None:
+    """Make the pair at the first start."""
+    private, public = folder() / "pin.key", folder() / "pin.pub"
+    if private.exists() and public.exists():
+        return
+    folder().mkdir(parents=True, exist_ok=True, mode=0o711)
+    key = X25519PrivateKey.generate()
+    half = private.with_suffix(".new")
+    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    half.replace(private)
+
+
+def seal(pin: SecretStr, *, dossier: UUID, pause: str, officer: str) -> str:
+    """The box, base64. Raises PinKeyMissing."""
+    try:
+        key = load_pem_public_key((folder() / "pin.pub").read_bytes())
+    except (OSError, ValueError) as error:
+        raise PinKeyMissing() from error
+    if not isinstance(key, X25519PublicKey):
+        raise PinKeyMissing()
+    sealed = _SUITE.encrypt(pin.get_secret_value().encode(), key, info=_fits(dossier, pause, officer))
+    return base64.b64encode(sealed).decode()
+
+
+def unseal(box: str, *, dossier: UUID, pause: str, officer: str) -> SecretStr:
+    """The PIN. Raises PinUnfit when the box was made for another pause, dossier or officer; PinKeyMissing."""
+    try:
+        key = load_pem_private_key((folder() / "pin.key").read_bytes(), password=None)
+    except (OSError, ValueError) as error:
+        raise PinKeyMissing() from error
+    if not isinstance(key, X25519PrivateKey):
+        raise PinKeyMissing()
+    try:
+        sealed = base64.b64decode(box, validate=True)
+        return SecretStr(_SUITE.decrypt(sealed, key, info=_fits(dossier, pause, officer)).decode())
+    except (InvalidTag, ValueError) as error:
+        raise PinUnfit() from error
+
+
+def _fits(dossier: UUID, pause: str, officer: str) -> bytes:
+    return json.dumps(["sohoa-pin-1", str(dossier), pause, officer]).encode()

@@ -1,0 +1,37 @@
+"""The archival PDF built a second time from the scanner's files: what is signed must be exactly this (CA08)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from blocks.objects import Bucket, ObjectStore
+from blocks.records.tables import Document, Scan
+from tasks.capture.build import build_pdf
+from tasks.capture.facts import PageFacts
+from tasks.capture.guard import inspect_guarded
+
+
+def title_of(document: Document) -> str:
+    return f"Thành phần hồ sơ {document.id}"
+
+
+def rebuilt_sha256(objects: ObjectStore, document: Document, scans: Sequence[Scan]) -> str:
+    """SHA-256 of the PDF that these files of one capture attempt give, in their order and with their replacements.
+
+    Raises IntegrityError when a file isn't the recorded one, ScanError when one can't be read (it could before).
+    """
+    pages: list[PageFacts] = []
+    with TemporaryDirectory(prefix="sohoa-again-") as name:
+        folder = Path(name)
+        for scan in scans:
+            original, images = folder / f"{scan.ordinal:04d}.in", folder / f"{scan.ordinal:04d}"
+            images.mkdir()
+            objects.download(Bucket.INTAKE, scan.object_key, original, sha256=scan.sha256)
+            found = list(inspect_guarded(original, document.scan_dpi, images).pages)
+            if scan.place is None:
+                pages += found
+            else:
+                pages[scan.place - 1 : scan.place - (1 if scan.added else 0)] = found
+        return build_pdf(pages, document.scan_dpi, title_of(document), folder / "again.pdf")
