@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
-from blocks.settings import home, load_stack_env
+from blocks.settings import load_stack_env
 from deployments.desk.counter import Counter
 from deployments.desk.counter_pages import CounterPages
 from deployments.desk.decisions import STEP_UP_SENTENCE, Answer, Decisions
@@ -129,7 +130,7 @@ def main() -> None:
     lines.setLevel(logging.INFO)
     lines.propagate = False
     lines.addHandler(logging.StreamHandler(sys.stdout))
-    spool = home() / "spool"  # uploads on their way, apart from what other parts keep for a while
+    spool = Path(tempfile.gettempdir()) / "spool"  # uploads on their way; the folder is the gateway's own
     shutil.rmtree(spool, ignore_errors=True)
     spool.mkdir(mode=0o700, parents=True)
     tempfile.tempdir = str(spool)

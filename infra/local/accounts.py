@@ -12,7 +12,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from blocks.settings import ROOT
@@ -97,8 +97,11 @@ def _closed_for_others(home: Path) -> Path | None:
     return next((part for part in home.resolve().parents if not part.stat().st_mode & stat.S_IXOTH), None)
 
 
-def hand_over(home: Path) -> None:
-    """Give each part its own files, also those of an installation that was root's alone, and close them for others."""
+def hand_over(home: Path, references: Iterable[Path] = ()) -> None:
+    """Give each part its own files, also those of an installation that was root's alone, and close them for others.
+
+    references: files with secrets that settings name (`file:smtp.password`): the worker's, where they lie in `home`.
+    """
     home.chmod(stat.S_IMODE(home.stat().st_mode) | 0o011)
     for folder in ("prefect", "parts", "secrets"):
         (home / folder).chmod(0o711)
@@ -110,6 +113,9 @@ def hand_over(home: Path) -> None:
     _own(home / "prefect" / "storage", worker, 0o700)
     _own(home / "inbox", worker, 0o700)
     _own(home / "tokens", worker, 0o700)
+    for path in references:
+        if path.is_file() and path.resolve().is_relative_to(home.resolve()):
+            _own(path, worker, 0o600)
     if gateway:  # the folder stays ours: in one of the gateway's, root would follow links that the gateway has set
         os.chown(home / "gateway", 0, gateway.gid)
         (home / "gateway").chmod(0o750)

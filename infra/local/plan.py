@@ -188,9 +188,11 @@ class Plan:
         """Make the folders, stack.env (0644) and the parts' secrets, which are kept. Returns the names of secrets that
         were found in stack.env and moved."""
         clear_temporary(self.home)
-        for folder in (self.run, self.logs, self.home / "prefect" / "storage", self.home / "inbox"):
+        for folder in (self.run, self.logs, self.home / "prefect" / "storage"):
             folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.logs, self.home / "prefect", self.home / "inbox"):
+        for folder in (self.home / "inbox", self.home / "tokens"):
+            folder.mkdir(exist_ok=True)
+        for folder in (self.logs, self.home / "prefect", self.home / "inbox", self.home / "tokens"):
             folder.chmod(0o700)  # papers, results and what was done with them are nobody else's business
         public = self.home / "public"
         public.mkdir(mode=0o755, exist_ok=True)
@@ -202,7 +204,8 @@ class Plan:
         write_env(self.env_file, self.variables(), title, 0o644)
         self.known = read_env(self.env_file)
         if self.own_users:
-            hand_over(self.home)
+            references = [value.removeprefix("file:") for value in self.known.values() if value.startswith("file:")]
+            hand_over(self.home, [self.home / name for name in references])
         return moved
 
     @property
