@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, false, or_
 from sqlmodel import Session, col, select
 
 from blocks.catalog import CalendarUnknown, Catalog
-from blocks.catalog.staff import Role, Staff, four_eyes
+from blocks.catalog.staff import Grants, Role, Staff, four_eyes
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
@@ -121,11 +121,15 @@ def first_items(
     return worklist(records, catalog, paused, day=today, officer=officer, staff=staff)
 
 
-def for_officer(officer: str, staff: Staff, today: date) -> ColumnElement[bool]:
-    """Rows of `Waiting` that this officer may decide, and for a leader what is escalated in the unit."""
+def for_officer(officer: str, staff: Staff, today: date, grants: Grants | None = None) -> ColumnElement[bool]:
+    """Rows of `Waiting` that this officer may decide, and for a leader what is escalated in the unit.
+
+    grants: what the provider's groups say, which must say so, too; None on the command line.
+    """
     mine: list[ColumnElement[bool]] = []
     for unit in sorted({unit for person in staff.of(officer, today) for unit in person.units}):
-        held = {role for role in WHO.values() if staff.may(officer, unit, role, today)}
+        listed = {role for role in WHO.values() if staff.may(officer, unit, role, today)}
+        held = {role for role in listed if grants is None or (unit, role.value) in grants}
         ours = col(Waiting.unit_id) == unit
         kinds = sorted(kind for kind, role in WHO.items() if role in held)
         own = [kind for kind in kinds if WHO[kind] is Role.RESOLVE] if four_eyes() else []

@@ -32,7 +32,10 @@ class Work:
         """What this officer may decide now, and what is escalated to a leader (WH01–WH03): one page of it, and after
         what the next one begins (None: that was all). kind: of this step only.
         """
-        wanted = [for_officer(officer.id, staff, vietnam_day()), *([col(Waiting.kind) == kind] if kind else [])]
+        wanted = [
+            for_officer(officer.id, staff, vietnam_day(), officer.grants),
+            *([col(Waiting.kind) == kind] if kind else []),
+        ]
         shown: list[Item] = []
         for _ in range(TURNS):
             with self.records.session() as session:
@@ -46,7 +49,7 @@ class Work:
     def counts(self, officer: Officer, staff: Staff) -> dict[str, int]:
         """How many wait for this officer, by step."""
         with self.records.session() as session:
-            return counts(session, for_officer(officer.id, staff, vietnam_day()))
+            return counts(session, for_officer(officer.id, staff, vietnam_day(), officer.grants))
 
     def _decidable(self, officer: Officer, staff: Staff, rows: Sequence[Waiting]) -> list[Item]:
         """Those whose run really waits, as Prefect says, and that the provider's groups allow."""

@@ -150,7 +150,10 @@ class Provider:
 
         Raises ProviderRefused when the provider refuses; another fault when it doesn't answer.
         """
-        told = await self.metadata()
+        try:
+            told = await self.metadata()
+        except ProviderRefused as error:  # says nothing about this account
+            raise ValueError(str(error.error)) from error
         async with self.client._get_oauth_client(**told) as client:
             try:
                 token = await client.refresh_token(told["token_endpoint"], refresh_token=refresh_token)

@@ -19,6 +19,7 @@ from blocks.records.incidents import raise_incident
 from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
 from infra.local.postgres import Postgres
+from tasks.worklist import for_officer
 from tests.deployments.desk import FOREIGN, OWN, Gateway, Signed, Told, make_gateway, staff_file
 from tests.tasks.lawcase import make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
@@ -159,3 +160,14 @@ def test_nobody_writes_a_route_that_asks_nobody(gateway: Gateway) -> None:
     }  # fmt: skip
     paths = {re.sub(r"\{[^}]*\}", "{}", route.path) for router in gateway.desk.routers() for route in router.routes}  # type: ignore[attr-defined]
     assert paths == open_to_all | asked
+
+
+def test_what_waits_is_counted_by_both_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOHOA_STAFF_FILE", str(staff_file(tmp_path / "staff.yaml")))
+
+    def asked(told: Told) -> str:
+        rows = for_officer("here.resolve", load_staff(), date(2026, 1, 1), told)
+        return str(rows.compile(compile_kwargs={"literal_binds": True}))
+
+    assert "verification" in asked({(OWN, "RESOLVE")})
+    assert "verification" not in asked(set()) + asked({(FOREIGN, "RESOLVE")}) + asked({(OWN, "LEAD")})
