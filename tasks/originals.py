@@ -350,6 +350,7 @@ def _store(
         if row.record_key is not None:
             return
         row.record_key, row.record_version = original.key, original.version
+        row.record_sha256 = original.sha256
         row.manifest_key, row.manifest_version = locked_manifest.key, locked_manifest.version
         row.manifest_sha256 = locked_manifest.sha256
         row.retention_class, row.retain_until = retention.code, None if retention.years is None else until

@@ -377,6 +377,7 @@ def _note_renewed(
             session.add(before)
             if old.kind == RECORD:
                 document.record_key, document.record_version = stored.key, stored.version
+                document.record_sha256 = stored.sha256
                 session.add(document)
             audit(
                 session, actor="system", action="renew", dossier_id=document.dossier_id, document_id=document.id,

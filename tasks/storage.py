@@ -224,6 +224,7 @@ def _note_stored(
 ) -> None:
     record, manifest, signature = stored
     document.record_key, document.record_version = record.key, record.version
+    document.record_sha256 = record.sha256
     document.manifest_key, document.manifest_version = manifest.key, manifest.version
     document.retention_class = retention.code
     document.retain_until = None if retention.years is None else until  # None: never deleted (LU06)

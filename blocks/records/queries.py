@@ -61,11 +61,11 @@ def file_of(document: Document) -> StoredObject | None:
 
     None: it has none that may be shown, or nothing says which bytes are meant.
     """
-    if not document.file_sha256:
-        return None
-    if document.record_key and document.record_version:
-        return StoredObject(Bucket.RECORDS, document.record_key, document.record_version, document.file_sha256, 0)
-    if document.file_key:
+    if document.record_key:
+        if not (document.record_version and document.record_sha256):
+            return None
+        return StoredObject(Bucket.RECORDS, document.record_key, document.record_version, document.record_sha256, 0)
+    if document.file_key and document.file_sha256:
         return StoredObject(Bucket.WORKING, document.file_key, document.file_version, document.file_sha256, 0)
     return None
 

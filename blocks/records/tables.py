@@ -129,6 +129,7 @@ class Document(SQLModel, table=True):
     file_version: str = ""  # of the object; reads name key, version and hash
     record_key: str | None = None  # locked object
     record_version: str | None = None
+    record_sha256: str | None = None  # after a renewal another one than the copy's that was signed
     manifest_key: str | None = None
     manifest_sha256: str | None = None
     manifest_version: str = ""

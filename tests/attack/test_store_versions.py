@@ -90,7 +90,7 @@ def test_another_version_over_a_locked_record(
     stored = objects.put_once(Bucket.RECORDS, key, pdf, content_type="application/pdf", lock_until=until)
     with records.session() as session:
         row = session.get_one(Document, document)
-        row.record_key, row.record_version, row.file_sha256 = stored.key, stored.version, stored.sha256
+        row.record_key, row.record_version, row.record_sha256 = stored.key, stored.version, stored.sha256
         session.add(row)
     where = {"Bucket": objects.bucket_name(Bucket.RECORDS), "Key": key}
     with attack("another page over a record under COMPLIANCE lock", watch=look(records, objects, document)) as told:

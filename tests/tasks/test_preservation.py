@@ -15,6 +15,7 @@ from blocks.catalog import Catalog
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import verify_chain
+from blocks.records.queries import file_of
 from blocks.records.tables import ArchivedObject, AuditEntry, Incident
 from blocks.trust import Trust
 from infra.local.seaweed import Seaweed
@@ -28,6 +29,7 @@ from tasks.preservation import (
     renew_document,
 )
 from tasks.signing import sign_agency, sign_capture, sign_manifest, verify_manifest, verify_pdf
+from tasks.signing.errors import ForeignFile
 from tasks.signing.report import REPORT_TYPES
 from tasks.storage import store_document
 from tests.conftest import TestPki
@@ -82,7 +84,7 @@ def test_LU06_a_version_put_over_a_record_is_found_and_undone(
     right = objects.read(Bucket.RECORDS, row.object_key, version=row.version, sha256=row.sha256)
     name = objects.bucket_name(Bucket.RECORDS)
     objects.client.put_object(Bucket=name, Key=row.object_key, Body=b"%PDF-1.7 another")
-    assert objects.unproven(Bucket.RECORDS, row.object_key)[0] != right
+    assert objects.client.get_object(Bucket=name, Key=row.object_key)["Body"].read() != right
     report = check_objects(records, objects, [row.id])
     assert report.damaged == report.restored == [stored]
     assert objects.read(Bucket.RECORDS, row.object_key, sha256=row.sha256) == right
@@ -141,10 +143,10 @@ def test_LU06_a_byte_changed_on_the_disk_is_found_and_restored(
 
 
 def test_LU06_what_is_nowhere_else_stays_an_open_incident(
-    records: RecordsDatabase, objects: ObjectStore, stored: UUID
+    records: RecordsDatabase, owner: RecordsDatabase, objects: ObjectStore, stored: UUID
 ) -> None:
     row = rows(records, stored)["manifest.json/0"]
-    with records.session() as session:  # as if the only version had other bytes
+    with owner.session() as session:  # as if the only version had other bytes
         known = session.get_one(ArchivedObject, row.id)
         known.sha256 = "0" * 64
         session.add(known)
@@ -198,6 +200,8 @@ def test_LU06_proofs_are_renewed_once_and_in_time(
     assert (get(records, signed.id).record_key, get(records, signed.id).record_version) == (
         record.object_key, record.version,
     )  # fmt: skip
+    shown = file_of(get(records, signed.id))  # what officers see from now on
+    assert shown is not None and (shown.version, shown.sha256) == (record.version, record.sha256)
     old = objects.unproven(Bucket.RECORDS, before["record.pdf/0"].object_key)[0]
     new = objects.read(Bucket.RECORDS, record.object_key, version=record.version, sha256=record.sha256)
     assert new.startswith(old) and hashlib.sha256(old).hexdigest() == before["record.pdf/0"].sha256
@@ -215,6 +219,21 @@ def test_LU06_proofs_are_renewed_once_and_in_time(
 
 
 @pytest.mark.usefixtures("signing_settings")
+def test_LU06_a_foreign_file_is_not_adopted_as_renewal(
+    records: RecordsDatabase, objects: ObjectStore, signed: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its signatures are valid, but it isn't this record with one more time-stamp: the working copy of the officer."""
+    monkeypatch.setenv("SOHOA_RENEWAL_DAYS", "4000")
+    first = rows(records, signed.id)["record.pdf/0"]
+    other = objects.unproven(Bucket.WORKING, signed.key("officer.pdf"))[0]
+    key = f"{first.object_key.rpartition('/')[0]}/record.r0001.pdf"
+    objects.put_once(Bucket.RECORDS, key, other, content_type="application/pdf")
+    with pytest.raises(ForeignFile):
+        renew_document(records, objects, signed.id, Trust())
+    assert get(records, signed.id).record_key == first.object_key
+
+
+@pytest.mark.usefixtures("signing_settings")
 def test_LU06_a_lost_original_is_cut_out_of_its_renewal(
     records: RecordsDatabase, objects: ObjectStore, seaweed: Seaweed, signed: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,7 +242,7 @@ def test_LU06_a_lost_original_is_cut_out_of_its_renewal(
     right = objects.unproven(Bucket.RECORDS, first.object_key)[0]
     renew_document(records, objects, signed.id, Trust())
     objects.delete(Bucket.WORKING, signed.key("agency.pdf"))
-    places = list(preservation._places(records, objects, first))
+    places = list(preservation._places(records, first))
     assert [source for source, *_ in places] == ["VERSION", "WORKING", "RENEWAL"]
     monkeypatch.setattr(preservation, "_places", lambda *_: iter(places[1:]))  # as if the version were unreadable
     monkeypatch.setattr(preservation, "_fault", lambda *_: "UNREADABLE")
