@@ -93,7 +93,10 @@ def _paper(session: Session, document: Document) -> list[Any]:
 
 
 def approved_file(session: Session, document: Document) -> str | None:
-    """SHA-256 of the file that stands on the page: as the officer signed it, also once the agency has signed it."""
+    """SHA-256 of the file that stands on the page: as the officer signed it, also once the agency has signed it.
+
+    The hash alone: a store that was restored gives the same bytes another version.
+    """
     query = select(Signature.sha256).where(
         Signature.document_id == document.id,
         Signature.attempt == document.attempt,
