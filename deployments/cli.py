@@ -373,6 +373,8 @@ def _plain() -> Iterator[None]:
 
 
 def main() -> None:
+    if sys.argv[1:2] in (["officer"], ["sessions"]):  # tables that flows have no right to
+        os.environ.setdefault("SOHOA_PART", "gateway")
     load_stack_env()
     try:
         app(standalone_mode=True)

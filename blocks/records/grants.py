@@ -69,10 +69,10 @@ TABLES = {
     "partnersecret": Rights(FREE),
     "partnercase": Rights(FREE, KEEP),
     "partnerfile": Rights(FREE, FREE),
-    # The gateway binds an account once and never takes it away; the command line does, and ends sessions.
-    "officeridentity": Rights(f"{APPEND}, DELETE", APPEND),
-    "signedin": Rights(FREE, FREE),
-    "usedtoken": Rights(FREE, FREE),
+    # Who is who, and whose session goes on, is the gateway's alone (and of `sohoa officer`, `sohoa sessions`).
+    "officeridentity": Rights("", f"{APPEND}, DELETE"),
+    "signedin": Rights("", FREE),
+    "usedtoken": Rights("", FREE),
     "outbox": Rights(FREE, READ, "SELECT (created_at, delivered_at)"),
     "records_version": Rights(READ),
 }

@@ -342,7 +342,7 @@ def test_another_provider_signs_nobody_in(attack: Attack, gateway: Gateway, offi
 
 
 def bound(gateway: Gateway) -> list[tuple[str, str]]:
-    with gateway.records.session() as session:
+    with gateway.desk.records.session() as session:
         return [(row.officer, row.sub) for row in session.exec(select(OfficerIdentity))]
 
 

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 from sqlmodel import select
 
 from blocks.records import RecordsDatabase, signins
 from blocks.records.signins import AccountBound, NotBound
 from blocks.records.tables import AuditEntry, now
+from infra.local.postgres import Postgres
+from infra.local.roles import GATEWAY
+from tests.attack.plugin import Attack
+
+
+@pytest.fixture
+def records(postgres: Postgres, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordsDatabase]:
+    """With the gateway's rights: flows have none on these tables."""
+    monkeypatch.setenv("SOHOA_DATABASE_GATEWAY_URL", postgres.url(database_url.rpartition("/")[2], GATEWAY))
+    made = RecordsDatabase(url_env="SOHOA_DATABASE_GATEWAY_URL")
+    yield made
+    made.engine.dispose()
+
 
 OFFICE, OTHER = "https://office.example", "https://other.example"
 
@@ -63,3 +79,24 @@ def test_a_token_works_once(records: RecordsDatabase) -> None:
             assert signins.first_use(session, OFFICE, "j1", later) is expected
     with records.session() as session:
         assert signins.first_use(session, OTHER, "j1", later)
+
+
+def test_flows_can_not_make_up_who_is_who(attack: Attack, records: RecordsDatabase) -> None:
+    flows = RecordsDatabase()
+    for what, statement in (
+        (
+            "binds an account of its own to the leader",
+            "INSERT INTO officeridentity VALUES ('i', '1', 'ld.01', 'x', now())",
+        ),
+        ("unbinds an account", "DELETE FROM officeridentity"),
+        ("ends everybody's session", "UPDATE signedin SET ended_at = now()"),
+    ):
+        with attack(f"a flow's database role {what}", watch=lambda: rows(records)) as told:
+            with pytest.raises(ProgrammingError, match="InsufficientPrivilege"), flows.session() as session:
+                session.connection().execute(text(statement))
+            told.answered("InsufficientPrivilege")
+
+
+def rows(records: RecordsDatabase) -> tuple[int, int]:
+    with records.session() as session:
+        return len(signins.bindings(session)), len(signins.still_open(session))
