@@ -24,14 +24,22 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from blocks import egress, sandbox
+from blocks.objects import ObjectStore
+from blocks.records import RecordsDatabase
+from blocks.records.states import ElectronicOriginal, Form
 from blocks.sandbox import LimitBroken, Limits, NoWalls, keeper, locks
 from blocks.trust import Trust, run
+from tasks.approvals import Verification
+from tasks.originals import examine_dossier
+from tasks.reception import receive_dossier
 from tasks.signing.report import lines
 from tasks.signing.sandbox import verify_untrusted
+from tasks.verification import check_verification
 from tests.attack.plugin import Attack
 from tests.conftest import TestPki
+from tests.tasks.lawcase import RECEIVED, get
 from tests.tasks.signing.conftest import signing_settings, trust  # noqa: F401
-from tests.tasks.test_originals import changed, signed_with
+from tests.tasks.test_originals import CATALOG, changed, signed_with, submitted
 
 HOSTILE = "tests.attack.hostile:"
 REFUSED = {"PermissionError", "FileNotFoundError", "ValueError", "OSError", "MemoryError", "ProcessLookupError"}
@@ -419,6 +427,48 @@ def test_a_file_is_changed_after_signing(
         assert not verdict.valid
         told.answered(verdict.signatures[0].code)
         told.proved("not valid")
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [(Form.E_COPY_REGISTER, "LOCAL:TRICH-LUC-KHAI-SINH"), (Form.ORIGINAL, "LOCAL:GIAY-RA-VIEN")],
+)
+def test_a_citizen_signs_an_electronic_original(
+    attack: Attack,
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    pki: TestPki,
+    trust: Trust,  # noqa: F811
+    form: Form,
+    kind: str,
+) -> None:
+    """A valid signature says who signed, not that they may issue such a paper."""
+    dossier_id, document_id = submitted(records, objects, signed_with(pki.folder, trust, "gq.02"), form)
+    with attack(f"A person's own valid certificate signs an electronic original ({form}, {kind})") as told:
+        (report,) = examine_dossier(records, objects, CATALOG, dossier_id)
+        assert (report.found, report.code) == (ElectronicOriginal.INVALID, "NOT_ISSUER")
+        received = receive_dossier(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED)
+        assert not received.accepted and "ELECTRONIC_INVALID" in {problem.code for problem in received.problems}
+        told.answered("ELECTRONIC_INVALID: waits for a supplement")
+        told.audited("examine_original NOT_ISSUER")
+        told.proved(f"record under lock: {get(records, document_id).record_key}")
+
+
+def test_nobody_approves_an_electronic_original_unseen(
+    attack: Attack,
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    pki: TestPki,
+    trust: Trust,  # noqa: F811
+) -> None:
+    dossier_id, _ = submitted(records, objects, signed_with(pki.folder, trust, "ubnd"))
+    examine_dossier(records, objects, CATALOG, dossier_id)
+    said = {"decision": "DUYET", "officer": "gq.01", "flagged_checked": True, "originals_seen": False}
+    with attack("An officer approves a case without having looked at its electronic original") as told:
+        faults = check_verification(dossier_id, Verification.model_validate(said))
+        (asked,) = [fault for fault in faults if "bản điện tử gốc" in fault]
+        told.answered(asked)
+        told.proved("asked again, nothing confirmed")
 
 
 def test_certificates_of_the_trust_folder_name_the_list(trust: Trust) -> None:  # noqa: F811

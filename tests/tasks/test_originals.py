@@ -129,10 +129,15 @@ def with_script() -> bytes:
 
 
 def submitted(
-    records: RecordsDatabase, objects: ObjectStore, data: bytes, form: Form = Form.ORIGINAL, **values: object
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    data: bytes,
+    form: Form = Form.ORIGINAL,
+    kind: str = SICKNESS[0],
+    **values: object,
 ) -> tuple[UUID, UUID]:
     """A sickness dossier whose first component came as this file; its second is a paper."""
-    kinds = [{"type_code": SICKNESS[0], "form": form, "declared_pages": 2}, SICKNESS[1]]
+    kinds = [{"type_code": kind, "form": form, "declared_pages": 2}, SICKNESS[1]]
     dossier_id, ids = make_dossier(records, kinds, **({"originals_declared": 1} | values))
     sha256 = hashlib.sha256(data).hexdigest()
     key = document_key(dossier_id, ids[0], 1, f"0001-{sha256[:16]}.pdf")
