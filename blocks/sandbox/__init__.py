@@ -77,10 +77,11 @@ class _Keeper:
     def __init__(self, module: str) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HOME": "/"}
+        environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        environment |= {"HOME": "/nonexistent", "PREFECT_HOME": "/nonexistent"}
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "blocks.sandbox.keeper", str(theirs.fileno()), module],
+                [sys.executable, "-W", "ignore", "-m", "blocks.sandbox.keeper", str(theirs.fileno()), module],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ import importlib
 import io
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -33,6 +34,9 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST = max(2, os.cpu_count() or 1)  # children at once
 HANDLES = 40  # of one request
 REQUEST_BYTES = 1 << 20
+# PyMuPDF's layout analysis, which nothing here uses, starts threads while it is imported.
+NEVER = ("pymupdf.layout", "pymupdf4llm")
+MAPPED = 2 << 30  # bytes of address space that libraries reserve without using them
 
 
 class Sink:
@@ -47,9 +51,9 @@ class Sink:
         return name
 
 
-def build_walls(root: Path) -> dict[str, Any]:
+def build_walls(root: Path, package: str) -> dict[str, Any]:
     """All that this machine offers, in the order in which each can still be built. What is in force now."""
-    readable, user = locks.code_folders(root), locks.other_user()
+    readable, user = locks.code_folders(root, package), locks.other_user()
     network = locks.leave_network()
     files = network and locks.leave_files(readable)
     handles = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path in readable]
@@ -168,11 +172,15 @@ def _place(error: Exception) -> str:
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     channel.set_inheritable(False)
+    package = sys.argv[2].partition(".")[0]
+    for name in ("blocks", "tasks", package):
+        importlib.import_module(name)  # afterwards only what is below them can be found
+    walls = build_walls(ROOT, package)  # before the imports: a process with threads gets no user namespace
+    sys.modules.update(dict.fromkeys(NEVER))  # type: ignore[arg-type]  # None: importing it raises ImportError
     prepared = importlib.import_module(sys.argv[2])
     if prepare := getattr(prepared, "prepare", None):
         prepare()
-    space = locks.address_space()
-    walls = build_walls(ROOT)
+    space = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + MAPPED
     sys.stdout = io.TextIOWrapper(io.BytesIO())
     gc.collect()
     gc.freeze()

@@ -157,12 +157,12 @@ def landlock_version() -> int:
     return max(0, int(_LIBC.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)))
 
 
-def code_folders(root: Path) -> list[Path]:
-    """What the interpreter, its libraries and the product's own packages need to be read from."""
+def code_folders(root: Path, package: str) -> list[Path]:
+    """What the interpreter, its libraries and the product's own packages are read from. package: one more of these."""
     wanted = [Path(sys.prefix), Path(sys.base_prefix, "lib"), Path("/usr/lib"), Path("/usr/lib64"), Path("/lib")]
     wanted += [Path("/lib64"), Path("/usr/local/lib"), Path("/usr/share/zoneinfo"), Path("/usr/share/fonts")]
     wanted += [Path("/etc/ld.so.cache"), Path("/etc/localtime"), Path("/sys/devices/system/cpu"), Path("/proc/cpuinfo")]
-    wanted += [root / "blocks", root / "tasks", *map(Path, _READABLE_DEVICES)]
+    wanted += [*(root / name for name in sorted({"blocks", "tasks", package})), *map(Path, _READABLE_DEVICES)]
     return [path for path in wanted if path.exists()]
 
 
@@ -283,11 +283,6 @@ def seccomp() -> bool:
 
 
 # -- limits ---------------------------------------------------------------------------------------------------------
-def address_space() -> int:
-    """Bytes that this process has mapped. Before the walls stand."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-
-
 def limit(memory: int, seconds: int, space: int) -> None:
     """Bytes of data, seconds of processor time from now on, bytes of address space. Soft and hard; files: none."""
     used = resource.getrusage(resource.RUSAGE_SELF)

@@ -36,7 +36,7 @@ from tasks.signing.report import lines
 from tasks.signing.sandbox import verify_untrusted
 from tasks.verification import check_verification
 from tests.attack.plugin import Attack
-from tests.conftest import TestPki
+from tests.conftest import ROOT, TestPki
 from tests.tasks.lawcase import RECEIVED, get
 from tests.tasks.signing.conftest import signing_settings, trust  # noqa: F401
 from tests.tasks.test_originals import CATALOG, changed, signed_with, submitted
@@ -89,7 +89,9 @@ def test_secrets_from_inside(attack: Attack, home: Path) -> None:
         path.chmod(0o644)  # even where the administrator forgot to protect them
     try:
         with attack("A file's code in the parser reads stack.env and the decision key (mode 0644)") as told:
-            found = hostile("read", {"paths": [*map(str, secrets), "/etc/passwd", "/root/.ssh", __file__]})
+            found = hostile(
+                "read", {"paths": [*map(str, secrets), "/etc/passwd", "/root/.ssh", str(ROOT / "README.md")]}
+            )
             told.answered(all_refused(found))
             told.proved("no byte of 5 files was read")
     finally:
@@ -102,6 +104,7 @@ def test_environment_from_inside(attack: Attack, monkeypatch: pytest.MonkeyPatch
     with attack("A file's code reads its own environment and that of the process that asked") as told:
         found = hostile("environment", {"parent": os.getpid()})
         own = found.pop("own")
+        assert own.pop("PREFECT_HOME") == "/nonexistent"
         assert not [name for name in own if name.startswith(("SOHOA_", "PREFECT_", "AWS_"))]
         told.answered(all_refused(found))
         told.proved("its own environment names: " + " ".join(sorted(own)))
