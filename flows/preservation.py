@@ -13,6 +13,8 @@ from prefect.states import State
 
 from blocks.results import KIND
 from tasks.anchor import anchor_trail
+from tasks.copies import drop_what_is_stored
+from tasks.disposal import certify_disposals
 from tasks.preservation import (
     FixityReport,
     NotPreserved,
@@ -49,6 +51,7 @@ def preservation(objects: int = 2000, renewals: int = 500) -> str:
     others += [trail := check_trail(return_state=True), locked := keep_locked(return_state=True)]
     if trail.is_completed():  # never an anchor of what is broken
         others.append(anchor_trail(return_state=True))
+    others += [drop_what_is_stored(return_state=True), certify_disposals(return_state=True)]
     report = report_preservation(checks, renewed, failed, locked.result() if locked.is_completed() else 0)
     lost = any(len(check.damaged) > len(check.restored) or check.unread for check in checks)
     if lost or failed or not all(state.is_completed() for state in others):

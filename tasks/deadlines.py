@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from functools import cache, partial
 from uuid import UUID
 
 from prefect.events import emit_event
@@ -46,12 +47,13 @@ class Due(BaseModel):
 def due(session: Session, catalog: Catalog, today: date) -> list[Due]:
     """All open dossiers with at most NEAR working days left, whatever their runs do; the nearest first."""
     query = select(Dossier).where(col(Dossier.due_date) <= today + LOOKED_AHEAD, col(Dossier.state).in_(DOSSIER_OPEN))
+    days = cache(partial(days_left, catalog, today))  # many are due on the same day
     found = [
         Due(
             dossier_id=dossier.id,
             flow_run_id=dossier.flow_run_id,
             name=dossier.code or dossier.submission,
-            left=days_left(catalog, today, dossier.due_date),
+            left=days(dossier.due_date),
         )
         for dossier in session.exec(query.order_by(col(Dossier.due_date)))
         if dossier.due_date is not None

@@ -22,6 +22,7 @@ from uuid import UUID
 from asn1crypto import cms
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from blocks.errors import IntegrityError, ObjectConflict, SohoaError
@@ -38,7 +39,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.database import RecordsUnavailable
 from blocks.records.incidents import close_incident, raise_incident
-from blocks.records.tables import ArchivedObject, Document, Scan
+from blocks.records.tables import ArchivedObject, Disposal, Document, Scan
 from blocks.settings import in_production
 from blocks.trust import Trust, clock, run
 from tasks.artifacts import keep_markdown
@@ -102,7 +103,7 @@ def due_for_check(records: RecordsDatabase, limit: int, settings: PreservationSe
     before = clock() - timedelta(days=settings.fixity_days)
     query = (
         select(ArchivedObject.id)
-        .where((col(ArchivedObject.checked_at) < before) | ~col(ArchivedObject.intact))
+        .where((col(ArchivedObject.checked_at) < before) | ~col(ArchivedObject.intact), ~_disposed())
         .order_by(col(ArchivedObject.checked_at))
         .limit(limit)
     )
@@ -114,11 +115,20 @@ def due_for_renewal(records: RecordsDatabase, limit: int, settings: Preservation
     """Documents whose newest time-stamp ends within `renewal_days`; most urgent first."""
     before = clock() + timedelta(days=settings.renewal_days)
     query = select(ArchivedObject.document_id, ArchivedObject.renew_before).where(
-        col(ArchivedObject.renew_before) < before
+        col(ArchivedObject.renew_before) < before, ~_disposed()
     )
     with records.session() as session:
         rows = session.exec(query.order_by(col(ArchivedObject.renew_before))).all()
     return list(dict.fromkeys(document for document, _ in rows))[:limit]
+
+
+def _disposed() -> ColumnElement[bool]:
+    """Being destroyed, or destroyed, by order of two persons (tasks/disposal.py)."""
+    return (
+        select(Disposal.document_id)
+        .where(Disposal.document_id == ArchivedObject.document_id, Disposal.destroyed_by != "")
+        .exists()
+    )
 
 
 # -- fixity -------------------------------------------------------------------------------------------------------

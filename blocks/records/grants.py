@@ -36,7 +36,10 @@ TABLES = {
     "signature": Rights(APPEND, READ, "SELECT (role)"),
     "source": Rights(APPEND, APPEND),
     "custody": Rights(APPEND),
-    "repositoryentry": Rights(APPEND),
+    "repositoryentry": Rights(f"{APPEND}, DELETE"),  # deleted with its record (LU06)
+    # Who decides is the desk's to write; who carries out may only note that it is done.
+    "disposal": Rights(f"{READ}, UPDATE (destroyed_at, destroyed_by, objects, certificate_key)", FREE),
+    "droppedhandin": Rights(APPEND),
     # Kept; only what is found out later is added.
     "scan": Rights(f"{APPEND}, UPDATE (refused_code, media_type)"),
     "page": Rights(

@@ -27,6 +27,7 @@ WANTED: dict[str, tuple[str, tuple[str, ...], str]] = {
     "ix_document_code_owner": ("document", ("code_owner",), "code_owner IS NOT NULL"),
     "ix_incident_open": ("incident", ("code", "dossier_id"), "closed_at IS NULL"),
     "ix_incident_closed": ("incident", ("closed_at",), "closed_at IS NOT NULL"),
+    "ix_dossier_copies": ("dossier", ("result_at",), "state = 'LUU_TRU' AND copies_dropped_at IS NULL"),
     "ix_outbox_waiting": ("outbox", ("topic", "created_at"), "delivered_at IS NULL"),
     "ix_page_scan": ("page", ("scan_id",), ""),
     "ix_page_unreadable": ("page", ("document_id",), "readable = false"),

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Enum, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, DateTime, Enum, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -67,6 +67,7 @@ class Dossier(SQLModel, table=True):
     received_at: datetime | None = _time(nullable=True)
     due_date: date | None = None
     result_at: datetime | None = _time(nullable=True)
+    copies_dropped_at: datetime | None = _time(nullable=True)  # tasks/copies.py
     created_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
@@ -422,6 +423,37 @@ class AuditEntry(SQLModel, table=True):
     at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
     previous_hash: str = ""
     hash: str = ""
+
+
+class Disposal(SQLModel, table=True):
+    """Tiêu hủy: who proposed and who confirmed that a record goes, and what is known of it afterwards (LU06)."""
+
+    __table_args__ = (
+        CheckConstraint("confirmed_by <> proposed_by", name="disposal_two_persons"),
+        CheckConstraint("destroyed_at IS NULL OR confirmed_at IS NOT NULL", name="disposal_confirmed_first"),
+    )
+    document_id: UUID = Field(foreign_key="document.id", primary_key=True)
+    dossier_id: UUID = Field(foreign_key="dossier.id", index=True)
+    unit_id: str = Field(index=True, max_length=35)
+    retention_class: str
+    retain_until: datetime = _time(nullable=False)
+    proposed_by: str = Field(max_length=64)
+    proposed_at: datetime = _time(nullable=False)
+    reason: str  # as written; may name persons, so it stands in no certificate
+    confirmed_by: str = Field(default="", max_length=64)
+    confirmed_at: datetime | None = _time(nullable=True)
+    confirmation: str = ""
+    destroyed_at: datetime | None = _time(nullable=True)
+    destroyed_by: str = Field(default="", max_length=64)  # set before the first version goes
+    objects: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(Json, nullable=False))
+    certificate_key: str = ""
+
+
+class DroppedHandIn(SQLModel, table=True):
+    """A hand-in that nobody started and whose files are gone (tasks/copies.py)."""
+
+    submission: str = Field(primary_key=True, max_length=64)
+    at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
 class DossierSequence(SQLModel, table=True):
