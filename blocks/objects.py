@@ -273,6 +273,17 @@ class ObjectStore(Block):
                 self.client.delete_object(Bucket=self.bucket_name(bucket), Key=key, VersionId=version)
         return len(found)
 
+    def destroy(self, key: str) -> int:
+        """Delete every version of a record whose lock has ended; how many. Needs the identity for disposal.
+
+        Raises ObjectStoreRefused while a lock holds, or for another identity.
+        """
+        found = [entry["VersionId"] for entry in self._entries(Bucket.RECORDS, key) if entry["Key"] == key]
+        for version in found:
+            with store_faults(allowed=_MISSING):
+                self.client.delete_object(Bucket=self.bucket_name(Bucket.RECORDS), Key=key, VersionId=version)
+        return len(found)
+
     # -- reading ------------------------------------------------------------------------------------------------
     # A key alone proves nothing: who may write can put another version over it. The records say which bytes are meant.
     def read(self, bucket: Bucket, key: str, *, sha256: str, version: str = "") -> bytes:

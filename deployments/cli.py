@@ -293,6 +293,21 @@ def anchor() -> None:
 
 
 @app.command()
+def dispose(
+    operator: Annotated[str, typer.Option(help="Mã người thực hiện (ghi vào nhật ký và biên bản)")],
+) -> None:
+    """Xóa các bản lưu hết thời hạn mà hai người đã quyết định tiêu hủy; cần khóa S3 riêng của việc tiêu hủy."""
+    from tasks.disposal import destroy_ordered
+
+    objects = ObjectStore(
+        access_key_env="SOHOA_S3_DISPOSAL_ACCESS_KEY",
+        secret_key_env="SOHOA_S3_DISPOSAL_SECRET_KEY",  # noqa: S106  (the name of a variable)
+    )
+    count = destroy_ordered(RecordsDatabase(), objects, operator)
+    console.print(f"Đã tiêu hủy {count} bản lưu; biên bản được ký trong đêm bảo quản kế tiếp.")
+
+
+@app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="In kết quả cho phần mềm (JSON)")] = False) -> None:
     """Kiểm tra từng bộ phận có làm việc được không, và phải làm gì khi không. Mã thoát 1: có bộ phận lỗi."""
     from deployments.doctor import State, examine

@@ -28,6 +28,7 @@ from blocks.settings import load_stack_env
 from deployments.desk.counter import Counter
 from deployments.desk.counter_pages import CounterPages
 from deployments.desk.decisions import STEP_UP_SENTENCE, Answer, Decisions
+from deployments.desk.disposal_pages import DisposalPages
 from deployments.desk.dossier_pages import DossierPages
 from deployments.desk.health import routes
 from deployments.desk.oversight_pages import OversightPages
@@ -70,6 +71,7 @@ class Desk:
             DossierPages(pages, records, self.objects, catalog, self.decisions, counter).router(),
             CounterPages(pages, records, catalog, counter).router(),
             OversightPages(pages, records, self.refused).router(),
+            DisposalPages(pages, records, self.refused).router(),
             APIRouter(routes=routes(self.pages, self._refuse_operations)),
         ]
 
