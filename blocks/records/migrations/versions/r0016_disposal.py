@@ -1,7 +1,7 @@
 """Copies that were dropped; the disposal of records after their retention.
 
-Revision ID: r0015
-Revises: r0014
+Revision ID: r0016
+Revises: r0015
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "r0015"
-down_revision = "r0014"
+revision = "r0016"
+down_revision = "r0015"
 branch_labels = None
 depends_on = None
 
