@@ -16,7 +16,6 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.settings import ROOT, load_stack_env
-from blocks.signer.pins import ensure_pair
 from deployments import automations
 from deployments.automations import WATCH
 from infra.local.admission import WORKER_TYPE, closed_template
@@ -73,7 +72,6 @@ def main() -> None:
     load_stack_env()
     prefect = Orchestrator()
     ObjectStore().ensure_buckets()
-    ensure_pair()
     Catalog().load_into(RecordsDatabase())
     register_pool(
         prefect,

@@ -22,12 +22,12 @@ from blocks.catalog import Catalog
 from blocks.catalog.staff import SEES_PAPERS, Role, Staff, load_staff
 from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
+from blocks.pins import MOST
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_document, get_dossier
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Page
 from blocks.signer import signer_for
-from blocks.signer.pins import MOST
 from deployments.desk.counter import Counter
 from deployments.desk.decisions import ROLE_NAMES, Answer, Decisions, Waiting, acts_by, why_not
 from deployments.desk.forms import pause_form

@@ -15,11 +15,11 @@ from pydantic import SecretStr
 from sqlalchemy import ColumnElement, delete
 from sqlmodel import Session, col, select
 
+from blocks.pins import PinUnfit, seal, unseal
 from blocks.records import RecordsDatabase
 from blocks.records.tables import SealedPin, now
 from blocks.signer import Signer
 from blocks.signer.base import typed_pin
-from blocks.signer.pins import PinUnfit, seal, unseal
 
 LASTS = timedelta(minutes=10)
 

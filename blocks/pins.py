@@ -46,29 +46,38 @@ class PinUnfit(SohoaError):
     message = "Mã PIN đã nhập không dùng được cho việc ký này; vui lòng nhập lại."
 
 
-def folder() -> Path:
-    """Where the pair lies: ``pin.key`` for the worker alone, ``pin.pub`` for the gateway."""
-    return Path(os.environ.get("SOHOA_PIN_KEYS") or home() / "signing")
+def _base() -> Path:
+    return Path(os.environ.get("SOHOA_PIN_KEYS") or home())
 
 
-def ensure_pair() -> None:
-    """Make the pair at the first start."""
-    private, public = folder() / "pin.key", folder() / "pin.pub"
-    if private.exists() and public.exists():
-        return
-    folder().mkdir(parents=True, exist_ok=True, mode=0o711)
-    key = X25519PrivateKey.generate()
-    half = private.with_suffix(".new")
-    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+def private_key(base: Path | None = None) -> Path:
+    """For the worker alone."""
+    return (base or _base()) / "signing" / "pin.key"
+
+
+def public_key(base: Path | None = None) -> Path:
+    return (base or _base()) / "public" / "pin.pub"
+
+
+def ensure_pair(base: Path | None = None) -> None:
+    """Make the pair at the first start. base: the state folder."""
+    private, public = private_key(base), public_key(base)
+    private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    public.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    if not private.exists():
+        half = private.with_suffix(".new")
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            made = X25519PrivateKey.generate()
+            file.write(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        half.replace(private)
+    key = load_pem_private_key(private.read_bytes(), password=None)
     public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    half.replace(private)
 
 
 def seal(pin: SecretStr, *, dossier: UUID, pause: str, officer: str) -> str:
     """The box, base64. Raises PinKeyMissing."""
     try:
-        key = load_pem_public_key((folder() / "pin.pub").read_bytes())
+        key = load_pem_public_key(public_key().read_bytes())
     except (OSError, ValueError) as error:
         raise PinKeyMissing() from error
     if not isinstance(key, X25519PublicKey):
@@ -80,7 +89,7 @@ def seal(pin: SecretStr, *, dossier: UUID, pause: str, officer: str) -> str:
 def unseal(box: str, *, dossier: UUID, pause: str, officer: str) -> SecretStr:
     """The PIN. Raises PinUnfit when the box was made for another pause, dossier or officer; PinKeyMissing."""
     try:
-        key = load_pem_private_key((folder() / "pin.key").read_bytes(), password=None)
+        key = load_pem_private_key(private_key().read_bytes(), password=None)
     except (OSError, ValueError) as error:
         raise PinKeyMissing() from error
     if not isinstance(key, X25519PrivateKey):
