@@ -67,7 +67,8 @@ def prepare(home: Path) -> str | None:
 
 def make_users() -> str | None:
     """Make the users that aren't there. Returns the first that can't be made."""
-    command = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
+    tool = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or "useradd"
+    command = [tool, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
     for name in sorted({DATABASE_USER, *USERS.values()}):
         try:
             pwd.getpwnam(name)
