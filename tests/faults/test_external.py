@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -17,41 +18,47 @@ from infra.local.process import free_port
 from infra.local.seaweed import Seaweed
 from infra.local.seaweed_access import ADMIN, make_certificates
 from tests.faults.stack import make_stack
+from tests.faults.tls import TlsFront
+
+
+@dataclass
+class Second:
+    """Another PostgreSQL server, reached over TLS only."""
+
+    server: Postgres
+    front: TlsFront
+    authority: Path
+
+    def url(self, database: str, role: str) -> str:
+        plain = self.server.url(database, role).replace(f":{self.server.port}/", f":{self.front.port}/")
+        return f"{plain}?sslmode=verify-full&sslrootcert={self.authority}"
 
 
 @pytest.fixture(scope="module")
-def second(home: Path) -> Iterator[Postgres]:
-    """A PostgreSQL server that takes TLS connections only, with a certificate of an authority of its own."""
+def second(home: Path) -> Iterator[Second]:
     server = Postgres(
         home / "postgres-second", free_port(), ("sohoa", "prefect"), durable=False, parent_death=signal.SIGQUIT
     )
+    authority, certificate, key = (home / f"second-{name}.pem" for name in ("ca", "cert", "key"))
+    make_certificates(authority, certificate, key)
+    authority.chmod(0o644)
     server.start()
-    server.stop()
-    certificate, key = server.data / "tls.pem", server.data / "tls.key"
-    make_certificates(home / "second-ca.pem", certificate, key)
-    for path in (certificate, key):
-        server._own(path, 0o600)
-    (home / "second-ca.pem").chmod(0o644)
-    with (server.data / "postgresql.conf").open("a") as file:
-        file.write("ssl = on\nssl_cert_file = 'tls.pem'\nssl_key_file = 'tls.key'\n")
-    hba = server.data / "pg_hba.conf"
-    hba.write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
-    server.start()
+    front = TlsFront(free_port(), server.port, certificate, key)
     try:
-        yield server
+        yield Second(server, front, authority)
     finally:
+        front.stop()
         server.stop()
 
 
 def test_what_stack_env_names_is_used_and_ours_is_not_started(second: Postgres, seaweed: Seaweed, home: Path) -> None:
-    verified = f"?sslmode=verify-full&sslrootcert={home / 'second-ca.pem'}"
     lines = {
         "SOHOA_ENVIRONMENT": "test",
-        "SOHOA_DATABASE_URL": second.url("sohoa", roles.APP) + verified,
-        "SOHOA_DATABASE_OWNER_URL": second.url("sohoa", roles.OWNER) + verified,
-        "SOHOA_DATABASE_GATEWAY_URL": second.url("sohoa", roles.GATEWAY) + verified,
-        "SOHOA_DATABASE_READER_URL": second.url("sohoa", roles.READER) + verified,
-        "SOHOA_PREFECT_DATABASE_URL": second.url("prefect", roles.PREFECT) + verified,
+        "SOHOA_DATABASE_URL": second.url("sohoa", roles.APP),
+        "SOHOA_DATABASE_OWNER_URL": second.url("sohoa", roles.OWNER),
+        "SOHOA_DATABASE_GATEWAY_URL": second.url("sohoa", roles.GATEWAY),
+        "SOHOA_DATABASE_READER_URL": second.url("sohoa", roles.READER),
+        "SOHOA_PREFECT_DATABASE_URL": second.url("prefect", roles.PREFECT),
         "SOHOA_S3_ENDPOINT": seaweed.endpoint,
     }
     for who, prefix in (("worker", ""), ("gateway", "GATEWAY_"), (ADMIN, "ADMIN_")):
@@ -63,18 +70,13 @@ def test_what_stack_env_names_is_used_and_ours_is_not_started(second: Postgres, 
         assert not (stack.home / "postgres" / "data").exists() and not (stack.home / "seaweed" / "data").exists()
         run = stack.start_run()
         stack.wait_state(run, "Completed")
-        with second.connect("prefect") as superuser:
+        with second.server.connect("prefect") as superuser:
             known = superuser.execute("SELECT count(*) FROM flow_run WHERE id = %s", [run]).fetchone()
             assert known == (1,), "Prefect's own database is the office's"
-            encrypted = superuser.execute(
-                "SELECT bool_and(ssl), array_agg(DISTINCT usename::text) FROM pg_stat_ssl"
-                " JOIN pg_stat_activity USING (pid) WHERE usename IS NOT NULL"
-            ).fetchone()
-        assert encrypted is not None and encrypted[0], "no connection in plain text"
-        assert roles.PREFECT in encrypted[1]
-        with second.connect("sohoa") as superuser:
+        with second.server.connect("sohoa") as superuser:
             migrated = superuser.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'auditentry'").fetchone()
             assert migrated == (roles.OWNER,)
+        assert second.front.encrypted > 3 and second.front.refused == 0
         told = read_env(stack.home / "stack.env")
         assert told["SOHOA_S3_ENDPOINT"] == seaweed.endpoint
         assert not [name for name in told if "DATABASE_URL" in name or "_KEY" in name]
@@ -86,13 +88,15 @@ def test_what_stack_env_names_is_used_and_ours_is_not_started(second: Postgres, 
         assert os.environ.get("SOHOA_DATABASE_URL", "") not in known_again.values()
 
 
-def test_a_server_whose_certificate_is_another_authoritys_is_refused(second: Postgres, tmp_path: Path) -> None:
+def test_a_server_whose_certificate_is_another_authoritys_is_refused(second: Second, tmp_path: Path) -> None:
     make_certificates(tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem")
     url = second.url("sohoa", roles.APP).replace("+psycopg", "")
-    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
-        psycopg.connect(f"{url}?sslmode=verify-full&sslrootcert={tmp_path / 'ca.pem'}")
-    with pytest.raises(psycopg.OperationalError, match="no encryption"):
-        psycopg.connect(f"{url}?sslmode=disable")
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == (roles.APP,)
+    with pytest.raises(psycopg.OperationalError, match="SSL error"):
+        psycopg.connect(url.replace(str(second.authority), str(tmp_path / "ca.pem")))
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url.partition("?")[0] + "?sslmode=disable")
 
 
 @pytest.mark.parametrize("left_out", ["SOHOA_DATABASE_OWNER_URL", "SOHOA_S3_GATEWAY_SECRET_KEY"])
