@@ -60,7 +60,10 @@ class Desk:
         self.decisions = Decisions(
             self.records, self.prefect, settings.gateway_private_key_file, settings.step_up_minutes
         )
-        self.signins, self.sessions = SignIns(self.records), SessionPages(self.pages, self.records)
+        self.signins, self.sessions = (
+            SignIns(self.records),
+            SessionPages(self.pages, self.records, settings.step_up_minutes),
+        )
 
     def routers(self) -> list[APIRouter]:
         pages, records, catalog = self.pages, self.records, self.catalog

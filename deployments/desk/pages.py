@@ -40,6 +40,9 @@ KEEPABLE = re.compile(r"/nop|/ho-so/[0-9a-f-]{36}/(quyet-dinh|du-thao)")
 SAID_ANEW = frozenset({"flagged_checked", "originals_seen", "sign_now", "pin"})  # by whoever signs in again
 
 FIELDS, FILES = 20_000, 5_000  # of one form
+NO_WAY_BACK = (
+    "Quyết định này (ký số, xóa ảnh giấy tờ mật) không rút lại được, nên bạn cần xác thực lại với tài khoản của mình."
+)
 BUSY = {
     "QUOTA": "Bạn đã gửi quá dung lượng cho phép trong 24 giờ; vui lòng báo người quản trị hoặc gửi vào hôm sau.",
     "AT_ONCE": "Bạn đang gửi tệp ở thẻ khác; vui lòng chờ xong rồi gửi lại. Chưa có gì được ghi nhận.",
@@ -127,7 +130,9 @@ class Pages:
         }
         return Response(data, media_type=kind, headers=headers)
 
-    def step_up(self, session: Session, about: str, back: str, typed: Mapping[str, Any]) -> Response:
+    def step_up(
+        self, session: Session, about: str, back: str, typed: Mapping[str, Any], *, why: str = NO_WAY_BACK
+    ) -> Response:
         """The page that leads to the provider and, with what was typed, back to `back` (a path).
 
         about: the one act that it allows then, asked for with `Session.proven_for`. It is a link, not a redirect:
@@ -135,7 +140,7 @@ class Pages:
         """
         kept = {name: value for name, value in typed.items() if name not in ("csrf", "decision")}
         token = session.ask_again(about, back, kept)
-        return self.page("step_up.html", session, 200, title="Xác thực lại", token=token)
+        return self.page("step_up.html", session, 200, title="Xác thực lại", token=token, why=why)
 
     def keep_typed(self, path: str, typed: list[tuple[str, str]]) -> Response:
         """The answer to a form whose session had ended: it carries what was typed, and nothing of it is kept here."""

@@ -17,6 +17,9 @@ from blocks.records.audit import audit
 from deployments.desk.pages import Pages
 from infra.gateway.sessions import Officer, Session
 
+ENDING = "phien"  # what the step-up is for
+WHY = "Trước khi kết thúc phiên khác của mình, bạn cần xác thực lại với tài khoản của mình."
+
 
 @dataclass(frozen=True)
 class Row:
@@ -28,8 +31,10 @@ class Row:
 
 
 class SessionPages:
-    def __init__(self, pages: Pages, records: RecordsDatabase) -> None:
-        self.pages, self.records = pages, records
+    """step_up_minutes: how fresh the proof of who one is must be before another session of one's own is ended."""
+
+    def __init__(self, pages: Pages, records: RecordsDatabase, step_up_minutes: int) -> None:
+        self.pages, self.records, self.step_up_minutes = pages, records, step_up_minutes
 
     def show(self, session: Session, everybody: list[Session]) -> Response:
         seen = [_row(one, session) for one in everybody if may_end(session.officer, one.officer)]
@@ -45,6 +50,10 @@ class SessionPages:
         if not all(may_end(session.officer, one.officer) for one in wanted):
             self._note(session, "refuse", {"code": "WRONG_UNIT", "trace": request.state.trace})
             return [], self.pages.say("Không được kết thúc", "Phiên này không thuộc đơn vị của bạn.", 403, session)
+        own = any(one.officer.id == session.officer.id for one in wanted)
+        if own and session.proven_for(ENDING, self.step_up_minutes) is None:
+            # Who has found an open desk must not shut the owner out elsewhere.
+            return [], self.pages.step_up(session, ENDING, "/phien", {}, why=WHY)
         for one in wanted:
             self._note(session, "end-session", {"officer": one.officer.id, "trace": request.state.trace})
         return wanted, RedirectResponse("/phien", 303)

@@ -545,6 +545,23 @@ def test_ending_sessions_is_for_the_own_unit(attack: Attack, gateway: Gateway) -
     assert victim.get("/phien").status_code == 401
 
 
+def test_an_open_desk_does_not_shut_its_owner_out(attack: Attack, gateway: Gateway, office: Provider) -> None:
+    here, _ = sign_in(gateway, office)
+    elsewhere, _ = sign_in(gateway, office)
+    session, other = session_of(gateway, here), session_of(gateway, elsewhere)
+    assert session is not None and other is not None
+    form, path = {"csrf": session.csrf}, f"/phien/{other.id}/dong"
+    with attack(
+        "at an open desk: end the owner's session elsewhere", watch=lambda: session_of(gateway, elsewhere)
+    ) as told:
+        answer = here.post(path, data=form, headers=HTML)
+        told.answered(f"HTTP {answer.status_code}, asked to prove anew who one is")
+        assert answer.status_code == 200 and "Xác thực lại" in answer.text
+    (viec,) = session.asked
+    assert back(here, office, here.get(AGAIN, params={"viec": viec})).headers["location"] == f"/phien?xac-thuc={viec}"
+    assert here.post(path, data=form, headers=HTML).status_code == 303 and session_of(gateway, elsewhere) is None
+
+
 def test_a_tab_that_is_left_open_keeps_no_session_alive(attack: Attack, gateway: Gateway) -> None:
     officer = gateway.signed_in("here.lead", {(OWN, "LEAD")})
     session = gateway.app.sessions.find(officer.cookie)
