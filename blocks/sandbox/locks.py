@@ -162,6 +162,9 @@ def code_folders(root: Path, package: str) -> list[Path]:
     wanted = [Path(sys.prefix), Path(sys.base_prefix, "lib"), Path("/usr/lib"), Path("/usr/lib64"), Path("/lib")]
     wanted += [Path("/lib64"), Path("/usr/local/lib"), Path("/usr/share/zoneinfo"), Path("/usr/share/fonts")]
     wanted += [Path("/etc/ld.so.cache"), Path("/etc/localtime"), Path("/sys/devices/system/cpu"), Path("/proc/cpuinfo")]
+    wanted += [
+        Path(place) for place in sys.path if place and not root.is_relative_to(place)
+    ]  # the project's own: not all
     wanted += [*(root / name for name in sorted({"blocks", "tasks", package})), *map(Path, _READABLE_DEVICES)]
     return [path for path in wanted if path.exists()]
 
