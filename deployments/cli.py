@@ -22,12 +22,12 @@ from rich.table import Table
 from sqlmodel import select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import load_staff
+from blocks.catalog.staff import Role, load_staff
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.records.codes import VIET_NAM
+from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.queries import DossierUnknown, documents
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env
@@ -290,6 +290,24 @@ def anchor() -> None:
     read_whole(records, "system", objects, trust)
     made = make_anchor(records, objects, trust, "system")
     console.print(f"Đã lập mốc neo số {made.serial}: nhật ký có {made.seq} dòng, mã băm {made.hash}.")
+
+
+@app.command()
+def person(
+    officer: Annotated[str, typer.Option(help="Mã lãnh đạo lập báo cáo (ghi vào nhật ký)")],
+    path: Annotated[Path, typer.Argument(help="Tệp JSON mới để ghi báo cáo (có dữ liệu cá nhân)")],
+) -> None:
+    """Báo cáo mọi dữ liệu đang lưu về một người; số định danh được hỏi khi chạy, không ghi vào dòng lệnh."""
+    from tasks.person import held_about
+
+    owner_id = typer.prompt("Số định danh", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    units = sorted(
+        {unit for one in load_staff().of(officer, vietnam_day()) if Role.LEAD in one.roles for unit in one.units}
+    )
+    told = held_about(RecordsDatabase(), owner_id.strip(), officer, units)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(told, file, ensure_ascii=False, indent=1)
+    console.print(f"Đã ghi {len(told['dossiers'])} hồ sơ vào {path} (chỉ bạn đọc được).")
 
 
 @app.command()

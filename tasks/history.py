@@ -114,6 +114,7 @@ ACTIONS = {
     "sign-dropped": "Hủy yêu cầu xác nhận ký số do đổi chứng thư số",
     "extract": "Bóc tách dữ liệu",
     "claim": "Nhận việc",
+    "report-person": "Lập báo cáo dữ liệu đang lưu về chủ hồ sơ",
     "drop-copies": "Bỏ bản sao làm việc, đã có bản lưu khóa",
     "drop-abandoned": "Bỏ lần nộp không được xử lý",
     "dispose-proposed": "Đề nghị tiêu hủy bản lưu hết thời hạn",
