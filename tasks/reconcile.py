@@ -15,6 +15,7 @@ from blocks.records.queries import file_of
 from blocks.records.tables import ArchivedObject, Document, Dossier, Page, Scan, Signature, SigningRequest, Source
 
 BATCH = 500  # rows that are read at once
+_ARCHIVED = select(ArchivedObject.document_id)
 
 
 class Comparison(BaseModel):
@@ -60,10 +61,11 @@ def compare(records: RecordsDatabase, objects: ObjectStore) -> Comparison:
 
 def _named(session: Session) -> Iterator[tuple[StoredObject, bool]]:
     """Each object that the records name, and whether it must be there."""
+    held = set(session.exec(select(Document.id).where(col(Document.record_key).is_not(None))))
     for row in session.exec(select(ArchivedObject).execution_options(yield_per=BATCH)):
-        yield StoredObject(Bucket.RECORDS, row.object_key, row.version, row.sha256, row.size), True
-    gone = select(Document.id).where(col(Document.record_key).is_not(None) | col(Document.secret))
-    dropped = set(session.exec(gone))
+        # A document without its record was disposed of when its years had ended (LU05).
+        yield StoredObject(Bucket.RECORDS, row.object_key, row.version, row.sha256, row.size), row.document_id in held
+    dropped = set(session.exec(select(Document.id).where(col(Document.secret) | col(Document.id).in_(_ARCHIVED))))
     for document in session.exec(select(Document).execution_options(yield_per=BATCH)):
         if (stored := file_of(document)) and stored.bucket is Bucket.WORKING:
             yield stored, document.id not in dropped
@@ -83,8 +85,8 @@ def _named(session: Session) -> Iterator[tuple[StoredObject, bool]]:
             Bucket.WORKING, request.prepared_key, request.prepared_version, request.prepared_sha256, 0
         )
         yield prepared, request.document_id not in dropped
-    stored_dossiers = select(Dossier.submission).join(Document, col(Document.dossier_id) == Dossier.id)
-    closed = set(session.exec(stored_dossiers.where(col(Document.record_key).is_not(None) | col(Document.secret))))
+    of_dossier = select(Dossier.submission).join(Document, col(Document.dossier_id) == Dossier.id)
+    closed = set(session.exec(of_dossier.where(col(Document.secret) | col(Document.id).in_(_ARCHIVED))))
     for source in session.exec(select(Source).execution_options(yield_per=BATCH)):
         for name, sha256 in source.files.items():
             yield (
