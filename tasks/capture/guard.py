@@ -14,7 +14,6 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from blocks import sandbox
-from blocks.errors import SohoaError
 from tasks.capture import errors
 from tasks.capture.facts import MAX_FILE_BYTES, MAX_PAGES, MAX_PIXELS, FileFacts
 
@@ -108,5 +107,3 @@ def _asked(function: str, source: Path | bytes, arguments: dict[str, Any], take:
         )
     except sandbox.LimitBroken as error:
         raise errors.ImageBomb() from error
-    except SohoaError:
-        raise
