@@ -41,18 +41,28 @@ def gateway(
 def place(gateway: Gateway) -> dict[str, str]:
     """A received dossier of OWN, an incident of it."""
     records = gateway.records
-    dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
+    dossier_id, (paper,) = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
     walk_dossier(records, dossier_id, DossierState.DA_TIEP_NHAN)
     with records.session() as session:
         row = session.get_one(Dossier, dossier_id)
         code = row.code or assign_dossier_code(session, row, actor="system")
         incident = raise_incident(session, code="DISPUTE", dossier_id=dossier_id, rule="LU05")
-        return {"id": str(dossier_id), "code": code, "submission": row.submission, "incident": str(incident.id)}
+        return {
+            "paper": str(paper),
+            "id": str(dossier_id),
+            "code": code,
+            "submission": row.submission,
+            "incident": str(incident.id),
+        }
 
 
+WHY = "Hết thời hạn lưu trữ theo danh mục."
 REFUSED = (403, 404, 409, 422)  # the page of incidents is shown again, with why
 DONE = {
-    "a decision": (409,),  # the dossier waits for nobody: it came as far as asking Prefect's run
+    "a decision": (409,),
+    "proposing disposal": (
+        422,
+    ),  # its retention has no end yet  # the dossier waits for nobody: it came as far as asking Prefect's run
     "operations for programs": (200, 503),  # as healthy as the parts are
 }
 Ask = Callable[[Signed, dict[str, str]], httpx.Response]
@@ -73,6 +83,8 @@ LOOKS: dict[str, tuple[Ask, set[Role]]] = {
     "the audit trail": (lambda b, p: b.get("/nhat-ky"), {Role.AUDIT}),
     "the audit trail as a file": (lambda b, p: b.get("/nhat-ky.csv"), {Role.AUDIT}),
     "checking the trail": (lambda b, p: b.post("/nhat-ky/kiem-tra"), {Role.AUDIT}),
+    "disposal": (lambda b, p: b.get("/tieu-huy"), {Role.LEAD, Role.SEAL}),
+    "proposing disposal": (lambda b, p: b.post(f"/tieu-huy/{p['paper']}/de-nghi", {"reason": WHY}), {Role.LEAD}),
     "operations": (lambda b, p: b.get("/van-hanh"), {Role.OPERATE, Role.LEAD}),
     "operations for programs": (lambda b, p: b.get("/van-hanh.json"), {Role.OPERATE, Role.LEAD}),
     "a new dossier": (lambda b, p: b.get("/nop"), {Role.RECEIVE}),
@@ -80,7 +92,7 @@ LOOKS: dict[str, tuple[Ask, set[Role]]] = {
 }  # fmt: skip
 # Of another unit these answer, with what is of that unit; what they show is looked at below.
 OF_EACH_UNIT = {
-    "incidents", "the audit trail", "the audit trail as a file", "checking the trail", "operations",
+    "incidents", "disposal", "the audit trail", "the audit trail as a file", "checking the trail", "operations",
     "operations for programs", "a new dossier",
 }  # fmt: skip
 
@@ -157,6 +169,7 @@ def test_nobody_writes_a_route_that_asks_nobody(gateway: Gateway) -> None:
         "/ho-so/{}", "/ho-so/{}/ket-qua/{}", "/ho-so/{}/phieu", "/ho-so/{}/quyet-dinh", "/ho-so/{}/du-thao", "/tim",
         "/su-co", "/su-co/{}/dong", "/su-co/khieu-nai", "/nhat-ky", "/nhat-ky.csv", "/nhat-ky/kiem-tra",
         "/van-hanh", "/van-hanh.json", "/nop", "/nop/{}",
+        "/tieu-huy", "/tieu-huy/{}/de-nghi", "/tieu-huy/{}/xac-nhan", "/tieu-huy/{}/bac",
     }  # fmt: skip
     paths = {re.sub(r"\{[^}]*\}", "{}", route.path) for router in gateway.desk.routers() for route in router.routes}  # type: ignore[attr-defined]
     assert paths == open_to_all | asked
