@@ -123,6 +123,10 @@ def hand_over(home: Path, references: Iterable[Path] = ()) -> None:
         (home / "gateway").chmod(0o750)
         for secret in ("decisions.key", "client-secret"):
             _own(home / "gateway" / secret, gateway, 0o600)
+    if worker and (home / "signing").exists():  # the key that opens PINs (blocks/pins.py)
+        os.chown(home / "signing", 0, worker.gid)
+        (home / "signing").chmod(0o750)
+        _own(home / "signing" / "pin.key", worker, 0o600)
     pki = home / "pki"
     if pki.exists():
         pki.chmod(0o755)

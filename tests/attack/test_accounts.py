@@ -56,6 +56,7 @@ def digest(path: Path) -> str:
 
 KEPT: dict[str, tuple[Callable[[Path], Path], str]] = {  # what: (where, the only user)
     "the key that attests decisions": (lambda home: home / "gateway" / "decisions.key", "sohoa-gateway"),
+    "the key that opens PINs": (lambda home: home / "signing" / "pin.key", "sohoa-worker"),
     "an officer's soft key": (lambda home: home / "pki" / "keys" / "tnhs.01.pem", "sohoa-worker"),
     "the TEST root's key": (lambda home: home / "pki" / "keys" / "root.pem", "sohoa-worker"),
     "papers in the inbox": (lambda home: home / "inbox" / "paper.pdf", "sohoa-worker"),
