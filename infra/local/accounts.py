@@ -117,7 +117,6 @@ def hand_over(home: Path, references: Iterable[Path] = ()) -> None:
     for path in references:
         if path.is_file() and path.resolve().is_relative_to(home.resolve()):
             _own(path, worker, 0o600)
-    _own(home / "signing", worker, 0o700)  # what opens the PINs that officers type
     if gateway:  # the folder stays ours: in one of the gateway's, root would follow links that the gateway has set
         os.chown(home / "gateway", 0, gateway.gid)
         (home / "gateway").chmod(0o750)
