@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from prefect import flow
 
+from blocks.results import KIND
 from tasks.callbacks import tell_partners
 
 
-@flow(name="partners", persist_result=False)
+@flow(name="partners", result_serializer=KIND, persist_result=False)
 def partners() -> str:
     """Returns what was done, in one line."""
     told = tell_partners()

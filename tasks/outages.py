@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 def service_away(error: BaseException) -> str | None:
     """Code of the service that is away; None: something else is wrong, waiting wouldn't help."""
     if isinstance(error, SohoaError):
-        return error.code if error.remedy is Remedy.RETRY else None
+        return error.code if error.remedy is Remedy.RETRY and error.code in SERVICES else None
     if isinstance(error, httpx.HTTPStatusError):
         return OTHER if error.response.status_code >= 500 or error.response.status_code in BUSY else None
     return OTHER if isinstance(error, httpx.TransportError | ConnectionError | TimeoutError) else None

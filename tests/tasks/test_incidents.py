@@ -54,6 +54,7 @@ def test_every_incident_that_is_raised_has_a_name_and_an_advice() -> None:
         DecisionNotProven.code,
         OfficerNotAssigned.code,
         ShownChanged.code,
+        "RUN_REFUSED",  # by the worker, told by the watch
     }
     assert raised == set(KINDS)
     assert all(kind.name and kind.advice.endswith(".") for kind in KINDS.values())

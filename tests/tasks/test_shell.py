@@ -21,9 +21,11 @@ from tasks.shell import step, worth_retrying
 
 # Whoever adds one says: it fails without anybody's fault and heals without anybody's help.
 OUTSIDE = {
+    "ANCHOR_TAKEN",
     "DISK_FULL",
     "MAIL_UNAVAILABLE",
     "OBJECT_STORE_UNAVAILABLE",
+    "PAGE_UNDRAWABLE",
     "PREFECT_UNAVAILABLE",
     "RECORDS_UNAVAILABLE",
     "REMOTE_SIGNING_UNAVAILABLE",

@@ -78,6 +78,7 @@ def archive(new_database: Callable[[], str], postgres: Postgres) -> Iterator[Rec
         with postgres.connect(url.rpartition("/")[2]) as connection:
             connection.autocommit = True
             connection.execute("SET session_replication_role = replica")  # neither triggers nor foreign keys
+            _only_what_matters(connection)
             with _without_indexes(connection):
                 for statement in FILL.split(";\n"):
                     connection.execute(statement.encode())
@@ -85,6 +86,18 @@ def archive(new_database: Callable[[], str], postgres: Postgres) -> Iterator[Rec
         print(f"filled in {time.perf_counter() - began:.0f} s")
         yield records
         records.engine.dispose()
+
+
+def _only_what_matters(connection: psycopg.Connection) -> None:
+    """Columns that no question asks about may stay empty, also those that come later."""
+    needed = connection.execute(
+        "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attnotnull"
+        " AND a.attnum > 0 AND c.relname = ANY(%s) AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid"
+        " AND i.indisprimary AND a.attnum = ANY(i.indkey))",
+        [sorted(LARGE)],
+    ).fetchall()
+    for table, column in needed:
+        connection.execute(f"ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL".encode())
 
 
 @contextmanager
