@@ -12,6 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 from blocks.catalog.staff import Role
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
+from infra.local.postgres import Postgres
 from tests.attack.conftest import PrefectServer
 from tests.attack.plugin import Attack
 from tests.deployments.desk import ORIGIN, OWN, Gateway, Signed, make_gateway, staff_file
@@ -33,6 +34,7 @@ CHANGING = (
 def gateway(
     records: RecordsDatabase,
     objects: ObjectStore,
+    postgres: Postgres,
     prefect_server: PrefectServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -42,7 +44,7 @@ def gateway(
     for name, value in known.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SOHOA_STAFF_FILE", str(staff_file(tmp_path / "staff.yaml")))
-    yield make_gateway(records, tmp_path, **known)
+    yield make_gateway(records, tmp_path, postgres, **known)
 
 
 def signed_in(gateway: Gateway, role: Role) -> Signed:
