@@ -97,7 +97,9 @@ def rescan_at_desk(client: AtGateway, dossier_id: UUID, pause: str, scans: dict[
 
     Raises ResumeRefused with ABORT when the desk doesn't take it (now).
     """
-    form = {"pause": pause, "decision": "DA_QUET_LAI", "sign_now": "1"}
+    page = client.http.get(f"/ho-so/{dossier_id}").text
+    seen = re.search(r'name="seen" value="([0-9a-f]*)"', page)  # what the page shows is part of the decision
+    form = {"pause": pause, "decision": "DA_QUET_LAI", "sign_now": "1", "seen": seen[1] if seen else ""}
     files = {f"scan.{ordinal}": paths for ordinal, paths in scans.items()}
     answer = _post(client, f"/ho-so/{dossier_id}/quyet-dinh", form, files)
     if not answer.history or answer.status_code >= 400:
