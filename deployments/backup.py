@@ -41,12 +41,13 @@ from infra.local.seaweed_access import ADMIN
 from tasks.reconcile import Comparison, compare
 
 BASE_HOURS = 24  # a copy of the whole database at most so often; between, only its log
-VERSIONS = (  # where the records name the version of an object: table, key, version
+# Where the records name the version of an object: table, key, version. What is kept as it came (scans, signatures) is
+# found by its hash.
+VERSIONS = (
     ("archivedobject", "object_key", "version"),
     ("document", "record_key", "record_version"),
     ("document", "file_key", "file_version"),
     ("document", "manifest_key", "manifest_version"),
-    ("scan", "object_key", "version"),
     ("page", "text_key", "text_version"),
     ("signingrequest", "prepared_key", "prepared_version"),
 )
@@ -163,7 +164,7 @@ def _chosen(done: list[Backup], until: datetime | None) -> tuple[Backup, list[st
 
 
 def _rename_versions(postgres: Postgres, versions: dict[tuple[str, str], str]) -> None:
-    """The store gave the versions other names; what is kept as written (signatures, trail) is found by its hash."""
+    """The store gave the versions other names."""
     with postgres.connect("sohoa") as connection, connection.transaction():
         connection.execute("CREATE TEMP TABLE renamed (key text, before text, now text, PRIMARY KEY (key, before))")
         with connection.cursor().copy("COPY renamed FROM STDIN") as rows:

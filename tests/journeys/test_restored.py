@@ -45,6 +45,11 @@ def stack_at(home: Path) -> Iterator[Stack]:
         settings.cache_clear()
 
 
+def up(stack: Stack) -> None:
+    status, text = stack.command("up", timeout=600)
+    assert status == 0, text + stack.log("supervisor") + stack.log("setup")
+
+
 def officers_of(stack: Stack) -> Officers:
     os.environ["SOHOA_HOME"] = str(stack.home)
     load_stack_env()
@@ -68,7 +73,7 @@ def test_a_dossier_that_waits_goes_on_where_it_was_restored() -> None:
     sample = Sample(drawn)
     try:
         with stack_at(folder / "first") as first:
-            first.up()
+            up(first)
             officers = officers_of(first)
             officers.hand_in(sample)
 
@@ -85,7 +90,7 @@ def test_a_dossier_that_waits_goes_on_where_it_was_restored() -> None:
         (folder / "second").mkdir(mode=0o711)
         with stack_at(folder / "second") as second:
             assert "Đã khôi phục" in sohoa(second, "restore", copies, "--keys", keys)
-            second.up()
+            up(second)
             officers = officers_of(second)
             ended = play(officers, [sample], timeout=900)
             dossier = officers.dossier(sample)

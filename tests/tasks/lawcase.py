@@ -118,7 +118,7 @@ def scan_of(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, *
     submission = get_case(records, document.dossier_id).submission
     data = b"image of " + document_id.bytes
     key = document_key(document.dossier_id, document_id, 1, "0001-abc.jpg")
-    objects.put_once(Bucket.INTAKE, key, data, content_type="image/jpeg")
+    kept = objects.put_once(Bucket.INTAKE, key, data, content_type="image/jpeg")
     place = f"{submission}/r1/c{document.ordinal}/0001-1.jpg"
     objects.put_once(Bucket.INBOX, place, data, content_type="image/jpeg")
     again = f"{submission}/rescan/{document.ordinal}/2/0001-1.jpg"
@@ -128,7 +128,16 @@ def scan_of(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, *
         objects.put_once(Bucket.WORKING, working, data, content_type="application/pdf")
     with records.session() as session:
         sha256 = hashlib.sha256(data).hexdigest()
-        session.add(Scan(document_id=document_id, ordinal=1, object_key=key, sha256=sha256, size=len(data)))
+        session.add(
+            Scan(
+                document_id=document_id,
+                ordinal=1,
+                object_key=key,
+                version=kept.version,
+                sha256=sha256,
+                size=len(data),
+            )
+        )
 
 
 def put_signed(
