@@ -135,6 +135,7 @@ def test_signing_out_shows_the_way_out_of_the_providers_session(browser: Browser
     assert told.text == (
         f"{browser.provider.url}/leave?theme=1&client_id=sohoa&post_logout_redirect_uri=http%3A%2F%2Fgateway.example%2F"
     )
+    assert told.headers["clear-site-data"] == '"storage"'
     assert browser.sessions.find(cookie) is None
     assert browser.noted == [("sign-in", "gq.01"), ("sign-out", "gq.01")]
 
