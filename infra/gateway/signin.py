@@ -169,7 +169,7 @@ class SignIn:
             self.sessions.end_those([session], session.officer.id, "SIGNED_OUT")
         answer = self.say("Đã đăng xuất", "Phiên làm việc đã kết thúc.", 200, await self.provider.leave())
         answer.delete_cookie(cookie_name(self.settings), path="/")
-        answer.headers["clear-site-data"] = '"storage"'  # the next person at this desk finds nothing (pages are no-store)
+        answer.headers["clear-site-data"] = '"storage"'  # for the next person at this desk
         return answer
 
     async def back_channel(self, request: Request) -> Response:
