@@ -60,6 +60,7 @@ def play(
     Returns the state type of each flow run by its id.
     """
     by_run = {sample.run_id: sample for sample in samples if sample.run_id}
+    in_inbox = [sample for sample in samples if sample.inbox and not sample.run_id]
     states = dict.fromkeys(by_run, "")
     news = time.monotonic()
     deadline = news + timeout
@@ -71,14 +72,17 @@ def play(
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("hồ sơ", total=len(states))
+        bar = progress.add_task("hồ sơ", total=len(states) + len(in_inbox))
         while time.monotonic() < min(deadline, news + patience):
             answers = []
+            for sample in [one for one in in_inbox if officers.collected(one)]:
+                in_inbox.remove(sample)
+                if sample.run_id:
+                    by_run[sample.run_id], states[sample.run_id], news = sample, "", time.monotonic()
             open_runs = [run_id for run_id, state in states.items() if state not in ENDED]
             # One call for all, and only what is news: the server has other work.
-            for run in officers.prefect.runs(
-                id={"any_": open_runs}, state={"type": {"any_": ["PAUSED", *sorted(ENDED)]}}
-            ):
+            news_of = {"type": {"any_": ["PAUSED", *sorted(ENDED)]}}
+            for run in officers.prefect.runs(id={"any_": open_runs}, state=news_of) if open_runs else ():
                 if run["state_type"] != states[run["id"]]:
                     news = time.monotonic()
                 states[run["id"]] = run["state_type"]
@@ -91,7 +95,7 @@ def play(
                 news = time.monotonic()
             for line in answers:
                 progress.console.print(f"  viên chức trả lời · {line}", style="dim")
-            if ended == len(states):
+            if ended == len(states) and not in_inbox:
                 break
             time.sleep(1)
     return states
@@ -102,6 +106,8 @@ def outcome(sample: Sample, officers: Officers, states: dict[str, str]) -> Outco
     expected = str(sample.truth["expected_state"])
     if sample.refused:
         return Outcome(sample.name, "REFUSED", expected, sample.refused, 0, 0.0, "–")
+    if not sample.run_id:
+        return Outcome(sample.name, "HỘP NHẬN", expected, "", 0, 0.0, "–")
     run = officers.prefect.run(sample.run_id)
     dossier = officers.dossier(sample)
     if dossier is None:
@@ -186,7 +192,6 @@ def main() -> int:
             officers.hand_in(sample)
         except SohoaError as error:
             sample.refused = error.code
-    officers.collect(samples)
     states = play(officers, samples, timeout=arguments.timeout, patience=arguments.patience)
     outcomes = [outcome(sample, officers, states) for sample in samples]
     console.print(closing_table(outcomes))

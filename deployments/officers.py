@@ -7,7 +7,6 @@ compares each extracted field with it, as the resolving officer would.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -139,7 +138,7 @@ class Officers:
     def hand_in(self, sample: Sample, way: str = "") -> None:
         """Hand the folder in and start its flow run (twice gives the same run). way: desk, inbox, command; "": as fits.
 
-        Of the inbox nothing is awaited: `collect` finds what became of the folder.
+        Of the inbox nothing is awaited: `collected` tells what became of the folder.
         """
         way = way or ways_in.way_of(sample.folder)
         if way == "inbox":
@@ -152,12 +151,19 @@ class Officers:
             sample.submission = ways_in.by_folder(self.records, self.objects, sample.folder)
         sample.run_id = self.prefect.start(sample.submission, tags=["demo"])["id"]
 
-    def collect(self, samples: Iterable[Sample]) -> None:
-        """Find the runs of what was put into the inbox."""
-        for sample in samples:
-            if sample.inbox and not sample.run_id:
-                sample.submission = ways_in.taken(self.prefect, sample.inbox)
-                sample.run_id = self.prefect.start(sample.submission, tags=["demo"])["id"]
+    def collected(self, sample: Sample) -> bool:
+        """Find the run of what was put into the inbox; a busy worker looks there only after a while."""
+        assert sample.inbox is not None
+        try:
+            submission = ways_in.taken(sample.inbox)
+        except ways_in.HandInRefused as error:
+            sample.refused = error.code
+            return True
+        if submission is None:
+            return False
+        sample.submission = submission
+        sample.run_id = self.prefect.start(submission, tags=["demo"])["id"]
+        return True
 
     def answer(self, sample: Sample, run: dict[str, Any]) -> str | None:
         """Answer the pause at which this run waits, once. Returns the stage, or None when there was nothing to do."""

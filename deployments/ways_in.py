@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,20 +17,18 @@ import httpx
 
 from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
-from blocks.orchestrator import Orchestrator, ResumeRefused
+from blocks.orchestrator import ResumeRefused
 from blocks.records import RecordsDatabase
 from blocks.settings import settings
 from deployments.desk.counter import typed_values
 from deployments.desk.uploads import SUFFIXES
 from infra.gateway.app import SESSION
-from tasks.inbox import REFUSED, SETTLED_SECONDS, TAKEN
+from tasks.inbox import REFUSED, TAKEN
 from tasks.origin import by_command
 from tasks.submission import MANIFEST, Manifest, hand_in, parse_manifest
 
 INBOX, COMMAND = ("12-",), ("02-",)  # samples that come so; all others at the desk, if its form can express them
 OFFICER = "tnhs.01"
-INBOX_DEPLOYMENT = "inbox/operations"
-PATIENCE_SECONDS, ASK_AGAIN_SECONDS = 180, 15
 
 
 class AtGateway(Protocol):
@@ -118,27 +115,11 @@ def into_inbox(folder: Path, officer: str) -> Path:
     return target
 
 
-def look_into_inbox(prefect: Orchestrator) -> None:
-    """Now, not at the next minute."""
-    deployment = prefect.call("GET", f"/deployments/name/{INBOX_DEPLOYMENT}").json()["id"]
-    prefect.call("POST", f"/deployments/{deployment}/create_flow_run", {})
-
-
-def taken(prefect: Orchestrator, target: Path) -> str:
-    """The submission that a folder of the inbox became. Raises HandInRefused with what it was told, or that nobody
-    came."""
-    asked, deadline = 0.0, time.monotonic() + PATIENCE_SECONDS
-    while not (target / TAKEN).exists():
-        if (target / REFUSED).exists():
-            raise HandInRefused(why=(target / REFUSED).read_text(encoding="utf-8").strip())
-        if time.monotonic() > deadline:
-            raise HandInRefused(why="hộp nhận chưa được quét")
-        still = time.time() - (target / MANIFEST).stat().st_ctime > SETTLED_SECONDS
-        if still and time.monotonic() - asked > ASK_AGAIN_SECONDS:  # another look may be going on just now
-            look_into_inbox(prefect)
-            asked = time.monotonic()
-        time.sleep(0.5)
-    return (target / TAKEN).read_text().strip()
+def taken(target: Path) -> str | None:
+    """The submission that a folder of the inbox became; None: nobody has come yet. Raises HandInRefused."""
+    if (target / REFUSED).exists():
+        raise HandInRefused(why=(target / REFUSED).read_text(encoding="utf-8").strip())
+    return (target / TAKEN).read_text().strip() if (target / TAKEN).exists() else None
 
 
 def _post(client: AtGateway, path: str, form: dict[str, str], files: dict[str, list[Path]]) -> httpx.Response:

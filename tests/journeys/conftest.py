@@ -123,7 +123,6 @@ def played(journey: Journey) -> Journey:
             journey.officers.hand_in(sample)
         except Exception as error:
             sample.refused = getattr(error, "code", repr(error))
-    journey.officers.collect(journey.samples.values())
     waiting = list(journey.samples.values())
     _play_until_some_wait(journey, waiting)
     os.kill(journey.stack.pid("worker"), 9)
