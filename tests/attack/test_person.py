@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -156,18 +157,40 @@ def test_files_swapped_after_the_hand_in(
     submission = hand_in(records, objects, papers, by_command(), submission=id_)
     key = inbox_key(submission, 1, name)
     forged = b"another" if name != MANIFEST else yaml.safe_dump(manifest(captured_by="tnhs.02")).encode()
-    objects.client.put_object(Bucket=objects.bucket_name(Bucket.INBOX), Key=key, Body=forged)
+    bucket = objects.bucket_name(Bucket.INBOX)
 
     def kept() -> int:
         with records.session() as session:
             return session.exec(select(func.count()).select_from(Scan)).one()
 
+    objects.delete(Bucket.INBOX, key)  # with all its versions, as only the worker's key can
+    objects.client.put_object(Bucket=bucket, Key=key, Body=forged)
     with attack(f"{name.rpartition('/')[2]} swapped in the inbox bucket before reception", watch=kept) as told:
         with pytest.raises(HandInAltered) as refused:
             register_submission(records, objects, submission)
         told.answered(refused.value.code)
         assert incidents(records) == [HandInAltered.code]
         told.audited(f"incident {HandInAltered.code}")
+
+
+def test_another_version_over_a_file_after_the_hand_in(
+    attack: Attack, records: RecordsDatabase, objects: ObjectStore, tmp_path: Path
+) -> None:
+    """Who can only add (the gateway's key) changes nothing: what was handed in is taken."""
+    papers, id_ = folder(tmp_path, manifest(), PAGES), uuid4().hex
+    submission = hand_in(records, objects, papers, by_command(), submission=id_)
+    bucket = objects.bucket_name(Bucket.INBOX)
+    for name in ("c1/0001-1.jpg", MANIFEST):
+        objects.client.put_object(Bucket=bucket, Key=inbox_key(submission, 1, name), Body=b"another")
+    with attack("another version over each file in the inbox bucket before reception") as told:
+        register_submission(records, objects, submission)
+        with records.session() as session:
+            taken = {scan.sha256 for scan in session.exec(select(Scan))}
+            dossier = session.exec(select(Dossier)).one()
+            assert dossier.captured_by != "tnhs.02"
+        assert hashlib.sha256(b"another").hexdigest() not in taken and None not in taken
+        told.answered("received as it was handed in")
+        told.proved("SHA-256 of each scan is that of the hand-in")
 
 
 def test_rescan_put_into_the_bucket(attack: Attack, records: RecordsDatabase, objects: ObjectStore) -> None:
