@@ -183,6 +183,10 @@ class Officers:
             if refusal.details.get("status") in ("REJECT", "ABORT"):
                 return None
             raise
+        except SohoaError as error:
+            if error.remedy is Remedy.RETRY:  # the gateway says that something is away: one tries again
+                return None
+            raise
         sample.answered.add(key)
         return stage
 

@@ -86,10 +86,10 @@ def test_LU04_only_filed_cases_into_a_new_folder(
 
 
 def test_CA08_bytes_that_differ_are_not_exported(
-    records: RecordsDatabase, objects: ObjectStore, tmp_path: Path
+    records: RecordsDatabase, owner: RecordsDatabase, objects: ObjectStore, tmp_path: Path
 ) -> None:
     filed(records, objects)
-    with records.session() as session:
+    with owner.session() as session:
         row = session.exec(select(ArchivedObject).where(ArchivedObject.kind == "record.pdf")).one()
         row.sha256 = "0" * 64
         session.add(row)
