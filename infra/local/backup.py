@@ -15,7 +15,7 @@ import tarfile
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -201,7 +201,7 @@ def unpack_keys(home: Path, path: Path, identity: Path | None) -> str:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
-            tar.extractall(home / "unpacked", filter="data")
+            _unpack(tar, home / "unpacked")
     except tarfile.TarError as error:
         raise StackError(f"{path} is no archive of keys, or it is encrypted: name its key with --identity") from error
     unpacked = home / "unpacked"
@@ -223,9 +223,20 @@ def put_passwords(postgres: Postgres, unpacked: Path) -> None:
 
 def unpack_state(home: Path, path: Path, before: str) -> None:
     with tarfile.open(path) as tar:
-        tar.extractall(home, filter="data")
+        _unpack(tar, home)
     results = [place for place in (home / "prefect" / "storage").glob("*") if place.is_file()]
     _move(home, before, results)
+
+
+def _unpack(tar: tarfile.TarFile, folder: Path) -> None:
+    """Files and folders only, below `folder`, ours, writable by nobody else. (Debian 12's tarfile has no filters.)"""
+    for member in tar.getmembers():
+        place = PurePosixPath(member.name)
+        if place.is_absolute() or ".." in place.parts or not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(member.name)
+        member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+        member.mode &= 0o755
+    tar.extractall(folder)  # noqa: S202  (looked at above)
 
 
 def _move(home: Path, before: str, paths: Iterable[Path]) -> None:
