@@ -317,11 +317,7 @@ def dispose(
     """Xóa các bản lưu hết thời hạn mà hai người đã quyết định tiêu hủy; cần khóa S3 riêng của việc tiêu hủy."""
     from tasks.disposal import destroy_ordered
 
-    objects = ObjectStore(
-        access_key_env="SOHOA_S3_DISPOSAL_ACCESS_KEY",
-        secret_key_env="SOHOA_S3_DISPOSAL_SECRET_KEY",  # noqa: S106  (the name of a variable)
-    )
-    count = destroy_ordered(RecordsDatabase(), objects, operator)
+    count = destroy_ordered(RecordsDatabase(), ObjectStore(), operator)
     console.print(f"Đã tiêu hủy {count} bản lưu; biên bản được ký trong đêm bảo quản kế tiếp.")
 
 
@@ -406,8 +402,10 @@ def _plain() -> Iterator[None]:
 
 
 def main() -> None:
-    if sys.argv[1:2] in (["officer"], ["sessions"]):  # tables that flows have no right to
-        os.environ.setdefault("SOHOA_PART", "gateway")
+    # Tables that flows have no right to; the S3 key of disposal (secrets/disposal.env).
+    for command, part in (("officer", "gateway"), ("sessions", "gateway"), ("dispose", "disposal")):
+        if sys.argv[1:2] == [command]:
+            os.environ.setdefault("SOHOA_PART", part)
     load_stack_env()
     try:
         app(standalone_mode=True)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from blocks.catalog import Catalog
+from blocks.catalog import Catalog, ProcedureUnknown
 from blocks.errors import Remedy, SohoaError
 from blocks.records.queries import documents, fields, get_dossier
 from blocks.records.states import DocumentState, ElectronicOriginal, SignatureRole
@@ -133,7 +133,10 @@ def value_digest(row: FieldValue) -> str:
 
 def _drafts(session: Session, catalog: Catalog, dossier: Dossier) -> Shown:
     """What makes up the wording of each result: the agency's form, the agency, what the resolving officer wrote."""
-    issued = catalog.issued_results(dossier.procedure_code, case_date(dossier))
+    try:
+        issued = catalog.issued_results(dossier.procedure_code, case_date(dossier))
+    except ProcedureUnknown:  # before reception anything may be declared; it is refused there
+        return []
     if not issued:
         return []
     ours, articles = settings(), drafted(session, dossier)
