@@ -210,7 +210,9 @@ def unpack_keys(home: Path, path: Path, identity: Path | None) -> str:
         place.rename(home / place.name)
     (home / "seaweed").mkdir(mode=0o700)
     (unpacked / "seaweed" / "secrets.json").rename(home / "seaweed" / "secrets.json")
-    _move(home, before, [home / "stack.env", *(home / "secrets").glob("*.env")])
+    # A software token's configuration names its folder (infra/local/token.py).
+    named = [path for pattern in ("*.conf", "*.yml") for path in (home / "pki").rglob(pattern)]
+    _move(home, before, [home / "stack.env", *(home / "secrets").glob("*.env"), *named])
     return before
 
 
