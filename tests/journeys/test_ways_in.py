@@ -17,8 +17,9 @@ from sqlmodel import func, select
 
 from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
-from blocks.settings import gateway_url
+from blocks.settings import gateway_url, home
 from deployments.officers import Sample
+from infra.local.keys import read_env
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 
@@ -159,7 +160,8 @@ def test_WH04_prefect_knows_no_name_and_no_id(played: Journey) -> None:
     with played.officers.records.session() as session:
         rows = session.exec(select(Dossier.owner_name, Dossier.owner_id)).all()
     secrets = {name for name, _ in rows if len(name) > 6} | {number for _, number in rows if number}
-    url = os.environ["SOHOA_DATABASE_URL"].replace("+psycopg", "").rsplit("/", 1)[0] + "/prefect"
+    kept = read_env(home() / "secrets" / "prefect.env")["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
+    url = kept.replace("+asyncpg", "")  # of Prefect's own role: no other may look into its database
     leaks = []
     with psycopg.connect(url) as connection:
         columns = connection.execute(
