@@ -24,14 +24,14 @@ from tests.samples.__main__ import generate
 
 
 @contextmanager
-def stack_at(home: Path) -> Iterator[Stack]:
-    """A stack with ports of its own, and this process as a client of it."""
+def stack_at(home: Path, base: int) -> Iterator[Stack]:
+    """A stack with ports from `base` on, and this process as a client of it."""
     before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith(("SOHOA_", "PREFECT_API"))]:
         del os.environ[name]
     env = os.environ | {
         "SOHOA_HOME": str(home),
-        "SOHOA_PORT_BASE": str(free_base()),
+        "SOHOA_PORT_BASE": str(base),
         "SOHOA_PORT_PREFECT": str(free_port()),
         "PREFECT_LOGGING_LEVEL": "INFO",
     }
@@ -71,8 +71,9 @@ def test_a_dossier_that_waits_goes_on_where_it_was_restored() -> None:
     copies, keys = folder / "copies", folder / "elsewhere" / "keys"
     [drawn] = generate(folder / "samples", only=("01-",))
     sample = Sample(drawn)
+    base = free_base()  # for both: certificates of the TEST PKI name its address, as those of a real CA name the CA's
     try:
-        with stack_at(folder / "first") as first:
+        with stack_at(folder / "first", base) as first:
             up(first)
             officers = officers_of(first)
             officers.hand_in(sample)
@@ -88,7 +89,7 @@ def test_a_dossier_that_waits_goes_on_where_it_was_restored() -> None:
             assert "Đã sao lưu" in sohoa(first, "backup", copies, "--keys", keys)
         shutil.rmtree(folder / "first")
         (folder / "second").mkdir(mode=0o711)
-        with stack_at(folder / "second") as second:
+        with stack_at(folder / "second", base) as second:
             assert "Đã khôi phục" in sohoa(second, "restore", copies, "--keys", keys)
             up(second)
             officers = officers_of(second)
