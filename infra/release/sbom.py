@@ -79,7 +79,7 @@ def make() -> dict[str, Any]:
                 *component.get("externalReferences", []),
                 {
                     "type": "distribution",
-                    "url": f"https://pypi.org/project/{name}/{wanted[name][0]}/",
+                    "url": component["purl"],
                     "hashes": hashes,
                 },
             ]
