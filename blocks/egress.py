@@ -9,7 +9,6 @@ an address itself. A name is resolved here and the connection goes to the addres
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import re
@@ -23,16 +22,14 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from asn1crypto import x509
 
+from blocks.addresses import Place, literal, place_of, public
 from blocks.settings import in_production
 
 LARGEST = {"ocsp": 64 << 10, "crl": 40 << 20}  # bytes of an answer
 LONGEST_URL, LONGEST_REQUEST = 500, 4 << 10
 _TYPES = {"ocsp": "application/ocsp-response", "crl": "application/pkix-crl"}
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?")
-_TRANSLATED = [ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
 logger = logging.getLogger(__name__)
-
-Place = tuple[str, int]  # host, port
 
 
 class Refused(Exception):
@@ -54,7 +51,7 @@ class Way:
         """The place that a URL names. Raises Refused."""
         try:
             parts = urlsplit(url)
-            host, port = (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+            host, port = place_of(url)
         except ValueError as error:
             raise Refused("no address") from error
         if len(url) > LONGEST_URL or parts.scheme not in {"http", "https"} or parts.username or parts.password:
@@ -62,7 +59,7 @@ class Way:
         if (host, port) not in self.places:
             logger.warning("revocation isn't asked at %s: not in SOHOA_FETCH_HOSTS", _shown(host, port))
             raise Refused("not on the list")
-        if (host, port) not in self.addresses and _literal(host) and not public(host):
+        if (host, port) not in self.addresses and literal(host) and not public(host):
             raise Refused("not a public address")
         return host, port
 
@@ -82,14 +79,14 @@ def way(authorities: Iterable[x509.Certificate]) -> Way:
     for certificate in authorities:
         places |= {place for url in urls(certificate) if (place := _place(url))}
     if not in_production():
-        addresses = {place: place[0] for place in places if _literal(place[0])}
+        addresses = {place: place[0] for place in places if literal(place[0])}
     for entry in filter(None, map(str.strip, os.environ.get("SOHOA_FETCH_HOSTS", "").split(","))):
         named, _, address = entry.partition("=")
         host, _, port = named.rpartition(":") if re.search(r":\d+$", named) else (named, "", "")
         host = host.strip("[]").lower()
         for place in [(host, int(port))] if port else [(host, 80), (host, 443)]:
             places.add(place)
-            if address or _literal(host):
+            if address or literal(host):
                 addresses[place] = address or host
     return Way(frozenset(places), addresses)
 
@@ -102,35 +99,10 @@ def urls(certificate: x509.Certificate) -> list[str]:
 
 def _place(url: str) -> Place | None:
     try:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            return None
-        return parts.hostname.lower(), parts.port or (443 if parts.scheme == "https" else 80)
+        place = place_of(url)
     except ValueError:
         return None
-
-
-def _literal(host: str) -> bool:
-    """An address, also in the old spellings that a resolver would take for one (127.1, 0x7f000001, 2130706433)."""
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return bool(re.fullmatch(r"(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+)){0,3}\.?", host))
-    return True
-
-
-def public(address: str) -> bool:
-    """An address of the internet: not of this machine, not of the own network, for one receiver."""
-    try:
-        ip = ipaddress.ip_address(address.strip("[]").partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        if any(ip in net for net in _TRANSLATED):
-            return False
-        if ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_loopback or ip.is_link_local)
+    return place if place[0] and urlsplit(url).scheme in {"http", "https"} else None
 
 
 class _Checked(AbstractResolver):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ipaddress
 import re
 import socket
 from collections.abc import Sequence
@@ -20,13 +19,12 @@ import httpx
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from blocks.addresses import literal, loopback, own_network, place_of, public, valid
 from blocks.errors import Remedy, SohoaError
 from blocks.settings import in_production
 
 KEY, PUBLIC_KEY = "SOHOA_CALLBACK_KEY", "SOHOA_CALLBACK_PUBLIC_KEY"  # variables; base64 of 32 bytes
 LONGEST = 500  # characters of an address
-# IPv6 that a gateway turns into IPv4: behind it may lie any address of the own network (RFC 6052, 8215, 3056, 4380).
-TRANSLATED = [ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
 ENTRY = re.compile(
     r"(?P<host>[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?)(?::(?P<port>\d{1,5}))?(?:=(?P<address>[0-9a-f.:]+))?"
 )
@@ -58,7 +56,7 @@ def admit(url: str, hosts: Sequence[str]) -> Place:
     test = not in_production()
     try:
         parts = urlsplit(url)
-        host, port = (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+        host, port = place_of(url)
     except ValueError:
         raise CallbackRefused(why="không phải địa chỉ") from None
     if len(url) > LONGEST or not url.isascii() or not url.isprintable() or parts.username or parts.fragment:
@@ -68,28 +66,17 @@ def admit(url: str, hosts: Sequence[str]) -> Place:
     for entry in filter(None, map(ENTRY.fullmatch, hosts)):
         if entry["host"] == host and int(entry["port"] or 443) == port:
             place = Place(host, port, entry["address"] or "")
-            if place.fixed or _literal(host):
+            if place.fixed or literal(host):
                 _insist_usable(place.fixed or host, named=bool(place.fixed), test=test)
             return place
     raise CallbackRefused(why="máy chủ không có trong danh sách")
 
 
-def _literal(host: str) -> bool:
-    """An address, also as a resolver would take one (127.1, 0x7f000001, 2130706433)."""
-    return re.fullmatch(r"(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+)){0,3}", host) is not None or ":" in host
-
-
 def _insist_usable(address: str, *, named: bool, test: bool) -> None:
-    """Public, or named by the administrator; never of link or multicast. Raises CallbackRefused."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        raise CallbackRefused(why="không phải địa chỉ") from None
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    translated = isinstance(ip, ipaddress.IPv6Address) and any(ip in net for net in TRANSLATED)
-    never = ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved or translated
-    if never or not (ip.is_global or (named and not ip.is_loopback) or (test and ip.is_loopback)):
+    """Public, or named by the administrator; of this machine in `test` only. Raises CallbackRefused."""
+    if not valid(address):
+        raise CallbackRefused(why="không phải địa chỉ")
+    if not (public(address) or (named and own_network(address)) or (test and loopback(address))):
         raise CallbackRefused(why="không phải địa chỉ công cộng")
 
 
@@ -106,7 +93,7 @@ def deliver(url: str, hosts: Sequence[str], headers: dict[str, str], body: bytes
 
 
 async def _post(url: str, place: Place, headers: dict[str, str], body: bytes) -> None:
-    address, test = place.fixed, _literal(place.host) and not in_production()
+    address, test = place.fixed, literal(place.host) and not in_production()
     if not address:
         found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
         for *_, to in found:
