@@ -6,18 +6,12 @@ that an officer has handed something in, or has allowed the signature on it.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from datetime import datetime
 
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict
 
 from blocks.errors import Remedy, SohoaError
-from blocks.identity import ALGORITHM, DecisionNotProven, public_keys
+from blocks.identity import AttestedAt, DecisionNotProven, attested, json_digest
 
 
 class HandInNotProven(SohoaError):
@@ -28,7 +22,7 @@ class HandInNotProven(SohoaError):
     remedy = Remedy.OFFICER
 
 
-class HandInAttestation(BaseModel):
+class HandInAttestation(AttestedAt):
     """files: SHA-256 of the list of files; sign: the officer has checked them and lets them be signed (Điều 8.1)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,32 +32,20 @@ class HandInAttestation(BaseModel):
     part: str
     files: str
     sign: bool
-    at: datetime
     trace: str = ""
 
 
 def files_digest(files: Mapping[str, str]) -> str:
-    """SHA-256 (hex) of file names and their hashes: JSON, keys sorted, UTF-8."""
-    text = json.dumps(dict(files), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    """SHA-256 (hex) of file names and their hashes."""
+    return json_digest(dict(files))
 
 
 def prove_hand_in(token: str, *, submission: str, part: str, files: Mapping[str, str]) -> HandInAttestation:
     """The gateway's attestation of exactly this hand-in. Raises HandInNotProven; without a public key, always."""
     try:
-        found = (_said(token, key, until) for key, until in public_keys())
-        said = next((one for one in found if one), None)
+        said = attested(token, HandInAttestation)
     except DecisionNotProven as error:
         raise HandInNotProven() from error
     if said is None or (said.submission, said.part, said.files) != (submission, part, files_digest(files)):
         raise HandInNotProven()
     return said
-
-
-def _said(token: str, key: OKPKey, until: datetime | None) -> HandInAttestation | None:
-    try:
-        payload = jws.deserialize_compact(token, key, [ALGORITHM]).payload
-        said = HandInAttestation.model_validate_json(payload)
-    except (JoseError, ValidationError, ValueError, TypeError):
-        return None
-    return said if until is None or said.at <= until else None

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -56,7 +56,16 @@ class Delegated(BaseModel):
     until: date
 
 
-class Attestation(BaseModel):
+class AttestedAt(BaseModel):
+    """Whatever the gateway attests says when."""
+
+    at: datetime
+
+
+Said = TypeVar("Said", bound=AttestedAt)
+
+
+class Attestation(AttestedAt):
     """What the gateway says. run, pause, dossier: where it may be used; form: SHA-256 of what was filled in.
 
     shown: SHA-256 of the list of what the officer saw (`shown_digest`), empty in what was attested before there was
@@ -72,7 +81,6 @@ class Attestation(BaseModel):
     run: UUID
     pause: str
     form: str
-    at: datetime
     trace: str = ""
     acr: str = ""
     auth_time: datetime | None = None
@@ -90,17 +98,20 @@ class PastKey(BaseModel):
     until: datetime
 
 
-def shown_digest(shown: Sequence[Any]) -> str:
-    """SHA-256 (hex) of the canonical list of what an officer saw: JSON, UTF-8."""
-    text = json.dumps(shown, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def json_digest(value: Any) -> str:
+    """SHA-256 (hex) of a value as canonical JSON: keys sorted, no spaces, UTF-8."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shown_digest(shown: Sequence[Any]) -> str:
+    """Of the canonical list of what an officer saw."""
+    return json_digest(shown)
 
 
 def form_digest(form: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of a form's JSON values without the proof itself; keys sorted, UTF-8."""
-    plain = {name: value for name, value in form.items() if name != PROOF}
-    text = json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Of a form's values without the proof itself."""
+    return json_digest({name: value for name, value in form.items() if name != PROOF})
 
 
 def ensure_keys(folder: Path) -> tuple[Path, Path]:
@@ -168,8 +179,7 @@ def prove_again(form: Mapping[str, Any], *, run: UUID | None, pause: str) -> Att
 
     Raises DecisionNotProven.
     """
-    token = str(form.get(PROOF, ""))
-    said = next((found for key, until in public_keys() if (found := _said(token, key, until))), None)
+    said = attested(str(form.get(PROOF, "")), Attestation)
     if said is None:
         raise DecisionNotProven()
     if (said.run, said.pause, said.form, said.officer) != (run, pause, form_digest(form), form.get("officer")):
@@ -177,11 +187,18 @@ def prove_again(form: Mapping[str, Any], *, run: UUID | None, pause: str) -> Att
     return said
 
 
-def _said(token: str, key: OKPKey, until: datetime | None) -> Attestation | None:
-    """What was attested with this key, unless it had been replaced before. Keys inside the token are never used."""
+def attested(token: str, kind: type[Said]) -> Said | None:
+    """What the gateway attested, by any of its keys, each until it was replaced; None: nothing of this kind.
+
+    Keys inside the token are never used. Raises DecisionNotProven without a public key.
+    """
+    return next((said for key, until in public_keys() if (said := _said(token, kind, key, until))), None)
+
+
+def _said(token: str, kind: type[Said], key: OKPKey, until: datetime | None) -> Said | None:
     try:
         signed = jws.deserialize_compact(token, key, [ALGORITHM])
-        said = Attestation.model_validate_json(signed.payload)
+        said = kind.model_validate_json(signed.payload)
         in_time = until is None or said.at <= until
         return said if in_time and signed.headers().get("kid", key_id(key)) == key_id(key) else None
     except (JoseError, ValidationError, ValueError, TypeError):
