@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pydantic import ConfigDict
 
 from blocks.errors import Remedy, SohoaError
-from blocks.identity import AttestedAt, DecisionNotProven, attested, json_digest
+from blocks.identity import AttestedAt, DecisionNotProven, json_digest, read_attestation
 
 
 class HandInNotProven(SohoaError):
@@ -43,7 +43,7 @@ def files_digest(files: Mapping[str, str]) -> str:
 def prove_hand_in(token: str, *, submission: str, part: str, files: Mapping[str, str]) -> HandInAttestation:
     """The gateway's attestation of exactly this hand-in. Raises HandInNotProven; without a public key, always."""
     try:
-        said = attested(token, HandInAttestation)
+        said = read_attestation(token, HandInAttestation)
     except DecisionNotProven as error:
         raise HandInNotProven() from error
     if said is None or (said.submission, said.part, said.files) != (submission, part, files_digest(files)):

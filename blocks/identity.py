@@ -179,7 +179,7 @@ def prove_again(form: Mapping[str, Any], *, run: UUID | None, pause: str) -> Att
 
     Raises DecisionNotProven.
     """
-    said = attested(str(form.get(PROOF, "")), Attestation)
+    said = read_attestation(str(form.get(PROOF, "")), Attestation)
     if said is None:
         raise DecisionNotProven()
     if (said.run, said.pause, said.form, said.officer) != (run, pause, form_digest(form), form.get("officer")):
@@ -187,7 +187,7 @@ def prove_again(form: Mapping[str, Any], *, run: UUID | None, pause: str) -> Att
     return said
 
 
-def attested(token: str, kind: type[Said]) -> Said | None:
+def read_attestation(token: str, kind: type[Said]) -> Said | None:
     """What the gateway attested, by any of its keys, each until it was replaced; None: nothing of this kind.
 
     Keys inside the token are never used. Raises DecisionNotProven without a public key.

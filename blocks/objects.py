@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, overload
 from uuid import UUID
 
 from prefect.blocks.core import Block
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CHUNK = 1 << 20
+T = TypeVar("T")
 _MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
 _TAKEN = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 
@@ -267,21 +268,24 @@ class ObjectStore(Block):
         """
         if bucket is Bucket.RECORDS:
             raise RecordsAreKept()
-        found = [entry["VersionId"] for entry in self._entries(bucket, key) if entry["Key"] == key]
-        for version in found:
-            with store_faults(allowed=_MISSING):
-                self.client.delete_object(Bucket=self.bucket_name(bucket), Key=key, VersionId=version)
-        return len(found)
+        return self._delete_versions(bucket, key)
+
+    def delete_below(self, bucket: Bucket, prefix: str, where: Callable[[str], object] = bool) -> int:
+        """`delete` every object whose key begins with the prefix and is one of `where`; returns how many versions."""
+        return sum(self.delete(bucket, key) for key in [*self.list(bucket, prefix)] if where(key))
 
     def destroy(self, key: str) -> int:
         """Delete every version of a record whose lock has ended; how many. Needs the identity for disposal.
 
         Raises ObjectStoreRefused while a lock holds, or for another identity.
         """
-        found = [entry["VersionId"] for entry in self._entries(Bucket.RECORDS, key) if entry["Key"] == key]
+        return self._delete_versions(Bucket.RECORDS, key)
+
+    def _delete_versions(self, bucket: Bucket, key: str) -> int:
+        found = [entry["VersionId"] for entry in self._entries(bucket, key) if entry["Key"] == key]
         for version in found:
             with store_faults(allowed=_MISSING):
-                self.client.delete_object(Bucket=self.bucket_name(Bucket.RECORDS), Key=key, VersionId=version)
+                self.client.delete_object(Bucket=self.bucket_name(bucket), Key=key, VersionId=version)
         return len(found)
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -292,38 +296,38 @@ class ObjectStore(Block):
         version: where they were stored; another version of the key with the same bytes is as good. Raises
         ObjectMissing; IntegrityError when no version under the key has these bytes.
         """
+
+        def whole(candidate: str) -> tuple[bytes, str]:
+            data = b"".join(self._chunks(bucket, key, candidate))
+            return data, digest(data)[0]
+
+        return self._right(bucket, key, version, sha256, whole)
+
+    def download(self, bucket: Bucket, key: str, path: Path, *, sha256: str, version: str = "") -> None:
+        """The same into a file, which appears only when it is whole and right."""
+        half = path.with_name(path.name + ".part")
+        try:
+            self._right(
+                bucket, key, version, sha256, lambda candidate: (None, self._fetch(bucket, key, candidate, half).sha256)
+            )
+            half.replace(path)
+        finally:
+            half.unlink(missing_ok=True)
+
+    def _right(self, bucket: Bucket, key: str, version: str, sha256: str, look: Callable[[str], tuple[T, str]]) -> T:
+        """What `look` makes of the first version whose bytes have this hash. Raises as `read`."""
         fault: SohoaError = ObjectMissing()
         for candidate in self._candidates(bucket, key, version):
             try:
-                data = b"".join(self._chunks(bucket, key, candidate))
+                found, hash_ = look(candidate)
             except ObjectMissing:
                 continue
             except ObjectStoreUnavailable as error:
                 fault = error
                 continue
-            if digest(data)[0] == sha256:
-                return data
+            if hash_ == sha256:
+                return found
             fault = IntegrityError()
-        raise fault
-
-    def download(self, bucket: Bucket, key: str, path: Path, *, sha256: str, version: str = "") -> None:
-        """The same into a file, which appears only when it is whole and right."""
-        half, fault = path.with_name(path.name + ".part"), cast(SohoaError, ObjectMissing())
-        try:
-            for candidate in self._candidates(bucket, key, version):
-                try:
-                    stored = self._fetch(bucket, key, candidate, half)
-                except ObjectMissing:
-                    continue
-                except ObjectStoreUnavailable as error:
-                    fault = error
-                    continue
-                if stored.sha256 == sha256:
-                    half.replace(path)
-                    return
-                fault = IntegrityError()
-        finally:
-            half.unlink(missing_ok=True)
         raise fault
 
     def unproven(self, bucket: Bucket, key: str) -> tuple[bytes, StoredObject]:

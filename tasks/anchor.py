@@ -11,7 +11,6 @@ since the newest anchor must have its entry, so that a cut end of the trail show
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -28,11 +27,11 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import ChainHead, audit, chain_head
 from blocks.records.tables import AuditEntry, Decision
-from blocks.settings import settings
+from blocks.settings import in_production, settings
 from blocks.signer import agency_signer
-from blocks.trust import Trust, run
+from blocks.trust import Trust
 from tasks.shell import step
-from tasks.signing.manifest import canonical, sign_detached
+from tasks.signing.manifest import canonical, open_statement, sign_statement
 from tasks.signing.verify import verify_manifest
 
 PLACE = "trail-anchors/"  # in RECORDS
@@ -105,8 +104,7 @@ def make_anchor(records: RecordsDatabase, objects: ObjectStore, trust: Trust, ac
         unit=settings().unit_id, serial=serial, previous=previous, seq=head.seq, hash=head.hash, at=datetime.now(UTC)
     )
     data = canonical(made.model_dump())
-    token = run(sign_detached(data, agency_signer(), trust))
-    body = json.dumps({"anchor": data.decode(), "cades": token.hex()}).encode()
+    body = sign_statement("anchor", data, agency_signer(), trust)
     try:
         objects.put_once(
             Bucket.RECORDS, key_of(serial), body, content_type="application/json", lock_until=_locked_until(made.at)
@@ -120,8 +118,7 @@ def make_anchor(records: RecordsDatabase, objects: ObjectStore, trust: Trust, ac
 
 
 def _locked_until(at: datetime) -> datetime:
-    test = settings().environment == "test"
-    return at + (timedelta(days=TEST_LOCK_DAYS) if test else timedelta(days=366 * LOCK_YEARS))
+    return at + timedelta(days=366 * LOCK_YEARS if in_production() else TEST_LOCK_DAYS)
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
@@ -154,8 +151,8 @@ def _read(objects: ObjectStore, serial: int, trust: Trust | None) -> Found:
     if len(versions) != 1:
         return Found(serial=serial, fault="SEVERAL_VERSIONS" if versions else "MISSING")
     try:
-        body = json.loads(objects.unproven(Bucket.RECORDS, key_of(serial))[0])  # its signature proves it
-        data, token = str(body["anchor"]).encode(), bytes.fromhex(body["cades"])
+        body, _ = objects.unproven(Bucket.RECORDS, key_of(serial))  # its signature proves it
+        data, token = open_statement("anchor", body)
         anchor = Anchor.model_validate_json(data)
     except (IntegrityError, ValidationError, ValueError, KeyError, TypeError):
         return Found(serial=serial, fault="UNREADABLE")

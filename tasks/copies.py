@@ -80,10 +80,8 @@ def drop_copies(records: RecordsDatabase, objects: ObjectStore, dossier_id: UUID
         return False
     if not all(_readable(objects, row) for row in kept):
         return False
-    count = sum(objects.delete(Bucket.INBOX, key) for key in [*objects.list(Bucket.INBOX, f"{dossier.submission}/")])
-    for key in [*objects.list(Bucket.WORKING, f"{dossier_id}/")]:
-        if not key.endswith(KEPT):
-            count += objects.delete(Bucket.WORKING, key)
+    count = objects.delete_below(Bucket.INBOX, f"{dossier.submission}/")
+    count += objects.delete_below(Bucket.WORKING, f"{dossier_id}/", lambda key: not key.endswith(KEPT))
     with records.session() as session:
         session.execute(update(Dossier).where(col(Dossier.id) == dossier_id).values(copies_dropped_at=clock()))
         audit(
@@ -113,7 +111,7 @@ def drop_abandoned(records: RecordsDatabase, objects: ObjectStore, bounds: CopyS
         old = list(session.exec(gone.limit(AT_ONCE)))
 
     def drop(submission: str) -> None:
-        count = sum(objects.delete(Bucket.INBOX, key) for key in [*objects.list(Bucket.INBOX, f"{submission}/")])
+        count = objects.delete_below(Bucket.INBOX, f"{submission}/")
         with records.session() as session:
             session.add(DroppedHandIn(submission=submission))
             audit(session, actor="system", action=ABANDONED, rule="LU06", details={"objects": count})

@@ -9,7 +9,6 @@ What stays is the row: what, when, by whom, the hashes.
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -37,12 +36,13 @@ from blocks.records.tables import (
     RepositoryEntry,
     now,
 )
-from blocks.settings import settings
+from blocks.settings import in_production, settings
 from blocks.signer import agency_signer
-from blocks.trust import Trust, run
+from blocks.trust import Trust
 from tasks.custody import DISPUTE, may_dispose
+from tasks.quarantine import discard_images
 from tasks.shell import one_by_one, step
-from tasks.signing.manifest import canonical, sign_detached
+from tasks.signing.manifest import canonical, sign_statement
 
 SHORTEST, LONGEST = 10, 500  # characters of a reason
 CERTIFICATE_YEARS, TEST_DAYS = 70, 1  # how long a certificate is locked
@@ -270,22 +270,14 @@ def finish(records: RecordsDatabase, objects: ObjectStore, trust: Trust, documen
             raise NotDisposable()
         if row.certificate_key:
             return row.certificate_key
-        place = f"{document.dossier_id}/{document_id}/"
-        submission, ordinal = get_dossier(session, document.dossier_id).submission, document.ordinal
+        where = (document.dossier_id, get_dossier(session, document.dossier_id).submission, document.ordinal)
         told = row.model_dump(mode="json", exclude={"reason", "confirmation", "certificate_key"})
-    for bucket in (Bucket.INTAKE, Bucket.WORKING):
-        for key in [*objects.list(bucket, place)]:
-            objects.delete(bucket, key)
-    for key in [*objects.list(Bucket.INBOX, f"{submission}/")]:
-        if f"/c{ordinal}/" in key or f"/rescan/{ordinal}/" in key:
-            objects.delete(Bucket.INBOX, key)
+    discard_images(objects, *where, document_id)
     key = f"{PLACE}{document_id}.json"
     if not objects.exists(Bucket.RECORDS, key):
         data = canonical({"what": "BIEN_BAN_TIEU_HUY", "organisation": settings().unit_id, **told})
-        token = run(sign_detached(data, agency_signer(), trust))
-        body = json.dumps({"certificate": data.decode(), "cades": token.hex()}).encode()
-        days = TEST_DAYS if settings().environment == "test" else 366 * CERTIFICATE_YEARS
-        until = now() + timedelta(days=days)
+        body = sign_statement("certificate", data, agency_signer(), trust)
+        until = now() + timedelta(days=366 * CERTIFICATE_YEARS if in_production() else TEST_DAYS)
         objects.put_once(Bucket.RECORDS, key, body, content_type="application/json", lock_until=until)
     stored = objects.unproven(Bucket.RECORDS, key)[1]  # the first version: what was locked
     with records.session() as session:

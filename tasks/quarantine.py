@@ -77,9 +77,7 @@ def suspect(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, l
             page.text_version = page.text_sha256 = ""
             session.add(page)
         place = f"{document.dossier_id}/{document_id}/"
-    for key in list(objects.list(Bucket.WORKING, place)):
-        if TEXT.search(key):
-            objects.delete(Bucket.WORKING, key)
+    objects.delete_below(Bucket.WORKING, place, TEXT.search)
 
 
 def clear(records: RecordsDatabase, document_id: UUID, attempt: int, stage: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import secrets
 import threading
 import time
@@ -15,6 +14,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 from uuid import UUID
+
+from infra.gateway.sessions import hashed
 
 LIFE, LIMIT, EACH = 900, 10_000, 100  # seconds; tokens at all, of one partner
 
@@ -47,12 +48,12 @@ class Tokens:
                 del self._kept[key]
             while len(self._kept) >= LIMIT:
                 self._kept.popitem(last=False)
-            self._kept[_hashed(token)] = Grant(partner, secret, scopes, now + self.life)
+            self._kept[hashed(token)] = Grant(partner, secret, scopes, now + self.life)
         return token
 
     def find(self, token: str) -> Grant | None:
         """None for all that isn't a living token."""
-        grant = self._kept.get(_hashed(token))
+        grant = self._kept.get(hashed(token))
         return grant if grant is not None and grant.ends > time.monotonic() else None
 
 
@@ -90,7 +91,3 @@ def basic(header: str) -> tuple[str, str] | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     return (unquote_plus(client), unquote_plus(secret)) if colon and client and secret else None
-
-
-def _hashed(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

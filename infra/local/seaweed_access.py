@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from infra.local.process import write_secret
+
 PREFIX = "sohoa-"  # of the buckets' names
 INCOMING, COPIES, RECORDS = ("inbox",), ("inbox", "intake", "working"), ("records",)
 ALL = (*COPIES, *RECORDS)
@@ -101,12 +103,3 @@ def make_certificates(authority: Path, certificate: Path, key: Path) -> None:
     private = leaf_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     write_secret(key, private)
     write_secret(certificate, certify(leaf_name, leaf_key.public_key(), False).public_bytes(pem))
-
-
-def write_secret(path: Path, data: bytes) -> None:
-    """Write beside with mode 0600, then rename."""
-    half = path.with_suffix(".new")
-    half.unlink(missing_ok=True)
-    half.touch(0o600)
-    half.write_bytes(data)
-    half.rename(path)

@@ -17,7 +17,7 @@ from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
 from blocks.records.states import FieldSource
 from blocks.records.tables import Document, Dossier, FieldValue
 from blocks.signer import Signer
-from blocks.trust import Trust, clock
+from blocks.trust import Trust, clock, run
 from tasks.signing.cades import archive
 from tasks.signing.errors import FieldsUnconfirmed
 
@@ -115,3 +115,15 @@ async def sign_detached(data: bytes, signer: Signer, trust: Trust, *, long_term:
     if long_term:
         content = await archive(content, data, trust)
     return bytes(content.dump())
+
+
+def sign_statement(kind: str, data: bytes, signer: Signer, trust: Trust) -> bytes:
+    """A JSON file of what the agency states outside a dossier, e.g. an anchor: the exact text, and its signature."""
+    token = run(sign_detached(data, signer, trust))
+    return json.dumps({kind: data.decode(), "cades": token.hex()}).encode()
+
+
+def open_statement(kind: str, body: bytes) -> tuple[bytes, bytes]:
+    """(text, signature) of such a file, unverified. Raises ValueError, KeyError, TypeError for another."""
+    told = json.loads(body)
+    return str(told[kind]).encode(), bytes.fromhex(told["cades"])

@@ -8,7 +8,6 @@ lead to an anchor, see `blocks.revocation`.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from blocks import egress, sandbox
+from blocks.objects import digest
 from blocks.revocation import MOST_WISHES, Wish
 from blocks.trust import RevocationUnavailable, Trust, answers, run
 from tasks.signing.verify import Verdict
@@ -113,15 +113,11 @@ def _judged(verdict: Verdict, path: Path, *, away: bool) -> Verdict:
     """Hash and size are ours. Unknown only because a service was away: RevocationUnavailable."""
     if away and any(item.code == "TRY_LATER" for item in verdict.signatures):
         raise RevocationUnavailable()
-    return verdict.model_copy(update={"sha256": _digest(path), "size": path.stat().st_size})
+    sha256, size = digest(path)
+    return verdict.model_copy(update={"sha256": sha256, "size": size})
 
 
 def _too_much(kind: str, path: Path) -> Verdict:
     text = "Tệp quá phức tạp hoặc bị hỏng nên không kiểm tra được chữ ký; vui lòng đề nghị nộp tệp khác."
-    size = path.stat().st_size
-    return Verdict(kind=kind, valid=False, code="TOO_COMPLEX", sentence=text, sha256=_digest(path), size=size)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    sha256, size = digest(path)
+    return Verdict(kind=kind, valid=False, code="TOO_COMPLEX", sentence=text, sha256=sha256, size=size)
