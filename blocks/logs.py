@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from datetime import UTC, datetime
 
 LOGGING = {
@@ -34,3 +35,17 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
+
+
+def request_line(trace: str, method: str, path: str, status: int, began: float, **who: str | None) -> str:
+    """One answered request. began: monotonic seconds; who: officer or partner, by id."""
+    line = {
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "trace": trace,
+        **who,
+        "method": method,
+        "path": path[:200],
+        "status": status,
+        "ms": round((time.monotonic() - began) * 1000),
+    }
+    return json.dumps(line)

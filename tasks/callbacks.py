@@ -2,7 +2,7 @@
 
 The clock looks each minute (flows/partners.py): what a partner may see of a case is compared with what it was told
 last. An event is written with that, delivered later, at least once, each time with the same id; after the last try it
-stays as a dead letter until somebody sends it again (`sohoa partner again`). Ids and public values only (WH04).
+stays as a dead letter until somebody sends it again (`sohoa partner resend`). Ids and public values only (WH04).
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ Nothing that the client sends is passed on but the submission: no job variable, 
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -22,7 +21,6 @@ from tasks.partners import CaseUnknown, hand_over
 from tasks.submission import SUBMISSION_ID, part_of
 
 ID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
-OPENED = re.compile(r"/api/(?:.*)")  # who shows a bearer token is a partner, whatever is asked for: 404 for the rest
 DEPLOYMENT = ("id", "name", "flow_id", "parameter_openapi_schema", "enforce_parameter_schema", "tags")
 RUN = (
     "id", "created", "updated", "name", "flow_id", "deployment_id", "parameters", "idempotency_key", "tags",

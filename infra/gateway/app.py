@@ -15,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -32,6 +31,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from blocks.logs import request_line
 from infra.gateway.bodies import parse_small, read_small
 from infra.gateway.limits import Rate, Refusals, client_address
 from infra.gateway.policy import is_tricky, open_to_operations
@@ -246,16 +246,8 @@ class Guard:
             if status == 403 and session is not None:
                 await self.refusals.elsewhere(session.officer.id)
         finally:
-            line = {
-                "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "trace": trace,
-                "officer": session.officer.id if session else None,
-                "method": scope["method"],
-                "path": scope["path"][:200],
-                "status": status,
-                "ms": round((time.monotonic() - began) * 1000),
-            }
-            log.info(json.dumps(line))
+            officer = session.officer.id if session else None
+            log.info(request_line(trace, scope["method"], scope["path"], status, began, officer=officer))
 
     async def _too_many(self, scope: Scope, connection: HTTPConnection, session: Session | None) -> Response | None:
         """The answer to who asks too often; nothing of it is written one by one."""
