@@ -99,7 +99,9 @@ def journey() -> Iterator[Journey]:
         "SOHOA_PORT_PREFECT": str(free_port()),
         "PREFECT_LOGGING_LEVEL": "INFO",
         "SOHOA_STAFF_FILE": str(folder / "staff.yaml"),
-        "SOHOA_REQUESTS_A_MINUTE": "100000",  # one officer sends thousands at random; the limit has attacks of its own
+        # One officer sends thousands at random, most of them refused; the two limits have attacks of their own.
+        "SOHOA_REQUESTS_A_MINUTE": "100000",
+        "SOHOA_REFUSALS_A_MINUTE": "100000",
     }
     stack = Stack(home, env)
     try:
