@@ -131,11 +131,11 @@ def restore(folder: Path, keys: Path, *, identity: Path | None = None, until: da
         raise BackupRefused(why=f"{folder} không có bản sao lưu nào đã hoàn tất")
     chosen, lists = _chosen(done, until)
     place = home().resolve()
-    before = unpack_keys(place, keys, identity)
+    unpack_keys(place, keys, identity)
     plan = load_plan()
     postgres, seaweed = plan.postgres(), plan.seaweed()
     put_passwords(postgres, place / "unpacked")
-    unpack_state(place, folder / "state" / f"{chosen.name}.tar", before)
+    unpack_state(place, folder / "state" / f"{chosen.name}.tar")
     try:
         restore_database(postgres, folder / "base" / chosen.base, folder / "wal", until, chosen.last)
         seaweed.start()

@@ -1,8 +1,8 @@
 """Một hồ sơ TTHC, từ tiếp nhận đến lưu trữ, theo Điều 13 Quyết định 1333/QĐ-BHXH.
 
 The flow tells who does what in which order; each verb is a task, each task an article. Between them travel ids.
-Where an officer decides, the run suspends and runs again from its first line once it is resumed: finished tasks
-come back from the result store, decisions from the records.
+Where an officer decides, the run suspends; once it is resumed it reads what it has done from the records and goes on
+there (tasks/journal.py).
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from tasks.completeness import check_completeness, insist_complete
 from tasks.extraction import extract_fields
 from tasks.fragile import certify_copy, settle_leader_opinion, settle_unlisted
 from tasks.issuing import issue_results, sign_by_leader
+from tasks.journal import goes_on
 from tasks.ocr import read_pages
 from tasks.originals import examine_originals, store_originals
 from tasks.outages import waits_for_services
@@ -103,8 +104,9 @@ class CaseEnded(Exception):
         self.case, self.state = case, state
 
 
-@flow(name="dossier", result_serializer=KIND, persist_result=True, log_prints=False)
+@flow(name="dossier", result_serializer=KIND, persist_result=False, log_prints=False)
 @waits_for_services
+@goes_on
 def dossier(submission: str) -> str:
     """Tiếp nhận, số hóa, giải quyết và lưu trữ một hồ sơ. Returns the state in which the dossier ended."""
     try:

@@ -15,6 +15,7 @@ from blocks.results import KIND
 from tasks.anchor import anchor_trail
 from tasks.copies import drop_what_is_stored
 from tasks.disposal import certify_disposals
+from tasks.journal import goes_on
 from tasks.preservation import (
     FixityReport,
     NotPreserved,
@@ -31,7 +32,8 @@ from tasks.trust_list import review_trust_list
 BATCH = 50  # objects a task
 
 
-@flow(name="preservation", result_serializer=KIND, persist_result=True, log_prints=False)
+@flow(name="preservation", result_serializer=KIND, persist_result=False, log_prints=False)
+@goes_on
 def preservation(objects: int = 2000, renewals: int = 500) -> str:
     """At most so many objects are read and documents renewed in one run. Returns the report (Markdown)."""
     others: list[State] = [review_trust_list(return_state=True)]

@@ -210,7 +210,7 @@ def newest(found: Sequence[Found]) -> Anchor | None:
     return max((one.anchor for one in found if one.anchor and not one.fault), key=lambda a: a.serial, default=None)
 
 
-@step("Neo nhật ký: ký số, đóng dấu thời gian, khóa", rule="P14", kept=False)
+@step("Neo nhật ký: ký số, đóng dấu thời gian, khóa", rule="P14")
 def anchor_trail() -> int:
     """Each night, once the trail was found whole. Returns the anchor's number."""
     return make_anchor(RecordsDatabase.get(), ObjectStore.get(), Trust.get(), "system").serial

@@ -166,7 +166,7 @@ def again(records: RecordsDatabase, partner: str) -> int:
     return len(ids)
 
 
-@step("Báo tin cho hệ thống của đối tác", rule="P03", kept=False)
+@step("Báo tin cho hệ thống của đối tác", rule="P03")
 def tell_partners() -> Told:
     """Note what changed, send what is due, start what couldn't be started."""
     records = RecordsDatabase.get()

@@ -30,11 +30,13 @@ from blocks.records.tables import ArchivedObject, Dossier, DroppedHandIn, Source
 from blocks.settings import settings
 from blocks.trust import clock
 from tasks.inbox import TAKEN
+from tasks.journal import forget_ended
 from tasks.shell import one_by_one, step
 from tasks.submission import SUBMISSION_ID
 
 KEPT = ("verification.json",)  # small, and shown on the dossier's page
 AT_ONCE = 500  # dossiers a night
+NOTHING_GOES_ON = 100  # days: no pause or outage lasts half as long
 DROPPED, ABANDONED = "drop-copies", "drop-abandoned"
 logger = logging.getLogger(__name__)
 
@@ -144,7 +146,9 @@ def _dropped(session: Session, submission: str) -> datetime | None:
 
 
 def tidy_copies(records: RecordsDatabase, objects: ObjectStore, inbox: Path, bounds: CopySettings) -> CopyReport:
-    """All three. One dossier that can't be looked at keeps its copies and stops no other."""
+    """All of it. One dossier that can't be looked at keeps its copies and stops no other."""
+    with records.session() as session:
+        forget_ended(session, clock() - timedelta(days=NOTHING_GOES_ON))
     done = one_by_one(ended(records, bounds), lambda dossier: drop_copies(records, objects, dossier))
     return CopyReport(
         dossiers=sum(done),
@@ -154,7 +158,7 @@ def tidy_copies(records: RecordsDatabase, objects: ObjectStore, inbox: Path, bou
     )
 
 
-@step("Bỏ bản sao đã có bản lưu", rule="LU06", kept=False)
+@step("Bỏ bản sao đã có bản lưu", rule="LU06")
 def drop_what_is_stored() -> CopyReport:
     """Each night."""
     return tidy_copies(RecordsDatabase.get(), ObjectStore.get(), settings().inbox_dir, CopySettings())

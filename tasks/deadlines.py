@@ -108,7 +108,7 @@ def _tell(records: RecordsDatabase, item: Due) -> None:
         emit_event(EVENT + item.action, resource, payload={"left_days": item.left})
 
 
-@step("Xem hạn trả kết quả", rule="WH03", kept=False)
+@step("Xem hạn trả kết quả", rule="WH03")
 def look_at_deadlines() -> int:
     """Note and tell what has come near. Returns how many dossiers that were."""
     records = RecordsDatabase.get()

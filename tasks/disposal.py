@@ -313,7 +313,7 @@ def unfinished(session: Session, limit: int = PAGE) -> list[UUID]:
     return list(session.exec(query.limit(limit)))
 
 
-@step("Lập biên bản tiêu hủy, xóa bản sao", rule="LU06", kept=False)
+@step("Lập biên bản tiêu hủy, xóa bản sao", rule="LU06")
 def certify_disposals() -> int:
     """Each night: what was destroyed gets its certificate. Returns how many."""
     records, objects, trust = RecordsDatabase.get(), ObjectStore.get(), Trust.get()

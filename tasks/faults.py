@@ -144,7 +144,7 @@ def tell_refused(records: RecordsDatabase, prefect: Orchestrator) -> int:
     return len(runs)
 
 
-@step("Xem các lượt xử lý, hàng đợi", rule="P14", kept=False)
+@step("Xem các lượt xử lý, hàng đợi", rule="P14")
 def look_after_runs() -> Look:
     """Incidents for what is wrong now; old runs that carry no dossier are deleted."""
     records, prefect = RecordsDatabase.get(), Orchestrator()

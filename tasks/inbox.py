@@ -128,7 +128,7 @@ def refuse(path: Path, error: SohoaError) -> None:
         folder.write(REFUSED, f"{error.code}: {error.text}\n")
 
 
-@step("Quét hộp nhận hồ sơ", rule="B1", kept=False)
+@step("Quét hộp nhận hồ sơ", rule="B1")
 def take_ready_folders() -> int:
     """Every ready folder of the inbox becomes a flow run. Returns how many were handed in.
 

@@ -106,7 +106,7 @@ def _deliver_one(
         told.sent += 1
 
 
-@step("Gửi thư nhắc việc", rule="WH03", kept=False)
+@step("Gửi thư nhắc việc", rule="WH03")
 def send_notices() -> Delivery:
     """Everything that waits for the mail server."""
     return deliver(RecordsDatabase.get(), load_staff(), Mail())

@@ -1,8 +1,8 @@
 """A service that is away: the dossier waits without a process and goes on by itself, for a day and longer.
 
 After the short tries of a step (tasks/shell.py) the flow puts its own run off: Prefect starts it again at the time
-that stands in the state AwaitingService. Finished steps come back from the store, so it goes on where it was, and each
-step is idempotent. The pauses grow to 20 minutes; after a day an hour; after 45 days it fails and people decide.
+that stands in the state AwaitingService, and it goes on where it was (tasks/journal.py). The pauses grow to 20 minutes;
+after a day an hour; after 45 days it fails and people decide.
 """
 
 from __future__ import annotations

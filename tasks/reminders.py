@@ -145,7 +145,7 @@ def _text(item: Item, level: str) -> str:
     )
 
 
-@step("Nhắc việc, báo lãnh đạo", rule="WH03", kept=False)
+@step("Nhắc việc, báo lãnh đạo", rule="WH03")
 def remind_officers() -> Reminded:
     """Everything that waits for officers now."""
     records, prefect, told = RecordsDatabase.get(), Orchestrator(), Reminded()

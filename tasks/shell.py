@@ -1,7 +1,7 @@
 """The shell round the verbs of the law: how a plain function becomes a Prefect task.
 
-Results are kept for the flow run (verb + INPUTS + RUN_ID): when a suspended run resumes, finished steps come back from
-the store. Outside services are retried with back-off and jitter; bad input never is.
+What is done once a run is noted in the records (tasks/journal.py). Outside services are retried with back-off and
+jitter; bad input never is.
 """
 
 from __future__ import annotations
@@ -11,28 +11,20 @@ from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 import httpx
-from prefect import Task, task
-from prefect.cache_policies import INPUTS, NO_CACHE, RUN_ID, CacheKeyFnPolicy
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 from sqlalchemy.exc import DataError, ProgrammingError
 
 from blocks import results
 from blocks.errors import Remedy, SohoaError
+from tasks.journal import Step
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
-
-
-def _verb(context: TaskRunContext, _inputs: dict[str, Any]) -> str:
-    return context.task.task_key.rpartition("-")[0]  # without the hash of the source: a new version finds old results
-
-
-# INPUTS + RUN_ID alone is one key for ALL tasks with the same inputs: the second verb would get the first's result.
-ONCE_A_RUN = CacheKeyFnPolicy(cache_key_fn=_verb) + INPUTS + RUN_ID
 
 
 RETRIES = 3
@@ -116,31 +108,26 @@ def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> b
     return False
 
 
-def step(
-    name: str, *, rule: str = "", retries: int = RETRIES, kept: bool = True
-) -> Callable[[Callable[P, R]], Task[P, R]]:
+def step(name: str, *, rule: str = "", retries: int = RETRIES) -> Callable[[Callable[P, R]], Step[P, R]]:
     """A task of a flow. Its inputs are ids and numbers only; `rule` names the article it executes.
-
-    kept: whether its result is stored, so that a run that goes on doesn't do it again; no for what each minute's run
-    does anew, or the store would grow by a file each time.
 
     The rule stands in the name, not in a tag: for each tag Prefect asks its server for a concurrency slot before every
     run of the task, and fails the whole flow when the server has just lost its database.
     """
-    made: Callable[[Callable[P, R]], Task[P, R]] = task(
-        name=f"{name} · {rule}" if rule else name,
-        persist_result=kept,
-        result_serializer=results.KIND,
-        cache_policy=ONCE_A_RUN if kept else NO_CACHE,
-        retries=retries,
-        retry_delay_seconds=exponential_backoff(backoff_factor=FIRST_PAUSE_SECONDS),
-        retry_jitter_factor=JITTER,
-        retry_condition_fn=worth_retrying,
-        log_prints=False,
-    )
 
-    def decorate(verb: Callable[P, R]) -> Task[P, R]:
+    def decorate(verb: Callable[P, R]) -> Step[P, R]:
         results.returns(verb)
-        return made(verb)
+        return Step(
+            verb,
+            name=f"{name} · {rule}" if rule else name,
+            persist_result=False,
+            result_serializer=results.KIND,
+            cache_policy=NO_CACHE,
+            retries=retries,
+            retry_delay_seconds=exponential_backoff(backoff_factor=FIRST_PAUSE_SECONDS),
+            retry_jitter_factor=JITTER,
+            retry_condition_fn=worth_retrying,
+            log_prints=False,
+        )
 
     return decorate

@@ -88,6 +88,29 @@ def postgres(home: Path) -> Iterator[Postgres]:
         server.stop()
 
 
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Prefect server of its own. Not Prefect's harness: at its end it waits, without a limit, for what earlier tests
+    of the process have left unsent to servers that are gone."""
+    import httpx
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
+    url = f"http://127.0.0.1:{(port := free_port())}/api"
+    folder = tmp_path_factory.mktemp("prefect")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-services"]
+    server = spawn(
+        command, log=folder / "log", cwd=ROOT, env=env | {"PREFECT_HOME": str(folder)}, parent_death=signal.SIGKILL
+    )
+    try:
+        ready = lambda: httpx.get(f"{url}/health", timeout=2).raise_for_status() and None  # noqa: E731
+        wait_ready("Prefect", ready, server, folder / "log", 90)
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
+            yield
+    finally:
+        stop(server)
+
+
 @pytest.fixture(scope="session")
 def new_database(postgres: Postgres) -> Callable[[], str]:
     """Call it for the address of a fresh, migrated, empty database, as flows get it (for fixtures of wider scope)."""

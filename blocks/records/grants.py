@@ -65,6 +65,7 @@ TABLES = {
     "fieldvalue": Rights(FREE),
     "signingrequest": Rights(FREE),
     "workclaim": Rights(FREE, FREE),
+    "donestep": Rights(FREE, ""),
     "waiting": Rights(FREE, READ, "SELECT (kind, since)"),
     "sealedpin": Rights(FREE, FREE),
     # Partners and their secrets are made on the command line; the gateway asks who they are and keeps their cases.

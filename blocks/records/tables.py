@@ -456,6 +456,15 @@ class DroppedHandIn(SQLModel, table=True):
     at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
+class DoneStep(SQLModel, table=True):
+    """A finished step of a run that may have to go on (tasks/journal.py); dropped when the run has ended."""
+
+    flow_run_id: UUID = Field(primary_key=True)
+    step: str = Field(primary_key=True)  # name and digest of its inputs
+    result: Any = Field(default=None, sa_column=Column(Json, nullable=False))
+    at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
 class DossierSequence(SQLModel, table=True):
     """Counter of dossier codes, one row a unit and Viet Nam day (P01)."""
 

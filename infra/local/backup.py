@@ -29,9 +29,8 @@ from infra.local.process import StackError, need_space, write_secret
 STAMP = "%Y%m%dT%H%M%SZ"  # UTC
 WAL_DAYS = 7  # pieces of the log stay so long beside the database, for a second backup folder
 # Of the state folder: what a start makes anew, and what is backed up by other means.
-ANEW = {"postgres", "seaweed", "tmp", "run", "log", "parts"}
-DATA = {"inbox", "prefect"}  # everything else counts as secret
-PREFECT_ANEW = {"ui"}
+ANEW = {"postgres", "seaweed", "tmp", "run", "log", "parts", "prefect"}
+DATA = {"inbox"}  # everything else counts as secret
 
 
 def stamp(moment: datetime | None = None) -> str:
@@ -141,12 +140,11 @@ def _run(command: list[str | Path], environment: dict[str, str], what: str) -> N
 
 # -- state and keys -----------------------------------------------------------------------------------------------
 def pack_state(plan: Plan, path: Path) -> None:
-    """Folder inbox and Prefect's results, as tar."""
+    """Folder inbox, as tar. What runs have done stands in the records (tasks/journal.py)."""
     with _half(path) as half, tarfile.open(half, "w") as tar:
         for name in sorted(DATA):
             for place in sorted((plan.home / name).glob("*")):
-                if place.name not in PREFECT_ANEW:
-                    tar.add(place, f"{name}/{place.name}")
+                tar.add(place, f"{name}/{place.name}")
 
 
 def pack_keys(plan: Plan, path: Path, recipient: Path | None) -> None:
@@ -180,8 +178,8 @@ def _aes256() -> type:
     return AES256
 
 
-def unpack_keys(home: Path, path: Path, identity: Path | None) -> str:
-    """Into an empty state folder. identity: certificate and private key (PEM). Returns the folder it was made from.
+def unpack_keys(home: Path, path: Path, identity: Path | None) -> None:
+    """Into an empty state folder. identity: certificate and private key (PEM).
 
     Raises StackError: the folder isn't empty, the key doesn't fit.
     """
@@ -212,7 +210,6 @@ def unpack_keys(home: Path, path: Path, identity: Path | None) -> str:
     # A software token's configuration names its folder (infra/local/token.py).
     named = [path for pattern in ("*.conf", "*.yml") for path in (home / "pki").rglob(pattern)]
     _move(home, before, [home / "stack.env", *(home / "secrets").glob("*.env"), *named])
-    return before
 
 
 def put_passwords(postgres: Postgres, unpacked: Path) -> None:
@@ -222,11 +219,9 @@ def put_passwords(postgres: Postgres, unpacked: Path) -> None:
     shutil.rmtree(unpacked)
 
 
-def unpack_state(home: Path, path: Path, before: str) -> None:
+def unpack_state(home: Path, path: Path) -> None:
     with tarfile.open(path) as tar:
         _unpack(tar, home)
-    results = [place for place in (home / "prefect" / "storage").glob("*") if place.is_file()]
-    _move(home, before, results)
 
 
 def _unpack(tar: tarfile.TarFile, folder: Path) -> None:

@@ -90,7 +90,7 @@ def _step(papers: Sequence[tuple[UUID, int]]) -> str:
     return "-".join(str(part) for part in papers[0]) if papers else ""
 
 
-@step("Lấy chữ ký số đã xác nhận trên điện thoại", rule="CA01", kept=False)
+@step("Lấy chữ ký số đã xác nhận trên điện thoại", rule="CA01")
 def go_on_with_confirmed() -> int:
     """Dossiers whose officer has confirmed go on by themselves. Returns how many."""
     return go_on(RecordsDatabase.get(), Orchestrator())

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import httpx
-from prefect import flow, suspend_flow_run, task
-from prefect.cache_policies import INPUTS, RUN_ID
+from prefect import flow, suspend_flow_run
 from prefect.input import RunInput
 
+from tasks.journal import goes_on
 from tasks.outages import waits_for_services
 from tasks.shell import step
 
@@ -21,7 +21,7 @@ class Answer(RunInput):
     decision: str
 
 
-@task(persist_result=True, cache_policy=INPUTS + RUN_ID)
+@step("Đánh dấu")
 def mark(folder: str, name: str) -> int:
     """Leaves a file per execution: tells how often it really ran, and in which process."""
     with open(os.path.join(folder, name), "a") as file:
@@ -45,6 +45,7 @@ def call(service: str) -> int:
 
 @flow(name="small", persist_result=False)
 @waits_for_services
+@goes_on
 def small(
     folder: str = "", seconds: float = 0, ask: bool = False, die: int = 0, times: int = 99, service: str = ""
 ) -> str:

@@ -3,50 +3,22 @@ way."""
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from uuid import UUID
 
-import httpx
 import pytest
 from prefect import flow, get_client, task
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from infra.local.process import free_port
 from tasks import artifacts
 from tasks.artifacts import keep_markdown, progress_shown
 from tests.faults.stack import until
 
-
-@pytest.fixture(scope="module", autouse=True)
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A server of its own. Not Prefect's harness: at its end it waits, without a limit, for what earlier tests of the
-    process have left unsent to servers that are gone."""
-    url = f"http://127.0.0.1:{(port := free_port())}/api"
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    env["PREFECT_HOME"] = str(tmp_path_factory.mktemp("prefect"))
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-services"]
-    server = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        until(lambda: healthy(url))
-        with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
-            yield
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health").status_code == 200
-    except httpx.TransportError:
-        return False
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
 @pytest.fixture(autouse=True)

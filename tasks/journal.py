@@ -1,0 +1,125 @@
+"""A run that goes on continues where the records say it is.
+
+Prefect runs a flow from its first line each time: after a pause, a wait for a service, a crash. Each step that ends
+leaves a row (`donestep`: the run, the step with its inputs, the result). The run's next process reads its rows in one
+query; a finished step then returns its result at once, without a task run. The first step that has no row is where the
+run goes on. A step that was killed between its work and its row is done again, which each step is made for.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
+
+from prefect import Task
+from prefect.context import FlowRunContext
+from prefect.states import Completed
+from pydantic_core import to_jsonable_python
+from sqlalchemy import delete
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, func, select
+
+from blocks import results
+from blocks.records import RecordsDatabase
+from blocks.records.tables import DoneStep, now
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Journal:
+    """The finished steps of one run."""
+
+    def __init__(self, run: UUID) -> None:
+        self.run = run
+        query = select(DoneStep.step, DoneStep.result).where(DoneStep.flow_run_id == run)
+        with RecordsDatabase.get().session() as session:
+            self._done: dict[str, Any] = dict(session.exec(query).all())
+
+    def __contains__(self, step: str) -> bool:
+        return step in self._done
+
+    def result(self, step: str) -> Any:
+        """What the step returned. Raises ResultRefused for a value of a type that no step returns."""
+        return results.decode(self._done[step])
+
+    def keep(self, step: str, result: Any) -> None:
+        """The step is done."""
+        value = results.encode(result)
+        row = insert(DoneStep).values(flow_run_id=self.run, step=step, result=value, at=now())
+        with RecordsDatabase.get().session() as session:
+            session.execute(row.on_conflict_do_nothing())  # two processes of one run: the first one's result counts
+        self._done[step] = value
+
+    def close(self) -> None:
+        """The run has ended: nothing goes on from here."""
+        with RecordsDatabase.get().session() as session:
+            session.execute(delete(DoneStep).where(col(DoneStep.flow_run_id) == self.run))
+
+
+_open: ContextVar[Journal | None] = ContextVar("journal", default=None)
+
+
+def goes_on(flow: Callable[P, R]) -> Callable[P, R]:
+    """A flow whose finished steps are not done again when its run goes on."""
+
+    @functools.wraps(flow)
+    def continued(*args: P.args, **kwargs: P.kwargs) -> R:
+        context = FlowRunContext.get()
+        if context is None or context.flow_run is None:
+            return flow(*args, **kwargs)
+        journal = Journal(context.flow_run.id)
+        token = _open.set(journal)
+        try:
+            end = flow(*args, **kwargs)
+        finally:
+            _open.reset(token)
+        journal.close()
+        return end
+
+    return continued
+
+
+class Step(Task[P, R]):
+    """A task that is done once a run, where the run's flow `goes_on`; elsewhere each call is done."""
+
+    def __init__(self, verb: Callable[P, R], **options: Any) -> None:
+        @functools.wraps(verb)
+        def noted(*args: P.args, **kwargs: P.kwargs) -> R:
+            result = verb(*args, **kwargs)
+            if (journal := _open.get()) is not None:
+                journal.keep(named(verb, args, kwargs), result)
+            return result
+
+        super().__init__(fn=noted, **options)
+        self.verb = verb
+
+    def __call__(self, *args: Any, return_state: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
+        """The result of the step, or with return_state its state."""
+        journal = _open.get()
+        if journal is None or (step := named(self.verb, args, kwargs)) not in journal:
+            return super().__call__(*args, return_state=return_state, **kwargs)  # type: ignore[arg-type]
+        found = journal.result(step)
+        return Completed(data=found, message="Done before") if return_state else found
+
+
+def named(verb: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The step with these inputs: its function's name and a digest. A new version of the code finds old steps."""
+    bound = inspect.signature(verb).bind(*args, **kwargs)
+    bound.apply_defaults()
+    inputs = json.dumps(to_jsonable_python(bound.arguments), sort_keys=True, ensure_ascii=False)
+    return f"{verb.__name__}:{hashlib.sha256(inputs.encode()).hexdigest()[:32]}"
+
+
+def forget_ended(session: Session, before: datetime) -> int:
+    """Drop the rows of runs that did nothing since `before` (no pause lasts so long). Returns how many rows."""
+    still = select(DoneStep.flow_run_id).group_by(col(DoneStep.flow_run_id)).having(func.max(DoneStep.at) < before)
+    gone = delete(DoneStep).where(col(DoneStep.flow_run_id).in_(still))
+    return int(session.execute(gone).rowcount)  # type: ignore[attr-defined]
