@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,14 +109,30 @@ class _Folder:
 
 
 _keepers: dict[str, _Keeper] = {}
+_shared: set[str] = set()  # modules whose keepers serve our forks, too
 _starting = threading.Lock()
 
 
 def _forked() -> None:
-    """A fork starts keepers of its own: it may have been made while another thread held the lock."""
+    """A fork has a lock of its own, which another thread may have held, and only the keepers that it may share."""
     global _starting
     _starting = threading.Lock()
-    _keepers.clear()
+    for module in _keepers.keys() - _shared:
+        del _keepers[module]
+
+
+def share(modules: Iterable[str]) -> None:
+    """Start keepers of these modules that this process's forks use with it; where one has died, another.
+
+    Returns at once: requests wait until it has imported. A fork that finds it dead starts one of its own.
+    """
+    with _starting:
+        for module in modules:
+            _shared.add(module)
+            if (found := _keepers.get(module)) is not None and found.process.poll() is not None:
+                _keepers.pop(module).close()
+            if module not in _keepers:
+                _keepers[module] = _Keeper(module)
 
 
 os.register_at_fork(after_in_child=_forked)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -48,8 +49,10 @@ PRELOAD = (
     "fontTools.ttLib fontTools.subset uharfbuzz pyhanko.sign pyhanko.sign.signers pyhanko.sign.validation "
     "pyhanko.sign.timestamps pyhanko.stamp pyhanko.pdf_utils.font.opentype "
     "pyhanko_certvalidator sqlmodel sqlalchemy.dialects.postgresql.psycopg psycopg alembic boto3 botocore.session "
-    "botocore.httpsession s3transfer.manager httpx yaml rapidfuzz pydantic_settings great_expectations paddleocr"
+    "botocore.httpsession s3transfer.manager httpx yaml rapidfuzz pydantic_settings great_expectations paddleocr "
+    "flows.dossier flows.inbox flows.watch flows.partners flows.preservation flows.deadlines"
 )  # the environment variable SOHOA_PRELOAD replaces this list
+PROJECT = ("flows", "tasks", "blocks", "infra")
 
 
 @dataclass
@@ -66,45 +69,99 @@ class Child:
 
 
 class WarmProcess:
-    """The worker's end of the zygote; starts it again when it has died."""
+    """The worker's end of the zygote; starts another when it has died or a file of the project has changed."""
 
     def __init__(self, modules: list[str]) -> None:
         self.modules = modules
-        self.process: subprocess.Popen[bytes] | None = None
-        self.children: dict[int, Child] = {}
-        self.waiting: dict[int, asyncio.Future[Child]] = {}
-        self.numbers = count()
+        self.current: Zygote | None = None
+        self.retired: list[Zygote] = []
         self.starting = asyncio.Lock()
-        self.ready: dict[str, Any] = {}
 
-    async def start(self) -> None:
-        """Start it unless it runs; returns when it is warm."""
+    @property
+    def ready(self) -> dict[str, Any]:
+        """Seconds until it was warm, and its threads."""
+        return self.current.ready if self.current else {}
+
+    async def start(self) -> Zygote:
+        """One that runs the files as they are now; returns when it is warm."""
         async with self.starting:
-            if self.process is not None and self.process.poll() is None:
-                return
-            ours, theirs = socket.socketpair()
-            with theirs:
-                environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-                self.process = subprocess.Popen(
-                    [sys.executable, "-m", "infra.local.zygote", str(theirs.fileno()), *self.modules],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    cwd=ROOT,
-                    env=environment,
-                    start_new_session=True,
-                )
-            self.reader, self.writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
-            line = await self.reader.readline()
-            if not line:
-                raise RuntimeError(f"the warm process ended while starting ({self.process.wait()})")
-
-            self.ready = json.loads(line)
-            self.listening = asyncio.create_task(self._listen(self.reader))
+            stamp = project_stamp()
+            self.retired = [old for old in self.retired if not old.retire()]
+            if self.current is not None and (not self.current.alive or self.current.stamp != stamp):
+                if not self.current.retire():
+                    self.retired.append(self.current)
+                self.current = None
+            if self.current is None:
+                self.current = await Zygote.start(self.modules, stamp)
+            return self.current
 
     async def fork(self, env: dict[str, str], cwd: Path, name: str) -> Child:
         """One more child with exactly this environment and working folder."""
+        return await (await self.start()).fork(env, cwd, name)
 
-        await self.start()
+    def abandon(self) -> None:
+        """Kill the runs and let nobody report it: they stay Running and go on after the next start.
+
+        Not SIGTERM, on which the engine reports Crashed; and the exit counts as clean, or the executor would.
+        """
+        for zygote in self._all():
+            for child in zygote.children.values():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
+                child.end(0)
+            zygote.children = {}
+
+    def close(self) -> None:
+        """End the zygotes (their end of the socket closes); children are the worker's business."""
+        for zygote in self._all():
+            zygote.close()
+
+    def _all(self) -> list[Zygote]:
+        return [*self.retired, *([self.current] if self.current else [])]
+
+
+class Zygote:
+    """One process of `infra.local.zygote` and what it has forked."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stamp: str) -> None:
+        self.process, self.stamp = process, stamp
+        self.children: dict[int, Child] = {}
+        self.waiting: dict[int, asyncio.Future[Child]] = {}
+        self.numbers = count()
+        self.ready: dict[str, Any] = {}
+
+    @classmethod
+    async def start(cls, modules: list[str], stamp: str) -> Zygote:
+        """Raises RuntimeError when it ends before it is warm."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+            process = subprocess.Popen(
+                [sys.executable, "-m", "infra.local.zygote", str(theirs.fileno()), *modules],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                cwd=ROOT,
+                env=environment,
+                start_new_session=True,
+            )
+        made = cls(process, stamp)
+        made.reader, made.writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
+        line = await made.reader.readline()
+        if not line:
+            raise RuntimeError(f"the warm process ended while starting ({process.wait()})")
+        made.ready = json.loads(line)
+        made.listening = asyncio.create_task(made._listen())
+        return made
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    listening: asyncio.Task[None]
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    async def fork(self, env: dict[str, str], cwd: Path, name: str) -> Child:
         number = next(self.numbers)
         answer: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
         self.waiting[number] = answer
@@ -113,9 +170,8 @@ class WarmProcess:
         await self.writer.drain()
         return await asyncio.wait_for(answer, 30)
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-
-        while line := await reader.readline():
+    async def _listen(self) -> None:
+        while line := await self.reader.readline():
             message = json.loads(line)
             if "id" in message:
                 child = self.children[message["pid"]] = Child(message["pid"])
@@ -136,23 +192,31 @@ class WarmProcess:
             await asyncio.sleep(0.5)
         child.end(0)  # the engine has reported the run's state, or the next recovery finds it lost
 
-    def abandon(self) -> None:
-        """Kill the runs and let nobody report it: they stay Running and go on after the next start.
-
-        Not SIGTERM, on which the engine reports Crashed; and the exit counts as clean, or the executor would.
-        """
-        for child in self.children.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child.pid, signal.SIGKILL)
-            child.end(0)
-        self.children = {}
+    def retire(self) -> bool:
+        """End it once nothing of it runs any more. Whether that is so."""
+        if self.alive and (self.children or self.waiting):
+            return False
+        self.close()
+        return True
 
     def close(self) -> None:
-        """End the zygote (its end of the socket closes); children are the worker's business."""
-        if self.process is not None and self.process.poll() is None:
+        if self.alive:
             self.writer.close()
             self.process.terminate()
             self.process.wait(10)
+
+
+def project_stamp() -> str:
+    """Changes with each change of a Python file of the project: what was imported before it is old then."""
+    seen = hashlib.blake2b(digest_size=16)
+    for package in PROJECT:
+        for folder, folders, names in os.walk(ROOT / package):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            for name in sorted(names):
+                if name.endswith(".py"):
+                    found = os.stat(os.path.join(folder, name))
+                    seen.update(f"{folder}/{name} {found.st_mtime_ns} {found.st_size}".encode())
+    return seen.hexdigest()
 
 
 class ForkStarter:

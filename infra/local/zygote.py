@@ -1,8 +1,8 @@
 """A warm process that flow runs are forked from: ``python -m infra.local.zygote FD MODULE…``.
 
-It imports the heavy third-party packages once, opens no connection, starts no thread, and forks one child a flow run:
-10 s of imports become milliseconds, the memory is shared. Modules of the project itself are never imported here, so an
-edited flow or task takes effect at the next run.
+It imports packages and the project once, opens no connection, starts no thread, and forks one child a flow run: 10 s
+of imports become milliseconds, the memory is shared. The processes that read foreign files (`blocks.sandbox`) are
+started here, too, for all runs. When a file of the project changes, the worker starts another zygote.
 
 Talk over the socket FD, one JSON object a line. In: ``{"id", "env", "cwd", "name"}`` = fork. Out: ``{"ready": seconds,
 "threads": n}`` once, then ``{"id", "pid"}`` per fork and ``{"pid", "exit"}`` per end (negative = signal). When the
@@ -27,6 +27,7 @@ from uuid import UUID
 
 # PyMuPDF's layout analysis, which nothing here uses, opens onnxruntime sessions with threads while it is imported.
 NEVER = ("pymupdf.layout", "pymupdf4llm")
+KEEPERS = ("tasks.capture.inside", "tasks.signing.inside")
 COMM = "fr-"  # start of the process name of a flow run, followed by the first digits of its id
 _PR_SET_NAME = 15
 
@@ -43,6 +44,12 @@ def preload(names: list[str]) -> None:
         print("zygote: a preloaded module started threads; forks may hang", file=sys.stderr, flush=True)
     gc.collect()
     gc.freeze()  # keeps the shared pages shared
+
+
+def share_keepers() -> None:
+    """Foreign files of all runs are read by forks of these; one that was killed is replaced."""
+    if "blocks.sandbox" in sys.modules:
+        sys.modules["blocks.sandbox"].share(KEEPERS)
 
 
 def threads() -> int:
@@ -84,6 +91,7 @@ class Zygote:
     def _fork(self, order: dict[str, Any]) -> dict[str, Any] | None:
         sys.stdout.flush()
         sys.stderr.flush()
+        share_keepers()
         pid = os.fork()
         if pid == 0:
             self._leave()
@@ -129,11 +137,13 @@ def become(order: dict[str, Any]) -> None:
     import prefect.context
     from prefect.logging.configuration import setup_logging
 
+    from infra.local.lean import lean
     from infra.local.sealed import seal
 
     prefect.context.refresh_global_settings_context()
     setup_logging()
     seal()
+    lean()
 
 
 def run_flow() -> None:
@@ -164,6 +174,7 @@ def main() -> None:
     channel.set_inheritable(False)
     began = time.monotonic()
     preload(sys.argv[2:])
+    share_keepers()
     zygote = Zygote(channel)
     zygote._tell({"ready": round(time.monotonic() - began, 2), "threads": threads()})
     order = zygote.serve()
