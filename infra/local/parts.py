@@ -23,6 +23,7 @@ from blocks.logs import LOGGING
 from blocks.settings import ROOT
 from infra.local.accounts import hand_over
 from infra.local.admission import WORKER_TYPE
+from infra.local.pace import SERVER
 from infra.local.pki import ensure_pki
 from infra.local.plan import Plan
 from infra.local.postgres import Postgres
@@ -149,6 +150,7 @@ class Parts:
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
             "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(self.plan.home / "parts" / "prefect" / "home" / "ui"),
         } | LOGGING
+        extra |= {name: value for name, value in SERVER.items() if name not in self.plan.known}
         command = ("prefect", "server", "start", "--host", "127.0.0.1")
         port = self.plan.ports["SOHOA_PORT_PREFECT"]
         return self._python("prefect", self.prefect_canary, 120, *command, "--port", port, extra=extra)
