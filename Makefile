@@ -94,6 +94,13 @@ bench-desk: dev check-system ## how soon an officer's page of ten images is read
 	@$(NEEDED_BY_TESTS)
 	$(PY) -m tests.bench.desk
 
+BENCHED := ocrmypdf tesseract-ocr-vie
+bench-pipeline: dev check-system ## processor seconds a dossier and a page by part, against OCRmyPDF + Tesseract; AGAINST=commit: and an earlier one
+	@{ command -v ocrmypdf && tesseract --list-langs 2>/dev/null | grep -qx vie; } >/dev/null \
+	  || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(BENCHED) >/dev/null 2>&1; } \
+	  || { echo "OCRmyPDF is missing: apt-get install $(BENCHED)"; exit 1; }
+	$(PY) -m tests.bench.pipeline $(if $(AGAINST),--against $(AGAINST))
+
 geometry-report: dev ## both signatures on pages of every geometry, as pictures
 	$(PY) -m tests.bench.geometry
 
