@@ -222,11 +222,13 @@ def test_a_suspended_run_that_was_declared_lost_asks_again(stack: Stack, marks: 
     """Its process was killed while it left, or somebody said so: the officer still finds the question."""
     run = stack.start_run(folder=str(marks), ask=True)
     stack.wait_state(run, "Suspended")
+    asked = f"/flow_runs/{run}/input/suspended-verification-1-schema"
+    until(lambda: stack.prefect.call("GET", asked).is_success)  # Prefect keeps the question after the state
     body = {"state": {"type": "CRASHED", "name": "Crashed"}}
     stack.prefect.call("POST", f"/flow_runs/{run}/set_state", body).raise_for_status()
     assert stack.state(run) == "Crashed"
     stack.wait_state(run, "Suspended")
-    until(lambda: stack.prefect.call("GET", f"/flow_runs/{run}/input/suspended-verification-1-schema").is_success)
+    until(lambda: stack.prefect.call("GET", asked).is_success)
     stack.prefect.resume(run, {"decision": "APPROVE"})
     stack.wait_state(run, "Completed")
     assert len(executions(marks, "first")) == len(executions(marks, "last")) == 1
