@@ -2,7 +2,8 @@
 
 The clock looks each minute (flows/partners.py): what a partner may see of a case is compared with what it was told
 last. An event is written with that, delivered later, at least once, each time with the same id; after the last try it
-stays as a dead letter until somebody sends it again (`sohoa partner resend`). Ids and public values only (WH04).
+stays as a dead letter until somebody sends it again (`sohoa partner resend`). It says what the
+status says, problems and all: nothing personal (WH04).
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _written(records: RecordsDatabase, catalog: Catalog, case_id: UUID) -> bool:
     with records.session() as session:
         case = session.exec(select(PartnerCase).where(PartnerCase.id == case_id).with_for_update()).one()
         seen = view_case(session, catalog, case)
-        shown = seen.model_dump(mode="json", exclude={"problems", "received"})
+        shown = seen.model_dump(mode="json")
         if shown == case.told or (seen.phase is Phase.OPEN and not case.told):
             return False
         case.told, case.events = shown, case.events + 1

@@ -21,7 +21,7 @@ from blocks.records.tables import Dossier
 from tasks.capture.document import outcome
 from tasks.originals import original_problems
 from tasks.reception import check_dossier
-from tasks.rescan import asked_again
+from tasks.rescan import asked_again, lacking
 from tasks.submission import part_of
 
 
@@ -33,7 +33,10 @@ class Phase(StrEnum):
 
 
 class Wanted(BaseModel):
-    """What the partner may send now. places: of the images; empty: the component as a whole."""
+    """What the partner may send now. places: of the images; empty: the component as a whole.
+
+    handed_in: it has come, an officer will confirm it; nothing more is to be sent.
+    """
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
@@ -42,6 +45,7 @@ class Wanted(BaseModel):
     component: int | None = None
     attempt: int | None = None
     places: list[int] = []
+    handed_in: bool = False
 
 
 class CaseView(BaseModel):
@@ -78,8 +82,12 @@ def view_case(session: Session, catalog: Catalog, case: PartnerCase) -> CaseView
         _supplement(session, catalog, dossier, seen)
     for document in documents(session, dossier.id, states=[DocumentState.CHUP_LAI]):
         report = outcome(session, document.id, document.attempt)
-        places = asked_again(session, document).places
-        wanted = Wanted(kind="RESCAN", component=document.ordinal, attempt=document.attempt + 1, places=places)
+        if report is None:
+            continue  # scanned again: nothing is asked for until that is judged
+        places, came = asked_again(session, document).places, not lacking(session, dossier.submission, document)
+        wanted = Wanted(
+            kind="RESCAN", component=document.ordinal, attempt=document.attempt + 1, places=places, handed_in=came
+        )
         seen.waiting_for.append(wanted)
         seen.problems += (
             [p.model_copy(update={"component": document.ordinal}) for p in report.problems] if report else []
@@ -89,6 +97,9 @@ def view_case(session: Session, catalog: Catalog, case: PartnerCase) -> CaseView
 
 def _supplement(session: Session, catalog: Catalog, dossier: Dossier, seen: CaseView) -> None:
     components = documents(session, dossier.id)
-    seen.waiting_for.append(Wanted(kind="SUPPLEMENT", revision=dossier.revision + 1))
     seen.problems += check_dossier(catalog, dossier, components, vietnam_day(datetime.now(UTC)))
     seen.problems += [problem for document in components for problem in original_problems(session, document)]
+    if seen.problems:  # else it came and is whole, and will be received in a moment
+        next_one = dossier.revision + 1
+        came = source_of(session, dossier.submission, part_of(next_one)) is not None
+        seen.waiting_for.append(Wanted(kind="SUPPLEMENT", revision=next_one, handed_in=came))

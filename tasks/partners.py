@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import re
 import time
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from sqlmodel import Session, col, func, select
 
-from blocks.errors import ObjectConflict, Remedy, SohoaError
+from blocks.errors import ObjectConflict
 from blocks.objects import Bucket, ObjectStore, digest
 from blocks.orchestrator import INTEGRATORS, Orchestrator
 from blocks.records import RecordsDatabase
@@ -27,100 +26,37 @@ from blocks.records.audit import audit
 from blocks.records.partners import Partner, PartnerCase, PartnerFile, case_of, files_of
 from blocks.records.queries import documents
 from blocks.records.sources import SourceKind, source_of
-from blocks.records.states import DocumentState
+from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier, now
 from tasks.origin import NotTheCapturer, Origin
-from tasks.submission import MANIFEST, SUPPLEMENTABLE, Manifest, part_of
+from tasks.partner_declaration import FILE, checked, declared_in, handed_in_before, names_of, take_over
+from tasks.partner_errors import (
+    AlreadyOther,
+    CaseConflict,
+    CaseUnknown,
+    Closed,
+    DeclarationInvalid,
+    DigestWrong,
+    FileNameRefused,
+    FileNotDeclared,
+    NotAsked,
+    NotDeclared,
+    OutOfScope,
+    QuotaReached,
+    ReferencePersonal,
+)
+from tasks.rescan import is_asked_again
+from tasks.submission import MANIFEST, Manifest, part_of
 
 REFERENCE = r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$"
-FILE = re.compile(r"\d{1,9}\.(?:jpg|jpeg|png|tif|tiff|pdf)")  # numbers only: a name may tell whose paper it is
 PERSONAL = re.compile(r"(?<!\d)(?:\d{10}|\d{12}|\d{13})(?!\d)")  # numbers of people stand in no address and no log
 FILE_LIMIT, CASE_FILES = 200 << 20, 5_000  # bytes of one file; files of one case
-
-
-class CaseUnknown(SohoaError):
-    code, status = "CASE_UNKNOWN", 404
-    message = "Không có hồ sơ nào của đối tác mang mã này."
-    remedy = Remedy.OFFICER
-
-
-class CaseConflict(SohoaError):
-    """The partner's id of a case was used for another one."""
-
-    code, rule, status = "IDEMPOTENCY_CONFLICT", "CO06", 409
-    message = "Mã hồ sơ này đã dùng với nội dung khác; vui lòng dùng mã mới cho hồ sơ mới."
-    remedy = Remedy.OFFICER
-
-
-class ReferencePersonal(SohoaError):
-    code, rule, status = "REFERENCE_PERSONAL", "WH04", 422
-    message = "Mã hồ sơ không được chứa số định danh của người dân; vui lòng dùng mã do hệ thống của đối tác cấp."
-    remedy = Remedy.OFFICER
-
-
-class OutOfScope(SohoaError):
-    code, rule, status = "OUT_OF_SCOPE", "WH04", 403
-    message = "Đối tác không được phép với {what} này; vui lòng liên hệ quản trị viên."
-    remedy = Remedy.OFFICER
-
-
-class QuotaReached(SohoaError):
-    code, status = "QUOTA_REACHED", 429
-    message = "Đối tác đang có {limit} hồ sơ chưa kết thúc, là số nhiều nhất; vui lòng chờ rồi gửi lại."
-    remedy = Remedy.OFFICER
-
-
-class FileNameRefused(SohoaError):
-    code, status = "FILE_NAME", 422
-    message = "Tên tệp phải là số thứ tự và đuôi jpg, jpeg, png, tif, tiff hoặc pdf, ví dụ 0001.jpg."
-    remedy = Remedy.OFFICER
-
-
-class DigestWrong(SohoaError):
-    code, rule, status = "DIGEST_WRONG", "CA08", 422
-    message = "Nội dung nhận được không khớp mã băm SHA-256 đã khai; vui lòng gửi lại tệp."
-    remedy = Remedy.OFFICER
-
-
-class AlreadyOther(SohoaError):
-    code, rule, status = "ALREADY_OTHER", "CA08", 409
-    message = "Đã nhận nội dung khác dưới tên này; vui lòng dùng tên khác hoặc mã hồ sơ mới."
-    remedy = Remedy.OFFICER
-
-
-class Closed(SohoaError):
-    code, rule, status = "HANDED_IN_ALREADY", "CO06", 409
-    message = "Phần này của hồ sơ đã nộp nên không nhận thêm tệp."
-    remedy = Remedy.OFFICER
-
-
-class NotAsked(SohoaError):
-    code, status = "NOT_ASKED", 409
-    message = "Hồ sơ không chờ phần bổ sung hoặc bản quét lại này; vui lòng xem mục waiting_for của tình trạng hồ sơ."
-    remedy = Remedy.OFFICER
-
-
-class NotDeclared(SohoaError):
-    code, rule, status = "NOT_DECLARED", "B3a", 409
-    message = "Chưa có tờ khai hoặc tệp nào của phần này; vui lòng gửi trước khi nộp."
-    remedy = Remedy.OFFICER
-
-
-class DeclarationInvalid(SohoaError):
-    """fields: place and reason of each fault, without values."""
-
-    code, rule, status = "MANIFEST_INVALID", "B3a", 422
-    message = "Tờ khai không hợp lệ; vui lòng sửa các mục được nêu rồi gửi lại."
-    remedy = Remedy.OFFICER
-
-    def __init__(self, fields: list[dict[str, str]]) -> None:
-        super().__init__()
-        self.fields = fields
 
 
 class Declared(BaseModel):
     sha256: str
     missing: list[str]  # files that are declared and have not come: capture will ask for them
+    unused: list[str]  # files that have come and are not declared: they will be part of nothing
 
 
 def create_case(
@@ -168,7 +104,8 @@ def receive_file(
 ) -> PartnerFile:
     """Take one file; the same again is the same answer. part: r1, r2 …, rescan/<component>/<attempt>.
 
-    name: below the part, e.g. c1/0001.jpg. Raises FileNameRefused, DigestWrong, AlreadyOther, Closed, NotAsked.
+    name: below the part, e.g. c1/0001.jpg.
+    Raises FileNameRefused, DigestWrong, AlreadyOther, Closed, NotAsked, FileNotDeclared.
     """
     if not FILE.fullmatch(name.rpartition("/")[2]):
         raise FileNameRefused()
@@ -177,8 +114,12 @@ def receive_file(
         raise DigestWrong()
     with records.session() as session:
         case, place, known = _place(session, partner, reference, part, name, sha256)
+        came = {file.name: file for file in files_of(session, case.id, place)}
     if known is not None:
         return known
+    manifest = declared_in(objects, case, place, came)
+    if manifest is not None and name not in names_of(manifest):
+        raise FileNotDeclared(name=name)
     try:
         objects.put_once(
             Bucket.INBOX, f"{case.submission}/{place}/{name}", path, content_type="application/octet-stream"
@@ -222,7 +163,7 @@ def declare(
     records: RecordsDatabase, objects: ObjectStore, partner: Partner, reference: str, revision: int, told: Any
 ) -> Declared:
     """Check a declaration and keep it with its part. Raises DeclarationInvalid, OutOfScope, AlreadyOther, Closed."""
-    manifest = _checked(told)
+    manifest = checked(told)
     with records.session() as session:
         case, part = _own(session, partner, reference, for_update=True), part_of(revision)
         if (manifest.unit, manifest.procedure) != (case.unit_id, case.procedure_code):
@@ -235,23 +176,45 @@ def declare(
             raise AlreadyOther()
         if MANIFEST not in files:
             open_part(session, partner, reference, part)
+            _insist_whole(session, case, manifest)
             objects.put_once(
                 Bucket.INBOX, f"{case.submission}/{part}/{MANIFEST}", body, content_type="application/yaml"
             )
             session.add_all([case, PartnerFile(case_id=case.id, part=part, name=MANIFEST, sha256=sha256, size=size)])
             note(session, partner, "partner-declaration", case, {"part": part, "sha256": sha256})
-        wanted = [name for component in manifest.components for name in component.files]
-        return Declared(sha256=sha256, missing=[name for name in wanted if name not in files])
+        wanted, before = names_of(manifest), handed_in_before(session, case, revision)
+        return Declared(
+            sha256=sha256,
+            missing=[name for name in wanted if name not in files and name not in before],
+            unused=[name for name in files if name not in wanted and name != MANIFEST],
+        )
+
+
+def _insist_whole(session: Session, case: PartnerCase, manifest: Manifest) -> None:
+    """A supplement drops nothing (CA04): told at the door, where it can still be mended. Raises DeclarationInvalid."""
+    dossier = session.exec(select(Dossier).where(Dossier.submission == case.submission)).first()
+    known = len(documents(session, dossier.id)) if dossier else 0
+    if len(manifest.components) < known:
+        reason = f"không được bớt thành phần đã khai; tờ khai trước có {known} thành phần"
+        raise DeclarationInvalid([{"field": "components", "reason": reason}])
 
 
 def hand_over(
-    records: RecordsDatabase, prefect: Orchestrator, partner: Partner, reference: str, part: str
+    records: RecordsDatabase, objects: ObjectStore, prefect: Orchestrator, partner: Partner, reference: str, part: str
 ) -> PartnerCase:
     """From now on what was sent is handed in, and the flow of a new case starts. Idempotent.
 
     Raises NotDeclared, NotAsked, PrefectUnavailable (then do it again; the clock does, too).
     """
-    first = part == part_of(1)
+    first, supplement = part == part_of(1), not part.startswith("rescan/")
+    if supplement and not first:
+        with records.session() as session:
+            case = _own(session, partner, reference)
+            come = source_of(session, case.submission, part) is not None
+            if not come:
+                open_part(session, partner, reference, part)
+        if not come:
+            take_over(records, objects, case, int(part[1:]))
     with records.session() as session:
         case = _own(session, partner, reference)
         if source_of(session, case.submission, part) is not None:
@@ -260,7 +223,7 @@ def hand_over(
             case, place = open_part(session, partner, reference, part)
         files = files_of(session, case.id, place)
         named = {file.name for file in files}
-        if not files or (place.startswith("r") and not place.startswith("rescan/") and MANIFEST not in named):
+        if not files or (supplement and MANIFEST not in named):
             if not first and (last := _last(session, case, part)):
                 return last  # handed in already, nothing new has come
             raise NotDeclared()
@@ -297,14 +260,15 @@ def open_part(session: Session, partner: Partner, reference: str, part: str, her
     if dossier is None:
         raise NotAsked()
     if not part.startswith("rescan/"):
-        if dossier.state not in SUPPLEMENTABLE or part != part_of(dossier.revision + 1):
+        if dossier.state is not DossierState.BO_SUNG_TRUOC or part != part_of(dossier.revision + 1):
             raise NotAsked()
         if source_of(session, case.submission, part) is not None:
             raise Closed()
         return case, part
     _, component, attempt = part.split("/")
     waiting = documents(session, dossier.id, states=[DocumentState.CHUP_LAI])
-    if not any((d.ordinal, d.attempt + 1) == (int(component), int(attempt)) for d in waiting):
+    asked = [(d.ordinal, d.attempt + 1) for d in waiting if is_asked_again(session, d)]
+    if (int(component), int(attempt)) not in asked:
         raise NotAsked()
     if here and source_of(session, case.submission, here) is not None:
         raise Closed()
@@ -363,44 +327,6 @@ def _capturer(partner: Partner, declared: str | None) -> str:
     if declared not in partner.officers:
         raise NotTheCapturer()
     return str(declared)
-
-
-def _checked(told: Any) -> Manifest:
-    """The declaration; its values as text first, so that JSON allows no more than YAML does."""
-    try:
-        manifest = Manifest.model_validate(_texts(told, "", 0))
-    except ValidationError as error:
-        faults = error.errors(include_input=False, include_context=False, include_url=False)
-        raise DeclarationInvalid(
-            [{"field": ".".join(map(str, item["loc"])), "reason": item["msg"]} for item in faults[:50]]
-        ) from None
-    wrong = [
-        {"field": f"components.{number}.files", "reason": f"c{number + 1}/<số>.<đuôi>"}
-        for number, component in enumerate(manifest.components)
-        if any(not _in_folder(name, number + 1) for name in component.files)
-    ]
-    if wrong:
-        raise DeclarationInvalid(wrong)
-    return manifest
-
-
-def _in_folder(name: str, component: int) -> bool:
-    folder, _, file = name.partition("/")
-    return folder == f"c{component}" and FILE.fullmatch(file) is not None
-
-
-def _texts(value: Any, where: str, depth: int) -> Any:
-    if depth > 8:
-        raise DeclarationInvalid([{"field": where, "reason": "lồng nhau quá sâu"}])
-    if isinstance(value, dict):
-        return {key: _texts(item, f"{where}.{key}".strip("."), depth + 1) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_texts(item, f"{where}.{number}", depth + 1) for number, item in enumerate(value)]
-    if isinstance(value, str) and not unicodedata.is_normalized("NFC", value):
-        raise DeclarationInvalid([{"field": where, "reason": "NFD: gõ lại bằng bảng mã dựng sẵn (NFC)"}])
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, (int, float)) else value
 
 
 def note(

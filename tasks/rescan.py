@@ -170,6 +170,11 @@ def asked_again(session: Session, document: Document) -> Again:
     return Again([] if None in pages else unfit, short)
 
 
+def is_asked_again(session: Session, document: Document) -> bool:
+    """Whether a component in CHUP_LAI waits for scans; not while those that came are yet to be judged."""
+    return outcome(session, document.id, document.attempt) is not None
+
+
 def _named(session: Session, document: Document) -> list[int]:
     """The images of a component that the resolving officer wants again, by the newest verification."""
     kept = latest_proven(session, document.dossier_id, "verification")
@@ -183,17 +188,19 @@ def _named(session: Session, document: Document) -> list[int]:
 
 def not_yet(session: Session, dossier_id: UUID) -> list[str]:
     """What is still to be handed in before a dossier can go on, as Vietnamese sentences."""
-    submission, faults = get_dossier(session, dossier_id).submission, []
-    for document in documents(session, dossier_id, states=[DocumentState.CHUP_LAI]):
-        ordinal = document.ordinal
-        originals = handed_in(session, submission, ordinal, document.attempt + 1)
-        came = {original.place for original in originals}
-        if not originals:
-            faults.append(f"Chưa nhận được bản quét lại của thành phần {ordinal}.")
-        elif None not in came:
-            missing = sorted(set(asked_again(session, document).places) - came)
-            faults += [f"Chưa nhận được bản quét lại của {page_label(document, place)}." for place in missing]
-    return faults
+    submission = get_dossier(session, dossier_id).submission
+    waiting = documents(session, dossier_id, states=[DocumentState.CHUP_LAI])
+    return [fault for document in waiting for fault in lacking(session, submission, document)]
+
+
+def lacking(session: Session, submission: str, document: Document) -> list[str]:
+    """What is still to be handed in of one component, as Vietnamese sentences."""
+    originals = handed_in(session, submission, document.ordinal, document.attempt + 1)
+    came = {original.place for original in originals}
+    if not originals:
+        return [f"Chưa nhận được bản quét lại của thành phần {document.ordinal}."]
+    missing = set() if None in came else set(asked_again(session, document).places) - came
+    return [f"Chưa nhận được bản quét lại của {page_label(document, place)}." for place in sorted(missing)]
 
 
 def page_label(document: Document, place: int) -> str:

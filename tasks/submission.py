@@ -279,13 +279,18 @@ def hand_in(
     return submission
 
 
-def _insist_plausible(manifest: Manifest) -> None:
-    """A declared time of capture that is to come, or long past, is a typing error at best. Raises ManifestInvalid."""
+def implausible(manifest: Manifest) -> list[str]:
+    """Where a declared time of capture is to come, or long past: a typing error at best."""
     now = datetime.now(UTC)
     declared = {f"components.{n}.captured_at": c.captured_at for n, c in enumerate(manifest.components, 1)}
-    for where, at in ({"captured_at": manifest.captured_at} | declared).items():
-        if at and not plausible(at, now, backlog=manifest.transitional):
-            raise ManifestInvalid(where=f"{where}: thời điểm quét ở tương lai hoặc đã quá lâu")
+    told = {"captured_at": manifest.captured_at} | declared
+    return [where for where, at in told.items() if at and not plausible(at, now, backlog=manifest.transitional)]
+
+
+def _insist_plausible(manifest: Manifest) -> None:
+    """Raises ManifestInvalid."""
+    for where in implausible(manifest):
+        raise ManifestInvalid(where=f"{where}: thời điểm quét ở tương lai hoặc đã quá lâu")
 
 
 def register_submission(

@@ -35,7 +35,9 @@ from deployments.partners.callbacks import callback_routes
 from deployments.partners.prefect import prefect_routes
 from deployments.partners.routes import JSON_LIMIT, BodyTooLarge, limited_body, routes
 from infra.gateway.policy import is_tricky
-from tasks.partners import FILE, FILE_LIMIT, DeclarationInvalid
+from tasks.partner_declaration import FILE
+from tasks.partner_errors import DeclarationInvalid, FileNameRefused
+from tasks.partners import FILE_LIMIT
 from tasks.submission import Manifest
 
 VERSION = "1.0.0"
@@ -65,7 +67,7 @@ def create_partners(
 
     app.include_router(routes(records, objects, catalog, prefect, access), prefix=BASE)
     app.include_router(callback_routes(records, access), prefix=BASE)
-    app.include_router(prefect_routes(records, prefect, access))
+    app.include_router(prefect_routes(records, objects, prefect, access))
     app.add_exception_handler(SohoaError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -131,6 +133,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     """Places and reasons, never the values."""
     assert isinstance(error, RequestValidationError)
+    if any(tuple(item["loc"]) == ("path", "name") for item in error.errors()):
+        return problem(422, FileNameRefused.code, FileNameRefused().text)
     fields = [{"field": ".".join(map(str, item["loc"])), "reason": item["msg"]} for item in error.errors()[:50]]
     return problem(422, "REQUEST_INVALID", "Yêu cầu không hợp lệ; vui lòng sửa các mục được nêu.", fields)
 

@@ -13,11 +13,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from sqlmodel import select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.objects import ObjectStore
 from blocks.orchestrator import INTEGRATORS, Orchestrator, PrefectUnavailable
 from blocks.records import RecordsDatabase
 from blocks.records.partners import Partner, PartnerCase
 from deployments.partners.access import Access, needs
-from tasks.partners import CaseUnknown, hand_over
+from tasks.partner_errors import CaseUnknown
+from tasks.partners import hand_over
 from tasks.submission import SUBMISSION_ID, part_of
 
 ID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
@@ -67,7 +69,7 @@ class Run(BaseModel):
         return self
 
 
-def prefect_routes(records: RecordsDatabase, prefect: Orchestrator, access: Access) -> APIRouter:
+def prefect_routes(records: RecordsDatabase, objects: ObjectStore, prefect: Orchestrator, access: Access) -> APIRouter:
     router = APIRouter(tags=["prefect"])
     submit, read = Depends(needs(access, "submit")), Depends(needs(access, "read"))
 
@@ -93,7 +95,7 @@ def prefect_routes(records: RecordsDatabase, prefect: Orchestrator, access: Acce
             case = session.exec(query).first()
         if case is None:
             raise CaseUnknown()
-        started = hand_over(records, prefect, partner, case.reference, part_of(1))
+        started = hand_over(records, objects, prefect, partner, case.reference, part_of(1))
         return _shown(prefect.run(str(started.flow_run_id)))
 
     @router.get("/api/flow_runs/{flow_run_id}", summary="An own run")

@@ -26,11 +26,11 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.partners import Partner, case_of
 from deployments.partners.access import Access, needs
+from tasks.partner_errors import CaseUnknown
 from tasks.partner_status import CaseView, view_case
 from tasks.partners import (
     FILE_LIMIT,
     REFERENCE,
-    CaseUnknown,
     Declared,
     create_case,
     declare,
@@ -214,7 +214,7 @@ def routes(
     @router.post("/submissions/{reference}/r{revision}/start", response_model=Started, summary="Hand in what was sent")
     def start(reference: Reference, revision: Number, partner: Partner = submit) -> Started:
         """The first (r1) starts the flow; a supplement waits for the officer. Again: the same answer."""
-        return _started(hand_over(records, prefect, partner, reference, part_of(revision)))
+        return _started(hand_over(records, objects, prefect, partner, reference, part_of(revision)))
 
     @router.put(
         "/submissions/{reference}/rescan/{component}/{attempt}/{name}",
@@ -244,7 +244,7 @@ def routes(
         summary="Hand in a new scan; the officer confirms it",
     )
     def rescanned(reference: Reference, component: Number, attempt: Number, partner: Partner = submit) -> Started:
-        return _started(hand_over(records, prefect, partner, reference, f"rescan/{component}/{attempt}"))
+        return _started(hand_over(records, objects, prefect, partner, reference, f"rescan/{component}/{attempt}"))
 
     return router
 
