@@ -10,12 +10,15 @@ import logging
 import re
 import secrets
 import time
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -30,13 +33,15 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.partners import SCOPES
+from blocks.settings import gateway_url
 from deployments.partners.access import TOKEN_BODY, Access
 from deployments.partners.callbacks import callback_routes
 from deployments.partners.prefect import prefect_routes
-from deployments.partners.routes import JSON_LIMIT, BodyTooLarge, limited_body, routes
+from deployments.partners.routes import FAULT, JSON_LIMIT, BodyTooLarge, Fault, limited_body, routes
 from infra.gateway.policy import is_tricky
 from tasks.partner_declaration import FILE
 from tasks.partner_errors import DeclarationInvalid, FileNameRefused
+from tasks.partner_status import CaseView
 from tasks.partners import FILE_LIMIT
 from tasks.submission import Manifest
 
@@ -59,11 +64,23 @@ def create_partners(
         openapi_url=f"{BASE}/openapi.json",
     )
 
-    @app.post(TOKEN, tags=["token"], summary="Access token (OAuth 2.0, client credentials)", openapi_extra=TOKEN_FORM)
+    @app.post(
+        TOKEN,
+        tags=["token"],
+        summary="Access token (OAuth 2.0, client credentials)",
+        openapi_extra=TOKEN_FORM,
+        responses=TOKEN_ANSWERS,
+    )
     async def token(request: Request) -> Response:
         body = await limited_body(request, TOKEN_BODY)
         header = request.headers.get("authorization", "")
         return await run_in_threadpool(access.token, header, body, request.state.trace)
+
+    @app.webhooks.post(
+        "submission.changed", tags=["call-backs"], summary="What a partner's server gets", status_code=204
+    )
+    def changed(event: Event) -> None:
+        """Signed as Standard Webhooks says (Ed25519). Any 2xx within ten seconds takes it."""
 
     app.include_router(routes(records, objects, catalog, prefect, access), prefix=BASE)
     app.include_router(callback_routes(records, access), prefix=BASE)
@@ -79,14 +96,22 @@ def create_partners(
 def _document(app: FastAPI) -> dict[str, Any]:
     """FastAPI's, with how one proves who one is, and the declaration, which is read by our own hand."""
     if app.openapi_schema is None:
-        told = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        told = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            webhooks=app.webhooks.routes,
+        )
         model = Manifest.model_json_schema(ref_template="#/components/schemas/{model}")
-        told["components"]["schemas"] |= model.pop("$defs") | {"Declaration": model}
+        fault = Fault.model_json_schema()
+        told["components"]["schemas"] |= model.pop("$defs") | {"Declaration": model, "Fault": fault}
+        told["servers"] = [{"url": gateway_url()}]
         told["components"]["securitySchemes"] = {
             "client": {"type": "http", "scheme": "basic"},
             "partner": {
                 "type": "oauth2",
-                "flows": {"clientCredentials": {"tokenUrl": TOKEN, "scopes": dict.fromkeys(SCOPES, "")}},
+                "flows": {"clientCredentials": {"tokenUrl": gateway_url() + TOKEN, "scopes": dict(MEANT)}},
             },
         }
         told["security"] = [{"partner": []}]
@@ -95,6 +120,42 @@ def _document(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
+MEANT = {"submit": "Open cases, send files, hand in", "read": "Follow own cases", "callback": "Say where call-backs go"}
+assert set(MEANT) == set(SCOPES)
+
+
+class Token(BaseModel):
+    """expires_in: seconds; a restart of the gateway ends it, too."""
+
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int
+    scope: str
+
+
+class TokenRefused(BaseModel):
+    """RFC 6749, 5.2."""
+
+    error: Literal[
+        "invalid_request", "unsupported_grant_type", "invalid_client", "invalid_scope", "temporarily_unavailable"
+    ]
+
+
+class Event(BaseModel):
+    """A call-back. id: the same in each try; sequence: of this case, the highest counts; data: what the status told."""
+
+    id: UUID
+    type: Literal["submission.changed"]
+    sequence: int
+    at: datetime
+    data: CaseView
+
+
+TOKEN_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"model": Token},
+    **{status: {"model": TokenRefused} for status in (400, 401, 429, 503)},
+    **{status: FAULT for status in (405, 408, 411, 413)},
+}
 TOKEN_FORM = {
     "security": [{"client": []}],
     "requestBody": {

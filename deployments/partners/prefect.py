@@ -18,6 +18,7 @@ from blocks.orchestrator import INTEGRATORS, Orchestrator, PrefectUnavailable
 from blocks.records import RecordsDatabase
 from blocks.records.partners import Partner, PartnerCase
 from deployments.partners.access import Access, needs
+from deployments.partners.routes import FAULTS
 from tasks.partner_errors import CaseUnknown
 from tasks.partners import hand_over
 from tasks.submission import SUBMISSION_ID, part_of
@@ -70,7 +71,7 @@ class Run(BaseModel):
 
 
 def prefect_routes(records: RecordsDatabase, objects: ObjectStore, prefect: Orchestrator, access: Access) -> APIRouter:
-    router = APIRouter(tags=["prefect"])
+    router = APIRouter(responses=FAULTS, tags=["prefect"])
     submit, read = Depends(needs(access, "submit")), Depends(needs(access, "read"))
 
     def deployment() -> dict[str, Any]:

@@ -117,9 +117,12 @@ class Fault(BaseModel):
     errors: list[dict[str, str]] = []
 
 
-FAULT: dict[str, Any] = {"model": Fault}
+FAULT: dict[str, Any] = {
+    "description": "Problem details",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Fault"}}},
+}
 FAULTS: dict[int | str, dict[str, Any]] = {
-    status: FAULT for status in (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503)
+    status: FAULT for status in (400, 401, 403, 404, 405, 408, 409, 411, 413, 422, 429, 500, 503)
 }
 OCTETS = {
     "requestBody": {
@@ -142,7 +145,9 @@ def routes(
     submit, read = Depends(needs(access, "submit")), Depends(needs(access, "read"))
     busy: Counter[str] = Counter()  # partner → files that are being received
 
-    @router.post("/submissions", status_code=201, response_model=CaseMade, summary="Open a case")
+    again = {200: {"model": CaseMade, "description": "It was opened before, with this content"}}
+
+    @router.post("/submissions", status_code=201, response_model=CaseMade, responses=again, summary="Open a case")
     def create(told: NewCase, response: Response, key: Key, partner: Partner = submit) -> CaseMade:
         """The same key and content again: the same answer with 200; other content: 409."""
         case, new = create_case(records, partner, key, told.unit, told.procedure)
