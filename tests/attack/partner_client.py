@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -12,6 +15,7 @@ from starlette.testclient import TestClient
 
 from blocks.records import RecordsDatabase
 from blocks.records.partners import Partner, add_partner
+from blocks.settings import ROOT
 
 BASE = "/api/partners/v1"
 DECLARATION: dict[str, Any] = {
@@ -23,6 +27,12 @@ DECLARATION: dict[str, Any] = {
     "components": [{"type": "LOCAL:GIAY-RA-VIEN", "pages": 1, "files": ["c1/0001.jpg"]}],
 }
 PAGE = b"\xff\xd8\xff\xe0 a page \xff\xd9"
+
+
+def example(*names: str) -> str:
+    """Blocks of the documentation for integrators, one after the other."""
+    text = (ROOT / "docs" / "integrators.md").read_text(encoding="utf-8")
+    return "".join(re.findall(rf"```\w+ {name}\n(.*?)```", text, re.S)[0] for name in names)
 
 
 def register(records: RecordsDatabase, name: str, **more: Any) -> str:
@@ -39,7 +49,7 @@ def register(records: RecordsDatabase, name: str, **more: Any) -> str:
 
 @dataclass
 class PartnerClient:
-    http: TestClient
+    http: httpx.Client | TestClient
     name: str
     secret: str
     token: str = field(default="")
@@ -71,3 +81,27 @@ class PartnerClient:
         told = self.call("PUT", f"submissions/{reference}/r1/declaration", json=DECLARATION | changes)
         assert told.status_code == 200, told.text
         return self.call("POST", f"submissions/{reference}/r1/start")
+
+
+class Receiver(HTTPServer):
+    """A partner's server: keeps what it gets. status: its answers."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.status = 204
+        Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Receiver)
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        self.send_response(self.server.status)
+        if self.server.status == 302:
+            self.send_header("location", "http://127.0.0.1:1/")
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        """Nothing."""

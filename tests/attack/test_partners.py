@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+import schemathesis
 import uvicorn
 from cryptography.exceptions import InvalidSignature
+from jsonschema import Draft202012Validator
 from sqlmodel import Session, col, func, select
 from starlette.testclient import TestClient
 
@@ -28,13 +28,12 @@ from blocks.records import RecordsDatabase
 from blocks.records.partners import Partner, PartnerCase, PartnerFile, authenticate, partner_of, revoke, rotate
 from blocks.records.sources import source_of
 from blocks.records.tables import AuditEntry, Outbox, now
-from blocks.settings import ROOT
 from blocks.webhooks import KEY, CallbackFailed, CallbackRefused, admit, deliver, new_key, public_of, signed, verified
 from deployments.partners.tokens import Meter, Tokens
 from infra.local.process import free_port
 from tasks.callbacks import MINUTES, TOPIC, again, dead, look, send
 from tests.attack.conftest import PrefectServer
-from tests.attack.partner_client import BASE, DECLARATION, PAGE, PartnerClient, register
+from tests.attack.partner_client import BASE, DECLARATION, PAGE, PartnerClient, Receiver, example, register
 from tests.attack.plugin import Attack
 from tests.faults.stack import until
 
@@ -92,6 +91,8 @@ def test_a_wrong_declaration_names_each_field_and_is_not_kept(post: PartnerClien
         deep = [deep]
     assert post.call("PUT", "submissions/a1/r1/declaration", json=deep).status_code == 422
     assert post.call("PUT", "submissions/a1/r1/declaration", content=b"[" * 100_000).status_code == 400
+    late = post.call("PUT", "submissions/a1/r1/declaration", json=DECLARATION | {"captured_at": "2099-01-01T08:00:00"})
+    assert late.status_code == 422 and [e["field"] for e in late.json()["errors"]] == ["captured_at"]
     empty = post.call("POST", "submissions/a1/r1/start")
     assert (empty.status_code, empty.json()["code"]) == (409, "NOT_DECLARED")
 
@@ -121,14 +122,6 @@ def served(app: Any) -> Iterator[str]:
     thread.join()
 
 
-def example(name: str) -> str:
-    """A block of the documentation for integrators."""
-    text = (ROOT / "docs" / "integrators.md").read_text(encoding="utf-8")
-    found = re.search(rf"```\w+ {name}\n(.*?)```", text, re.S)
-    assert found
-    return found[1]
-
-
 def test_the_examples_of_the_documentation_run(post: PartnerClient, gate: TestClient, tmp_path: Path) -> None:
     """curl, twice, and Prefect's own client; with nothing but id and secret in their environment."""
     (tmp_path / "c1").mkdir()
@@ -144,11 +137,38 @@ def test_the_examples_of_the_documentation_run(post: PartnerClient, gate: TestCl
             assert done.returncode == 0, done.stderr + done.stdout
             return done.stdout
 
-        curl = ("bash", "-euo", "pipefail", "-c", example("curl-example"))
+        curl = ("bash", "-euo", "pipefail", "-c", example("curl-begin", "curl-example"))
         started = [json.loads(text[text.rindex("{") :]) for text in (run(*curl), run(*curl))]
         assert started[0] == started[1] and started[0]["flow_run_id"]
         client = run(sys.executable, "-c", example("prefect-example"), SUBMISSION=started[0]["submission"])
         assert client.strip() in {"Scheduled", "Late"}
+
+
+def test_the_declaration_of_the_documentation_lacks_nothing(post: PartnerClient) -> None:
+    declared = json.loads(example("declaration-example"))
+    files = [name for component in declared["components"] for name in component["files"]]
+    post.open("d1")
+    for name in files:
+        assert post.put(f"submissions/d1/r1/{name}").status_code == 200
+    told = post.call("PUT", "submissions/d1/r1/declaration", json=declared)
+    assert told.status_code == 200 and told.json() | {"sha256": ""} == {"sha256": "", "missing": [], "unused": []}
+    procedure = Catalog().procedure(declared["procedure"], now().date())
+    assert procedure.missing([component["type"] for component in declared["components"]]) == []
+    assert declared["originals"] == len(declared["components"])
+
+
+def test_B3a_a_file_that_would_be_part_of_nothing_is_told(post: PartnerClient, records: RecordsDatabase) -> None:
+    """Before the declaration by its answer, after it at once."""
+    post.open("d2")
+    for name in ("c1/0001.jpg", "c7/0001.jpg"):
+        assert post.put(f"submissions/d2/r1/{name}").status_code == 200
+    told = post.call("PUT", "submissions/d2/r1/declaration", json=DECLARATION).json()
+    assert (told["missing"], told["unused"]) == ([], ["c7/0001.jpg"])
+    before = kept(records)
+    answer = post.put("submissions/d2/r1/c2/0001.jpg")
+    assert (answer.status_code, answer.json()["code"]) == (409, "FILE_NOT_DECLARED")
+    assert "c2/0001.jpg" in answer.json()["detail"] and kept(records) == before
+    assert post.put("submissions/d2/r1/c7/0001.jpg").status_code == 200  # it has come: the same answer
 
 
 # -- attacks --------------------------------------------------------------------------------------------------------
@@ -417,30 +437,6 @@ def test_a_name_that_stands_for_a_private_address_is_not_called(attack: Attack) 
         admit("https://noi-bo.example/hook", ["noi-bo.example=169.254.169.254"])
 
 
-class Receiver(HTTPServer):
-    """A partner's server: keeps what it gets. status: its answers."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        self.status = 204
-        Thread(target=self.serve_forever, daemon=True).start()
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Receiver)
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-        self.send_response(self.server.status)
-        if self.server.status == 302:
-            self.send_header("location", "http://127.0.0.1:1/")
-        self.end_headers()
-
-    def log_message(self, *arguments: object) -> None:
-        """Nothing."""
-
-
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     monkeypatch.setenv(KEY, new_key())
@@ -541,16 +537,22 @@ def test_meters_forget() -> None:
     assert meter.admits("b", 1) and meter.admits("c", 1) and meter.admits("a", 2)  # a was the oldest
 
 
-def test_the_document_is_openapi_and_the_application_keeps_to_it(
-    gate: TestClient, post: PartnerClient, records: RecordsDatabase
-) -> None:
-    import schemathesis
-
+def test_the_document_is_openapi_3_1(gate: TestClient) -> None:
+    """By the schema of OpenAPI 3.1 itself, and each schema in it by JSON Schema's."""
     document = gate.get(f"{BASE}/openapi.json").json()
-    assert document["openapi"].startswith("3.1")
+    assert document["openapi"].startswith("3.1") and "submission.changed" in document["webhooks"]
+    schemathesis.openapi.from_dict(document).validate()
+    for model in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(model)
+    document["components"]["securitySchemes"]["partner"]["flows"]["clientCredentials"]["tokenUrl"] = "/oauth/token"
+    with pytest.raises(Exception, match="tokenUrl"):
+        schemathesis.openapi.from_dict(document).validate()
+
+
+def test_the_application_keeps_to_its_document(gate: TestClient, post: PartnerClient) -> None:
     post.hand_in("doc")
-    schema = schemathesis.openapi.from_dict(document)
-    seen = 0
+    schema = schemathesis.openapi.from_dict(gate.get(f"{BASE}/openapi.json").json())
+    statuses = set()
     for result in schema.get_all_operations():
         operation = result.ok()
         case = next_case(operation)
@@ -563,10 +565,13 @@ def test_the_document_is_openapi_and_the_application_keeps_to_it(
             headers={"authorization": f"Bearer {post.token}"},
         )
         assert answer.status_code < 500, (operation.label, answer.text)
-        if answer.headers.get("content-type", "").startswith("application/json") and answer.status_code < 300:
-            operation.validate_response(answer)
-        seen += 1
-    assert seen >= 8
+        declared = operation.definition.raw["responses"][str(answer.status_code)]["content"]
+        assert answer.headers["content-type"] in declared, operation.label
+        operation.validate_response(answer)
+        statuses.add((operation.label, answer.status_code))
+    assert len(statuses) >= 12 and {422, 200} <= {status for _, status in statuses}
+    view = schema[f"{BASE}/submissions/{{reference}}"]["GET"]
+    view.validate_response(post.call("GET", "submissions/doc"))
 
 
 def next_case(operation: Any) -> Any:

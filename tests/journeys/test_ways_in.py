@@ -20,6 +20,7 @@ from blocks.records.tables import Dossier
 from blocks.settings import gateway_url, home
 from deployments.officers import Sample
 from infra.local.keys import read_env
+from tests.attack.partner_client import example
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 
@@ -85,14 +86,6 @@ def test_the_inbox_folder_is_taken_once(played: Journey) -> None:
     until(lambda: played.officers.dossier(sample) is not None)
 
 
-def example(name: str) -> str:
-    """A block of the documentation for integrators."""
-    text = (ROOT / "docs" / "integrators.md").read_text(encoding="utf-8")
-    found = re.search(rf"```\w+ {name}\n(.*?)```", text, re.S)
-    assert found
-    return found[1]
-
-
 def as_partner(sample: Sample, folder: Path) -> None:
     """The sample as a partner sends it: files by number in a folder of each component, the declaration as JSON."""
     declared = yaml.safe_load((sample.folder / "dossier.yaml").read_text(encoding="utf-8"))
@@ -122,7 +115,7 @@ def test_the_examples_of_the_documentation_work(played: Journey, tmp_path: Path)
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
 
-    outputs = [run("bash", "-euo", "pipefail", "-c", example("curl-example")) for _ in range(2)]
+    outputs = [run("bash", "-euo", "pipefail", "-c", example("curl-begin", "curl-example")) for _ in range(2)]
     runs = {json.loads(output[output.rindex("{") :])["flow_run_id"] for output in outputs}
     assert len(runs) == 1
     sample.run_id, sample.submission = runs.pop(), json.loads(outputs[0][: outputs[0].index("}") + 1])["submission"]
