@@ -13,12 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
+import httpx
 from prefect import get_client, get_run_logger
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import Pause
 from prefect.flow_runs import suspend_flow_run
 from prefect.input.run_input import RunInput, keyset_from_base_key
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -300,6 +303,7 @@ Answer = TypeVar(
     Seal,
     Issue,
 )
+Form = TypeVar("Form", bound=RunInput)
 Check = Callable[[UUID, Any], list[str]]
 
 
@@ -386,7 +390,7 @@ def _suspend_and_record(
     seen: Shown | None = None
     _note_waiting(records, dossier_id, key)
     try:
-        answer = suspend_flow_run(wait_for_input=form, timeout=TIMEOUT_SECONDS, key=key)
+        answer = wait_for(form, key)
         payload = answer.model_dump(mode="json")
         if stage.proven(dossier_id, answer):
             who = answer.officer
@@ -440,6 +444,37 @@ def _suspend_and_record(
             raise_incident(session, code=ShownChanged.code, dossier_id=dossier_id, rule="WH03", details={"stage": key})
     _forget_input(key)
     get_run_logger().info("%s: %s, trace %s", key, verdict, said.trace if said else "–")
+
+
+def wait_for(form: type[Form], key: str, timeout: int = TIMEOUT_SECONDS) -> Form:
+    """The answer to this form at this pause; suspends the run until there is one. Raises Prefect's Pause signal.
+
+    A process that is killed between its question and its end leaves the question behind, and Prefect takes none twice:
+    then it is asked anew by the process that goes on.
+    """
+    try:
+        return suspend_flow_run(wait_for_input=form, timeout=timeout, key=key)
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.CONFLICT or not error.request.url.path.endswith("/input"):
+            raise
+    context = FlowRunContext.get()
+    assert context is not None and context.flow_run is not None
+    keyset = keyset_from_base_key(f"suspended-{key}")
+    with get_client(sync_client=True) as client:
+        for left in (keyset["schema"], keyset["description"]):
+            _drop_input(client, context.flow_run.id, left)
+        form.save(keyset)
+        state = client.read_flow_run(context.flow_run.id).state
+    raise Pause(state=state)
+
+
+def _drop_input(client: SyncPrefectClient, run: UUID, key: str) -> None:
+    """Whether or not it is there."""
+    try:
+        client.delete_flow_run_input(run, key)
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.NOT_FOUND:
+            raise
 
 
 def _still_shown(records: RecordsDatabase, dossier_id: UUID, said: Attestation) -> Shown:
@@ -498,12 +533,8 @@ def _forget_input(key: str) -> None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
-    response = keyset_from_base_key(f"suspended-{key}")["response"]
     with get_client(sync_client=True) as client:
-        try:
-            client._client.delete(f"/flow_runs/{context.flow_run.id}/input/{response}").raise_for_status()
-        except ObjectNotFound:
-            return
+        _drop_input(client, context.flow_run.id, keyset_from_base_key(f"suspended-{key}")["response"])
 
 
 def as_markdown(problems: list[Problem]) -> str:

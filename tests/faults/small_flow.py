@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 import httpx
-from prefect import flow, suspend_flow_run
+from prefect import flow
 from prefect.input import RunInput
 
+from tasks.approvals import wait_for
 from tasks.journal import goes_on
 from tasks.outages import waits_for_services
 from tasks.shell import step
@@ -62,7 +63,7 @@ def small(
     time.sleep(seconds)
     decision = ""
     if ask:
-        decision = suspend_flow_run(wait_for_input=Answer, timeout=3600, key="verification-1").decision
+        decision = wait_for(Answer, "verification-1").decision
     if service:
         call(service)
     if folder:
