@@ -54,6 +54,14 @@ SERVICES = {
 logger = logging.getLogger(__name__)
 
 
+class OrchestratorGone(BaseException):
+    """Nobody can be told that the run waits: its process ends as if it had been killed.
+
+    No Exception: of one the run would be told as failed as soon as Prefect answers, and nothing goes on from there. One
+    that crashed, or of which nothing is heard, is lost and goes on (infra/local/rescue.py).
+    """
+
+
 def service_away(error: BaseException) -> str | None:
     """Code of the service that is away; None: something else is wrong, waiting wouldn't help."""
     if isinstance(error, SohoaError):
@@ -72,11 +80,20 @@ def pause_after(tries: int, waited: timedelta) -> timedelta:
     return pause * (1 + random.uniform(0, JITTER))  # noqa: S311  (nobody's secret)
 
 
-def streak(states: Sequence[State[Any]]) -> list[datetime]:
-    """When it was put off for this outage, oldest first: back to the last time that it did something else."""
+def next_try(before: Sequence[datetime], at: datetime) -> datetime | None:
+    """When it tries again, having been put off at the times `before`, oldest first. None: it has waited too long."""
+    waited = at - before[0] if before else timedelta()
+    return None if waited > AT_MOST else at + pause_after(len(before) + 1, waited)
+
+
+def streak(states: Sequence[State[Any]], service: str) -> list[datetime]:
+    """When it was put off for this outage of the service, oldest first: back to when it last did something else, or
+    waited for another one."""
     found: list[datetime] = []
     for state in sorted(states, key=lambda item: item.timestamp, reverse=True):
         if state.name == AWAITING:
+            if f"[{service}]" not in (state.message or ""):
+                break
             found.append(state.timestamp)
         elif state.type not in (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING):
             break
@@ -95,22 +112,30 @@ def waits_for_services(flow: Callable[P, R]) -> Callable[P, R]:
             return flow(*args, **kwargs)
         except Exception as error:
             service = service_away(error)
-            if service is None or run is None or (state := _put_off(run, service)) is None:
+            if service is None or run is None or (state := _told(run, service)) is None:
                 raise
         raise Pause(state=state)  # as a suspension: the process ends, the run's state is told already
 
     return patient
 
 
+def _told(run: UUID, service: str) -> State[Any] | None:
+    """As `_put_off`. Raises OrchestratorGone when Prefect itself is away."""
+    try:
+        return _put_off(run, service)
+    except Exception as error:
+        if service_away(error) is None:
+            raise
+        raise OrchestratorGone() from error
+
+
 def _put_off(run: UUID, service: str) -> State[Any] | None:
     """The run's new state; None when it has waited for too long."""
     now = datetime.now(UTC)
     with get_client(sync_client=True) as client:
-        before = streak(client.read_flow_run_states(run))
-        waited = now - before[0] if before else timedelta()
-        if waited > AT_MOST:
+        before = streak(client.read_flow_run_states(run), service)
+        if (at := next_try(before, now)) is None:
             return None
-        at = now + pause_after(len(before) + 1, waited)
         text = f"Hệ thống đang chờ {SERVICES.get(service, SERVICES[OTHER])} [{service}]; tự thử lại, không cần làm gì."
         state: State[Any] = Scheduled(name=AWAITING, scheduled_time=at, message=text)
         # By force: Prefect must go on remembering which pauses have been answered.
@@ -123,7 +148,11 @@ def _note(run: UUID, service: str, since: datetime, tries: int) -> None:
     """For the desk and operations; when the records are what is away, Prefect's state alone tells it."""
     try:
         with RecordsDatabase.get().session() as session:
-            dossier = session.exec(select(Dossier).where(Dossier.flow_run_id == run)).first()
+            # While it is being registered the dossier doesn't know its run yet, but the run knows the submission.
+            context = FlowRunContext.get()
+            submission = context.parameters.get("submission") if context and context.parameters else None
+            this = (col(Dossier.flow_run_id) == run) | (col(Dossier.submission) == submission)
+            dossier = session.exec(select(Dossier).where(this)).first()
             if dossier is None:
                 return
             wait_at(session, dossier, run, service, kind=OUTAGE, since=since)
@@ -153,3 +182,9 @@ def sentence(session: Session, dossier_id: UUID) -> str:
         return ""
     name = SERVICES.get(row.stage, SERVICES[OTHER])
     return f"Hệ thống đang chờ {name}; hồ sơ tự đi tiếp khi dịch vụ hoạt động lại, anh chị không cần làm gì."
+
+
+def not_answering(error: SohoaError) -> str:
+    """The same for who has just clicked: nobody does it again for them."""
+    name = SERVICES.get(error.code)
+    return f"{name[:1].upper()}{name[1:]} tạm thời không phản hồi." if name else error.text

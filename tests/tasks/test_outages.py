@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import uuid4
 
 import httpx
@@ -19,7 +20,18 @@ from blocks.signer.base import PinRefused
 from blocks.trust import RevocationUnavailable, TimestampUnavailable
 from tasks.faults import settle
 from tasks.incidents import AWAY, KINDS
-from tasks.outages import AWAITING, OTHER, SERVICES, TOLD_AFTER, away, pause_after, sentence, service_away, streak
+from tasks.outages import (
+    AWAITING,
+    OTHER,
+    SERVICES,
+    TOLD_AFTER,
+    away,
+    next_try,
+    pause_after,
+    sentence,
+    service_away,
+    streak,
+)
 from tests.tasks.lawcase import make_dossier
 from tests.tasks.test_shell import OUTSIDE
 
@@ -57,16 +69,34 @@ def test_pauses_grow_to_twenty_minutes_and_after_a_day_to_an_hour() -> None:
     assert 60 <= pause_after(80, timedelta(days=1)).total_seconds() / 60 <= 72
 
 
-def state(minutes: int, kind: StateType, name: str = "") -> State:
-    return State(type=kind, name=name or kind.value.title(), timestamp=NOW + timedelta(minutes=minutes))
+def test_after_45_days_it_fails_and_people_decide() -> None:
+    """From the first failure on, as a run lives it: each try fails at once."""
+    tries, at = [NOW], next_try([], NOW)
+    while at is not None:
+        tries.append(at)
+        at = next_try(tries[:-1], at)
+    gaps = [(later - earlier).total_seconds() / 60 for earlier, later in pairwise(tries)]
+    within_a_day = sum(when - NOW < timedelta(days=1) for when in tries)
+    assert 60 < within_a_day < 76  # a service that is back is found within 24 minutes
+    assert all(gap <= 24 for gap in gaps[: within_a_day - 1])
+    assert all(60 <= gap <= 72 for gap in gaps[within_a_day:])
+    assert timedelta(days=45) < tries[-1] - NOW < timedelta(days=45, hours=1.2)  # the last one finds it too long
+
+
+def state(minutes: int, kind: StateType, name: str = "", service: str = "TIMESTAMP_UNAVAILABLE") -> State:
+    """service: the one that is waited for."""
+    at = NOW + timedelta(minutes=minutes)
+    return State(type=kind, name=name or kind.value.title(), message=f"Đang chờ [{service}]", timestamp=at)
 
 
 def test_an_outage_begins_where_the_run_last_did_something_else() -> None:
     S, R, P = StateType.SCHEDULED, StateType.RUNNING, StateType.PAUSED
     earlier = [state(0, S), state(1, R), state(2, S, AWAITING), state(3, R), state(4, P), state(9, S), state(10, R)]
-    assert streak(earlier) == []
+    assert streak(earlier, "TIMESTAMP_UNAVAILABLE") == []
     now = [*earlier, state(11, S, AWAITING), state(12, StateType.PENDING), state(12, R), state(13, S, AWAITING)]
-    assert streak(now) == [NOW + timedelta(minutes=11), NOW + timedelta(minutes=13)]
+    assert streak(now, "TIMESTAMP_UNAVAILABLE") == [NOW + timedelta(minutes=11), NOW + timedelta(minutes=13)]
+    another = [*now, state(14, R), state(15, S, AWAITING, "OBJECT_STORE_UNAVAILABLE"), state(16, R)]
+    assert streak(another, "OBJECT_STORE_UNAVAILABLE") == [NOW + timedelta(minutes=15)]
 
 
 def test_one_incident_a_service_however_many_wait_and_it_closes_itself(records: RecordsDatabase) -> None:
