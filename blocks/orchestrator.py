@@ -21,10 +21,10 @@ COUNTER, INTEGRATORS = "dossier/counter", "dossier/integrators"
 
 
 class PrefectUnavailable(SohoaError):
-    """Prefect's API doesn't answer."""
+    """Prefect's API doesn't answer, or answers with a fault of its own: so it does while its database is away."""
 
     code = "PREFECT_UNAVAILABLE"
-    message = "Chưa kết nối được máy chủ điều phối; vui lòng chạy `make up` rồi thử lại."
+    message = "Máy chủ điều phối tạm thời không phản hồi; vui lòng thử lại sau ít phút."
     remedy = Remedy.RETRY
 
 
@@ -55,10 +55,14 @@ class Orchestrator:
         self.http = httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
     def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """Its answer, whatever it is. Raises PrefectUnavailable."""
         try:
-            return self.http.request(method, path, json=body)
+            answer = self.http.request(method, path, json=body)
         except httpx.TransportError as error:
             raise PrefectUnavailable() from error
+        if answer.status_code >= 500:
+            raise PrefectUnavailable()
+        return answer
 
     def start(self, submission: str, *, deployment: str = COUNTER, tags: list[str] | None = None) -> dict[str, Any]:
         """Create the flow run of a submission, or find it: the submission's id is the idempotency key."""

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, load_staff
-from blocks.errors import SohoaError
+from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
@@ -32,7 +32,7 @@ from deployments.desk.disposal_pages import DisposalPages
 from deployments.desk.dossier_pages import DossierPages
 from deployments.desk.health import routes
 from deployments.desk.oversight_pages import OversightPages
-from deployments.desk.pages import Pages
+from deployments.desk.pages import AGAIN_LATER, Pages
 from deployments.desk.session_pages import SessionPages
 from deployments.desk.signins import SignIns
 from deployments.desk.worklist_pages import WorklistPages
@@ -44,6 +44,7 @@ from infra.gateway.server import config
 from infra.gateway.sessions import Session
 from infra.gateway.settings import GatewaySettings
 from infra.gateway.signin import AGAIN
+from tasks.outages import not_answering
 
 UNKNOWN = "unknown"
 PLAIN_PATH = re.compile(r"(/([a-z_-]{1,40}|[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12})){1,8}/?")
@@ -97,8 +98,10 @@ class Desk:
                 answer.step_up = f"{AGAIN}?viec={session.ask_again(answer.about, f'/ho-so/{dossier}', form)}"
                 answer.sentences = [f"{STEP_UP_SENTENCE} Địa chỉ: {self.origin}{answer.step_up}"]
             return answer
-        except SohoaError as error:  # Prefect or the database doesn't answer, the list of staff can't be read
-            return Answer("LATER", [error.text])
+        except SohoaError as error:
+            if error.remedy is not Remedy.RETRY:  # e.g. the list of staff can't be read
+                return Answer("FAULT", [error.text])
+            return Answer("LATER", [f"{not_answering(error)} {AGAIN_LATER}"])
 
     def show_sessions(self, session: Session, everybody: list[Session]) -> Response:
         return self.sessions.show(session, everybody)

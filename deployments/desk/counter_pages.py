@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.catalog import Catalog
-from blocks.errors import SohoaError
+from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from deployments.desk.counter import Counter, NotAtCounter
 from deployments.desk.decisions import Answer
@@ -37,6 +37,8 @@ class CounterPages:
         try:
             submission = self.counter.submit(session.officer, form, files)
         except SohoaError as error:
+            if error.remedy is Remedy.RETRY:
+                raise
             return self.show_again(session, form, Answer("REJECT", [error.text]))
         return RedirectResponse(f"/nop/{submission}", 303)
 
@@ -76,7 +78,7 @@ class CounterPages:
         async def submit(request: Request) -> Response:
             receives = bool(self.counter.units(request.state.session.officer))
             form, files, refusal = await self.pages.posted(request, self.show_again, files=receives)
-            return refusal or await self.pages.shown_to(request, self.submit, form, files)
+            return refusal or await self.pages.shown_to(request, self.submit, form, files, typed=form)
 
         @router.get("/nop/{submission}", summary="Trang của hồ sơ vừa nộp")
         async def follow(request: Request, submission: str) -> Response:

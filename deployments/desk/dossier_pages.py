@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import SEES_PAPERS, Role, Staff, load_staff
-from blocks.errors import SohoaError
+from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.pins import MOST
 from blocks.records import RecordsDatabase
@@ -270,6 +270,8 @@ class DossierPages:
                 elif stage == "supplement" and waiting.key == form.get("pause"):
                     self.counter.supplement(session.officer, waiting.dossier, form, files)
             except SohoaError as error:
+                if error.remedy is Remedy.RETRY:
+                    raise
                 return self.show_review(session, dossier_id, form, Answer("REJECT", [error.text]), staff)
         typed_pin = str(form.get("pin", ""))
         form = {name: value for name, value in form.items() if name != "pin"}  # shown, kept and sent nowhere
@@ -334,12 +336,13 @@ class DossierPages:
         async def decide(request: Request, dossier_id: UUID) -> Response:
             brings = await run_in_threadpool(self.may_bring_files, request.state.session.officer, dossier_id)
             form, files, refusal = await self.pages.posted(request, again(dossier_id), files=brings)
-            return refusal or await shown_to(request, self.decide, dossier_id, form, files, request.state.trace)
+            trace = request.state.trace
+            return refusal or await shown_to(request, self.decide, dossier_id, form, files, trace, typed=form)
 
         @router.post("/ho-so/{dossier_id}/du-thao", summary="Xem dự thảo văn bản kết quả với nội dung đang soạn")
         async def preview(request: Request, dossier_id: UUID) -> Response:
             form, _, refusal = await self.pages.posted(request, again(dossier_id))
-            return refusal or await shown_to(request, self.show_review, dossier_id, form)  # nothing is kept
+            return refusal or await shown_to(request, self.show_review, dossier_id, form, typed=form)  # nothing is kept
 
         @router.get("/ho-so/{dossier_id}/ket-qua/{number}", summary="Tải văn bản kết quả, dự thảo hoặc đã phát hành")
         async def result(request: Request, dossier_id: UUID, number: int) -> Response:

@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import httpx
 from sqlmodel import col, func, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -137,7 +136,7 @@ def failures(picture: Picture) -> None:
     """Fill in the newest runs that failed. Empty when Prefect doesn't answer: the doctor says so."""
     try:
         runs = Orchestrator().ended("FAILED", "CRASHED", limit=SHOWN_RUNS)
-    except (SohoaError, httpx.HTTPStatusError):  # it answers 500 while its database restarts
+    except SohoaError:
         return
     picture.failed_runs = [
         FailedRun(

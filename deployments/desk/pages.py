@@ -27,6 +27,7 @@ from infra.gateway.bodies import parse_small, read_small, with_token
 from infra.gateway.limits import Uploads, UploadsBusy
 from infra.gateway.sessions import Session
 from tasks.history import DECISIONS, STATES
+from tasks.outages import not_answering
 from tasks.review import REASONS
 
 HERE = Path(__file__).parent
@@ -42,6 +43,9 @@ SAID_ANEW = frozenset({"flagged_checked", "originals_seen", "sign_now", "pin"}) 
 FIELDS, FILES = 20_000, 5_000  # of one form
 NO_WAY_BACK = (
     "Quyết định này (ký số, xóa ảnh giấy tờ mật) không rút lại được, nên bạn cần xác thực lại với tài khoản của mình."
+)
+AGAIN_LATER = (
+    "Việc vừa gửi có thể chưa được ghi nhận: vui lòng chờ vài phút rồi gửi lại; gửi lại không bị ghi thành hai lần."
 )
 BUSY = {
     "QUOTA": "Bạn đã gửi quá dung lượng cho phép trong 24 giờ; vui lòng báo người quản trị hoặc gửi vào hôm sau.",
@@ -150,17 +154,31 @@ class Pages:
         kept = [(name, value) for name, value in typed if name not in {"csrf", "decision", *SAID_ANEW}]
         return self.page("resend.html", None, 401, title="Phiên làm việc đã kết thúc", path=path, kept=kept)
 
-    async def shown_to(self, request: Request, function: Any, *args: Any) -> Response:
-        """Run it in a thread; what the product refuses becomes a page."""
+    async def shown_to(
+        self, request: Request, function: Any, *args: Any, typed: Mapping[str, Any] | None = None
+    ) -> Response:
+        """Run it in a thread; what the product refuses becomes a page.
+
+        typed: the form that was sent. When a service is away the page carries it, to be sent again as it is.
+        """
         session: Session = request.state.session
         try:
             answer: Response = await run_in_threadpool(function, session, *args)
             return answer
         except SohoaError as error:
-            status = 404 if isinstance(error, DossierUnknown) else 503 if error.remedy is Remedy.RETRY else 403
+            if error.remedy is Remedy.RETRY:
+                return self._later(request, error, typed)
+            status = 404 if isinstance(error, DossierUnknown) else 403
             return self.say("Không thực hiện được", error.text, status, session)
         finally:
             release(request)
+
+    def _later(self, request: Request, error: SohoaError, typed: Mapping[str, Any] | None) -> Response:
+        """A service is away: what was typed stands on the page, but for the PIN, which is kept nowhere."""
+        kept = [(name, value) for name, value in typed.items() if name != "pin"] if typed else []
+        path, session = request.url.path, request.state.session
+        values = {"sentence": not_answering(error), "kept": kept, "path": path, "again": AGAIN_LATER}
+        return self.page("later.html", session, 503, title="Hệ thống tạm thời chưa phản hồi", **values)
 
     async def posted(
         self, request: Request, again: Again | None = None, *, files: bool = False

@@ -31,6 +31,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from blocks.errors import Remedy, SohoaError
 from blocks.logs import request_line
 from infra.gateway.bodies import parse_small, read_small
 from infra.gateway.limits import Rate, Refusals, client_address
@@ -68,8 +69,9 @@ CSP_OURS = (
 class Answer(Protocol):
     """What became of a decision.
 
-    status: ACCEPT, REJECT (mend and repeat), ABORT (too late) or LATER (what it needs doesn't answer). step_up: where
-    the officer proves anew who they are, after which the same is taken; "" where nothing of that kind is missing.
+    status: ACCEPT, REJECT (mend and repeat), ABORT (too late), LATER (what it needs doesn't answer) or FAULT (an
+    administrator must mend something). step_up: where the officer proves anew who they are, after which the same is
+    taken; "" where nothing of that kind is missing.
     """
 
     status: str
@@ -138,10 +140,10 @@ def create_app(settings: GatewaySettings, product: Product) -> Guard:
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:
         """Nobody is left with an English page; the traceback goes to the log, under the same trace."""
-        sentence = f"Cổng gặp lỗi, yêu cầu có thể chưa được thực hiện; vui lòng thử lại. Mã lỗi: {request.state.trace}"
+        status, title, sentence = told_of(error, request.state.trace)
         if "text/html" in request.headers.get("accept", ""):
-            return await run_in_threadpool(product.say, "Có lỗi", sentence, 500)
-        return JSONResponse({"detail": sentence}, 500)
+            return await run_in_threadpool(product.say, title, sentence, status)
+        return JSONResponse({"detail": sentence}, status)
 
     @app.exception_handler(RequestValidationError)
     async def mistyped(request: Request, error: RequestValidationError) -> Response:
@@ -241,7 +243,8 @@ class Guard:
                 refusal = refusal or await self._refusal(scope, receive, connection, session, trace)
             except Exception as error:  # the audit trail doesn't answer: what can't be noted isn't let through either
                 log.error(json.dumps({"trace": trace, "event": "refusal failed", "kind": type(error).__name__}))
-                refusal = JSONResponse({"detail": "Cổng tạm thời chưa trả lời; vui lòng thử lại sau ít phút."}, 503)
+                code, _, sentence = told_of(error, trace)
+                refusal = JSONResponse({"detail": sentence}, code)
             await (refusal or self.app)(scope, receive, tell)
             if status == 403 and session is not None:
                 await self.refusals.elsewhere(session.officer.id)
@@ -344,6 +347,14 @@ class Guard:
             headers["cache-control"] = "public, max-age=3600" if path.startswith(("/assets/", STATIC)) else "no-store"
         if self.settings.secure:
             headers["strict-transport-security"] = "max-age=31536000"
+
+
+def told_of(error: Exception, trace: str) -> tuple[int, str, str]:
+    """(status, title, sentence) for the person: only what comes back by itself is to be tried again."""
+    if isinstance(error, SohoaError) and error.remedy is Remedy.RETRY:
+        return 503, "Hệ thống tạm thời chưa phản hồi", "Cổng tạm thời chưa trả lời; vui lòng thử lại sau ít phút."
+    sentence = "Cổng gặp lỗi, yêu cầu có thể chưa được thực hiện; vui lòng báo quản trị viên kèm mã lỗi"
+    return 500, "Có lỗi", f"{sentence}: {trace}"
 
 
 def is_use(kind: str, method: str, path: str, headers: Headers) -> bool:

@@ -93,8 +93,8 @@ async def _decided(product: Product, refusals: Refusals, request: Request, run: 
         return JSONResponse({"detail": "Biểu mẫu có nội dung không được phép."}, 400)
     answer = await run_in_threadpool(product.resume, session, run, form, request.state.trace)
     reason = " ".join(answer.sentences)
-    if answer.status == "LATER":
-        return JSONResponse({"detail": reason}, 503)
+    if answer.status in ("LATER", "FAULT"):
+        return JSONResponse({"detail": reason}, 503 if answer.status == "LATER" else 500)
     kind = {"ACCEPT": "accept_details", "REJECT": "reject_details", "ABORT": "abort_details"}[answer.status]
     details = {"type": kind} | ({"reason": reason} if answer.status != "ACCEPT" else {})
     told = {"state": None, "status": answer.status, "details": details}
