@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+from collections.abc import Iterator
 from types import TracebackType
 
 
@@ -22,6 +23,7 @@ class FaultyProxy:
         self.refuse = False
         self.lost = 0
         self.hold, self.forward, self.held = b"", False, threading.Event()
+        self._open: set[socket.socket] = set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
 
@@ -32,6 +34,17 @@ class FaultyProxy:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.listener.close()
 
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """The service is away: open connections are cut, new ones too, until the context ends."""
+        self.refuse = True
+        for connection in [*self._open]:
+            _cut(connection)
+        try:
+            yield
+        finally:
+            self.refuse = False
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
@@ -40,6 +53,9 @@ class FaultyProxy:
                     _cut(client)
                     continue
                 server = socket.create_connection(("127.0.0.1", self.upstream))
+                self._open |= {client, server}
+                if self.refuse:  # since a moment ago
+                    _cut(client)
                 silent = threading.Event()  # nothing comes back on this connection any more
                 for source, target in ((client, server), (server, client)):
                     arguments = (source, target, source is server, silent)
@@ -59,6 +75,7 @@ class FaultyProxy:
                     _cut(target)
                     break
                 target.sendall(data)
+        self._open -= {source, target}
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -67,7 +84,7 @@ class FaultyProxy:
 
 def _cut(connection: socket.socket) -> None:
     """End it at once, also for a thread that is reading from it (a mere close would wait for that thread)."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()
