@@ -29,7 +29,7 @@ from blocks.errors import SohoaError
 from blocks.mail import Mail
 from blocks.objects import Bucket, ObjectStore
 from blocks.ocr.engine import OcrEngine
-from blocks.orchestrator import Orchestrator
+from blocks.orchestrator import Orchestrator, PrefectUnavailable
 from blocks.records import RecordsDatabase
 from blocks.records.audit import verify_chain
 from blocks.records.migrate import VERSION_TABLE, configuration
@@ -278,6 +278,8 @@ def examine(newest: int | None = None) -> Iterator[Finding]:
     for part, check in CHECKS:
         try:
             yield Finding(part, *(audit_trail(newest) if check is audit_trail else check()))
+        except PrefectUnavailable as error:
+            yield Finding(part, State.BAD, error.code, "chạy `make up`; đang chạy thì xem log/prefect.log")
         except SohoaError as error:
             yield Finding(part, State.BAD, error.code, error.text)
         except httpx.HTTPStatusError as error:
