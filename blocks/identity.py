@@ -163,15 +163,15 @@ def prove(form: Mapping[str, Any], *, run: UUID, pause: str, accepted_at: dateti
     said = prove_again(form, run=run, pause=pause)
     if abs(accepted_at - said.at) > FRESH:
         raise DecisionNotProven()
-    if form.get("decision") in STEP_UP and not freshly_authenticated(said):
+    if form.get("decision") in STEP_UP and not freshly_authenticated(said.auth_time, said.at):
         raise DecisionNotProven()
     return said
 
 
-def freshly_authenticated(said: Attestation) -> bool:
-    """Whether the officer had proved at the provider who they are shortly before (SOHOA_STEP_UP_MINUTES, 5)."""
+def freshly_authenticated(auth_time: datetime | None, at: datetime) -> bool:
+    """Whether the officer had proved at the provider who they are shortly before `at` (SOHOA_STEP_UP_MINUTES, 5)."""
     most = timedelta(minutes=int(os.environ.get(STEP_UP_MINUTES) or 5))
-    return said.auth_time is not None and -FRESH <= said.at - said.auth_time <= most + FRESH
+    return auth_time is not None and -FRESH <= at - auth_time <= most + FRESH
 
 
 def prove_again(form: Mapping[str, Any], *, run: UUID | None, pause: str) -> Attestation:

@@ -315,7 +315,7 @@ def dispose(
     operator: Annotated[str, typer.Option(help="Mã người thực hiện (ghi vào nhật ký và biên bản)")],
 ) -> None:
     """Xóa các bản lưu hết thời hạn mà hai người đã quyết định tiêu hủy; cần khóa S3 riêng của việc tiêu hủy."""
-    from tasks.disposal import destroy_ordered
+    from tasks.destruction import destroy_ordered
 
     count = destroy_ordered(RecordsDatabase(), ObjectStore(), operator)
     console.print(f"Đã tiêu hủy {count} bản lưu; biên bản được ký trong đêm bảo quản kế tiếp.")

@@ -14,7 +14,7 @@ from prefect.states import State
 from blocks.results import KIND
 from tasks.anchor import anchor_trail
 from tasks.copies import drop_what_is_stored
-from tasks.disposal import certify_disposals
+from tasks.destruction import certify_disposals
 from tasks.journal import goes_on
 from tasks.preservation import (
     FixityReport,

@@ -123,7 +123,7 @@ def due_for_renewal(records: RecordsDatabase, limit: int, settings: Preservation
 
 
 def _disposed() -> ColumnElement[bool]:
-    """Being destroyed, or destroyed, by order of two persons (tasks/disposal.py)."""
+    """Being destroyed, or destroyed, by order of two persons (tasks/destruction.py)."""
     return (
         select(Disposal.document_id)
         .where(Disposal.document_id == ArchivedObject.document_id, Disposal.destroyed_by != "")

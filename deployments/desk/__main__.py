@@ -75,7 +75,7 @@ class Desk:
             DossierPages(pages, records, self.objects, catalog, self.decisions, counter).router(),
             CounterPages(pages, records, catalog, counter).router(),
             OversightPages(pages, records, self.refused).router(),
-            DisposalPages(pages, records, self.refused).router(),
+            DisposalPages(pages, records, self.refused, catalog, self.decisions.step_up_minutes).router(),
             APIRouter(routes=routes(self.pages, self._refuse_operations)),
         ]
 

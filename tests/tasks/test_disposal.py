@@ -21,21 +21,21 @@ from blocks.records.grants import GATEWAY
 from blocks.records.tables import ArchivedObject, AuditEntry, Disposal, Document, Dossier, FieldValue, now
 from blocks.trust import Trust
 from infra.local.postgres import Postgres
+from tasks import disposal
 from tasks.custody import freeze_disposal
+from tasks.destruction import destroy, finish, ordered, unfinished
 from tasks.disposal import (
+    Candidate,
+    DisposalChanged,
     DisposalGone,
     DisposalNotYours,
     DisposalReasonMissing,
+    DisposalStepUp,
     NotDisposable,
-    confirm,
-    destroy,
+    Person,
     due,
-    finish,
-    ordered,
-    propose,
     proposed,
     reject,
-    unfinished,
 )
 from tasks.preservation import PreservationSettings, due_for_check
 from tasks.storage import store_document
@@ -46,7 +46,6 @@ from tests.tasks.signing.conftest import signing_settings  # noqa: F401
 UNIT = "BHXH-TEST"
 LEAD, OTHER, SEAL = {(UNIT, Role.LEAD)}, {("BHXH-KHAC", Role.LEAD)}, {(UNIT, Role.SEAL)}
 WHY = "Hết thời hạn lưu trữ theo Danh mục của cơ quan."
-YEARS = timedelta(days=400)
 
 
 @pytest.fixture
@@ -89,6 +88,30 @@ def state(records: RecordsDatabase, objects: ObjectStore, document: UUID) -> tup
         keys = session.exec(select(ArchivedObject.object_key).where(ArchivedObject.document_id == document)).all()
         fields = session.exec(select(FieldValue.id).where(FieldValue.document_id == document)).all()
     return sum(len([*objects.versions(Bucket.RECORDS, key)]) for key in keys), len(fields)
+
+
+def proven(officer: str, held: set[tuple[str, Role]]) -> Person:
+    """Somebody who has just proved anew who they are."""
+    return Person(officer, held, "high", now())
+
+
+def seen(records: RecordsDatabase, document: UUID) -> str:
+    """What stands on the page of the record's unit now; of what stands on none, an older look."""
+    with records.session() as session:
+        unit = session.get_one(Dossier, session.get_one(Document, document).dossier_id).unit_id
+        listed: list[Candidate] = due(session, [unit]) + proposed(session, [unit])
+    return next((item.seen for item in listed if item.document_id == document), "0" * 64)
+
+
+def propose(
+    records: RecordsDatabase, document: UUID, officer: str, held: set[tuple[str, Role]], why: str, **more: datetime
+) -> None:
+    """As the page is sent by somebody who looked just now, after a step-up."""
+    disposal.propose(records, document, proven(officer, held), why, seen(records, document), **more)
+
+
+def confirm(records: RecordsDatabase, document: UUID, officer: str, held: set[tuple[str, Role]], why: str) -> None:
+    disposal.confirm(records, document, proven(officer, held), why, seen(records, document))
 
 
 def audited(records: RecordsDatabase, document: UUID) -> list[str]:
@@ -233,6 +256,92 @@ def test_who_may_not(
         with pytest.raises(DisposalNotYours) as refused:
             propose(desk, stored, "x.01", roles, WHY)
         told.answered(refused.value)
+    if roles == SEAL:
+        return  # may confirm
+    propose(desk, stored, "ld.01", LEAD, WHY)
+    with attack(
+        f"disposal confirmed with {sorted(roles) or 'no role'}", watch=lambda: audited(records, stored)
+    ) as told:
+        with pytest.raises(DisposalNotYours) as refused:
+            confirm(desk, stored, "x.01", roles, WHY)
+        told.answered(refused.value)
+
+
+NOT_PROVEN = {
+    "no sign-in anew": None,
+    "a sign-in of an hour ago": timedelta(hours=-1),
+    "a sign-in that lies ahead": timedelta(hours=1),
+}
+
+
+@pytest.mark.parametrize("how", NOT_PROVEN)
+def test_WH03_without_a_sign_in_anew(
+    attack: Attack, desk: RecordsDatabase, records: RecordsDatabase, stored: UUID, how: str
+) -> None:
+    away = NOT_PROVEN[how]
+    at = now() + away if away is not None else None
+    with attack(f"disposal proposed with {how}", watch=lambda: audited(records, stored)) as told:
+        with pytest.raises(DisposalStepUp) as refused:
+            disposal.propose(desk, stored, Person("ld.01", LEAD, "high", at), WHY, seen(records, stored))
+        told.answered(refused.value)
+    propose(desk, stored, "ld.01", LEAD, WHY)
+    with attack(f"disposal confirmed with {how}", watch=lambda: audited(records, stored)) as told:
+        with pytest.raises(DisposalStepUp) as refused:
+            disposal.confirm(desk, stored, Person("vt.01", SEAL, "high", at), WHY, seen(records, stored))
+        told.answered(refused.value)
+    with records.session() as session:
+        assert ordered(session) == []
+
+
+def test_changed_between_look_and_act(
+    attack: Attack, desk: RecordsDatabase, records: RecordsDatabase, objects: ObjectStore, stored: UUID
+) -> None:
+    """What is proposed is what the page showed; what is confirmed is what was proposed; what goes is both."""
+
+    def change(**columns: object) -> None:
+        with records.session() as session:
+            paper = session.get_one(Document, stored)
+            for name, value in columns.items():
+                setattr(paper, name, value)
+            session.add(paper)
+
+    with records.session() as session:
+        before = session.get_one(Document, stored).retain_until
+    assert before is not None
+    look = seen(records, stored)
+    change(retain_until=before - timedelta(days=1))
+    with attack("another day of retention after the leader's look", watch=lambda: audited(records, stored)) as told:
+        with pytest.raises(DisposalChanged) as refused:
+            disposal.propose(desk, stored, proven("ld.01", LEAD), WHY, look)
+        told.answered(refused.value)
+    change(retain_until=before)
+    disposal.propose(desk, stored, proven("ld.01", LEAD), WHY, look)
+    first = seen(records, stored)
+    reject(desk, stored, Person("vt.01", SEAL), "Chưa đối chiếu với bản giấy.")
+    propose(desk, stored, "ld.01", LEAD, "Căn cứ khác với lần trước.")
+    with attack("another proposal for the same record after the clerk's look",
+                watch=lambda: audited(records, stored)) as told:  # fmt: skip
+        with pytest.raises(DisposalChanged) as refused:
+            disposal.confirm(desk, stored, proven("vt.01", SEAL), WHY, first)
+        told.answered(refused.value)
+    for what, columns in {
+        "the retention's day": {"retain_until": before - timedelta(days=1)},
+        "the retention's class": {"retention_class": "5-NAM"},
+    }.items():
+        change(**columns)
+        with attack(f"{what} changed after the proposal", watch=lambda: audited(records, stored)) as told:
+            with pytest.raises(DisposalChanged) as refused:
+                confirm(desk, stored, "vt.01", SEAL, WHY)
+            told.answered(refused.value)
+        change(retain_until=before, retention_class="10-NAM")
+    confirm(desk, stored, "vt.01", SEAL, WHY)
+    change(retain_until=before - timedelta(days=1))
+    with attack(
+        "the retention's day changed after both have decided", watch=lambda: state(records, objects, stored)
+    ) as told:
+        with pytest.raises(NotDisposable) as gone:
+            destroy(records, objects, stored, "quan-tri")
+        told.answered(gone.value)
 
 
 def test_the_lock_of_the_store_holds_against_a_forged_row(
@@ -269,7 +378,7 @@ def test_reasons_and_a_second_look(desk: RecordsDatabase, records: RecordsDataba
     propose(desk, stored, "ld.01", LEAD, WHY)
     with pytest.raises(DisposalGone):
         propose(desk, stored, "ld.02", LEAD, WHY)
-    reject(desk, stored, "vt.01", SEAL, "Chưa đối chiếu với bản giấy.")
+    reject(desk, stored, Person("vt.01", SEAL), "Chưa đối chiếu với bản giấy.")
     with pytest.raises(DisposalGone):
         confirm(desk, stored, "ld.02", LEAD, WHY)
     propose(desk, stored, "ld.02", LEAD, WHY)
