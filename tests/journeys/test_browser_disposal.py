@@ -22,7 +22,7 @@ from tasks.signing import verify_manifest
 from tasks.signing.manifest import open_statement
 from tests.faults.stack import ROOT, until
 from tests.journeys.conftest import Journey
-from tests.journeys.test_browser import SignIn, chromium, insist_accessible, picture, sign_in  # noqa: F401
+from tests.journeys.test_browser import SignIn, chromium, insist_accessible, sign_in  # noqa: F401
 from tests.tasks.lawcase import make_dossier
 
 WHY = "Hết thời hạn lưu trữ theo Danh mục của cơ quan."
@@ -63,20 +63,20 @@ def over(played: Journey) -> tuple[str, UUID]:
     return code, document
 
 
-def decide(page: Page, officer: str, code: str, button: str, reason: str = "Căn cứ") -> None:
+def decide(page: Page, officer: str, code: str, button: str) -> None:
     """Fill in and click; prove anew who one is; find what was typed, and click again."""
 
     def row() -> Locator:
         return page.get_by_role("row").filter(has_text=code)
 
-    row().get_by_label(reason, exact=True).fill(WHY)
+    row().get_by_label("Căn cứ").fill(WHY)
     row().get_by_role("button", name=button).click()
     expect(page.locator("main")).to_contain_text("không lấy lại được")
     insist_accessible(page)
     page.get_by_role("link", name="Xác thực lại").click()
     page.get_by_role("button", name=officer, exact=True).click()
     expect(page.locator(".note.good")).to_contain_text("Đã xác thực lại")
-    expect(row().get_by_label(reason, exact=True)).to_have_value(WHY)
+    expect(row().get_by_label("Căn cứ")).to_have_value(WHY)
     row().get_by_role("button", name=button).click()
 
 
@@ -106,7 +106,6 @@ def test_LU06_two_officers_order_a_disposal_and_read_that_it_is_certified(
     assert order(played, document) == ("ld.01", "")
 
     clerk = sign_in("vt.01", "/tieu-huy")
-    picture(clerk, "disposal")
     decide(clerk, "vt.01", code, "Xác nhận tiêu hủy")
     expect(clerk.get_by_role("row").filter(has_text=code)).to_contain_text("Chờ quản trị viên tiêu hủy")
     assert order(played, document) == ("ld.01", "vt.01")

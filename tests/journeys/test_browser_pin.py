@@ -18,7 +18,7 @@ from sqlmodel import select
 
 from blocks.objects import Bucket
 from blocks.records.states import SignatureRole
-from blocks.records.tables import AuditEntry, Document, SealedPin, Signature
+from blocks.records.tables import Document, SealedPin, Signature
 from blocks.settings import settings
 from blocks.trust import Trust
 from deployments.officers import Sample
@@ -27,7 +27,7 @@ from infra.local.keys import read_env
 from tasks.signing import verify_pdf
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
-from tests.journeys.test_browser import SignIn, chromium, drawn, insist_accessible, picture, sign_in  # noqa: F401
+from tests.journeys.test_browser import SignIn, chromium, drawn, insist_accessible, sign_in  # noqa: F401
 
 OFFICER = "tnhs.02"
 
@@ -136,7 +136,6 @@ def test_CA01_a_pin_typed_at_the_desk_signs_once_and_is_kept_nowhere(
     page.goto(page.url)
     expect(page.locator(".said")).to_contain_text("Mã PIN lần trước chưa được chấp nhận")
     expect(box).to_have_value("")
-    picture(page, "pin")
 
     sign(page, held.wrong)  # once more the same: it is known to be wrong, and costs none of the token's few attempts
     played.wait_pause(sample, "sign-3")
@@ -157,9 +156,8 @@ def test_CA01_a_pin_typed_at_the_desk_signs_once_and_is_kept_nowhere(
 
     with officers.records.session() as session:
         assert not session.exec(select(SealedPin.dossier_id)).all()
-        entries = session.exec(select(AuditEntry).where(AuditEntry.dossier_id == dossier.id)).all()
-    assert "sign" in {entry.action for entry in entries}  # what is searched for below would be found
     told = dict(dumped(played.stack.home))
+    # What is looked through holds what it should: this dossier, its run, the logs.
     assert str(dossier.id).encode() in told["owner: auditentry"] and sample.run_id.encode() in told["prefect: flow_run"]
     assert any(place.startswith("log/") and data for place, data in told.items())
     for pin in (held.pin, held.wrong):
