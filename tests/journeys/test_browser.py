@@ -213,6 +213,7 @@ def downloaded(page: Page, link: str, name: str = "ket-qua-BHXH-TEST-") -> bytes
 
 
 def insist_accessible(page: Page) -> None:
+    page.wait_for_load_state()  # its words may stand there before its style sheet has come
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
     serious = [(v["id"], v["nodes"][0]["html"]) for v in found.response["violations"] if v["impact"] in BAD]
     assert not serious, (page.url, serious)

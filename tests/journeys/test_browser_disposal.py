@@ -15,6 +15,7 @@ from sqlmodel import select
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.codes import assign_dossier_code
+from blocks.records.machine import move_dossier
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import ArchivedObject, AuditEntry, Disposal, Document, Dossier, FieldValue, now
 from blocks.trust import Trust
@@ -23,7 +24,7 @@ from tasks.signing.manifest import open_statement
 from tests.faults.stack import ROOT, until
 from tests.journeys.conftest import Journey
 from tests.journeys.test_browser import SignIn, chromium, insist_accessible, sign_in  # noqa: F401
-from tests.tasks.lawcase import make_dossier
+from tests.tasks.lawcase import make_dossier, walk_dossier
 
 WHY = "Hết thời hạn lưu trữ theo Danh mục của cơ quan."
 
@@ -40,8 +41,11 @@ def over(played: Journey) -> tuple[str, UUID]:
     records, objects = officers.records, officers.objects
     ended = now() - timedelta(days=3)
     paper = {"type_code": "LOCAL:GIAY-RA-VIEN", "state": DocumentState.DA_LUU, "page_count": 1}
-    dossier, (document,) = make_dossier(records, [paper], state=DossierState.LUU_TRU)
+    dossier, (document,) = make_dossier(records, [paper])
+    walk_dossier(records, dossier, DossierState.KY_CO_QUAN)
     with records.session() as session:
+        for state in (DossierState.CO_KET_QUA, DossierState.DA_TRA, DossierState.LUU_TRU):
+            move_dossier(session, session.get_one(Dossier, dossier), state, actor="test")
         code = assign_dossier_code(session, session.get_one(Dossier, dossier), actor="system")
         query = select(ArchivedObject).join(Document).join(Dossier).where(ArchivedObject.kind == "record.pdf")
         known = session.exec(query.limit(1)).one()
