@@ -33,7 +33,8 @@ PUBLIC_KEY_FILE = "SOHOA_GATEWAY_PUBLIC_KEY_FILE"
 STEP_UP = frozenset({"KY", "KY_SO", "XAC_NHAN_MAT"})
 STEP_UP_MINUTES = "SOHOA_STEP_UP_MINUTES"
 PROOF = "proof"  # the field of each form that carries the attestation
-PAST_KEYS = "decisions.past"  # folder beside the public key: the ones that it replaced, one JSON file each
+DECISIONS = "decisions"  # name of the gateway's pair
+PAST_KEYS = f"{DECISIONS}.past"  # folder beside the public key: the ones that it replaced, one JSON file each
 
 
 class DecisionNotProven(SohoaError):
@@ -114,9 +115,9 @@ def form_digest(form: Mapping[str, Any]) -> str:
     return json_digest({name: value for name, value in form.items() if name != PROOF})
 
 
-def ensure_keys(folder: Path) -> tuple[Path, Path]:
-    """(private, public) key files of the gateway in PEM; made at the first call, the private one for its owner only."""
-    private, public = folder / "decisions.key", folder / "decisions.pub"
+def ensure_keys(folder: Path, name: str = DECISIONS) -> tuple[Path, Path]:
+    """(private, public) key files of a pair in PEM; made at the first call, the private one for its owner only."""
+    private, public = folder / f"{name}.key", folder / f"{name}.pub"
     if not private.exists():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = Ed25519PrivateKey.generate()
@@ -128,19 +129,19 @@ def ensure_keys(folder: Path) -> tuple[Path, Path]:
     return private, public
 
 
-def replace_keys(folder: Path, *, at: datetime | None = None) -> tuple[Path, Path]:
+def replace_keys(folder: Path, name: str = DECISIONS, *, at: datetime | None = None) -> tuple[Path, Path]:
     """A new pair of keys; the public one that it replaces stays known for what it attested until now.
 
-    For who may write the gateway's folder. Idempotent after a crash: the old key is noted before it is replaced.
+    For who may write the folder. Idempotent after a crash: the old key is noted before it is replaced.
     """
-    private, public = ensure_keys(folder)
+    private, public = ensure_keys(folder, name)
     old = public.read_bytes()
-    past = folder / PAST_KEYS
+    past = folder / f"{name}.past"
     past.mkdir(exist_ok=True, mode=0o755)
     noted = PastKey(key=old.decode(), until=at or datetime.now(UTC))
     (past / f"{key_id(OKPKey.import_key(old))}.json").write_text(noted.model_dump_json(), encoding="utf-8")
     private.unlink()
-    return ensure_keys(folder)
+    return ensure_keys(folder, name)
 
 
 def key_id(key: OKPKey) -> str:

@@ -90,11 +90,16 @@ def audit_trail(newest: int | None = None) -> tuple[State, str, str]:
     if newest is not None:
         with RecordsDatabase().session() as session:
             wrong = verify_chain(session, newest=newest)
-            against = []
+            against: list[str] = []
     else:
-        report, wrong, against = look_through(RecordsDatabase(), ObjectStore(), Trust())
+        report, found, against = look_through(RecordsDatabase(), ObjectStore(), Trust())
+        wrong = found.all
     if wrong:
-        return State.BAD, f"{len(wrong)} dòng không khớp, đầu tiên là dòng {wrong[0]}", advice
+        return (
+            State.BAD,
+            f"{len(wrong)} dòng không khớp hoặc không do hệ thống ghi, đầu tiên là dòng {wrong[0]}",
+            advice,
+        )
     if against:
         return State.BAD, f"không khớp mốc neo: {', '.join(against[:5])}", advice
     if newest is not None:

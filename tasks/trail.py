@@ -18,7 +18,7 @@ from blocks.catalog.staff import Staff
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
-from blocks.records.audit import audit, chain_head, verify_chain
+from blocks.records.audit import ChainFaults, audit, chain_head, read_chain
 from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.tables import AuditEntry, Document, Dossier
@@ -38,6 +38,15 @@ class TrailBroken(SohoaError):
     code, rule = BROKEN, "P14"
     message = "Nhật ký không còn nguyên vẹn từ dòng {seq}; giữ nguyên máy và báo người phụ trách an toàn thông tin."
     remedy = Remedy.ADMINISTRATOR
+
+
+class Unsealed(TrailBroken):
+    """Entries that no part has sealed: somebody put them in with the password of a database role."""
+
+    message = (
+        "Dòng {seq} của nhật ký không do bộ phận nào của hệ thống ghi: có người đã ghi thẳng vào cơ sở dữ liệu; giữ "
+        "nguyên máy và báo người phụ trách an toàn thông tin."
+    )
 
 
 class AnchorsBroken(TrailBroken):
@@ -149,8 +158,8 @@ def note_look(records: RecordsDatabase, officer: str, action: str, wanted: Wante
 
 def look_through(
     records: RecordsDatabase, objects: ObjectStore | None = None, trust: Trust | None = None, *, whole: bool = True
-) -> tuple[TrailReport, list[int], list[str]]:
-    """(report, numbers of entries that don't fit, what the anchors say against the trail). Nothing is written.
+) -> tuple[TrailReport, ChainFaults, list[str]]:
+    """(report, entries that don't fit or aren't sealed, what the anchors say against the trail). Nothing is written.
 
     objects: where the anchors lie; None: the chain alone. whole: from the first entry; else from the newest anchor.
     """
@@ -158,7 +167,7 @@ def look_through(
     with records.session() as session:
         against = faults(session, found) if objects else []
         last = newest(found) if not whole and not against else None
-        head, wrong = chain_head(session), verify_chain(session, since=last.head if last else None)
+        head, wrong = chain_head(session), read_chain(session, since=last.head if last else None)
     report = TrailReport(
         entries=head.seq if head else 0,
         hash=head.hash if head else "",
@@ -178,22 +187,26 @@ def read_whole(
 ) -> TrailReport:
     """The trail and its anchors, and an entry of it that it was read. What is broken is an incident; nothing is mended.
 
-    Arguments: as of `look_through`. Raises TrailBroken with the first number that doesn't fit, or AnchorsBroken.
+    Arguments: as of `look_through`. Raises TrailBroken with the first number that doesn't fit, Unsealed with the first
+    that no part wrote, or AnchorsBroken.
     """
-    report, wrong, against = look_through(records, objects, trust, whole=whole)
+    report, found, against = look_through(records, objects, trust, whole=whole)
     with records.session() as session:
-        if wrong or against:
-            raise_incident(session, code=BROKEN, rule="P14", details={"anchors": against[:20]}, actor=actor)
+        if found.wrong or found.unsealed or against:
+            details = {"anchors": against[:20], "wrong": found.wrong[:5], "unsealed": found.unsealed[:5]}
+            raise_incident(session, code=BROKEN, rule="P14", details=details, actor=actor)
         else:
             audit(session, actor=actor, action="check_trail", rule="P14", details=report.model_dump())
-    if wrong:
-        raise TrailBroken(seq=wrong[0])
+    if found.wrong:
+        raise TrailBroken(seq=found.wrong[0])
+    if found.unsealed:
+        raise Unsealed(seq=found.unsealed[0])
     if against:
         raise AnchorsBroken(what=", ".join(against[:5]))
     return report
 
 
-@step("Kiểm tra chuỗi băm và mốc neo của nhật ký", rule="P14")
+@step("Kiểm tra chuỗi băm, dấu niêm phong và mốc neo của nhật ký", rule="P14")
 def check_trail() -> TrailReport:
     """Each night from the newest anchor on, each Sunday from the first entry. Raises TrailBroken."""
     whole = vietnam_day().weekday() == SUNDAY

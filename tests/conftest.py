@@ -38,6 +38,7 @@ os.environ |= {
 
 from blocks.objects import ObjectStore  # noqa: E402  (after the environment)
 from blocks.records import RecordsDatabase  # noqa: E402
+from blocks.seals import ensure_seal_keys  # noqa: E402
 from infra.local.pki import ensure_pki, tsa_url  # noqa: E402
 from infra.local.postgres import Postgres  # noqa: E402
 from infra.local.process import free_port, spawn, stop, wait_ready  # noqa: E402
@@ -47,6 +48,7 @@ from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed  # noqa: E402
 pytest_plugins = ["tests.attack.plugin", "tests.infra.provider"]
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated"
+ensure_seal_keys(_HOME)
 # The first one mostly waits, for crashes to be noticed.
 LONGEST = ("faults/test_stack.py", "faults/test_signing.py", "tasks/signing/test_tampering.py")
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from blocks.seals import PARTS as SEALERS
 from blocks.settings import ROOT
 from infra.local.process import Account, StackError
 
@@ -126,6 +127,10 @@ def hand_over(home: Path, references: Iterable[Path] = ()) -> None:
         os.chown(home / "signing", 0, worker.gid)
         (home / "signing").chmod(0o750)
         _own(home / "signing" / "pin.key", worker, 0o600)
+    if (sealing := home / "sealing").exists():  # each part's own key; the public ones are everybody's (blocks/seals.py)
+        sealing.chmod(0o711)
+        for part in SEALERS:
+            _own(sealing / f"{part}.key", account(part), 0o600)
     pki = home / "pki"
     if pki.exists():
         pki.chmod(0o755)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from blocks.identity import PUBLIC_KEY_FILE, ensure_keys
 from blocks.pins import ensure_pair
+from blocks.seals import ensure_seal_keys
 from blocks.settings import ROOT, home
 from blocks.webhooks import PUBLIC_KEY as CALLBACK_PUBLIC_KEY
 from blocks.webhooks import public_of
@@ -199,6 +200,7 @@ class Plan:
         public.mkdir(mode=0o755, exist_ok=True)
         (public / "decisions.pub").write_bytes(ensure_keys(self.home / "gateway")[1].read_bytes())
         ensure_pair(self.home)
+        ensure_seal_keys(self.home)
         keys = self.keys
         moved = keys.move()
         keys.write(self.postgres() if self.own_postgres else None, self.seaweed() if self.own_seaweed else None)
