@@ -1,5 +1,5 @@
 """Bảo quản bản lưu điện tử (Điều 11.5): each night the trust list is looked over, records are read again,
-proofs that end soon are renewed, and the audit trail is read from its first entry to its last.
+proofs that end soon are renewed, the audit trail is read, and the rows that it tells of are compared with it.
 
 Each is done whatever becomes of the others; what failed makes the run red at the end.
 """
@@ -28,6 +28,7 @@ from tasks.preservation import (
 )
 from tasks.trail import check_trail
 from tasks.trust_list import review_trust_list
+from tasks.vouched import check_rows
 
 BATCH = 50  # objects a task
 
@@ -51,6 +52,7 @@ def preservation(objects: int = 2000, renewals: int = 500) -> str:
         outcome: State = renew_proof(document, return_state=True)
         (renewed if outcome.is_completed() else failed).append(document)
     others += [trail := check_trail(return_state=True), locked := keep_locked(return_state=True)]
+    others.append(check_rows(trail.result().since if trail.is_completed() else 0, return_state=True))
     if trail.is_completed():  # never an anchor of what is broken
         others.append(anchor_trail(return_state=True))
     others += [drop_what_is_stored(return_state=True), certify_disposals(return_state=True)]

@@ -25,6 +25,8 @@ from blocks.catalog import Catalog
 from blocks.errors import SohoaError
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.named import naming
 from blocks.records.partners import Partner, PartnerCase
 from blocks.records.sources import source_of
 from blocks.records.tables import Outbox, now
@@ -90,7 +92,10 @@ def _written(records: RecordsDatabase, catalog: Catalog, case_id: UUID) -> bool:
             "data": shown,
         }
         payload = {"partner": partner.id, "event": event}
-        session.add(Outbox(topic=TOPIC, dedup_key=f"{case.id}:{case.events}", payload=payload))
+        row = Outbox(topic=TOPIC, dedup_key=f"{case.id}:{case.events}", payload=payload)
+        session.add(row)
+        details = {"partner": partner.id, "case": case.id, **naming(row)}
+        audit(session, actor="system", action="notify-partner", rule="P03", details=details)
         return True
 
 

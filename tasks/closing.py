@@ -15,6 +15,7 @@ from blocks.catalog import Catalog
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOCUMENT_OPEN, move_document, move_dossier
+from blocks.records.named import naming
 from blocks.records.queries import documents
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier
@@ -83,9 +84,9 @@ def return_result(records: RecordsDatabase, dossier_id: UUID, actor: str) -> Non
     with records.session() as session:
         dossier = _locked(session, dossier_id)
         if dossier.state is DossierState.CO_KET_QUA:
-            put_out(session, OWNER_ACCOUNT, dossier_id, {"dossier": str(dossier_id)})
+            details = naming(put_out(session, OWNER_ACCOUNT, dossier_id, {"dossier": str(dossier_id)}))
             rule = "CT03" if dossier.transitional else "B5a"
-            move_dossier(session, dossier, DossierState.DA_TRA, actor=actor, rule=rule)
+            move_dossier(session, dossier, DossierState.DA_TRA, actor=actor, rule=rule, details=details)
 
 
 def return_dossier(
@@ -104,13 +105,13 @@ def return_dossier(
     with records.session() as session:
         dossier = _locked(session, dossier_id)
         if dossier.state is not target:
-            move_dossier(session, dossier, target, actor=actor, rule="B4c", reason=reason)
+            told = naming(put_out(session, OWNER_NOTICE, dossier_id, {"dossier": str(dossier_id)}))
+            move_dossier(session, dossier, target, actor=actor, rule="B4c", reason=reason, details=told)
             for document in documents(session, dossier_id, DOCUMENT_OPEN):
                 details = {"working_copy_kept": document.file_key is not None}
                 move_document(
                     session, document, DocumentState.DA_LUU_KHONG_GIA_TRI, actor=actor, rule="EX17", details=details
                 )
-            put_out(session, OWNER_NOTICE, dossier_id, {"dossier": str(dossier_id)})
         return _report(session, dossier)
 
 

@@ -17,6 +17,7 @@ from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
+from blocks.records.named import naming
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.tables import Custody, Dossier, Incident, now
 
@@ -60,7 +61,15 @@ def hand_over_paper(
         return move_paper(session, dossier_id, place, handed_by=handed_by, received_by=received_by)
 
 
-def move_paper(session: Session, dossier_id: UUID, place: Place, *, handed_by: str, received_by: str) -> bool:
+def move_paper(
+    session: Session,
+    dossier_id: UUID,
+    place: Place,
+    *,
+    handed_by: str,
+    received_by: str,
+    at: datetime | None = None,
+) -> bool:
     """The same in the caller's transaction."""
     last = _last(session, dossier_id)
     here = WAY.index(Place(last.place)) if last else -1
@@ -68,8 +77,11 @@ def move_paper(session: Session, dossier_id: UUID, place: Place, *, handed_by: s
         return False
     if WAY.index(place) != here + 1:
         raise CustodyOrder()
-    session.add(Custody(dossier_id=dossier_id, place=place.value, handed_by=handed_by, received_by=received_by))
-    details = {"place": place.value, "received_by": received_by}
+    row = Custody(
+        dossier_id=dossier_id, place=place.value, handed_by=handed_by, received_by=received_by, at=at or now()
+    )
+    session.add(row)
+    details = {"place": place.value, "received_by": received_by, **naming(row)}
     audit(
         session, actor=handed_by or received_by, action="custody", dossier_id=dossier_id, rule="LU04", details=details
     )

@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
+from blocks.records.named import naming
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.tables import ArchivedObject, Disposal, Document, FieldValue, RepositoryEntry, now
 from blocks.settings import in_production, settings
@@ -68,7 +69,8 @@ def destroy(
         row = session.get_one(Disposal, document_id)
         row.destroyed_at = at or now()
         session.add(row)
-        note_disposal(session, get_document(session, document_id), actor, "dispose", objects=len(keys), versions=count)
+        told = {"objects": len(keys), "versions": count, **naming(row)}
+        note_disposal(session, get_document(session, document_id), actor, "dispose", **told)
     return count
 
 

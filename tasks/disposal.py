@@ -16,7 +16,6 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from blocks.catalog.staff import Role
@@ -24,6 +23,7 @@ from blocks.errors import Remedy, SohoaError
 from blocks.identity import freshly_authenticated, json_digest
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
+from blocks.records.named import insert_once, naming
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.tables import Disposal, Document, Dossier, Incident, now
 from tasks.custody import DISPUTE, may_dispose
@@ -221,10 +221,9 @@ def propose(
             retention_class=shown.retention_class, retain_until=shown.retain_until,
             proposed_by=person.id, proposed_at=at or now(), reason=written,
         )  # fmt: skip
-        known = insert(Disposal).values(**row.model_dump()).on_conflict_do_nothing(index_elements=["document_id"])
-        if not session.execute(known.returning(col(Disposal.document_id))).first():
+        if insert_once(session, row, "document_id") is None:
             raise DisposalGone()
-        note_disposal(session, document, person.id, "dispose-proposed", **_how(person, seen))
+        note_disposal(session, document, person.id, "dispose-proposed", **_how(person, seen), **naming(row))
 
 
 def confirm(
@@ -245,7 +244,7 @@ def confirm(
         _insist_proven(person)
         row.confirmed_by, row.confirmed_at, row.confirmation = person.id, at or now(), written
         session.add(row)
-        note_disposal(session, document, person.id, "dispose-confirmed", **_how(person, seen))
+        note_disposal(session, document, person.id, "dispose-confirmed", **_how(person, seen), **naming(row))
 
 
 def reject(records: RecordsDatabase, document_id: UUID, person: Person, reason: str) -> None:

@@ -18,8 +18,10 @@ from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, Staff, load_staff
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
 from blocks.records.incidents import close_incident, raise_incident
+from blocks.records.named import naming
 from blocks.records.tables import Dossier, Incident, Outbox
 from blocks.settings import gateway_url
 from tasks.callbacks import dead
@@ -109,7 +111,7 @@ def settle(records: RecordsDatabase, staff: Staff, found: Mapping[Place, Mapping
                 continue
             incident = raise_incident(session, code=code, dossier_id=dossier, details=details)
             told.opened += 1
-            note(
+            messages = note(
                 session,
                 staff,
                 staff.holders(Role.OPERATE, vietnam_day()),
@@ -117,6 +119,9 @@ def settle(records: RecordsDatabase, staff: Staff, found: Mapping[Place, Mapping
                 subject=f"Sự cố vận hành · {code}",
                 text=f"{FAULTS[code]}\n\n{gateway_url()}/van-hanh\n\nThư tự động của hệ thống Sohoa.\n",
             )
+            if messages:
+                told_of = {"code": code, **naming(*messages)}
+                audit(session, actor="system", action="notify", dossier_id=dossier, rule="WH03", details=told_of)
         for place, incident in known.items():
             if place not in found:
                 told.closed += close_incident(session, incident, actor="system")

@@ -149,6 +149,9 @@ ACTIONS = {
     "check_trail": "Kiểm tra chuỗi băm của nhật ký",
     "anchor": "Lập mốc neo của nhật ký, ký số và khóa",
     "view-trail": "Xem nhật ký",
+    "check_rows": "Đối chiếu sổ giao nhận, kho, tin gửi đi, sự cố, tiêu hủy với nhật ký",
+    "notify": "Ghi thư báo sự cố cho người vận hành",
+    "notify-partner": "Ghi tin báo cho hệ thống của đối tác",
     "export-trail": "Tải nhật ký",
 }
 ACTION_NAMES = {

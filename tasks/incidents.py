@@ -129,6 +129,12 @@ KINDS: dict[str, Kind] = {
         "Không sửa gì; giữ nguyên máy, báo người phụ trách an toàn thông tin và đối chiếu bản sao lưu.",
         Role.LEAD,
     ),
+    "ROWS_UNPROVEN": Kind(
+        "Sổ sách không khớp nhật ký",
+        "Sổ giao nhận, kho, tin gửi đi, việc đóng sự cố hoặc tiêu hủy bị ghi, xóa thẳng trong cơ sở dữ liệu: không sửa "
+        "gì, báo người phụ trách an toàn thông tin, đổi mật khẩu cơ sở dữ liệu.",
+        Role.LEAD,
+    ),
 }
 
 

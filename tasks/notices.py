@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, timedelta
 from smtplib import SMTP
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from blocks.catalog.staff import Staff, load_staff
 from blocks.mail import Mail, MailRefused
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
+from blocks.records.named import insert_once
 from blocks.records.tables import Outbox, now
 from tasks.shell import one_by_one, step
 
@@ -34,27 +34,21 @@ class Delivery(BaseModel):
     dropped: int = 0
 
 
-def note(session: Session, staff: Staff, officers: Iterable[str], *, key: str, subject: str, text: str) -> int:
+def note(session: Session, staff: Staff, officers: Iterable[str], *, key: str, subject: str, text: str) -> list[Outbox]:
     """Queue a message to those of the officers who have an address. key: one message a key and officer, for ever.
 
-    Returns how many are new.
+    Returns the new ones; the entry of their cause names them.
     """
     if not Mail().on:
-        return 0
-    new = 0
+        return []
+    new: list[Outbox] = []
     for officer in officers:
         if staff.address(officer, vietnam_day()) is None:
             continue
-        row = {
-            "id": uuid4(),
-            "topic": TOPIC,
-            "dedup_key": f"{key}:{officer}",
-            "payload": {"officer": officer, "subject": subject, "text": text},
-            "created_at": now(),
-            "tries": 0,
-        }
-        statement = insert(Outbox).values(**row).on_conflict_do_nothing(index_elements=["topic", "dedup_key"])
-        new += session.execute(statement).rowcount  # type: ignore[attr-defined]
+        payload = {"officer": officer, "subject": subject, "text": text}
+        row = Outbox(topic=TOPIC, dedup_key=f"{key}:{officer}", payload=payload)
+        if insert_once(session, row, "topic", "dedup_key"):
+            new.append(row)
     return new
 
 

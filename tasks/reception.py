@@ -25,7 +25,8 @@ from blocks.records.incidents import raise_incident
 from blocks.records.machine import ReasonMissing, move_dossier
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DossierState, ElectronicOriginal, OwnerKind
-from blocks.records.tables import Custody, Document, Dossier, now
+from blocks.records.tables import Document, Dossier, now
+from tasks.custody import Place, move_paper
 from tasks.originals import original_problems
 from tasks.proofs import proven_decision
 from tasks.scope import verdict_of
@@ -33,7 +34,6 @@ from tasks.shell import step
 
 CHECKABLE = {DossierState.NHAP, DossierState.KIEM_TRA, DossierState.BO_SUNG_TRUOC}
 FAILED = {DossierState.TU_CHOI_TIEP_NHAN, DossierState.TRA_LAI, DossierState.RUT}
-COUNTER = "COUNTER"
 
 
 class OfficerNotAssigned(SohoaError):
@@ -152,7 +152,7 @@ def _accept(session: Session, catalog: Catalog, dossier: Dossier, actor: str, mo
     }
     rule = "CT01" if dossier.transitional else "P01"
     move_dossier(session, dossier, DossierState.DA_TIEP_NHAN, actor=actor, rule=rule, details=details)
-    session.add(Custody(dossier_id=dossier.id, place=COUNTER, received_by=actor, at=moment))
+    move_paper(session, dossier.id, Place.COUNTER, handed_by="", received_by=actor, at=moment)
 
 
 def refuse_reception(

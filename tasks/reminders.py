@@ -22,6 +22,7 @@ from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import VIET_NAM
+from blocks.records.named import naming
 from blocks.records.tables import Dossier, Waiting
 from blocks.records.waiting import OUTAGE, at_a_pause, forget_all_but, page, place, wait_at
 from blocks.settings import gateway_url
@@ -114,9 +115,8 @@ def _tell(
                 .values(escalated_at=at)
             )
         details = {"stage": item.stage, "waited_days": waited, "left_days": item.left, "officers": officers}
-        audit(session, actor="system", action=level, dossier_id=item.dossier_id, rule="WH03", details=details)
         subject = "Báo lãnh đạo: hồ sơ chờ quá lâu" if level == ESCALATED else "Nhắc việc: hồ sơ đang chờ"
-        told.messages += note(
+        messages = note(
             session,
             staff,
             officers,
@@ -124,6 +124,9 @@ def _tell(
             subject=f"{subject} · {item.code}",
             text=_text(item, level),
         )
+        told.messages += len(messages)
+        details |= naming(*messages)
+        audit(session, actor="system", action=level, dossier_id=item.dossier_id, rule="WH03", details=details)
     if level == ESCALATED:
         told.escalated += 1
     else:

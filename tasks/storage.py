@@ -18,7 +18,6 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from blocks.catalog import FOREVER, Catalog, Retention, TypeUnknown
@@ -28,6 +27,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.machine import move_document
+from blocks.records.named import insert_once, naming
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import ArchivedObject, Document, Outbox, RepositoryEntry, Signature, now
@@ -276,21 +276,19 @@ def _show(session: Session, document: Document, owner_id: str | None, actor: str
     if not owner_id:
         move_document(session, document, DocumentState.DA_LUU_CHUA_DINH_DANH, actor=actor, rule="LU02")
         return
-    session.execute(
-        insert(RepositoryEntry)
-        .values(**RepositoryEntry(owner_id=owner_id, document_id=document.id).model_dump())
-        .on_conflict_do_nothing(index_elements=["document_id"])
-    )
-    put_out(session, NATIONAL_PORTAL, document.id, {"document": str(document.id), "dossier": str(document.dossier_id)})
-    move_document(session, document, DocumentState.HIEN_THI_KHO, actor=actor, rule="LU02")
+    shown = insert_once(session, RepositoryEntry(owner_id=owner_id, document_id=document.id), "document_id")
+    told = {"document": str(document.id), "dossier": str(document.dossier_id)}
+    message = put_out(session, NATIONAL_PORTAL, document.id, told)
+    details = naming(shown, message)
+    move_document(session, document, DocumentState.HIEN_THI_KHO, actor=actor, rule="LU02", details=details)
 
 
-def put_out(session: Session, topic: str, key: UUID, payload: dict[str, str]) -> None:
-    """One message for others, in the transaction of its effect; the same topic and key only once. Ids only (WH04)."""
-    message = Outbox(topic=topic, dedup_key=str(key), payload=payload)
-    session.execute(
-        insert(Outbox).values(**message.model_dump()).on_conflict_do_nothing(index_elements=["topic", "dedup_key"])
-    )
+def put_out(session: Session, topic: str, key: UUID, payload: dict[str, str]) -> Outbox | None:
+    """One message for others, in the transaction of its effect; the same topic and key only once. Ids only (WH04).
+
+    The entry of the effect names what is returned; None: it is there already.
+    """
+    return insert_once(session, Outbox(topic=topic, dedup_key=str(key), payload=payload), "topic", "dedup_key")
 
 
 def attach_owner_id(records: RecordsDatabase, document_id: UUID, owner_id: str, actor: str) -> StorageReport:

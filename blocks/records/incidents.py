@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from blocks.records.audit import audit
+from blocks.records.named import naming
 from blocks.records.tables import Incident, now
 
 
@@ -77,6 +78,6 @@ def close_incident(
         dossier_id=row.dossier_id,
         document_id=row.document_id,
         rule=row.rule,
-        details={**(details or {}), "code": row.code, "incident": row.id},
+        details={**(details or {}), "code": row.code, "incident": row.id, **naming(row)},
     )
     return True

@@ -1,0 +1,225 @@
+"""Sổ sách khớp nhật ký: rows that no entry of the trail tells of, and entries whose row is gone (P14).
+
+Custody, owners' repositories, the outbox, the closing of incidents and disposals can be written by whoever has the
+password of a database role; the sealed entry that names each of them (blocks/records/named.py) can't. A row counts
+from the moment at which the database itself says that it came in, so none can be put in under an earlier day.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sql
+from pydantic import BaseModel
+from sqlalchemy import func
+from sqlmodel import Session, SQLModel, col, select
+
+from blocks.errors import Remedy, SohoaError
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.incidents import raise_incident
+from blocks.records.named import ROWS, kind_of, row_hash
+from blocks.records.tables import AuditEntry, Custody, Disposal, Incident, Outbox, RepositoryEntry, now
+from blocks.seals import DISPOSAL, GATEWAY, WORKER, part_of
+from tasks.callbacks import TOPIC as CALLBACKS
+from tasks.notices import TOPIC as MAIL
+from tasks.shell import step
+
+CODE = "ROWS_UNPROVEN"
+WINDOW = timedelta(days=1)  # so much is in memory at once
+MARGIN = timedelta(hours=1)  # between row and entry of one transaction, and the clocks of two machines
+MOST = 20  # told of
+# Whose entries count for what.
+WRITERS: Mapping[str, frozenset[str]] = {
+    "custody": frozenset({WORKER}),
+    "repositoryentry": frozenset({WORKER}),
+    "outbox": frozenset({WORKER}),
+    "incident": frozenset({WORKER, GATEWAY}),
+}
+PASSING = {f"outbox/{topic}" for topic in (MAIL, CALLBACKS)}  # deleted once delivered, or when nobody is to be told
+NAMES = {
+    "custody": "sổ giao nhận bản giấy",
+    "repositoryentry": "kho của chủ hồ sơ",
+    "outbox": "tin gửi đi",
+    "incident": "việc đóng sự cố",
+    "disposal": "tiêu hủy",
+}
+# The steps of a disposal: action, whose entry, what of the row isn't known before.
+_LATER: dict[str, Any] = {"confirmed_by": "", "confirmed_at": None, "confirmation": "", "destroyed_at": None}
+STEPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("dispose-proposed", GATEWAY, _LATER),
+    ("dispose-confirmed", GATEWAY, {"destroyed_at": None}),
+    ("dispose", DISPOSAL, {}),
+)
+
+
+class RowsUnproven(SohoaError):
+    """Rows and trail say different things."""
+
+    code, rule = CODE, "P14"
+    message = (
+        "Sổ sách không khớp nhật ký ({what}): có người đã ghi hoặc xóa thẳng trong cơ sở dữ liệu; giữ nguyên máy và "
+        "báo người phụ trách an toàn thông tin."
+    )
+    remedy = Remedy.ADMINISTRATOR
+
+
+class Unproven(NamedTuple):
+    """kind: of the row; id: the row's, of an entry without a row its number; gone: it is the row that is missing."""
+
+    kind: str
+    id: str
+    gone: bool = False
+
+    @property
+    def place(self) -> str:
+        return self.kind.partition("/")[0]
+
+
+class RowsReport(BaseModel):
+    """rows: looked at; since: number of the entry from which on, 0: all."""
+
+    rows: int
+    since: int
+
+
+class Named(NamedTuple):
+    """What an entry says of a row."""
+
+    seq: int
+    at: datetime
+    part: str
+    kind: str
+    hash: str
+    document: UUID | None
+
+
+def unproven(session: Session, since: datetime | None = None) -> tuple[int, list[Unproven]]:
+    """(rows looked at, those that trail and tables disagree about). since: rows and entries from then on; None: all.
+
+    One snapshot of the database: what is written meanwhile is neither here nor there.
+    """
+    session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    count, found = _disposals(session)
+    first, end = since or _first(session), now() + MARGIN
+    while first is not None and first < end:
+        last = min(first + WINDOW, end)
+        rows = {row_hash(row): row for row in _rows(session, first - MARGIN, last + MARGIN)}
+        named = list(_named(session, first - MARGIN, last + MARGIN))
+        told = {one.hash for one in named if one.part in WRITERS.get(one.kind.partition("/")[0], ())}
+        for hash_, row in rows.items():
+            if first <= row.written_at < last:  # type: ignore[attr-defined]
+                count += 1
+                if hash_ not in told:
+                    found.append(Unproven(kind_of(row), str(row.id)))  # type: ignore[attr-defined]
+        missing = [one for one in named if first <= one.at < last and one.hash not in rows]
+        found += [Unproven(one.kind, str(one.seq), gone=True) for one in missing if not _may_be_gone(session, one)]
+        first = last
+    return count, found
+
+
+def _first(session: Session) -> datetime | None:
+    """When the first row or entry that counts was written."""
+    times = [
+        session.exec(select(func.min(column))).one()
+        for column in (Custody.written_at, RepositoryEntry.written_at, Outbox.written_at, Incident.written_at)
+    ]
+    sealed = select(AuditEntry.at).where(AuditEntry.seal != "").order_by(col(AuditEntry.seq)).limit(1)
+    times.append(session.exec(sealed).first())
+    return min((at - MARGIN for at in times if at is not None), default=None)
+
+
+def _rows(session: Session, first: datetime, last: datetime) -> Iterator[SQLModel]:
+    for table in (Custody, RepositoryEntry, Outbox, Incident):
+        query = select(table).where(col(table.written_at) >= first, col(table.written_at) < last)
+        if table is Incident:
+            query = query.where(col(Incident.closed_at).is_not(None))
+        yield from session.exec(query.execution_options(yield_per=1000))
+
+
+def _named(session: Session, first: datetime, last: datetime) -> Iterator[Named]:
+    rows, at, seal = col(AuditEntry.details)[ROWS], col(AuditEntry.at), col(AuditEntry.seal)
+    query = sql.select(col(AuditEntry.seq), at, seal, rows, col(AuditEntry.document_id)).where(
+        at >= first, at < last, rows.is_not(None), seal != "",
+        col(AuditEntry.action).not_in([action for action, *_ in STEPS]),
+    )  # fmt: skip
+    for seq, written, sealed, told, document in session.execute(query.execution_options(yield_per=1000)):
+        for kind, hashes in (told or {}).items():
+            for hash_ in hashes:
+                yield Named(int(seq), written, part_of(sealed), kind, hash_, document)
+
+
+def _may_be_gone(session: Session, one: Named) -> bool:
+    """Messages that pass, and whose paper's record was destroyed by order of two persons."""
+    if one.kind in PASSING:
+        return True
+    if one.kind != "repositoryentry":
+        return False
+    query = select(AuditEntry.seal).where(
+        AuditEntry.document_id == one.document, AuditEntry.action == "dispose-certified", col(AuditEntry.seq) > one.seq
+    )
+    return any(part_of(seal) == WORKER for seal in session.exec(query))
+
+
+def _disposals(session: Session) -> tuple[int, list[Unproven]]:
+    """All of them: they are few. What was written before there were seals is told by an entry without one."""
+    told: dict[UUID | None, dict[str, list[AuditEntry]]] = defaultdict(lambda: defaultdict(list))
+    actions = [*(action for action, *_ in STEPS), "dispose-rejected"]
+    query = select(AuditEntry).where(col(AuditEntry.action).in_(actions)).order_by(col(AuditEntry.seq))
+    for entry in session.exec(query):
+        told[entry.document_id][entry.action].append(entry)
+    found: list[Unproven] = []
+    rows = session.exec(select(Disposal)).all()
+    for row in rows:
+        done = (True, row.confirmed_at is not None, row.destroyed_at is not None)
+        entries = told[row.document_id]
+        rejected = max((entry.seq or 0 for entry in entries["dispose-rejected"]), default=0)
+        for (action, part, later), is_done in zip(STEPS, done, strict=True):
+            hash_ = row_hash(Disposal(**row.model_dump() | later))
+            since = [entry for entry in entries[action] if (entry.seq or 0) > rejected]
+            if is_done and not any(_tells(entry, part, hash_) for entry in since):
+                found.append(Unproven("disposal", str(row.document_id)))
+                break
+    there = {row.document_id for row in rows}
+    for document, by_action in told.items():
+        last = {action: entries[-1].seq or 0 for action, entries in by_action.items()}
+        if document not in there and last.get("dispose-proposed", 0) > last.get("dispose-rejected", 0):
+            found.append(Unproven("disposal", str(last["dispose-proposed"]), gone=True))
+    return len(rows), found
+
+
+def _tells(entry: AuditEntry, part: str, hash_: str) -> bool:
+    if not entry.seal:
+        return True
+    return part_of(entry.seal) == part and hash_ in entry.details.get(ROWS, {}).get("disposal", [])
+
+
+def look_over(records: RecordsDatabase, since: int = 0, actor: str = "system") -> RowsReport:
+    """Compare, and note in the trail that it was done. What doesn't fit is an incident; nothing is mended.
+
+    since: number of an entry that was proven; only what came later is compared. Raises RowsUnproven.
+    """
+    with records.session() as session:
+        at = session.exec(select(AuditEntry.at).where(AuditEntry.seq == since)).first() if since else None
+    with records.session() as session:
+        count, found = unproven(session, at - MARGIN if at else None)
+    report = RowsReport(rows=count, since=since)
+    with records.session() as session:
+        if found:
+            rows = [{"kind": one.kind, "gone": one.gone, "id": one.id} for one in found[:MOST]]
+            raise_incident(session, code=CODE, rule="P14", details={"count": len(found), "found": rows}, actor=actor)
+        else:
+            audit(session, actor=actor, action="check_rows", rule="P14", details=report.model_dump())
+    if found:
+        raise RowsUnproven(what=", ".join(NAMES[place] for place in dict.fromkeys(one.place for one in found)))
+    return report
+
+
+@step("Đối chiếu sổ giao nhận, kho, tin gửi đi, sự cố, tiêu hủy với nhật ký", rule="P14")
+def check_rows(since: int) -> RowsReport:
+    """Each night what is newer than the newest anchor, each Sunday all. since: as of the check of the trail."""
+    return look_over(RecordsDatabase.get(), since)
