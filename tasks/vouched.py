@@ -186,7 +186,7 @@ def _disposals(session: Session) -> tuple[int, list[Unproven]]:
                 break
     there = {row.document_id for row in rows}
     for document, by_action in told.items():
-        last = {action: entries[-1].seq or 0 for action, entries in by_action.items()}
+        last = {action: entries[-1].seq or 0 for action, entries in by_action.items() if entries}
         if document not in there and last.get("dispose-proposed", 0) > last.get("dispose-rejected", 0):
             found.append(Unproven("disposal", str(last["dispose-proposed"]), gone=True))
     return len(rows), found

@@ -19,7 +19,7 @@ from blocks.identity import json_digest
 from blocks.records.tables import Custody, Disposal, Incident, Outbox, RepositoryEntry
 
 Row = TypeVar("Row", bound=SQLModel)
-ROWS = "rows"  # key of an entry's details: {kind: [hash, …]}
+ROWS = "row_hashes"  # key of an entry's details: {kind: [hash, …]}
 # What is told of a row once and for all.
 _COLUMNS: Mapping[type[SQLModel], tuple[str, ...]] = {
     Custody: ("id", "dossier_id", "place", "handed_by", "received_by", "at"),
