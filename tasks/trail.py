@@ -193,7 +193,8 @@ def read_whole(
     report, found, against = look_through(records, objects, trust, whole=whole)
     with records.session() as session:
         if found.wrong or found.unsealed or against:
-            details = {"anchors": against[:20], "wrong": found.wrong[:5], "unsealed": found.unsealed[:5]}
+            named = {kind: [f"entry{seq}" for seq in seqs[:5]] for kind, seqs in found._asdict().items()}
+            details = {"anchors": against[:20], **named}
             raise_incident(session, code=BROKEN, rule="P14", details=details, actor=actor)
         else:
             audit(session, actor=actor, action="check_trail", rule="P14", details=report.model_dump())

@@ -69,7 +69,7 @@ class RowsUnproven(SohoaError):
 
 
 class Unproven(NamedTuple):
-    """kind: of the row; id: the row's, of an entry without a row its number; gone: it is the row that is missing."""
+    """kind: of the row; id: the row's, or the entry that has no row; gone: it is the row that is missing."""
 
     kind: str
     id: str
@@ -117,7 +117,7 @@ def unproven(session: Session, since: datetime | None = None) -> tuple[int, list
                 if hash_ not in told:
                     found.append(Unproven(kind_of(row), str(row.id)))  # type: ignore[attr-defined]
         missing = [one for one in named if first <= one.at < last and one.hash not in rows]
-        found += [Unproven(one.kind, str(one.seq), gone=True) for one in missing if not _may_be_gone(session, one)]
+        found += [Unproven(one.kind, f"entry{one.seq}", gone=True) for one in missing if not _may_be_gone(session, one)]
         first = last
     return count, found
 
@@ -188,7 +188,7 @@ def _disposals(session: Session) -> tuple[int, list[Unproven]]:
     for document, by_action in told.items():
         last = {action: entries[-1].seq or 0 for action, entries in by_action.items() if entries}
         if document not in there and last.get("dispose-proposed", 0) > last.get("dispose-rejected", 0):
-            found.append(Unproven("disposal", str(last["dispose-proposed"]), gone=True))
+            found.append(Unproven("disposal", f"entry{last['dispose-proposed']}", gone=True))
     return len(rows), found
 
 
@@ -215,7 +215,9 @@ def look_over(records: RecordsDatabase, since: int = 0, actor: str = "system") -
         else:
             audit(session, actor=actor, action="check_rows", rule="P14", details=report.model_dump())
     if found:
-        raise RowsUnproven(what=", ".join(NAMES[place] for place in dict.fromkeys(one.place for one in found)))
+        raise RowsUnproven(
+            what=", ".join(NAMES.get(place, place) for place in dict.fromkeys(one.place for one in found))
+        )
     return report
 
 

@@ -35,7 +35,7 @@ from tasks.incidents import kind_of
 ASK_AGAIN_SECONDS = 30
 SHOWN_RUNS = 10
 EXAMINE_SECONDS = 60  # a finding is that old at most: the doctor reads a page and has a time-stamp made
-TRAIL_READ = 20_000  # entries, under a second; the whole trail is read each night (tasks/trail.py)
+TRAIL_READ = 5_000  # entries, under a second; the whole trail is read each night (tasks/trail.py)
 
 
 @dataclass(frozen=True)

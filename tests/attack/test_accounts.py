@@ -6,11 +6,15 @@ import hashlib
 import os
 import pwd
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from blocks.identity import replace_keys
+from blocks.seals import PARTS as SEALERS
+from blocks.settings import ROOT
 from infra.local.accounts import USERS, adopt_inbox, hand_over, make_users
 from infra.local.keys import PARTS, read_env
 from infra.local.pki import ensure_pki
@@ -57,6 +61,13 @@ def digest(path: Path) -> str:
 KEPT: dict[str, tuple[Callable[[Path], Path], str]] = {  # what: (where, the only user)
     "the key that attests decisions": (lambda home: home / "gateway" / "decisions.key", "sohoa-gateway"),
     "the key that opens PINs": (lambda home: home / "signing" / "pin.key", "sohoa-worker"),
+    **{
+        f"the key that seals what the {part} writes": (
+            lambda home, part=part: home / "sealing" / f"{part}.key",
+            USERS.get(part, ""),
+        )
+        for part in SEALERS
+    },
     "an officer's soft key": (lambda home: home / "pki" / "keys" / "tnhs.01.pem", "sohoa-worker"),
     "the TEST root's key": (lambda home: home / "pki" / "keys" / "root.pem", "sohoa-worker"),
     "papers in the inbox": (lambda home: home / "inbox" / "paper.pdf", "sohoa-worker"),
@@ -91,6 +102,8 @@ def test_what_one_part_keeps_is_not_replaced(attack: Attack, plan: Plan) -> None
     for path, user in {
         plan.home / "gateway" / "decisions.key": "sohoa-gateway",
         plan.home / "public" / "decisions.pub": "sohoa-gateway",
+        plan.home / "sealing" / "gateway.key": "sohoa-gateway",
+        plan.home / "sealing" / "worker.pub": "sohoa-worker",
         plan.home / "seaweed" / "secrets.json": "sohoa-s3",
         plan.home / "secrets" / "gateway.env": "sohoa-gateway",
         plan.home / "parts" / "worker" / "tmp": "sohoa-worker",
@@ -101,6 +114,18 @@ def test_what_one_part_keeps_is_not_replaced(attack: Attack, plan: Plan) -> None
             moved = as_user(user, "mv", "-T", "-f", path, path.with_name("away"))
             told.answered(done.stderr.decode().strip().rpartition(":")[2].strip())
             assert done.returncode != 0 and moved.returncode != 0
+
+
+def test_everybody_checks_seals_without_a_secret(plan: Plan) -> None:
+    """Also with a key that was replaced, and that the next start gives to its part."""
+    replace_keys(plan.home / "sealing", "gateway")
+    plan.write()
+    program = "from pathlib import Path; from blocks.seals import Seals; print(len(Seals()._keys['gateway']))"
+    home = f"SOHOA_HOME={plan.home}"
+    for user in EVERYBODY:
+        done = as_user(user, "env", home, f"PYTHONPATH={ROOT}", "HOME=/nonexistent", sys.executable, "-c", program)
+        assert done.stdout == b"2\n", done.stderr
+    assert as_user("sohoa-gateway", "cat", plan.home / "sealing" / "gateway.key").returncode == 0
 
 
 def test_stack_env_tells_no_secret(attack: Attack, plan: Plan) -> None:

@@ -21,7 +21,9 @@ from sqlmodel import select
 from blocks.catalog import Catalog
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
+from blocks.records.audit import verify_chain
 from blocks.records.tables import ArchivedObject, Document, Dossier
+from blocks.seals import ensure_seal_keys
 from deployments import backup
 from infra.local.plan import load_plan
 from infra.local.process import StackError
@@ -96,6 +98,7 @@ def test_the_machine_is_lost(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     copies, keys = root / "copies", root / "elsewhere" / "keys"
     certificate, identity = recipient(root)
     with installation(monkeypatch, first, free_base()) as (records, objects):
+        ensure_seal_keys(first)
         objects.ensure_buckets()
         Catalog().load_into(records)
         (first / "stack.env").write_text(f"SOHOA_ENVIRONMENT=test\nSOHOA_INBOX_DIR={first}/inbox\n")
@@ -120,7 +123,9 @@ def test_the_machine_is_lost(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         archive_one(records, objects)  # after the last backup: lost with the machine
         assert dossiers(records) == 4
     assert stat_mode(keys) == 0o600 and b"SECRET" not in keys.read_bytes()
-    assert not [path for path in copies.rglob("*") if path.is_file() and b"SECRET KEY" in path.read_bytes()]
+    secret = (b"SECRET KEY", (first / "sealing" / "worker.key").read_bytes())
+    copied = [path.read_bytes() for path in copies.rglob("*") if path.is_file()]
+    assert not [data for data in copied if any(key in data for key in secret)]
     shutil.rmtree(first)
 
     monkeypatch.setenv("SOHOA_HOME", str(second))
@@ -151,7 +156,10 @@ def test_the_machine_is_lost(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
                 lock["Mode"] == "COMPLIANCE" and abs((lock["RetainUntilDate"] - kept.locked_until).total_seconds()) < 2
             )
         assert len(list(objects.versions(Bucket.RECORDS, str(stored.record_key)))) == 2, "all versions came back"
-        archive_one(records, objects)  # it goes on
+        archive_one(records, objects)  # it goes on, with the same keys
+        with records.session() as session:
+            assert verify_chain(session) == []
+        assert (second / "sealing" / "worker.key").read_bytes() == secret[1]
 
     monkeypatch.setenv("SOHOA_HOME", str(third))
     monkeypatch.setenv("SOHOA_PORT_BASE", str(free_base()))

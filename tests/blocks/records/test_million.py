@@ -52,10 +52,11 @@ INSERT INTO document (id, dossier_id, ordinal, type_code, form, state, declared_
 SELECT md5('p' || n)::uuid, md5('d' || n)::uuid, 1, 'LOCAL:GIAY-RA-VIEN', 'ORIGINAL', 'HIEN_THI_KHO', 1, '[]', 300,
   false, false, false, false, false, false, 1, false, '', timestamptz '2030-01-01' + n * interval '1 hour'
 FROM generate_series(1, {MILLION}) n;
-INSERT INTO auditentry (seq, dossier_id, document_id, actor, action, rule, details, at, previous_hash, hash)
+INSERT INTO auditentry (seq, dossier_id, document_id, actor, action, rule, details, at, previous_hash, hash, seal)
 SELECT n, md5('d' || n)::uuid, md5('p' || n)::uuid, 'gq.' || n % 500,
   (ARRAY['transition', 'capture', 'view', 'sign'])[n % 4 + 1],
-  '', '{{"attempt": 1}}', timestamptz '2026-11-30' - ({MILLION} - n) * interval '30 seconds', '', ''
+  '', '{{"attempt": 1}}', timestamptz '2026-11-30' - ({MILLION} - n) * interval '30 seconds', '', '',
+  'worker.' || repeat('A', 86)
 FROM generate_series(1, {MILLION}) n;
 INSERT INTO archivedobject (id, document_id, attempt, kind, number, object_key, version, sha256, size, stored_at,
   locked_until, checked_at, intact)
