@@ -15,7 +15,7 @@ from blocks.records.codes import assign_dossier_code
 from blocks.records.incidents import raise_incident
 from blocks.records.queries import DossierUnknown
 from blocks.records.tables import AuditEntry, Dossier
-from tasks import custody, faults, preservation, quarantine, trail, trust_list
+from tasks import custody, faults, preservation, quarantine, trail, trust_list, vouched
 from tasks.custody import locate_paper
 from tasks.incidents import (
     CLOSED_SHOWN,
@@ -50,6 +50,7 @@ def test_every_incident_that_is_raised_has_a_name_and_an_advice() -> None:
         quarantine.SecretStored.code,
         trail.BROKEN,
         trust_list.CHANGED,
+        vouched.CODE,
         IntegrityError.code,
         DecisionNotProven.code,
         OfficerNotAssigned.code,
