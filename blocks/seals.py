@@ -84,8 +84,12 @@ def part_of(sealed: str) -> str:
 
 @dataclass
 class Seals:
-    """The public keys of an installation. Entries are to be shown in their order."""
+    """The public keys of an installation. Entries are to be shown in their order.
 
+    since: when the entry before the first one was written; a key that was replaced before has sealed none of them.
+    """
+
+    since: datetime | None = None
     folder: Path = field(default_factory=folder)
 
     def __post_init__(self) -> None:
@@ -98,6 +102,7 @@ class Seals:
         """The key in use, then those that it replaced, the newest first, each with the end of its use."""
         try:
             past = [PastKey.model_validate_json(p.read_bytes()) for p in (self.folder / f"{part}.past").glob("*.json")]
+            past = [one for one in past if self.since is None or one.until + FRESH >= self.since]
             past.sort(key=lambda one: one.until, reverse=True)
             pems = [((self.folder / f"{part}.pub").read_bytes(), None), *((p.key.encode(), p.until) for p in past)]
             keys = [(load_pem_public_key(pem), until) for pem, until in pems]

@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sql
 from pydantic import BaseModel
 from sqlalchemy import func
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
@@ -30,7 +30,7 @@ from tasks.notices import TOPIC as MAIL
 from tasks.shell import step
 
 CODE = "ROWS_UNPROVEN"
-WINDOW = timedelta(days=1)  # so much is in memory at once
+WINDOW = timedelta(hours=6)  # so much is in memory at once
 MARGIN = timedelta(hours=1)  # between row and entry of one transaction, and the clocks of two machines
 MOST = 20  # told of
 # Whose entries count for what.
@@ -108,14 +108,14 @@ def unproven(session: Session, since: datetime | None = None) -> tuple[int, list
     first, end = since or _first(session), now() + MARGIN
     while first is not None and first < end:
         last = min(first + WINDOW, end)
-        rows = {row_hash(row): row for row in _rows(session, first - MARGIN, last + MARGIN)}
+        rows = dict(_rows(session, first - MARGIN, last + MARGIN))
         named = list(_named(session, first - MARGIN, last + MARGIN))
         told = {one.hash for one in named if one.part in WRITERS.get(one.kind.partition("/")[0], ())}
-        for hash_, row in rows.items():
-            if first <= row.written_at < last:  # type: ignore[attr-defined]
+        for hash_, (row, written) in rows.items():
+            if first <= written < last:
                 count += 1
                 if hash_ not in told:
-                    found.append(Unproven(kind_of(row), str(row.id)))  # type: ignore[attr-defined]
+                    found.append(row)
         missing = [one for one in named if first <= one.at < last and one.hash not in rows]
         found += [Unproven(one.kind, f"entry{one.seq}", gone=True) for one in missing if not _may_be_gone(session, one)]
         first = last
@@ -133,12 +133,15 @@ def _first(session: Session) -> datetime | None:
     return min((at - MARGIN for at in times if at is not None), default=None)
 
 
-def _rows(session: Session, first: datetime, last: datetime) -> Iterator[SQLModel]:
-    for table in (Custody, RepositoryEntry, Outbox, Incident):
+def _rows(session: Session, first: datetime, last: datetime) -> Iterator[tuple[str, tuple[Unproven, datetime]]]:
+    """(hash, (row, when it was written)) of all that came in between."""
+    tables: tuple[Any, ...] = (Custody, RepositoryEntry, Outbox, Incident)
+    for table in tables:
         query = select(table).where(col(table.written_at) >= first, col(table.written_at) < last)
         if table is Incident:
             query = query.where(col(Incident.closed_at).is_not(None))
-        yield from session.exec(query.execution_options(yield_per=1000))
+        for row in session.exec(query.execution_options(yield_per=1000)):
+            yield row_hash(row), (Unproven(kind_of(row), str(row.id)), row.written_at)
 
 
 def _named(session: Session, first: datetime, last: datetime) -> Iterator[Named]:

@@ -142,7 +142,7 @@ def read_chain(
     entries at the end are read; None: the whole trail (12,000 entries a processor second), in constant memory. since: a
     head that is proven otherwise: only what follows it is read, and must follow from it. Raises SealKeyMissing.
     """
-    wrong, unsealed, seals = set[int](), list[int](), Seals()
+    wrong, unsealed = set[int](), list[int]()
     previous, expected, anchored = GENESIS, 1, anchor is None
     head = chain_head(session) if newest is not None else None
     if head is not None and newest is not None and head.seq > newest:
@@ -155,7 +155,9 @@ def read_chain(
             wrong.add(since.seq)
         previous, expected = since.hash, since.seq + 1
     # Entries from before there were seals are vouched for by the anchors; none of them follows a sealed one.
-    sealed = session.exec(select(AuditEntry.seal).where(col(AuditEntry.seq) == expected - 1)).first() or ""
+    earlier = select(AuditEntry.seal, AuditEntry.at).where(col(AuditEntry.seq) == expected - 1)
+    sealed, at = session.exec(earlier).first() or ("", None)
+    seals = Seals(at)
     for row in _rows(session, expected):
         seq = row["seq"]
         digest = hashlib.sha256(canonical(row)).hexdigest()

@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from blocks.catalog.staff import Role
 from blocks.identity import replace_keys
 from blocks.records import RecordsDatabase
-from blocks.records.audit import audit, canonical, read_chain
+from blocks.records.audit import ChainHead, audit, canonical, read_chain
 from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.machine import move_document
 from blocks.records.named import naming
@@ -331,6 +331,8 @@ def test_P14_a_key_that_was_replaced_seals_nothing_more(
         seq = office.append(APP, sealed, at=now() + at)
         with office.records.session() as session:
             assert read_chain(session).unsealed[-1] == seq
+            before = session.exec(select(AuditEntry.hash).where(AuditEntry.seq == seq - 1)).one()
+            assert read_chain(session, since=ChainHead(seq - 1, before)).unsealed == [seq], "also each night"
         with pytest.raises(TrailBroken) as broken:
             read_whole(office.records, "system")
         told.answered(broken.value)

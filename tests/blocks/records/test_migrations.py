@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
 from secrets import token_hex
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
-from sqlalchemy.exc import ProgrammingError
-from sqlmodel import SQLModel
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlmodel import Session, SQLModel
 
 from blocks.records import RecordsDatabase, grants
 from blocks.records.__main__ import main
+from blocks.records.audit import GENESIS, audit, canonical, read_chain
 from blocks.records.migrate import VERSION_TABLE, configuration, downgrade, upgrade
+from blocks.records.tables import AuditEntry
 from infra.local.postgres import Postgres
+from tasks.vouched import unproven
 from tests.blocks.records.race import race
 
 OBJECTS = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE nspname = 'public'"
@@ -89,6 +94,54 @@ def test_a_failed_migration_leaves_nothing_half(empty: RecordsDatabase) -> None:
     with pytest.raises(Exception, match="DuplicateTable"):
         empty.migrate()
     assert inspect(empty.engine).get_table_names() == ["scan"]
+
+
+def test_P14_entries_and_rows_from_before_there_were_seals(empty: RecordsDatabase) -> None:
+    """They stay as they are; none is added to them."""
+    dossier = str(uuid4())
+    upgrade(empty.engine, "r0017")
+    with empty.session() as session:
+        previous = GENESIS
+        for seq in (1, 2):
+            previous = _append(session, seq, previous)
+        session.execute(text(DOSSIER), {"id": dossier})
+        session.execute(text(PAPER), {"id": str(uuid4()), "dossier": dossier})
+    upgrade(empty.engine)
+    with empty.session() as session:
+        audit(session, actor="system", action="view")
+    with empty.session() as session:
+        assert read_chain(session).all == [] and unproven(session) == (0, [])
+        last = session.execute(text("SELECT hash FROM auditentry WHERE seq = 3")).scalar_one()
+    with pytest.raises(IntegrityError, match="CheckViolation"), empty.session() as session:
+        _append(session, 4, last)
+    with empty.session() as session:  # as the owner, who may take the rule away
+        session.execute(text("ALTER TABLE auditentry DROP CONSTRAINT auditentry_sealed"))
+        _append(session, 4, last)
+        session.execute(text(PAPER), {"id": str(uuid4()), "dossier": dossier})
+    with empty.session() as session:
+        assert read_chain(session).unsealed == [4]
+        count, found = unproven(session)
+        assert count == 1 and [one.kind for one in found] == ["custody"]
+
+
+DOSSIER = (
+    "INSERT INTO dossier (id, submission, unit_id, revision, procedure_code, state, owner_kind, owner_name, "
+    "digital_account, originals_declared, captured_by, transitional, public_department, created_at) VALUES "
+    "(:id, :id, 'U', 1, 'P', 'NHAP', 'PERSON', '', '', 0, '', false, '', now())"
+)
+PAPER = (
+    "INSERT INTO custody (id, dossier_id, place, handed_by, received_by, at) "
+    "VALUES (:id, :dossier, 'COUNTER', '', 'tnhs.01', now())"
+)
+
+
+def _append(session: Session, seq: int, previous: str) -> str:
+    """A well-chained entry without a seal. Returns its hash."""
+    row = AuditEntry(seq=seq, actor="system", action="view", previous_hash=previous).model_dump()
+    row |= {"hash": hashlib.sha256(canonical(row)).hexdigest(), "details": "{}"}
+    del row["seal"]
+    session.execute(text(f"INSERT INTO auditentry ({', '.join(row)}) VALUES (:{', :'.join(row)})"), row)
+    return str(row["hash"])
 
 
 def test_command_line(empty: RecordsDatabase) -> None:
