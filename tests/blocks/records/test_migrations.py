@@ -127,7 +127,7 @@ def test_P14_entries_and_rows_from_before_there_were_seals(empty: RecordsDatabas
 DOSSIER = (
     "INSERT INTO dossier (id, submission, unit_id, revision, procedure_code, state, owner_kind, owner_name, "
     "digital_account, originals_declared, captured_by, transitional, public_department, created_at) VALUES "
-    "(:id, :id, 'U', 1, 'P', 'NHAP', 'PERSON', '', '', 0, '', false, '', now())"
+    "(:id, 'x', 'U', 1, 'P', 'NHAP', 'PERSON', '', '', 0, '', false, '', now())"
 )
 PAPER = (
     "INSERT INTO custody (id, dossier_id, place, handed_by, received_by, at) "
