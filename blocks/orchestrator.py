@@ -79,6 +79,17 @@ class Orchestrator:
         run: dict[str, Any] = answer.json()
         return run
 
+    def begin(self, deployment: str) -> str:
+        """Create a run of a deployment (``flow/name``) that takes no parameters; its id. Raises PrefectUnavailable."""
+        found = self.call("GET", f"/deployments/name/{deployment}")
+        if found.status_code != 200:
+            raise PrefectUnavailable()
+        body: dict[str, Any] = {"parameters": {}}
+        answer = self.call("POST", f"/deployments/{found.json()['id']}/create_flow_run", body)
+        if answer.status_code not in (200, 201):
+            raise RunRefused(status=answer.status_code)
+        return str(answer.json()["id"])
+
     def run(self, flow_run_id: UUID | str) -> dict[str, Any]:
         answer = self.call("GET", f"/flow_runs/{flow_run_id}")
         answer.raise_for_status()

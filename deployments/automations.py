@@ -19,7 +19,7 @@ from tasks.faults import DOSSIER, LATE_RUNS
 from tasks.faults import WATCH as WATCH_FLOW
 
 OURS = "sohoa: "  # start of the names of what we made; others are left alone
-WATCH = "watch/operations"
+WATCH = "watch/watch"
 
 
 def _events(names: set[str]) -> set[str]:

@@ -25,10 +25,10 @@ QUEUES = {"watch": 1, "counter": 2, "background": 10}
 CLOSED_TO_UNKNOWN = (
     "dossier/counter",
     "dossier/integrators",
-    "inbox/operations",
+    "inbox/folders",
     "preservation/archive",
-    "deadlines/operations",
-    "partners/operations",
+    "deadlines/deadlines",
+    "partners/callbacks",
     WATCH,
 )
 
@@ -59,6 +59,7 @@ def apply_deployments(prefect: Orchestrator) -> None:
         check=True,
         stdout=subprocess.DEVNULL,
     )
+    _forget_former(prefect)
     for name in CLOSED_TO_UNKNOWN:
         deployment = prefect.call("GET", f"/deployments/name/{name}").json()
         schema = {**deployment["parameter_openapi_schema"], "additionalProperties": False}
@@ -66,6 +67,14 @@ def apply_deployments(prefect: Orchestrator) -> None:
             "PATCH", f"/deployments/{deployment['id']}", {"parameter_openapi_schema": schema}
         ).raise_for_status()
     automations.apply(automations.wanted(UUID(prefect.call("GET", f"/deployments/name/{WATCH}").json()["id"])))
+
+
+def _forget_former(prefect: Orchestrator) -> None:
+    """Deployments of our flows under names that they no longer have; their runs go on, which no longer need them."""
+    names = {name.partition("/")[2] for name in CLOSED_TO_UNKNOWN}
+    for deployment in prefect.call("POST", "/deployments/filter", {"limit": 200}).raise_for_status().json():
+        if deployment["entrypoint"].startswith("flows/") and deployment["name"] not in names:
+            prefect.call("DELETE", f"/deployments/{deployment['id']}")
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""Hộp nhận hồ sơ: each minute, what lies in the inbox folder is taken in, and what was confirmed on a phone goes on."""
+"""Hộp nhận hồ sơ: what lies in the inbox folder is taken in, and what was confirmed on a phone goes on.
+
+The agent starts it when there is something (deployments/agent.py), the clock each hour.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Đối tác: each minute, their systems are told what changed in their dossiers."""
+"""Đối tác: their systems are told what changed in their dossiers.
+
+The agent starts it when something has (deployments/agent.py), the clock each hour.
+"""
 
 from __future__ import annotations
 

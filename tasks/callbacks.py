@@ -1,9 +1,9 @@
 """Thông báo cho hệ thống của đối tác: what changed in its cases, from the outbox, signed, until it is taken.
 
-The clock looks each minute (flows/partners.py): what a partner may see of a case is compared with what it was told
-last. An event is written with that, delivered later, at least once, each time with the same id; after the last try it
-stays as a dead letter until somebody sends it again (`sohoa partner resend`). It says what the
-status says, problems and all: nothing personal (WH04).
+The agent starts a look when something has changed (deployments/agent.py), the clock each hour: what a partner may see
+of a case is compared with what it was told last. An event is written with that, delivered later, at least once, each
+time with the same id; after the last try it stays as a dead letter until somebody sends it again
+(`sohoa partner resend`). It says what the status says, problems and all: nothing personal (WH04).
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from tasks.submission import MANIFEST, hand_in
 SETTLED_SECONDS = 5.0
 TAKEN = ".sohoa-submission"  # left in the folder: the submission's id
 REFUSED = "KHONG_TIEP_NHAN.txt"  # left in the folder: code and sentence for the officer
-# The machine's own faults, not the folder's: tried again the next minute.
+# The machine's own faults, not the folder's: tried again a minute later.
 MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.EROFS}
 logger = logging.getLogger(__name__)
 

@@ -31,10 +31,12 @@ class Rights:
 
 TABLES = {
     # As written, for ever (P14): not even the app changes them.
-    "auditentry": Rights(APPEND, APPEND, "SELECT (seq, document_id, action, source_state, target_state, at, details)"),
+    "auditentry": Rights(
+        APPEND, APPEND, "SELECT (seq, dossier_id, document_id, action, source_state, target_state, at, details)"
+    ),
     "decision": Rights(APPEND),
     "signature": Rights(APPEND, READ, "SELECT (role)"),
-    "source": Rights(APPEND, APPEND),
+    "source": Rights(APPEND, APPEND, "SELECT (submission)"),
     "custody": Rights(APPEND),
     "repositoryentry": Rights(f"{APPEND}, DELETE"),  # deleted with its record (LU06)
     # Who decides is the desk's to write; who carries out may only note that it is done.
@@ -58,7 +60,7 @@ TABLES = {
     ),
     "catalogueentry": Rights(f"{APPEND}, UPDATE (valid_to, source, body)"),
     # In work.
-    "dossier": Rights(KEEP, READ, "SELECT (state, received_at, created_at, due_date)"),
+    "dossier": Rights(KEEP, READ, "SELECT (id, submission, state, received_at, created_at, due_date)"),
     "document": Rights(KEEP, READ, "SELECT (state)"),
     "dossiersequence": Rights(KEEP),
     "resultsequence": Rights(KEEP),
@@ -71,13 +73,13 @@ TABLES = {
     # Partners and their secrets are made on the command line; the gateway asks who they are and keeps their cases.
     "partner": Rights(FREE, f"{READ}, UPDATE (callback_url)"),
     "partnersecret": Rights(FREE),
-    "partnercase": Rights(FREE, KEEP),
+    "partnercase": Rights(FREE, KEEP, "SELECT (submission, flow_run_id, ended_at)"),
     "partnerfile": Rights(FREE, FREE),
     # Who is who, and whose session goes on, is the gateway's alone (and of `sohoa officer`, `sohoa sessions`).
     "officeridentity": Rights("", f"{APPEND}, DELETE"),
     "signedin": Rights("", FREE),
     "usedtoken": Rights("", FREE),
-    "outbox": Rights(FREE, READ, "SELECT (created_at, delivered_at)"),
+    "outbox": Rights(FREE, READ, "SELECT (topic, tries, created_at, delivered_at)"),
     "records_version": Rights(READ),
 }
 

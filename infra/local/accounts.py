@@ -27,6 +27,7 @@ USERS = {
     "worker": "sohoa-worker",
     "gateway": "sohoa-gateway",
     "metrics": "sohoa-metrics",
+    "agent": "sohoa-worker",  # it lists the inbox, which is the worker's
     "pki": "sohoa-worker",  # the TEST PKI's server loads all its soft keys, which are the worker's
     "oidc": "sohoa-test",  # TEST sign-in
 }

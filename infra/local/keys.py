@@ -23,7 +23,7 @@ from infra.local.process import StackError
 from infra.local.seaweed import Seaweed
 from infra.local.seaweed_access import ADMIN
 
-PARTS = ("owner", "setup", "prefect", "worker", "gateway", "metrics", "backup", "disposal")
+PARTS = ("owner", "setup", "prefect", "worker", "gateway", "metrics", "agent", "backup", "disposal")
 EXTERNAL = "external"
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 # An external PostgreSQL: the address of each role (infra/local/roles.py).
@@ -31,7 +31,7 @@ DATABASES = {
     "SOHOA_DATABASE_URL": "flows and the command line",
     "SOHOA_DATABASE_OWNER_URL": "migrations",
     "SOHOA_DATABASE_GATEWAY_URL": "the gateway",
-    "SOHOA_DATABASE_READER_URL": "metrics",
+    "SOHOA_DATABASE_READER_URL": "metrics and the agent",
     "SOHOA_PREFECT_DATABASE_URL": "Prefect's own database",
 }
 # An external object store: the worker's key, the gateway's, and one that makes buckets (else the worker's).
@@ -140,6 +140,7 @@ class Keys:
             "worker": app | store["worker"] | client,
             "gateway": {"SOHOA_DATABASE_URL": base["SOHOA_DATABASE_GATEWAY_URL"]} | store["gateway"] | client,
             "metrics": {"SOHOA_DATABASE_URL": base["SOHOA_DATABASE_READER_URL"]} | client,
+            "agent": {"SOHOA_DATABASE_URL": base["SOHOA_DATABASE_READER_URL"]} | client,
             "backup": owner | store.get("backup", store[ADMIN]),
             "disposal": app | store.get("disposal", store[ADMIN]),
         }

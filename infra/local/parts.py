@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "setup": ("migrate", "prefect", "seaweed", "pki"),
     "worker": ("setup",),
     "metrics": ("setup",),
+    "agent": ("setup",),
     "oidc": (),
     "gateway": ("setup", "oidc"),
 }
@@ -53,11 +55,12 @@ TITLES = {
     "setup": "blocks and deployments",
     "worker": "worker",
     "metrics": "metrics for Prometheus",
+    "agent": "agent of the inbox and partners",
     "oidc": "TEST sign-in (OIDC)",
     "gateway": "officer gateway",
 }
 ONE_SHOT = ("migrate", "setup")
-STOP_ORDER = ("gateway", "oidc", "metrics", "worker", "prefect", "pki", "seaweed", "postgres")
+STOP_ORDER = ("gateway", "oidc", "metrics", "agent", "worker", "prefect", "pki", "seaweed", "postgres")
 
 
 def test_users() -> list[dict[str, Any]]:
@@ -112,6 +115,7 @@ class Parts:
             Part("setup", self._begin_setup, lambda: None),
             Part("worker", self._begin_worker, self.worker_canary, lambda p: stop(p, signal.SIGTERM, 30)),
             Part("metrics", self._begin_metrics, self.metrics_canary),
+            Part("agent", self._begin_agent, self.agent_canary),
             Part("oidc", self._begin_oidc, self.oidc_canary),
             Part("gateway", self._begin_gateway, self.gateway_canary),
         ]
@@ -167,6 +171,9 @@ class Parts:
 
     def _begin_metrics(self) -> subprocess.Popen[bytes]:
         return self._python("metrics", self.metrics_canary, 60, "deployments.metrics")
+
+    def _begin_agent(self) -> subprocess.Popen[bytes]:
+        return self._python("agent", self.agent_canary, 60, "deployments.agent")
 
     def _begin_oidc(self) -> subprocess.Popen[bytes] | None:
         if not self.plan.test_provider:
@@ -258,6 +265,12 @@ class Parts:
         for source in ("records", "prefect"):
             if f'sohoa_source_up{{source="{source}"}} 1.0' not in told:
                 raise StackError(f"no figures come from {source}")
+
+    def agent_canary(self) -> None:
+        """It has looked round within the last minute."""
+        beat = self.plan.home / "parts" / "agent" / "tmp" / "agent.beat"
+        if not beat.exists() or time.time() - beat.stat().st_mtime > 60:
+            raise StackError("the agent doesn't look round")
 
     def oidc_canary(self) -> None:
         """The provider tells where to sign in."""

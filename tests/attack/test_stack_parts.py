@@ -17,7 +17,7 @@ from infra.local.process import marked
 from tests.attack.plugin import Attack
 from tests.faults.stack import Stack, make_stack
 
-RUNNING = ("prefect", "worker", "gateway", "metrics", "pki", "oidc", "seaweed")
+RUNNING = ("prefect", "worker", "gateway", "metrics", "agent", "pki", "oidc", "seaweed")
 
 
 @pytest.fixture(scope="module")

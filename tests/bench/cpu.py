@@ -17,6 +17,7 @@ PARTS = {
     "prefect worker": WORKER,
     "deployments.desk": "gateway",
     "deployments.metrics": "metrics",
+    "deployments.agent": "agent",
     "infra.local.pki": "TEST PKI, time-stamps",
     "oidc": "TEST sign-in",
 }

@@ -36,7 +36,7 @@ def test_automations_are_those_of_the_code_and_setting_up_again_changes_nothing(
     env = journey.stack.env | read_part(journey.stack.home, "setup")  # as `make up` runs it
     subprocess.run([sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=env, check=True, timeout=120)
     assert automations(journey) == before
-    watch = journey.prefect.call("GET", "/deployments/name/watch/operations").json()["id"]
+    watch = journey.prefect.call("GET", "/deployments/name/watch/watch").json()["id"]
     with journey.stack.connected():
         ours = wanted(UUID(watch))
         assert apply(ours) == 0
@@ -62,7 +62,7 @@ def test_a_failed_run_is_an_incident_at_once_that_closes_when_it_is_gone(played:
     page = played.officers.at_gateway("vh.01").http.get("/van-hanh").text
     assert f'href="/runs/flow-run/{run}"' in page and "Lượt xử lý dừng vì lỗi" in page and "bấm Retry" in page
     prefect.call("DELETE", f"/flow_runs/{run}").raise_for_status()
-    deployment = prefect.call("GET", "/deployments/name/watch/operations").json()["id"]
+    deployment = prefect.call("GET", "/deployments/name/watch/watch").json()["id"]
 
     def closed() -> bool:
         prefect.call("POST", f"/deployments/{deployment}/create_flow_run", {})
@@ -140,7 +140,7 @@ def test_a_deadline_that_comes_near_is_told_once_and_is_an_incident_where_no_off
         return found
 
     until(lambda: [event["payload"] for event in events()] == [{"left_days": 0}])
-    look = prefect.call("GET", "/deployments/name/deadlines/operations").json()["id"]
+    look = prefect.call("GET", "/deployments/name/deadlines/deadlines").json()["id"]
     run = prefect.call("POST", f"/deployments/{look}/create_flow_run", {}).json()["id"]
     until(lambda: prefect.run(run)["state_type"] == "COMPLETED")
     assert len(events()) == 1  # it was noted before

@@ -78,7 +78,7 @@ def test_the_inbox_folder_is_taken_once(played: Journey) -> None:
     before = dossiers(played)
     assert (bad / "KHONG_TIEP_NHAN.txt").read_text().startswith("MANIFEST_INVALID: ")
     assert (older / "KHONG_TIEP_NHAN.txt").read_text().startswith("MANIFEST_INVALID: ")
-    deployment = played.prefect.call("GET", "/deployments/name/inbox/operations").json()["id"]
+    deployment = played.prefect.call("GET", "/deployments/name/inbox/folders").json()["id"]
     again = played.prefect.call("POST", f"/deployments/{deployment}/create_flow_run", {}).json()["id"]
     until(lambda: played.prefect.run(again)["state_type"] in {"COMPLETED", "CANCELLED"})
     assert dossiers(played) in (before, before + 1)  # the run itself may register the dossier just now
