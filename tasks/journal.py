@@ -3,7 +3,8 @@
 Prefect runs a flow from its first line each time: after a pause, a wait for a service, a crash. Each step that ends
 leaves a row (`donestep`: the run, the step with its inputs, the result). The run's next process reads its rows in one
 query; a finished step then returns its result at once, without a task run. The first step that has no row is where the
-run goes on. A step that was killed between its work and its row is done again, which each step is made for.
+run goes on. A step that was killed between its work and its row is done again, which each step is made for. The worker
+seals each row (`blocks.seals`): one that somebody else has written counts as none.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import functools
 import hashlib
 import inspect
 import json
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
@@ -29,9 +31,11 @@ from sqlmodel import Session, col, func, select
 from blocks import results
 from blocks.records import RecordsDatabase
 from blocks.records.tables import DoneStep, now
+from blocks.seals import WORKER, Seals, part_of, seal
 
 P = ParamSpec("P")
 R = TypeVar("R")
+logger = logging.getLogger(__name__)
 
 
 class Journal:
@@ -39,9 +43,16 @@ class Journal:
 
     def __init__(self, run: UUID) -> None:
         self.run = run
-        query = select(DoneStep.step, DoneStep.result).where(DoneStep.flow_run_id == run)
+        self._done: dict[str, Any] = {}
         with RecordsDatabase.get().session() as session:
-            self._done: dict[str, Any] = dict(session.exec(query).all())
+            rows = session.exec(select(DoneStep).where(DoneStep.flow_run_id == run)).all()
+            seals = Seals() if rows else None
+            for row in rows:
+                if seals and part_of(row.seal) == WORKER and seals.fits(row.seal, _digest(row), row.at):
+                    self._done[row.step] = row.result
+                else:
+                    logger.warning("A step that nobody of us has done is done again: %s", row.step)
+                    session.delete(row)
 
     def __contains__(self, step: str) -> bool:
         return step in self._done
@@ -53,15 +64,23 @@ class Journal:
     def keep(self, step: str, result: Any) -> None:
         """The step is done."""
         value = results.encode(result)
-        row = insert(DoneStep).values(flow_run_id=self.run, step=step, result=value, at=now())
+        row = DoneStep(flow_run_id=self.run, step=step, result=value, at=now(), seal="")
+        row.seal = seal(_digest(row))
         with RecordsDatabase.get().session() as session:
-            session.execute(row.on_conflict_do_nothing())  # two processes of one run: the first one's result counts
+            made = insert(DoneStep).values(**row.model_dump())
+            session.execute(made.on_conflict_do_nothing())  # two processes of one run: the first one's result counts
         self._done[step] = value
 
     def close(self) -> None:
         """The run has ended: nothing goes on from here."""
         with RecordsDatabase.get().session() as session:
             session.execute(delete(DoneStep).where(col(DoneStep.flow_run_id) == self.run))
+
+
+def _digest(row: DoneStep) -> str:
+    """SHA-256 (hex) of all that a row says."""
+    told = ["donestep", str(row.flow_run_id), row.step, row.result, row.at.isoformat()]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 _open: ContextVar[Journal | None] = ContextVar("journal", default=None)

@@ -476,6 +476,7 @@ class DoneStep(SQLModel, table=True):
     step: str = Field(primary_key=True)  # name and digest of its inputs
     result: Any = Field(default=None, sa_column=Column(Json, nullable=False))
     at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
+    seal: str = Field(max_length=128)  # of the worker: nobody else can say that a step was done
 
 
 class DossierSequence(SQLModel, table=True):

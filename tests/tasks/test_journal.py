@@ -23,6 +23,7 @@ from blocks.results import ResultRefused
 from tasks.journal import Journal, forget_ended, goes_on, named
 from tasks.ocr import OcrReport
 from tasks.shell import step
+from tests.attack.plugin import Attack
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "records")
 
@@ -169,16 +170,49 @@ def test_a_step_is_told_by_its_inputs_however_they_are_given() -> None:
     )
 
 
-def test_a_row_of_a_foreign_type_is_no_result(owner: RecordsDatabase) -> None:
-    """Whoever writes into the table gets no class of their own made."""
+INSERT = text("INSERT INTO donestep VALUES (:run, :step, CAST(:value AS jsonb), :at, :seal)")
+
+
+def test_a_result_of_a_foreign_type_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the worker itself has sealed it."""
     run = uuid4()
-    with owner.session() as session:
-        session.execute(
-            text("INSERT INTO donestep VALUES (:run, 'work:1', CAST(:value AS jsonb), now())"),
-            {"run": run, "value": '{"__type__": "subprocess.Popen", "data": ["true"]}'},
-        )
+    foreign = {"__type__": "subprocess.Popen", "data": ["true"]}
+    monkeypatch.setattr("blocks.results.encode", lambda value: foreign)
+    Journal(run).keep("work:1", None)
     with pytest.raises(ResultRefused):
         Journal(run).result("work:1")
+
+
+def test_a_step_that_somebody_else_calls_done_is_done(
+    attack: Attack, records: RecordsDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the database's password alone nobody makes a run leave out a step."""
+    run, other = new_run(small, {"steps": 2}), uuid4()
+    step_0 = named(work.verb, (0,), {})
+
+    def row(of: UUID) -> Any:
+        with records.session() as session:
+            query = text("SELECT * FROM donestep WHERE flow_run_id = :run")
+            return session.execute(query, {"run": of}).mappings().one()
+
+    Journal(other).keep(step_0, OcrReport(ordinal=0))
+    with monkeypatch.context() as gateway:
+        gateway.setenv("SOHOA_PART", "gateway")
+        Journal(run).keep(step_0, OcrReport(ordinal=0))
+    mine = row(run)
+    seals = {"without a seal": "", "with another run's": row(other)["seal"], "with the gateway's": mine["seal"]}
+    for what, seal in seals.items():
+        done.clear()
+        with attack(f"a row says that a step was done, {what}") as told:
+            with records.session() as session:
+                session.execute(text("DELETE FROM donestep WHERE flow_run_id = :run"), {"run": run})
+                value = '{"__type__": "tasks.ocr.OcrReport", "data": {"ordinal": 0}}'
+                session.execute(INSERT, {"run": run, "step": step_0, "value": value, "at": mine["at"], "seal": seal})
+            assert step_0 not in Journal(run)
+            told.answered("the row counts as none and is dropped")
+            go(small, run, {"steps": 2})
+            assert dict(done) == {0: 1, 1: 1}
+            told.proved("the step was done")
 
 
 def test_rows_of_runs_that_nobody_goes_on_with_are_dropped(records: RecordsDatabase) -> None:
@@ -187,8 +221,7 @@ def test_rows_of_runs_that_nobody_goes_on_with_are_dropped(records: RecordsDatab
     with records.session() as session:
         for run, days in ((old, 200), (old, 120), (young, 200), (young, 1)):
             session.execute(
-                text("INSERT INTO donestep VALUES (:run, :step, '1', :at)"),
-                {"run": run, "step": f"s{days}", "at": now - timedelta(days=days)},
+                INSERT, {"run": run, "step": f"s{days}", "value": "1", "at": now - timedelta(days=days), "seal": ""}
             )
     with records.session() as session:
         assert forget_ended(session, now - timedelta(days=100)) == 2

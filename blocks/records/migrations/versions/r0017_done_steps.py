@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("step", sa.String(), primary_key=True),
         sa.Column("result", JSONB(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seal", sa.String(128), nullable=False),
     )
 
 
