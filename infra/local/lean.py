@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 from prefect import flow_engine
@@ -15,6 +16,7 @@ from prefect.settings import PREFECT_API_URL
 def lean() -> None:
     """In the process of a flow run, once its settings are in force."""
     flow_engine.observe_flow_run_suspension = _unobserved
+    flow_engine._send_heartbeats = partial(_beating, flow_engine._send_heartbeats)  # type: ignore[assignment]
     if str(PREFECT_API_URL.value()).startswith("http://"):
         orchestration.ssl = _NoTls  # type: ignore[assignment, attr-defined]
 
@@ -23,6 +25,11 @@ def lean() -> None:
 def _unobserved(*_: Any, **__: Any) -> Iterator[None]:
     """No subscription to events, which would tell that somebody suspended the run from outside: nobody can."""
     yield
+
+
+def _beating(beats: Callable[..., AbstractContextManager[None]], engine: Any, **_: Any) -> AbstractContextManager[None]:
+    """Signs of life as ever; but the end doesn't wait a second for the thread that gives them."""
+    return beats(engine, join_on_exit=False)
 
 
 class _NoTls:

@@ -29,12 +29,13 @@ from blocks.seals import SealKeyMissing, Seals, seal
 from infra.local.postgres import Postgres
 from infra.local.roles import APP, GATEWAY
 from tasks.custody import Place, move_paper
-from tasks.disposal import propose, reject
+from tasks.disposal import Person, reject
 from tasks.storage import attach_owner_id
 from tasks.trail import BROKEN, TrailBroken, Unsealed, read_whole
 from tasks.vouched import CODE, RowsUnproven, look_over
 from tests.attack.plugin import Attack
 from tests.tasks.lawcase import OWNER_ID, make_dossier, walk_document
+from tests.tasks.test_disposal import propose
 
 WHY = "Hết thời hạn lưu trữ theo Danh mục của cơ quan."
 LEAD = {("BHXH-TEST", Role.LEAD)}
@@ -119,7 +120,7 @@ def office(records: RecordsDatabase, postgres: Postgres, monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         patch.setenv("SOHOA_PART", "gateway")
         propose(desk, papers[1], "ld.01", LEAD, WHY)
-        reject(desk, papers[1], "ld.02", LEAD, WHY)
+        reject(desk, papers[1], Person("ld.02", LEAD), WHY)
         propose(desk, papers[2], "ld.01", LEAD, WHY)
     made = Office(records, desk, dossier, papers[0], papers[1], papers[2], closed.id, still.id, enter)
     assert look_over(records).rows == 5, "a custody, a repository's row, a message, a closing, a proposal"
@@ -195,7 +196,7 @@ def again(office: Office) -> None:
         told = row.model_dump()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOHOA_PART", "gateway")
-        reject(office.desk, office.proposed, "ld.02", LEAD, WHY)
+        reject(office.desk, office.proposed, Person("ld.02", LEAD), WHY)
     look_over(office.records)
     with office.desk.session() as session:
         session.add(Disposal(**told))

@@ -41,8 +41,9 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(prefect_server: PrefectServer) -> Iterator[Stack]:
+def stack(prefect_server: PrefectServer, new_database: Callable[[], str]) -> Iterator[Stack]:
     env = prefect_server.env | {"SOHOA_FLOWS_DIR": str(ROOT / "tests" / "faults"), "SOHOA_PRELOAD": PRELOAD}
+    env |= {"SOHOA_DATABASE_URL": new_database()}
     made = Stack(prefect_server.prefect, env, prefect_server.folder / "worker.log")
     python = [sys.executable, "-m"]
     subprocess.run([*python, "tests.faults.small_setup"], env=env, cwd=ROOT, check=True, timeout=60)
@@ -234,10 +235,10 @@ def test_no_block_is_made_of_a_parameter(
         assert said.startswith("Failed") and "not loaded" in said
 
 
-def test_results_stay_where_the_worker_keeps_them(
+def test_no_result_goes_where_prefects_server_says(
     attack: Attack, stack: Stack, deployment: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Prefect's server may name a default place for results: who writes it would read and replace them (pickles)."""
+    """Prefect's server may name a default place for results: who writes it would read and replace them."""
     outside, inside = tmp_path / "mine", tmp_path / "marks"
     outside.mkdir()
     inside.mkdir()
