@@ -27,11 +27,12 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.settings import load_stack_env, settings
 from tasks.callbacks import MINUTES, TOPIC
-from tasks.inbox import ready_folders
+from tasks.inbox import SETTLED_SECONDS, ready_folders
 
 FOLDERS, CALLBACKS = "inbox/folders", "partners/callbacks"
 LOOK_SECONDS = 5  # between two looks into the records
 FOLDER_SECONDS = 60  # a network share tells no changes: its folders are listed so often
+PHONE_SECONDS = 30  # between two questions to the signing service
 AGAIN_SECONDS = 60  # after a run that changed nothing, or didn't complete
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 BEAT = "agent.beat"  # a file whose time is that of the last look
@@ -100,18 +101,24 @@ class Folders:
 
     def __init__(self, inbox: Path) -> None:
         self.inbox = inbox
-        self.news = True  # something below the inbox has changed
+        self._news_until = 0.0  # monotonic seconds: a folder that has just changed is ready only when it has settled
+        self.changed()
         self._listed = 0.0
         self._ready: dict[Path, float] = {}
         self._seen: dict[Path, float] = {}
 
+    def changed(self) -> None:
+        """Something below the inbox has changed."""
+        self._news_until = time.monotonic() + SETTLED_SECONDS + 2 * LOOK_SECONDS
+
     def needed(self) -> bool:
-        if not self.news and time.monotonic() - self._listed < FOLDER_SECONDS:
+        if time.monotonic() > self._news_until and time.monotonic() < self._listed + FOLDER_SECONDS:
             return False
         self._listed = time.monotonic()
         self._ready = {path: path.stat().st_ctime for path in ready_folders(self.inbox)}
         found = self._ready.items() - self._seen.items()
-        self.news = bool(found)  # looked at again: a run could not begin, or could not take it
+        if found:  # looked at again: perhaps no run can begin
+            self.changed()
         return bool(found)
 
     def begun(self) -> None:
@@ -143,14 +150,14 @@ class Partners:
 
 
 class Phones:
-    """A signature is asked for on a phone: the signing service is asked once a minute then."""
+    """A signature is asked for on a phone: the signing service is asked again and again then."""
 
     def __init__(self, records: RecordsDatabase) -> None:
         self.records = records
-        self._begun = -float(AGAIN_SECONDS)
+        self._begun = -float(PHONE_SECONDS)
 
     def needed(self) -> bool:
-        if time.monotonic() - self._begun < AGAIN_SECONDS:
+        if time.monotonic() - self._begun < PHONE_SECONDS:
             return False
         with self.records.session() as session:
             return session.execute(ASKED_ON_PHONES).first() is not None
@@ -187,7 +194,8 @@ class Agent:
             inbox, stop_event=stopped, rust_timeout=LOOK_SECONDS * 1000, yield_on_timeout=True, raise_interrupt=False,
             ignore_permission_denied=True,
         ):  # fmt: skip
-            self.folders.news = self.folders.news or bool(changes)
+            if changes:
+                self.folders.changed()
             self.look()
             beat.touch()
 

@@ -71,11 +71,6 @@ class Journal:
             session.execute(made.on_conflict_do_nothing())  # two processes of one run: the first one's result counts
         self._done[step] = value
 
-    def close(self) -> None:
-        """The run has ended: nothing goes on from here."""
-        with RecordsDatabase.get().session() as session:
-            session.execute(delete(DoneStep).where(col(DoneStep.flow_run_id) == self.run))
-
 
 def _digest(row: DoneStep) -> str:
     """SHA-256 (hex) of all that a row says."""
@@ -94,14 +89,11 @@ def goes_on(flow: Callable[P, R]) -> Callable[P, R]:
         context = FlowRunContext.get()
         if context is None or context.flow_run is None:
             return flow(*args, **kwargs)
-        journal = Journal(context.flow_run.id)
-        token = _open.set(journal)
+        token = _open.set(Journal(context.flow_run.id))
         try:
-            end = flow(*args, **kwargs)
+            return flow(*args, **kwargs)
         finally:
             _open.reset(token)
-        journal.close()
-        return end
 
     return continued
 
@@ -138,7 +130,10 @@ def named(verb: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
 
 
 def forget_ended(session: Session, before: datetime) -> int:
-    """Drop the rows of runs that did nothing since `before` (no pause lasts so long). Returns how many rows."""
+    """Drop the rows of runs that did nothing since `before`. Returns how many rows.
+
+    No pause lasts so long. Until then a run that has ended may be started again (Retry): it does nothing twice.
+    """
     still = select(DoneStep.flow_run_id).group_by(col(DoneStep.flow_run_id)).having(func.max(DoneStep.at) < before)
     gone = delete(DoneStep).where(col(DoneStep.flow_run_id).in_(still))
     return int(session.execute(gone).rowcount)  # type: ignore[attr-defined]

@@ -470,7 +470,7 @@ class DroppedHandIn(SQLModel, table=True):
 
 
 class DoneStep(SQLModel, table=True):
-    """A finished step of a run that may have to go on (tasks/journal.py); dropped when the run has ended."""
+    """A finished step of a run that may have to go on (tasks/journal.py); dropped after 100 days."""
 
     flow_run_id: UUID = Field(primary_key=True)
     step: str = Field(primary_key=True)  # name and digest of its inputs

@@ -212,17 +212,14 @@ def patience(env: dict[str, str], folder: Path) -> list[tuple[str, float]]:
     first = time.monotonic() - began
     # An opinion is asked for and given: two resumes that do nothing but go on.
     before, began, clicks, key = by_part(pid), time.monotonic(), 0.0, waits_at(officers, sample, "verification")
-    for number in range(RESUMES):
-        for stage, following, form in (
-            ("verification", "consult", officers._verification(sample) | {"decision": "XIN_Y_KIEN", "reason": "Hỏi"}),
-            ("consult", "verification", {"decision": "DA_CO_Y_KIEN", "reason": f"Đồng ý {number}"}),
-        ):
+    for _ in range(RESUMES):
+        asked = officers._verification(sample) | {"decision": "XIN_Y_KIEN", "reason": "Xin ý kiến."}
+        for form, following in ((asked, "consult"), ({"decision": "DA_CO_Y_KIEN"}, "verification")):
             clicked = time.monotonic()
             officers.at_gateway(RESOLVING).resume(sample.run_id, form)
-            until(lambda following=following, key=key: waits_at(officers, sample, following, key), 120)
-            clicks += time.monotonic() - clicked
-            key = waits_at(officers, sample, following)
-            assert stage
+            while not (there := waits_at(officers, sample, following, key)):
+                time.sleep(0.05)
+            clicks, key = clicks + time.monotonic() - clicked, there
             time.sleep(2)  # the process leaves
     spent = sum(difference(by_part(pid), before).values()) - idle * (time.monotonic() - began)
     return [

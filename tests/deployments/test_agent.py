@@ -83,7 +83,7 @@ def test_a_folder_makes_one_run_and_none_follows_without_news(settled: None, tmp
     duty.look(prefect)
     assert prefect.begun == []
     first = put_down(tmp_path, "mot")
-    folders.news = True
+    folders.changed()
     for _ in range(3):
         duty.look(prefect)
     assert prefect.begun == [FOLDERS]  # one, while it runs
@@ -92,7 +92,7 @@ def test_a_folder_makes_one_run_and_none_follows_without_news(settled: None, tmp
         duty.look(prefect)
     assert prefect.begun == [FOLDERS]  # it couldn't take the folder; the same again would not either
     put_down(tmp_path, "hai")
-    folders.news = True
+    folders.changed()
     duty.look(prefect)
     assert prefect.begun == [FOLDERS] * 2
     prefect.end()
@@ -116,11 +116,24 @@ def test_after_a_run_that_failed_the_next_waits(settled: None, tmp_path: Path) -
 def test_a_network_share_that_tells_nothing_is_listed_all_the_same(
     settled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(agent, "SETTLED_SECONDS", -2 * agent.LOOK_SECONDS)
     folders = Folders(tmp_path)
     assert not folders.needed()
     put_down(tmp_path, "mot")
     assert not folders.needed()
     monkeypatch.setattr(agent, "FOLDER_SECONDS", 0)
+    assert folders.needed()
+
+
+def test_a_folder_that_is_still_being_filled_is_looked_at_until_it_has_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.inbox.SETTLED_SECONDS", 1.0)
+    folders = Folders(tmp_path)
+    put_down(tmp_path, "mot")
+    folders.changed()
+    assert not folders.needed()
+    time.sleep(1.2)
     assert folders.needed()
 
 

@@ -80,7 +80,7 @@ class Program(PartnerClient):
 
     def hears(self, case: str, wanted: Callable[[Answer], object]) -> Answer:
         """What the newest call-back about this case says, once it is that."""
-        clock = self.prefect.call("GET", "/deployments/name/partners/operations").json()["id"]
+        clock = self.prefect.call("GET", "/deployments/name/partners/callbacks").json()["id"]
 
         def came() -> bool:
             run = self.prefect.call("POST", f"/deployments/{clock}/create_flow_run", {}).json()["id"]

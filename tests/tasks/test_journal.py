@@ -118,7 +118,10 @@ def test_whatever_was_done_before_the_kills_the_rest_is_done_once(steps: int, ki
         pytest.fail("it never ended")
     for number in range(steps):
         assert done[number] == 1 + sum(1 for where, at in kills if (where, at) == ("after", number))
-    assert rows(run) == 0  # nothing goes on from a run that has ended
+    assert rows(run) == steps
+    done.clear()
+    assert go(small, run, {"steps": steps}) == list(range(-1, steps))  # Retry of a run that has ended
+    assert not done
 
 
 def test_a_step_that_was_done_costs_no_task_run() -> None:
