@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import certifi
 import psycopg
 import pytest
 
+from blocks.objects import ObjectStore
+from blocks.settings import ROOT
 from infra.local import roles
 from infra.local.keys import read_env, read_part
 from infra.local.postgres import Postgres
@@ -51,15 +56,40 @@ def second(home: Path) -> Iterator[Second]:
         server.stop()
 
 
-def test_what_stack_env_names_is_used_and_ours_is_not_started(second: Second, seaweed: Seaweed, home: Path) -> None:
+@pytest.fixture(scope="module")
+def store(second: Second, seaweed: Seaweed, home: Path) -> Iterator[TlsFront]:
+    """Another object store, reached over TLS only, with a certificate of the same authority."""
+    front = TlsFront(free_port(), seaweed.ports[0], home / "second-cert.pem", home / "second-key.pem", asked=False)
+    try:
+        yield front
+    finally:
+        front.stop()
+
+
+def store_and_read(told: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """An object is stored and read by a process with these settings."""
+    program = (
+        "from blocks.objects import Bucket, ObjectStore\n"
+        "kept = ObjectStore().put_once(Bucket.WORKING, 'tls/probe', b'over TLS', content_type='text/plain')\n"
+        "print(ObjectStore().get(Bucket.WORKING, kept.key, version=kept.version, sha256=kept.sha256).decode())\n"
+    )
+    env = os.environ | told
+    return subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True)
+
+
+def test_what_stack_env_names_is_used_and_ours_is_not_started(
+    second: Second, store: TlsFront, seaweed: Seaweed, objects: ObjectStore, home: Path
+) -> None:
+    endpoint = f"https://127.0.0.1:{store.port}"
     lines = {
+        "SOHOA_CA_BUNDLE": str(second.authority),
         "SOHOA_ENVIRONMENT": "test",
         "SOHOA_DATABASE_URL": second.url("sohoa", roles.APP),
         "SOHOA_DATABASE_OWNER_URL": second.url("sohoa", roles.OWNER),
         "SOHOA_DATABASE_GATEWAY_URL": second.url("sohoa", roles.GATEWAY),
         "SOHOA_DATABASE_READER_URL": second.url("sohoa", roles.READER),
         "SOHOA_PREFECT_DATABASE_URL": second.url("prefect", roles.PREFECT),
-        "SOHOA_S3_ENDPOINT": seaweed.endpoint,
+        "SOHOA_S3_ENDPOINT": endpoint,
     }
     for who, prefix in (("worker", ""), ("gateway", "GATEWAY_"), (ADMIN, "ADMIN_")):
         access, secret = seaweed.keys[who]
@@ -77,8 +107,11 @@ def test_what_stack_env_names_is_used_and_ours_is_not_started(second: Second, se
             migrated = superuser.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'auditentry'").fetchone()
             assert migrated == (roles.OWNER,)
         assert second.front.encrypted > 3 and second.front.refused == 0
+        stored = store_and_read(read_part(stack.home, "worker"))
+        assert stored.stdout == "over TLS\n", stored.stderr
+        assert store.encrypted > 0
         told = read_env(stack.home / "stack.env")
-        assert told["SOHOA_S3_ENDPOINT"] == seaweed.endpoint
+        assert told["SOHOA_S3_ENDPOINT"] == endpoint
         assert not [name for name in told if name.endswith(("DATABASE_URL", "_ACCESS_KEY", "_SECRET_KEY"))]
         assert stack.command("status")[0] == 0
         assert stack.command("down")[0] == 0
@@ -97,6 +130,23 @@ def test_a_server_whose_certificate_is_another_authoritys_is_refused(second: Sec
         psycopg.connect(url.replace(str(second.authority), str(tmp_path / "ca.pem")))
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url.partition("?")[0] + "?sslmode=disable")
+
+
+def test_an_object_store_is_reached_over_tls_of_the_named_authority_only(
+    second: Second, store: TlsFront, objects: ObjectStore, tmp_path: Path
+) -> None:
+    """As each part reaches it: SOHOA_CA_BUNDLE is what its S3 client trusts."""
+    make_certificates(tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem")
+
+    def put(authority: Path, scheme: str = "https") -> subprocess.CompletedProcess[str]:
+        told = {"SOHOA_S3_ENDPOINT": f"{scheme}://127.0.0.1:{store.port}", "AWS_CA_BUNDLE": str(authority)}
+        return store_and_read(told)
+
+    assert put(second.authority).stdout == "over TLS\n"
+    for refused in (put(tmp_path / "ca.pem"), put(Path(certifi.where()))):
+        assert refused.returncode == 1 and "OBJECT_STORE_UNAVAILABLE" in refused.stderr
+    plain = put(second.authority, "http")
+    assert plain.returncode == 1 and "over TLS" not in plain.stdout
 
 
 @pytest.mark.parametrize("left_out", ["SOHOA_DATABASE_OWNER_URL", "SOHOA_S3_GATEWAY_SECRET_KEY"])
