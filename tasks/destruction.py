@@ -25,6 +25,7 @@ from tasks.disposal import PAGE, NotDisposable, as_proposed, note_disposal
 from tasks.quarantine import discard_images
 from tasks.shell import one_by_one, step
 from tasks.signing.manifest import canonical, sign_statement
+from tasks.vouched import NAMES, RowsUnproven, order_proven
 
 CERTIFICATE_YEARS, TEST_DAYS = 70, 1  # how long a certificate is locked
 PLACE = "tieu-huy/"  # of certificates in RECORDS
@@ -44,7 +45,7 @@ def destroy(
     """Delete every version of every locked object of a record. Returns how many. Idempotent after a stop in the middle.
 
     objects: with the store's identity for disposal. Raises NotDisposable (also for an order that two persons have not
-    given), ObjectStoreRefused while a lock holds.
+    given), RowsUnproven (an order that the desk has not sealed), ObjectStoreRefused while a lock holds.
     """
     if not may_dispose(records, document_id, at=at):
         raise NotDisposable()
@@ -54,6 +55,8 @@ def destroy(
             raise NotDisposable()
         if not as_proposed(row, get_document(session, document_id)):
             raise NotDisposable()
+        if not order_proven(session, row):
+            raise RowsUnproven(what=NAMES["disposal"])
         kept = session.exec(select(ArchivedObject).where(ArchivedObject.document_id == document_id)).all()
         if any(item.locked_until > (at or now()) for item in kept):
             raise NotDisposable()

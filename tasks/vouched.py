@@ -7,6 +7,7 @@ from the moment at which the database itself says that it came in, so none can b
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -20,11 +21,11 @@ from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
-from blocks.records.audit import audit
+from blocks.records.audit import audit, canonical
 from blocks.records.incidents import raise_incident
 from blocks.records.named import ROWS, kind_of, row_hash
 from blocks.records.tables import AuditEntry, Custody, Disposal, Incident, Outbox, RepositoryEntry, now
-from blocks.seals import DISPOSAL, GATEWAY, WORKER, part_of
+from blocks.seals import DISPOSAL, GATEWAY, WORKER, Seals, part_of
 from tasks.callbacks import TOPIC as CALLBACKS
 from tasks.notices import TOPIC as MAIL
 from tasks.shell import step
@@ -193,6 +194,27 @@ def _disposals(session: Session) -> tuple[int, list[Unproven]]:
         if document not in there and last.get("dispose-proposed", 0) > last.get("dispose-rejected", 0):
             found.append(Unproven("disposal", f"entry{last['dispose-proposed']}", gone=True))
     return len(rows), found
+
+
+def order_proven(session: Session, row: Disposal) -> bool:
+    """Whether the desk has sealed that two persons have ordered this, as it stands: a row alone destroys nothing."""
+    query = select(AuditEntry).where(
+        AuditEntry.document_id == row.document_id, col(AuditEntry.action).in_([action for action, *_ in STEPS[:2]])
+    )
+    entries = session.exec(query.order_by(col(AuditEntry.seq))).all()
+    seals = Seals(entries[0].at if entries else None)
+    sealed = [
+        entry
+        for entry in entries
+        if seals.fits(entry.seal or "", hashlib.sha256(canonical(entry.model_dump())).hexdigest(), entry.at)
+    ]
+    return all(
+        any(
+            entry.action == action and _tells(entry, part, row_hash(Disposal(**row.model_dump() | later)))
+            for entry in sealed
+        )
+        for action, part, later in STEPS[:2]
+    )
 
 
 def _tells(entry: AuditEntry, part: str, hash_: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -17,7 +18,9 @@ from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
 from blocks.objects import Bucket, ObjectStore, ObjectStoreRefused
 from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
 from blocks.records.grants import GATEWAY
+from blocks.records.named import naming
 from blocks.records.tables import ArchivedObject, AuditEntry, Disposal, Document, Dossier, FieldValue, now
 from blocks.trust import Trust
 from infra.local.postgres import Postgres
@@ -39,6 +42,7 @@ from tasks.disposal import (
 )
 from tasks.preservation import PreservationSettings, due_for_check
 from tasks.storage import store_document
+from tasks.vouched import RowsUnproven
 from tests.attack.plugin import Attack
 from tests.tasks.lawcase import make_dossier, put_signed
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401
@@ -103,15 +107,25 @@ def seen(records: RecordsDatabase, document: UUID) -> str:
     return next((item.seen for item in listed if item.document_id == document), "0" * 64)
 
 
+@contextmanager
+def at_the_desk() -> Iterator[None]:
+    """The gateway seals what is noted meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOHOA_PART", "gateway")
+        yield
+
+
 def propose(
     records: RecordsDatabase, document: UUID, officer: str, held: set[tuple[str, Role]], why: str, **more: datetime
 ) -> None:
     """As the page is sent by somebody who looked just now, after a step-up."""
-    disposal.propose(records, document, proven(officer, held), why, seen(records, document), **more)
+    with at_the_desk():
+        disposal.propose(records, document, proven(officer, held), why, seen(records, document), **more)
 
 
 def confirm(records: RecordsDatabase, document: UUID, officer: str, held: set[tuple[str, Role]], why: str) -> None:
-    disposal.confirm(records, document, proven(officer, held), why, seen(records, document))
+    with at_the_desk():
+        disposal.confirm(records, document, proven(officer, held), why, seen(records, document))
 
 
 def audited(records: RecordsDatabase, document: UUID) -> list[str]:
@@ -193,6 +207,36 @@ def test_an_order_from_the_worker(attack: Attack, records: RecordsDatabase, obje
                 )
             )  # fmt: skip
         told.answered(refused.value.orig)
+
+
+def test_an_order_that_the_desk_has_not_sealed(
+    attack: Attack, desk: RecordsDatabase, records: RecordsDatabase, objects: ObjectStore, stored: UUID
+) -> None:
+    """With the gateway's database password, but without its key."""
+    with attack("an order of two persons written by the gateway's database role",
+                watch=lambda: state(records, objects, stored)) as told:  # fmt: skip
+        with desk.session() as session:
+            document = session.get_one(Document, stored)
+            session.add(
+                Disposal(
+                    document_id=stored, dossier_id=document.dossier_id, unit_id=UNIT,
+                    retention_class=document.retention_class or "", retain_until=document.retain_until or now(),
+                    proposed_by="ld.01", proposed_at=now(), reason=WHY,
+                    confirmed_by="vt.01", confirmed_at=now(), confirmation=WHY,
+                )
+            )  # fmt: skip
+        with pytest.raises(RowsUnproven) as refused:
+            destroy(records, objects, stored, "quan-tri")
+        told.answered(refused.value)
+    with attack("the same, with entries that the worker's key has sealed",
+                watch=lambda: state(records, objects, stored)) as told:  # fmt: skip
+        with desk.session() as session:
+            row = session.get_one(Disposal, stored)
+            for action in ("dispose-proposed", "dispose-confirmed"):
+                audit(session, actor="ld.01", action=action, document_id=stored, rule="LU06", details=naming(row))
+        with pytest.raises(RowsUnproven) as refused:
+            destroy(records, objects, stored, "quan-tri")
+        told.answered(refused.value)
 
 
 def test_without_a_confirmation(attack: Attack, records: RecordsDatabase, objects: ObjectStore, stored: UUID) -> None:
