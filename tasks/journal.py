@@ -45,7 +45,8 @@ class Journal:
         self.run = run
         self._done: dict[str, Any] = {}
         with RecordsDatabase.get().session() as session:
-            rows = session.exec(select(DoneStep).where(DoneStep.flow_run_id == run)).all()
+            query = select(DoneStep).where(DoneStep.flow_run_id == run)
+            rows = session.exec(query.order_by(col(DoneStep.at))).all()  # as the seals were made
             seals = Seals() if rows else None
             for row in rows:
                 if seals and part_of(row.seal) == WORKER and seals.fits(row.seal, _digest(row), row.at):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,9 +18,11 @@ from prefect.flow_engine import run_flow
 from prefect.states import Scheduled
 from sqlalchemy import text
 
+from blocks.identity import replace_keys
 from blocks.records import RecordsDatabase
 from blocks.records.states import DossierState
 from blocks.results import ResultRefused
+from blocks.seals import WORKER, ensure_seal_keys
 from tasks.journal import Journal, forget_ended, goes_on, named
 from tasks.ocr import OcrReport
 from tasks.shell import step
@@ -229,3 +232,15 @@ def test_rows_of_runs_that_nobody_goes_on_with_are_dropped(records: RecordsDatab
     with records.session() as session:
         assert forget_ended(session, now - timedelta(days=100)) == 2
     assert rows(young) == 2 and rows(old) == 0
+
+
+def test_steps_from_before_the_key_was_replaced_stay_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dossier may be suspended for weeks."""
+    monkeypatch.setenv("SOHOA_HOME", str(tmp_path))
+    ensure_seal_keys(tmp_path)
+    run = uuid4()
+    for number in range(3):
+        Journal(run).keep(f"work:{number}", number)
+        replace_keys(tmp_path / "sealing", WORKER)
+    Journal(run).keep("work:3", 3)
+    assert all(f"work:{number}" in Journal(run) for number in range(4))
