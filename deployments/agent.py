@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
 
@@ -85,7 +86,12 @@ class Duty:
     def look(self, prefect: Starter) -> None:
         """Start a run if one is needed now. Raises SohoaError: the records or Prefect are away."""
         if self.run:
-            state = prefect.run(self.run)["state_type"]
+            try:
+                state = prefect.run(self.run)["state_type"]
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != HTTPStatus.NOT_FOUND:
+                    raise
+                state = "CANCELLED"  # somebody has deleted it
             if state not in ENDED:
                 return
             self.run, self.not_before = "", 0.0 if state == "COMPLETED" else time.monotonic() + AGAIN_SECONDS
@@ -181,7 +187,7 @@ class Agent:
         for duty in self.duties:
             try:
                 duty.look(self.prefect)
-            except (SohoaError, httpx.HTTPError, OSError) as error:
+            except Exception as error:  # its text may name a folder
                 code = error.code if isinstance(error, SohoaError) else type(error).__name__
                 log.warning(json.dumps({"event": "not looked at", "deployment": duty.deployment, "code": code}))
                 duty.not_before = time.monotonic() + LOOK_SECONDS

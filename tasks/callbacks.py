@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
-from sqlalchemy import delete
+from sqlalchemy import ColumnElement, and_, delete, or_
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
@@ -114,14 +114,23 @@ def send(records: RecordsDatabase, at: datetime | None = None) -> Told:
     with records.session() as session:
         old = col(Outbox.delivered_at) < moment - KEPT
         session.execute(delete(Outbox).where(col(Outbox.topic) == TOPIC, old))
-        query = select(Outbox.id, Outbox.created_at, Outbox.tries).where(
-            Outbox.topic == TOPIC, col(Outbox.delivered_at).is_(None), Outbox.tries < len(MINUTES)
+        query = select(Outbox.id).where(
+            Outbox.topic == TOPIC, col(Outbox.delivered_at).is_(None), Outbox.tries < len(MINUTES), _due(moment)
         )
         rows = session.exec(query.order_by(col(Outbox.created_at)).limit(AT_ONCE)).all()
-    for message, written, tries in rows:
-        if written + timedelta(minutes=MINUTES[tries]) <= moment:
-            _send_one(records, message, told, failures)
+    for message in rows:
+        _send_one(records, message, told, failures)
     return told
+
+
+def _due(moment: datetime) -> ColumnElement[bool]:
+    """Its next try may be made; who waits takes nobody's place."""
+    return or_(
+        *(
+            and_(col(Outbox.tries) == tries, col(Outbox.created_at) <= moment - timedelta(minutes=minutes))
+            for tries, minutes in enumerate(MINUTES)
+        )
+    )
 
 
 def _send_one(records: RecordsDatabase, message: UUID, told: Told, failures: Counter[str]) -> None:

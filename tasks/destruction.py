@@ -25,7 +25,7 @@ from tasks.disposal import PAGE, NotDisposable, as_proposed, note_disposal
 from tasks.quarantine import discard_images
 from tasks.shell import one_by_one, step
 from tasks.signing.manifest import canonical, sign_statement
-from tasks.vouched import NAMES, RowsUnproven, order_proven
+from tasks.vouched import NAMES, RowsUnproven, disputes_proven, order_proven
 
 CERTIFICATE_YEARS, TEST_DAYS = 70, 1  # how long a certificate is locked
 PLACE = "tieu-huy/"  # of certificates in RECORDS
@@ -55,7 +55,7 @@ def destroy(
             raise NotDisposable()
         if not as_proposed(row, get_document(session, document_id)):
             raise NotDisposable()
-        if not order_proven(session, row):
+        if not order_proven(session, row) or not disputes_proven(session, row.dossier_id):
             raise RowsUnproven(what=NAMES["disposal"])
         kept = session.exec(select(ArchivedObject).where(ArchivedObject.document_id == document_id)).all()
         if any(item.locked_until > (at or now()) for item in kept):
@@ -67,6 +67,8 @@ def destroy(
             ]
             session.add(row)
         keys = sorted({item.object_key for item in kept})
+        if not all(key.startswith(f"{row.dossier_id}/{document_id}/") for key in keys):
+            raise RowsUnproven(what=NAMES["disposal"])  # another record's object was put under this one
     count = sum(objects.destroy(key) for key in keys)
     with records.session() as session:
         row = session.get_one(Disposal, document_id)

@@ -16,7 +16,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -24,13 +24,14 @@ from prefect import Task
 from prefect.context import FlowRunContext
 from prefect.states import Completed
 from pydantic_core import to_jsonable_python
-from sqlalchemy import delete
+from sqlalchemy import Text, cast, delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, func, select
 
 from blocks import results
 from blocks.records import RecordsDatabase
 from blocks.records.tables import DoneStep, now
+from blocks.results import ResultRefused
 from blocks.seals import WORKER, Seals, part_of, seal
 
 P = ParamSpec("P")
@@ -45,15 +46,22 @@ class Journal:
         self.run = run
         self._done: dict[str, Any] = {}
         with RecordsDatabase.get().session() as session:
-            query = select(DoneStep).where(DoneStep.flow_run_id == run)
-            rows = session.exec(query.order_by(col(DoneStep.at))).all()  # as the seals were made
+            query = select(DoneStep.step, cast(DoneStep.result, Text), cast(DoneStep.at, Text), DoneStep.seal)
+            rows = session.exec(query.where(DoneStep.flow_run_id == run).order_by(col(DoneStep.at))).all()
             seals = Seals() if rows else None
-            for row in rows:
-                if seals and part_of(row.seal) == WORKER and seals.fits(row.seal, _digest(row), row.at):
-                    self._done[row.step] = row.result
+            for step, text, at, sealed in rows:  # in the order in which the seals were made
+                try:
+                    row = DoneStep(flow_run_id=run, step=step, result=json.loads(text), at=_moment(at), seal=sealed)
+                    if not (seals and part_of(sealed) == WORKER and seals.fits(sealed, _digest(row), row.at)):
+                        raise ResultRefused("sealed by nobody of us")
+                    results.decode(row.result)
+                except (ValueError, RecursionError) as error:
+                    logger.warning("A step counts as not done: %s", type(error).__name__)
+                    session.execute(
+                        delete(DoneStep).where(col(DoneStep.flow_run_id) == run, col(DoneStep.step) == step)
+                    )
                 else:
-                    logger.warning("A step that nobody of us has done is done again: %s", row.step)
-                    session.delete(row)
+                    self._done[step] = row.result
 
     def __contains__(self, step: str) -> bool:
         return step in self._done
@@ -71,6 +79,11 @@ class Journal:
             made = insert(DoneStep).values(**row.model_dump())
             session.execute(made.on_conflict_do_nothing())  # two processes of one run: the first one's result counts
         self._done[step] = value
+
+
+def _moment(text: str) -> datetime:
+    """Of PostgreSQL's text, in UTC. Raises ValueError for moments that Python doesn't have (infinity)."""
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _digest(row: DoneStep) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -27,6 +27,7 @@ from blocks.records.named import ROWS, kind_of, row_hash
 from blocks.records.tables import AuditEntry, Custody, Disposal, Incident, Outbox, RepositoryEntry, now
 from blocks.seals import DISPOSAL, GATEWAY, WORKER, Seals, part_of
 from tasks.callbacks import TOPIC as CALLBACKS
+from tasks.custody import DISPUTE
 from tasks.notices import TOPIC as MAIL
 from tasks.shell import step
 
@@ -49,6 +50,7 @@ NAMES = {
     "incident": "việc đóng sự cố",
     "disposal": "tiêu hủy",
 }
+REJECTED = "dispose-rejected"
 # The steps of a disposal: action, whose entry, what of the row isn't known before.
 _LATER: dict[str, Any] = {"confirmed_by": "", "confirmed_at": None, "confirmation": "", "destroyed_at": None}
 STEPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -172,7 +174,7 @@ def _may_be_gone(session: Session, one: Named) -> bool:
 def _disposals(session: Session) -> tuple[int, list[Unproven]]:
     """All of them: they are few. What was written before there were seals is told by an entry without one."""
     told: dict[UUID | None, dict[str, list[AuditEntry]]] = defaultdict(lambda: defaultdict(list))
-    actions = [*(action for action, *_ in STEPS), "dispose-rejected"]
+    actions = [*(action for action, *_ in STEPS), REJECTED]
     query = select(AuditEntry).where(col(AuditEntry.action).in_(actions)).order_by(col(AuditEntry.seq))
     for entry in session.exec(query):
         told[entry.document_id][entry.action].append(entry)
@@ -181,7 +183,7 @@ def _disposals(session: Session) -> tuple[int, list[Unproven]]:
     for row in rows:
         done = (True, row.confirmed_at is not None, row.destroyed_at is not None)
         entries = told[row.document_id]
-        rejected = max((entry.seq or 0 for entry in entries["dispose-rejected"]), default=0)
+        rejected = max((entry.seq or 0 for entry in entries[REJECTED]), default=0)
         for (action, part, later), is_done in zip(STEPS, done, strict=True):
             hash_ = row_hash(Disposal(**row.model_dump() | later))
             since = [entry for entry in entries[action] if (entry.seq or 0) > rejected]
@@ -191,23 +193,48 @@ def _disposals(session: Session) -> tuple[int, list[Unproven]]:
     there = {row.document_id for row in rows}
     for document, by_action in told.items():
         last = {action: entries[-1].seq or 0 for action, entries in by_action.items() if entries}
-        if document not in there and last.get("dispose-proposed", 0) > last.get("dispose-rejected", 0):
+        if document not in there and last.get("dispose-proposed", 0) > last.get(REJECTED, 0):
             found.append(Unproven("disposal", f"entry{last['dispose-proposed']}", gone=True))
     return len(rows), found
+
+
+def disputes_proven(session: Session, dossier_id: UUID) -> bool:
+    """Whether each closed dispute of this dossier was closed by somebody whom a sealed entry names (LU05)."""
+    closed = session.exec(
+        select(Incident).where(
+            Incident.dossier_id == dossier_id, Incident.code == DISPUTE, col(Incident.closed_at).is_not(None)
+        )
+    ).all()
+    query = select(AuditEntry).where(AuditEntry.dossier_id == dossier_id, AuditEntry.action == "incident-closed")
+    entries = session.exec(query.order_by(col(AuditEntry.seq))).all() if closed else []
+    told = {
+        hash_
+        for entry in _sealed(entries)
+        if part_of(entry.seal or "") in WRITERS["incident"]
+        for hash_ in entry.details.get(ROWS, {}).get("incident", [])
+    }
+    return all(row_hash(row) in told for row in closed)
+
+
+def _sealed(entries: Sequence[AuditEntry]) -> list[AuditEntry]:
+    """Those that the part which their seal names has written. entries: in their order."""
+    seals = Seals(entries[0].at if entries else None)
+    return [
+        entry
+        for entry in entries
+        if seals.fits(entry.seal or "", hashlib.sha256(canonical(entry.model_dump())).hexdigest(), entry.at)
+    ]
 
 
 def order_proven(session: Session, row: Disposal) -> bool:
     """Whether the desk has sealed that two persons have ordered this, as it stands: a row alone destroys nothing."""
     query = select(AuditEntry).where(
-        AuditEntry.document_id == row.document_id, col(AuditEntry.action).in_([action for action, *_ in STEPS[:2]])
+        AuditEntry.document_id == row.document_id,
+        col(AuditEntry.action).in_([*(action for action, *_ in STEPS[:2]), REJECTED]),
     )
-    entries = session.exec(query.order_by(col(AuditEntry.seq))).all()
-    seals = Seals(entries[0].at if entries else None)
-    sealed = [
-        entry
-        for entry in entries
-        if seals.fits(entry.seal or "", hashlib.sha256(canonical(entry.model_dump())).hexdigest(), entry.at)
-    ]
+    sealed = _sealed(session.exec(query.order_by(col(AuditEntry.seq))).all())
+    rejected = max((entry.seq or 0 for entry in sealed if entry.action == REJECTED), default=0)
+    sealed = [entry for entry in sealed if (entry.seq or 0) > rejected]
     return all(
         any(
             entry.action == action and _tells(entry, part, row_hash(Disposal(**row.model_dump() | later)))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError as Constraint
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import select
@@ -239,6 +240,26 @@ def test_an_order_that_the_desk_has_not_sealed(
         told.answered(refused.value)
 
 
+def test_another_records_object_put_under_an_ordered_one(
+    attack: Attack, desk: RecordsDatabase, records: RecordsDatabase, objects: ObjectStore, stored: UUID
+) -> None:
+    """With the worker's database password: rows of archived objects may be put in."""
+    propose(desk, stored, "ld.01", LEAD, WHY)
+    confirm(desk, stored, "vt.01", SEAL, WHY)
+    key = f"{uuid4()}/{uuid4()}/copy.pdf"
+    objects.put_once(Bucket.RECORDS, key, b"another record", content_type="application/pdf")
+    with records.session() as session:
+        mine = session.exec(select(ArchivedObject).where(ArchivedObject.document_id == stored)).first()
+        assert mine is not None
+        session.add(ArchivedObject(**mine.model_dump() | {"id": uuid4(), "object_key": key, "number": 99}))
+    with attack(
+        "an ordered disposal takes another record along", watch=lambda: objects.exists(Bucket.RECORDS, key)
+    ) as told:
+        with pytest.raises(RowsUnproven) as refused:
+            destroy(records, objects, stored, "quan-tri")
+        told.answered(refused.value)
+
+
 def test_without_a_confirmation(attack: Attack, records: RecordsDatabase, objects: ObjectStore, stored: UUID) -> None:
     with attack("destruction that nobody has ordered", watch=lambda: state(records, objects, stored)) as told:
         with pytest.raises(NotDisposable) as refused:
@@ -267,6 +288,23 @@ def test_in_a_dispute(
     freeze_disposal(records, dossier, "ld.01")  # after both have decided
     with attack("destruction while a dispute is open", watch=lambda: state(records, objects, stored)) as told:
         with pytest.raises(NotDisposable) as refused:
+            destroy(records, objects, stored, "quan-tri")
+        told.answered(refused.value)
+
+
+def test_a_dispute_that_is_closed_in_the_database(
+    attack: Attack, desk: RecordsDatabase, records: RecordsDatabase, objects: ObjectStore, stored: UUID
+) -> None:
+    propose(desk, stored, "ld.01", LEAD, WHY)
+    confirm(desk, stored, "ld.02", LEAD, WHY)
+    with records.session() as session:
+        dossier = session.get_one(Document, stored).dossier_id
+    freeze_disposal(records, dossier, "ld.01")
+    with attack("destruction after a dispute was closed with the database's password alone",
+                watch=lambda: state(records, objects, stored)) as told:  # fmt: skip
+        with records.session() as session:
+            session.execute(text("UPDATE incident SET closed_at = now(), closed_by = 'ld.01', reason = 'Xong.'"))
+        with pytest.raises(RowsUnproven) as refused:
             destroy(records, objects, stored, "quan-tri")
         told.answered(refused.value)
 

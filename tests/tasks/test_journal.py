@@ -180,13 +180,41 @@ INSERT = text("INSERT INTO donestep VALUES (:run, :step, CAST(:value AS jsonb), 
 
 
 def test_a_result_of_a_foreign_type_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the worker itself has sealed it."""
+    """Also where the worker itself has sealed it, and of a type that a new version no longer has."""
     run = uuid4()
     foreign = {"__type__": "subprocess.Popen", "data": ["true"]}
-    monkeypatch.setattr("blocks.results.encode", lambda value: foreign)
-    Journal(run).keep("work:1", None)
+    with monkeypatch.context() as patch:
+        patch.setattr("blocks.results.encode", lambda value: foreign)
+        kept = Journal(run)
+        kept.keep("work:1", None)
     with pytest.raises(ResultRefused):
-        Journal(run).result("work:1")
+        kept.result("work:1")
+    assert "work:1" not in Journal(run)
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        ("infinity", "1"),
+        ("0044-03-15 12:00:00+00 BC", "1"),
+        ("2026-01-01", "9" * 5000),
+        ("2026-01-01", "[" * 3000 + "]" * 3000),
+    ],
+    ids=["at infinity", "before Christ", "5,000 digits", "3,000 deep"],
+)
+def test_a_row_that_cannot_be_read_stops_no_run(attack: Attack, records: RecordsDatabase, at: str, value: str) -> None:
+    run = new_run(small, {"steps": 1})
+    with records.session() as session:
+        session.execute(
+            text(
+                "INSERT INTO donestep VALUES (:run, 'x', CAST(:value AS jsonb), CAST(:at AS timestamptz), 'worker.x')"
+            ),
+            {"run": run, "value": value, "at": at},
+        )
+    with attack("a row of finished steps that can't be read") as told:
+        assert go(small, run, {"steps": 1}) == [-1, 0]
+        told.answered("it counts as none")
+        told.proved("the run has ended well")
 
 
 def test_a_step_that_somebody_else_calls_done_is_done(
