@@ -20,14 +20,15 @@ from pathlib import Path
 from typing import Protocol
 
 import httpx
-from sqlalchemy import TextClause, text
+from sqlalchemy import literal, select, text
 from watchfiles import watch
 
 from blocks.errors import SohoaError
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
+from blocks.records.tables import now
 from blocks.settings import load_stack_env, settings
-from tasks.callbacks import MINUTES, TOPIC
+from tasks.callbacks import due
 from tasks.inbox import SETTLED_SECONDS, ready_folders
 
 FOLDERS, CALLBACKS = "inbox/folders", "partners/callbacks"
@@ -47,10 +48,6 @@ CHANGED = text("""
 UNSTARTED = text("""
     SELECT 1 FROM partnercase c WHERE c.ended_at IS NULL AND c.flow_run_id IS NULL
     AND EXISTS (SELECT 1 FROM source s WHERE s.submission = c.submission) LIMIT 1
-""")
-DUE = text("""
-    SELECT 1 FROM outbox WHERE topic = :topic AND delivered_at IS NULL AND tries < :most
-    AND created_at + make_interval(mins => (CAST(:minutes AS int[]))[tries + 1]) <= now() LIMIT 1
 """)
 NEWEST = text("SELECT coalesce(max(seq), 0) FROM auditentry")
 ASKED_ON_PHONES = text("SELECT 1 FROM waiting WHERE kind IN ('confirm', 'issue') LIMIT 1")
@@ -139,14 +136,10 @@ class Partners:
         self._newest = self._seen = 0
 
     def needed(self) -> bool:
-        asked: list[tuple[TextClause, dict[str, object]]] = [
-            (CHANGED, {"seen": self._seen}),
-            (UNSTARTED, {}),
-            (DUE, {"topic": TOPIC, "most": len(MINUTES), "minutes": list(MINUTES)}),
-        ]
+        asked = (CHANGED.bindparams(seen=self._seen), UNSTARTED, select(literal(1)).where(due(now())).limit(1))
         with self.records.session() as session:
             self._newest = int(session.execute(NEWEST).scalar_one())
-            found = any(session.execute(query, values).first() for query, values in asked)
+            found = any(session.execute(query).first() for query in asked)
         if not found:
             self._seen = self._newest
         return found

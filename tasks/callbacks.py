@@ -114,23 +114,19 @@ def send(records: RecordsDatabase, at: datetime | None = None) -> Told:
     with records.session() as session:
         old = col(Outbox.delivered_at) < moment - KEPT
         session.execute(delete(Outbox).where(col(Outbox.topic) == TOPIC, old))
-        query = select(Outbox.id).where(
-            Outbox.topic == TOPIC, col(Outbox.delivered_at).is_(None), Outbox.tries < len(MINUTES), _due(moment)
-        )
-        rows = session.exec(query.order_by(col(Outbox.created_at)).limit(AT_ONCE)).all()
+        rows = session.exec(select(Outbox.id).where(due(moment)).order_by(col(Outbox.created_at)).limit(AT_ONCE)).all()
     for message in rows:
         _send_one(records, message, told, failures)
     return told
 
 
-def _due(moment: datetime) -> ColumnElement[bool]:
-    """Its next try may be made; who waits takes nobody's place."""
-    return or_(
-        *(
-            and_(col(Outbox.tries) == tries, col(Outbox.created_at) <= moment - timedelta(minutes=minutes))
-            for tries, minutes in enumerate(MINUTES)
-        )
+def due(moment: datetime) -> ColumnElement[bool]:
+    """Messages whose next try may be made; who waits takes nobody's place."""
+    ready = (
+        and_(col(Outbox.tries) == tries, col(Outbox.created_at) <= moment - timedelta(minutes=minutes))
+        for tries, minutes in enumerate(MINUTES)
     )
+    return and_(col(Outbox.topic) == TOPIC, col(Outbox.delivered_at).is_(None), or_(*ready))
 
 
 def _send_one(records: RecordsDatabase, message: UUID, told: Told, failures: Counter[str]) -> None:

@@ -7,7 +7,6 @@ from the moment at which the database itself says that it came in, so none can b
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
-from blocks.records.audit import audit, canonical
+from blocks.records.audit import audit, entry_hash
 from blocks.records.incidents import raise_incident
 from blocks.records.named import ROWS, kind_of, row_hash
 from blocks.records.tables import AuditEntry, Custody, Disposal, Incident, Outbox, RepositoryEntry, now
@@ -183,13 +182,10 @@ def _disposals(session: Session) -> tuple[int, list[Unproven]]:
     for row in rows:
         done = (True, row.confirmed_at is not None, row.destroyed_at is not None)
         entries = told[row.document_id]
-        rejected = max((entry.seq or 0 for entry in entries[REJECTED]), default=0)
-        for (action, part, later), is_done in zip(STEPS, done, strict=True):
-            hash_ = row_hash(Disposal(**row.model_dump() | later))
-            since = [entry for entry in entries[action] if (entry.seq or 0) > rejected]
-            if is_done and not any(_tells(entry, part, hash_) for entry in since):
-                found.append(Unproven("disposal", str(row.document_id)))
-                break
+        noted = [entry for of_action in entries.values() for entry in of_action]
+        steps = [step for step, is_done in zip(STEPS, done, strict=True) if is_done]
+        if not _told(noted, row, steps):
+            found.append(Unproven("disposal", str(row.document_id)))
     there = {row.document_id for row in rows}
     for document, by_action in told.items():
         last = {action: entries[-1].seq or 0 for action, entries in by_action.items() if entries}
@@ -219,11 +215,7 @@ def disputes_proven(session: Session, dossier_id: UUID) -> bool:
 def _sealed(entries: Sequence[AuditEntry]) -> list[AuditEntry]:
     """Those that the part which their seal names has written. entries: in their order."""
     seals = Seals(entries[0].at if entries else None)
-    return [
-        entry
-        for entry in entries
-        if seals.fits(entry.seal or "", hashlib.sha256(canonical(entry.model_dump())).hexdigest(), entry.at)
-    ]
+    return [entry for entry in entries if seals.fits(entry.seal or "", entry_hash(entry.model_dump()), entry.at)]
 
 
 def order_proven(session: Session, row: Disposal) -> bool:
@@ -232,15 +224,19 @@ def order_proven(session: Session, row: Disposal) -> bool:
         AuditEntry.document_id == row.document_id,
         col(AuditEntry.action).in_([*(action for action, *_ in STEPS[:2]), REJECTED]),
     )
-    sealed = _sealed(session.exec(query.order_by(col(AuditEntry.seq))).all())
-    rejected = max((entry.seq or 0 for entry in sealed if entry.action == REJECTED), default=0)
-    sealed = [entry for entry in sealed if (entry.seq or 0) > rejected]
+    return _told(_sealed(session.exec(query.order_by(col(AuditEntry.seq))).all()), row, STEPS[:2])
+
+
+def _told(entries: Sequence[AuditEntry], row: Disposal, steps: Sequence[tuple[str, str, dict[str, Any]]]) -> bool:
+    """Whether entries after the last rejection tell of each of these steps of the row."""
+    rejected = max((entry.seq or 0 for entry in entries if entry.action == REJECTED), default=0)
+    since = [entry for entry in entries if (entry.seq or 0) > rejected]
     return all(
         any(
             entry.action == action and _tells(entry, part, row_hash(Disposal(**row.model_dump() | later)))
-            for entry in sealed
+            for entry in since
         )
-        for action, part, later in STEPS[:2]
+        for action, part, later in steps
     )
 
 

@@ -120,6 +120,11 @@ def canonical(entry: Mapping[str, Any] | RowMapping) -> bytes:
 _TEXTS = ("actor", "action", "rule", "source_state", "target_state", "previous_hash")
 
 
+def entry_hash(entry: Mapping[str, Any] | RowMapping) -> str:
+    """SHA-256 (hex) of an entry as it stands."""
+    return hashlib.sha256(canonical(entry)).hexdigest()
+
+
 def chain_head(session: Session) -> ChainHead | None:
     """The newest stored entry; None while there is none."""
     row = session.exec(select(AuditEntry.seq, AuditEntry.hash).order_by(col(AuditEntry.seq).desc()).limit(1)).first()
@@ -160,7 +165,7 @@ def read_chain(
     seals = Seals(at)
     for row in _rows(session, expected):
         seq = row["seq"]
-        digest = hashlib.sha256(canonical(row)).hexdigest()
+        digest = entry_hash(row)
         if seq != expected or row["previous_hash"] != previous or row["hash"] != digest:
             wrong.add(seq)
         sealed = sealed or row["seal"]
@@ -264,7 +269,7 @@ def _link(session: Session) -> None:
     head = chain_head(session) or ChainHead(0, GENESIS)
     for entry in entries:
         entry.seq, entry.previous_hash = head.seq + 1, head.hash
-        entry.hash = hashlib.sha256(canonical(entry.model_dump())).hexdigest()
+        entry.hash = entry_hash(entry.model_dump())
         entry.seal = seal(entry.hash)
         head = ChainHead(entry.seq, entry.hash)
         session.add(entry)
