@@ -26,6 +26,7 @@ from blocks.ocr.engine import OcrEngine
 from blocks.ocr.types import Line, PageText
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
+from blocks.records.past import moves
 from blocks.records.queries import get_document
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Page
@@ -33,7 +34,7 @@ from tasks import layout
 from tasks.artifacts import keep_markdown, progress_shown
 from tasks.capture import check_printed_numbers
 from tasks.capture.guard import pixels_guarded
-from tasks.quarantine import insist_cleared, suspect, suspected_level
+from tasks.quarantine import insist_cleared, suspect, suspected_in, suspected_level
 from tasks.shell import step
 
 _DONE = {DocumentState.OCR, DocumentState.NHAP_TAY, DocumentState.CHO_XAC_NHAN}
@@ -112,12 +113,36 @@ def read_texts(
                     if cleared or secrecy_level([text]) is None:
                         _keep(records, objects, document, item, text)
                     one_more()
-    if not cleared and (level := secrecy_level(list(texts.values()))):
+    unread = not cleared and document.state not in _DONE
+    if unread and (level := secrecy_level(list(texts.values()))):
         suspect(records, objects, document_id, level)
         return OcrReport(ordinal=document.ordinal, secrecy=level), {}
     report = _report(document.ordinal, work, texts, reused, time.perf_counter() - started)
     _record(records, document_id, document.attempt, work, texts, bool(report.readable))
     return report, texts
+
+
+def read_before(
+    records: RecordsDatabase, document_id: UUID, attempt: int, *, cleared: bool = False
+) -> OcrReport | None:
+    """What reading this attempt has found, where the paper is past it; None: it is to be read, or read on.
+
+    What is odd about its numbers isn't told any more: the officer has judged it, or it was scanned again.
+    """
+    with records.session() as session:
+        document = get_document(session, document_id)
+        here = document.attempt == attempt
+        level = suspected_in(session, document, attempt)
+        if level is not None and not cleared:
+            unsettled = here and document.state is DocumentState.NGHI_MAT
+            return None if unsettled else OcrReport(ordinal=document.ordinal, secrecy=level)
+        if here and document.state in {DocumentState.DA_KY_CA_NHAN, *_DONE}:
+            return None
+        for target in (DocumentState.OCR, DocumentState.NHAP_TAY):
+            for entry in moves(session, document, target, source=DocumentState.DA_KY_CA_NHAN):
+                if entry.details.get("attempt") == attempt:
+                    return OcrReport(ordinal=document.ordinal, pages=entry.details.get("pages", 0))
+    return None
 
 
 def _work(session: Session, document: Document) -> list[_Work]:
@@ -277,13 +302,15 @@ def _folded_word(text: str) -> str:
 
 @step("Nhận dạng chữ", rule="EX01")
 def read_pages(document_id: UUID, attempt: int, cleared: str = "") -> OcrReport:
-    """Điều 9.1: read the signed copy; the report becomes an artifact. `attempt` only tells rescans apart.
+    """Điều 9.1: read the signed copy of this capture attempt; the report becomes an artifact.
 
     cleared: the pause at which the leader has decided that this paper isn't secret. Raises DecisionNotProven.
     """
     engine, records = OcrEngine.get(), RecordsDatabase.get()
     if cleared:
         insist_cleared(records, document_id, attempt, cleared)
+    if (known := read_before(records, document_id, attempt, cleared=bool(cleared))) is not None:
+        return known
     report, texts = read_texts(records, ObjectStore.get(), engine, document_id, cleared=bool(cleared))
     if report.secrecy:  # operations read artifacts: nothing of this paper stands there
         return report

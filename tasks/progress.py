@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOSSIER_OPEN, move_document, move_dossier
+from blocks.records.past import decided_in, moves
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import AuditEntry
@@ -29,18 +30,35 @@ def move_on(records: RecordsDatabase, dossier_id: UUID, target: DossierState, ru
         return moved
 
 
+def has_moved(
+    records: RecordsDatabase, dossier_id: UUID, target: DossierState, after: DossierState | None, times: int
+) -> bool:
+    """Whether this move was made before, wherever the dossier is by now.
+
+    times: number of the verification that has asked for it, of a move that each of them may ask for; 0: of no such one.
+    """
+    with records.session() as session:
+        since = decided_in(session, dossier_id, f"{VERIFICATION}-{times}") if times else 0
+        if since is None:
+            return False
+        return bool(moves(session, get_dossier(session, dossier_id), target, source=after, since=since))
+
+
 def send_back_to_capture(records: RecordsDatabase, dossier_id: UUID, stage: str) -> list[UUID]:
     """The components of which the resolving officer wants pages scanned again go back to capture. Returns their ids."""
     with records.session() as session:
         answer = Verification.model_validate(proven_decision(session, dossier_id, stage).payload)
         named = {*answer.rescan, *(item.component for item in answer.rescan_pages)}
         chosen = [d for d in documents(session, dossier_id) if d.ordinal in named]
+        since = decided_in(session, dossier_id, stage)
         for document in chosen:
-            if document.state is DocumentState.CHO_XAC_NHAN:
+            sent = since is not None and moves(session, document, DocumentState.CHUP_LAI, since=since)
+            if document.state is DocumentState.CHO_XAC_NHAN and not sent:  # else it has been captured again
                 move_document(session, document, DocumentState.CHUP_LAI, actor=answer.officer, rule="CA05")
         return [document.id for document in chosen]
 
 
+VERIFICATION = "verification"  # name of the stage
 STATE = "state:"  # tag of a run that follows the dossier
 DEADLINE = "deadline:"  # tag of a run while its dossier is open: near, missed
 DEADLINE_NOTED = "deadline-near", "deadline-missed"  # actions of the audit trail (tasks/deadlines.py)
@@ -100,8 +118,13 @@ def advance(
     after: DossierState | None = None,
     times: int = 0,
 ) -> bool:
-    """Điều 7, 13: the dossier goes on. `after` and `times` only tell apart two moves to the same state."""
-    moved = move_on(RecordsDatabase.get(), dossier_id, target, rule, actor)
+    """Điều 7, 13: the dossier goes on. Two moves to the same state are told apart by the state that they come `after`,
+    and by the number of the verification that has asked for them (`times`). One that lies behind it isn't made again.
+    """
+    records = RecordsDatabase.get()
+    moved = not has_moved(records, dossier_id, target, after, times) and move_on(
+        records, dossier_id, target, rule, actor
+    )
     show_here(dossier_id)
     return moved
 

@@ -27,6 +27,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
 from blocks.records.machine import DOCUMENT_SIGNED, move_document
+from blocks.records.past import moves
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Page, Scan
@@ -101,15 +102,20 @@ def insist_cleared(records: RecordsDatabase, document_id: UUID, attempt: int, st
         _decided(session, get_document(session, document_id), attempt, stage, "KHONG_PHAI_MAT")
 
 
+def suspected_in(session: Session, document: Document, attempt: int) -> str | None:
+    """Which stamp was suspected on this capture attempt, whatever became of it; None: none."""
+    for entry in moves(session, document, DocumentState.NGHI_MAT):
+        if entry.details.get("attempt") == attempt:
+            return str(entry.details.get("level", SecrecyLevel.MAT.value))
+    return None
+
+
 def suspected_level(session: Session, document: Document) -> str | None:
     """Which stamp it may be, of a paper in NGHI_MAT; None in any other state."""
     if document.state is not DocumentState.NGHI_MAT:
         return None
-    query = select(AuditEntry.details).where(
-        AuditEntry.document_id == document.id, AuditEntry.target_state == DocumentState.NGHI_MAT.value
-    )
-    details = session.exec(query.order_by(col(AuditEntry.seq).desc())).first() or {}
-    return str(details.get("level", SecrecyLevel.MAT.value))
+    found = moves(session, document, DocumentState.NGHI_MAT)
+    return str((found[0].details if found else {}).get("level", SecrecyLevel.MAT.value))
 
 
 def _decided(session: Session, document: Document, attempt: int, stage: str, decision: str) -> Decision:
@@ -136,15 +142,16 @@ def quarantine(
         dossier = get_dossier(session, document.dossier_id)
         stored = document.state in DOCUMENT_SIGNED
         first = document.state is not DocumentState.CACH_LY_MAT
-        raise_incident(
-            session,
-            code=SecretStored.code if stored else SECRET,
-            dossier_id=dossier.id,
-            document_id=document_id,
-            rule="SC13",
-            details={"level": level.value, "component": document.ordinal},
-            actor=actor,
-        )
+        if first:  # it may be closed already
+            raise_incident(
+                session,
+                code=SecretStored.code if stored else SECRET,
+                dossier_id=dossier.id,
+                document_id=document_id,
+                rule="SC13",
+                details={"level": level.value, "component": document.ordinal},
+                actor=actor,
+            )
         if not stored:
             details = {"level": level.value}
             if document.state is DocumentState.KHAI_BAO:

@@ -25,7 +25,8 @@ from blocks.records.incidents import raise_incident
 from blocks.records.machine import ReasonMissing, move_dossier
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DossierState, ElectronicOriginal, OwnerKind
-from blocks.records.tables import Document, Dossier, now
+from blocks.records.tables import AuditEntry, Document, Dossier, now
+from blocks.records.waiting import waits_at
 from tasks.custody import Place, move_paper
 from tasks.originals import original_problems
 from tasks.proofs import proven_decision
@@ -85,7 +86,7 @@ def receive_dossier(
         components = documents(session, dossier_id)
         problems = check_dossier(catalog, dossier, components, vietnam_day(moment))
         problems += [problem for document in components for problem in original_problems(session, document)]
-        if problems and dossier.state is DossierState.BO_SUNG_TRUOC:
+        if dossier.state is DossierState.BO_SUNG_TRUOC and (problems or _is_asked(session, dossier)):
             return _report(dossier, problems)  # still waiting for the supplement
         move_dossier(session, dossier, DossierState.KIEM_TRA, actor=actor, rule="B3a")
         if problems:
@@ -94,6 +95,22 @@ def receive_dossier(
         else:
             _accept(session, catalog, dossier, actor, moment)
         return _report(dossier, problems)
+
+
+def _is_asked(session: Session, dossier: Dossier) -> bool:
+    """Whether this declaration was found wanting before: then the officer's answer counts, whatever is in force now."""
+    return dossier.revision == 1 or waits_at(session, dossier.id, "supplement")
+
+
+def checked_before(records: RecordsDatabase, dossier_id: UUID, revision: int) -> ReceptionReport | None:
+    """How the check of this declaration has ended, where the dossier is past it; None: it is to be checked."""
+    with records.session() as session:
+        dossier = get_dossier(session, dossier_id)
+        wanting = dossier.revision > revision or dossier.state is DossierState.TU_CHOI_TIEP_NHAN
+        if not wanting and dossier.received_at is None:
+            return None
+        # Received stays received, also when the case was returned afterwards.
+        return _report(dossier, []).model_copy(update={"accepted": not wanting})
 
 
 def check_dossier(catalog: Catalog, dossier: Dossier, components: Sequence[Document], on: date) -> list[Problem]:
@@ -192,19 +209,25 @@ def check_digital_account(records: RecordsDatabase, portal: Portal, dossier_id: 
     """
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
-        if dossier.digital_account in {AccountStatus.EXISTS.value, AccountStatus.NONE.value}:
-            return AccountStatus(dossier.digital_account)
+        if (known := _account(dossier)) is not None:
+            return known
         query = owner_query(dossier)
     answer = portal.digital_account(query)  # outside the transaction: it may take seconds
     with records.session() as session:
         dossier = _locked(session, dossier_id)
-        if dossier.digital_account not in {AccountStatus.EXISTS.value, AccountStatus.NONE.value}:
+        if _account(dossier) is None:
             dossier.digital_account = "UNCHECKED" if answer is AccountStatus.UNAVAILABLE else answer.value
             session.add(dossier)
             rule = "B2b" if dossier.owner_kind is OwnerKind.ORGANISATION else "B2a"
             details = {"result": dossier.digital_account, "configured": portal.configured}
             audit(session, actor=actor, action="check_account", dossier_id=dossier_id, rule=rule, details=details)
     return answer
+
+
+def _account(dossier: Dossier) -> AccountStatus | None:
+    """The answer that was had; None: none yet."""
+    answered = {AccountStatus.EXISTS.value, AccountStatus.NONE.value}
+    return AccountStatus(dossier.digital_account) if dossier.digital_account in answered else None
 
 
 ACCOUNT_GUIDANCE = {
@@ -271,14 +294,20 @@ def _report(dossier: Dossier, problems: list[Problem]) -> ReceptionReport:
 
 @step("Kiểm tra tài khoản số", rule="B2")
 def check_account(dossier_id: UUID, actor: str = "system") -> AccountStatus:
-    """Điều 13.2: the owner's digital account."""
-    return check_digital_account(RecordsDatabase.get(), Portal.get(), dossier_id, actor)
+    """Điều 13.2: the owner's digital account. Asked for once a dossier, also where nobody answered."""
+    records = RecordsDatabase.get()
+    with records.session() as session:
+        asked = select(AuditEntry.seq).where(AuditEntry.dossier_id == dossier_id, AuditEntry.action == "check_account")
+        if session.exec(asked).first() is not None:
+            return _account(get_dossier(session, dossier_id)) or AccountStatus.UNAVAILABLE
+    return check_digital_account(records, Portal.get(), dossier_id, actor)
 
 
 @step("Tiếp nhận hồ sơ", rule="B1-B3a")
 def receive(dossier_id: UUID, actor: str, revision: int = 1) -> ReceptionReport:
-    """Điều 13.1, 13.3a: checked against the procedure and received. revision separates the check of a supplement."""
-    return receive_dossier(RecordsDatabase.get(), Catalog.get(), dossier_id, actor)
+    """Điều 13.1, 13.3a: checked against the procedure and received. revision: of what was declared."""
+    records = RecordsDatabase.get()
+    return checked_before(records, dossier_id, revision) or receive_dossier(records, Catalog.get(), dossier_id, actor)
 
 
 @step("Từ chối tiếp nhận hồ sơ", rule="B3a")

@@ -114,6 +114,8 @@ def take_rescan(
         hashes = _expected(session, submission, ordinal, attempt)
         if not originals:
             raise RescanMissing(component=ordinal)
+        if outcome(session, document_id, attempt) is not None:
+            return len(originals)  # taken and judged before
         kept = [] if any(original.place is None for original in originals) else _before(session, document_id, attempt)
         after = max((scan.ordinal for scan in kept), default=0)
         if document.attempt < attempt:

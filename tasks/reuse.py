@@ -18,7 +18,7 @@ from blocks.portal import Portal, SharedItem, SharedStatus
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.queries import documents, fields, get_dossier
-from blocks.records.states import DocumentState, FieldSource, OwnerKind
+from blocks.records.states import DocumentState, DossierState, FieldSource, OwnerKind
 from blocks.records.tables import Document, Dossier, FieldValue
 from tasks.reception import owner_query
 from tasks.shell import step
@@ -154,5 +154,8 @@ def values_differ(left: str | None, right: str | None) -> bool:
 
 @step("Khai thác dữ liệu đã có", rule="B3b-B3g")
 def find_shared_data(dossier_id: UUID, actor: str = "system") -> ReuseReport:
-    """Điều 13.3b: papers that exist as data are reused."""
+    """Điều 13.3b: papers that exist as data are reused. Not asked for once the scope was decided."""
+    with RecordsDatabase.get().session() as session:
+        if get_dossier(session, dossier_id).state is not DossierState.DA_TIEP_NHAN:
+            return ReuseReport(dossier_id=dossier_id)
     return reuse_shared(RecordsDatabase.get(), Portal.get(), dossier_id, actor)

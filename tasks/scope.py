@@ -22,12 +22,13 @@ from blocks.records.codes import vietnam_day
 from blocks.records.machine import move_document
 from blocks.records.queries import get_dossier
 from blocks.records.states import DocumentState, ElectronicOriginal, Form
-from blocks.records.tables import Document, Dossier, Scan
+from blocks.records.tables import AuditEntry, Document, Dossier, Scan
 from tasks.quarantine import SecrecyLevel, quarantine, refuse_images
 from tasks.shell import step
 
 PAPER_COPIES = {Form.PHOTOCOPY, Form.CERTIFIED_COPY}  # Điều 5.2
 UNDECIDED = {DocumentState.KHAI_BAO, DocumentState.PHAN_LOAI}
+BY_VERDICT = "in_scope"  # stands in the entry of a move that the rules have made, not a person
 
 
 class ShowOnlyUploaded(SohoaError):
@@ -205,6 +206,8 @@ def apply_scope(
         on = case_date(dossier)
         query = select(Document).where(col(Document.dossier_id) == dossier_id).order_by(col(Document.ordinal))
         for document in session.exec(query.with_for_update(key_share=True)).all():
+            if document.is_issued:  # a result of the case, none of its papers
+                continue
             try:
                 verdict = verdict_of(catalog, document, on)
             except TypeUnknown as error:
@@ -215,8 +218,9 @@ def apply_scope(
                 shown.append(document.id)
             if document.state is DocumentState.PHAN_LOAI and verdict.rule == "SC13":
                 secret.append(document.id)
+            state = _decided_state(session, document)
             report.documents.append(
-                DocumentScope(document_id=document.id, ordinal=document.ordinal, verdict=verdict, state=document.state)
+                DocumentScope(document_id=document.id, ordinal=document.ordinal, verdict=verdict, state=state)
             )
     for document_id in secret:
         quarantine(records, objects, document_id, SecrecyLevel.DECLARED, actor)
@@ -228,6 +232,23 @@ def apply_scope(
     return report
 
 
+def _decided_state(session: Session, document: Document) -> DocumentState:
+    """Where the verdict sent a document, wherever it is by now: what the flow does next follows from that."""
+    if document.state in UNDECIDED:
+        return document.state
+    query = select(AuditEntry).where(
+        AuditEntry.document_id == document.id,
+        AuditEntry.action == "transition",
+        AuditEntry.source_state == DocumentState.PHAN_LOAI.value,
+    )
+    for entry in session.exec(query.order_by(col(AuditEntry.seq))):
+        by_verdict = BY_VERDICT in entry.details
+        if by_verdict or entry.target_state == DocumentState.CACH_LY_MAT.value:
+            return DocumentState(entry.target_state or "")
+        return DocumentState.PHAN_LOAI  # a person has decided, or the case was returned before
+    return document.state
+
+
 def _record(session: Session, document: Document, verdict: ScopeVerdict, actor: str) -> None:
     """Move an undecided document to where the verdict sends it; quarantine is done by its own task."""
     if document.state not in UNDECIDED:
@@ -235,7 +256,7 @@ def _record(session: Session, document: Document, verdict: ScopeVerdict, actor: 
     move_document(session, document, DocumentState.PHAN_LOAI, actor=actor, rule=verdict.rule)
     document.scope_rule, document.in_scope = verdict.rule, verdict.in_scope
     if verdict.target not in {DocumentState.PHAN_LOAI, DocumentState.CACH_LY_MAT}:
-        details = {"in_scope": verdict.in_scope}
+        details = {BY_VERDICT: verdict.in_scope}
         move_document(session, document, verdict.target, actor=actor, rule=verdict.rule, details=details)
     session.add(document)
 

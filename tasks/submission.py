@@ -302,6 +302,8 @@ def register_submission(
     """
     if not re.fullmatch(SUBMISSION_ID, submission):
         raise SubmissionUnknown(submission=submission[:64])
+    if (known := _registered_before(records, submission, revision)) is not None:
+        return known
     key = inbox_key(submission, revision, MANIFEST)
     if not objects.exists(Bucket.INBOX, key):
         raise SubmissionUnknown(submission=submission)
@@ -330,6 +332,16 @@ def register_submission(
     return Registered(
         dossier_id=dossier_id, documents=[document_id for document_id, _, _ in documents], counter_officer=officer
     )
+
+
+def _registered_before(records: RecordsDatabase, submission: str, revision: int) -> Registered | None:
+    """The dossier, where it is past this declaration: supplemented since, received or refused. Else None."""
+    with records.session() as session:
+        dossier = session.exec(select(Dossier).where(Dossier.submission == submission)).first()
+        if dossier is None or (dossier.revision <= revision and dossier.state in SUPPLEMENTABLE):
+            return None
+        declared = [document.id for document in _documents(session, dossier.id) if not document.is_issued]
+        return Registered(dossier_id=dossier.id, documents=declared, counter_officer=dossier.captured_by)
 
 
 def _unaltered(

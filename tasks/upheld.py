@@ -19,8 +19,10 @@ from blocks.errors import SohoaError
 from blocks.identity import Attestation, DecisionNotProven
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import raise_incident
-from blocks.records.queries import documents, fields
+from blocks.records.queries import documents, fields, get_dossier
+from blocks.records.states import DossierState
 from blocks.records.tables import Decision, Document, FieldValue
+from blocks.records.waiting import waits_at
 from tasks.approvals import Verification
 from tasks.extraction.normalise import normalise_field
 from tasks.proofs import attested, latest_proven
@@ -28,6 +30,7 @@ from tasks.shell import step
 from tasks.shown import Shown, ShownChanged, papers_shown, shown, value_digest
 
 ALLOWS = {"verification": "DUYET", "signoff": "KY", "seal": "KY_SO"}
+SEALED = {DossierState.KY_CO_QUAN, DossierState.CO_KET_QUA, DossierState.DA_TRA, DossierState.LUU_TRU}
 
 
 def insist_upheld(
@@ -75,13 +78,26 @@ def note(records: RecordsDatabase, dossier_id: UUID, error: SohoaError) -> None:
 def still_allowed(dossier_id: UUID, signoff: int, seal: int) -> bool:
     """Whether leader and clerk saw what would be signed now; False: they are asked again, and it is an incident.
 
-    signoff, seal: numbers of their pauses, which tell the rounds apart.
+    signoff, seal: numbers of their pauses, which tell the rounds apart: of one that another has followed it is told
+    what came of it.
     """
+    records = RecordsDatabase.get()
+    with records.session() as session:
+        if get_dossier(session, dossier_id).state in SEALED:
+            return not _asked_after(session, dossier_id, signoff)
+        if waits_at(session, dossier_id, "signoff") or _asked_after(session, dossier_id, signoff):
+            return False
     try:
-        insist_upheld(RecordsDatabase.get(), Catalog.get(), dossier_id)
+        insist_upheld(records, Catalog.get(), dossier_id)
     except ShownChanged:
         return False
     return True
+
+
+def _asked_after(session: Session, dossier_id: UUID, signoff: int) -> bool:
+    """Whether the leader has decided again after this pause."""
+    newest = latest_proven(session, dossier_id, "signoff")
+    return newest is not None and int(newest.stage.rpartition("-")[2]) > signoff
 
 
 def _decided(session: Session, dossier_id: UUID, stage: str) -> Decision:

@@ -53,6 +53,12 @@ def waits_no_more(session: Session, dossier_id: UUID) -> None:
     session.execute(delete(Waiting).where(col(Waiting.dossier_id) == dossier_id))
 
 
+def waits_at(session: Session, dossier_id: UUID, kind: str) -> bool:
+    """Whether the dossier waits at a pause of this kind, e.g. ``confirm``: its answer has not been taken yet."""
+    query = select(Waiting.dossier_id).where(Waiting.dossier_id == dossier_id, Waiting.kind == kind)
+    return session.exec(query).first() is not None
+
+
 def page(
     session: Session, *conditions: ColumnElement[bool], after: Place | None = None, limit: int = 50
 ) -> list[Waiting]:

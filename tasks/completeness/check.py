@@ -9,12 +9,18 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
+from sqlmodel import Session, col, select
 
 from blocks.errors import Problem, Remedy, SohoaError
 from blocks.records import RecordsDatabase
+from blocks.records.queries import documents
+from blocks.records.states import DocumentState
+from blocks.records.tables import Decision
 from tasks.artifacts import keep_markdown
+from tasks.capture.document import outcome as captured
 from tasks.completeness.facts import Row, dossier_facts
 from tasks.completeness.suites import COMPONENTS, PAGES, Rule
+from tasks.proofs import ASK_AGAIN, is_proven
 from tasks.shell import step
 
 _one_at_a_time = threading.Lock()  # Great Expectations keeps its context in module state
@@ -132,6 +138,25 @@ def _place(component: int, page: int | None) -> str:
     return f"thành phần {component}" + (f", trang {page}" if page is not None else "")
 
 
+def is_over(session: Session, dossier_id: UUID, round_: int) -> bool:
+    """Whether papers were asked for again after this round of capture: what is there now is of a later one.
+
+    Each round but the first follows a decision to scan again; a paper in CHUP_LAI that was captured well is one that
+    the resolving officer has sent back, after the last round.
+    """
+    asked = sum(kept.decision != ASK_AGAIN and is_proven(session, kept) for kept in _rescans(session, dossier_id))
+    if asked >= round_:
+        return True
+    waiting = documents(session, dossier_id, [DocumentState.CHUP_LAI])
+    judged = [captured(session, document.id, document.attempt) for document in waiting]
+    return any(report is not None and report.ok for report in judged)
+
+
+def _rescans(session: Session, dossier_id: UUID) -> Sequence[Decision]:
+    query = select(Decision).where(Decision.dossier_id == dossier_id, col(Decision.stage).startswith("rescan-"))
+    return session.exec(query).all()
+
+
 def insist_complete(report: CompletenessReport) -> None:
     """Raise DossierIncomplete unless the report is without problems."""
     if not report.ok:
@@ -142,9 +167,12 @@ def insist_complete(report: CompletenessReport) -> None:
 def check_completeness(dossier_id: UUID, attempt: int) -> CompletenessReport:
     """Điều 8.2: technical and completeness checks; the report becomes an artifact of this run.
 
-    attempt separates the cache entries of rescans. The artifact is made here, in the cached task, so that a resumed
-    run doesn't make it again.
+    attempt: which round of capture, from 1. One that lies behind was complete, or something was scanned again after it.
     """
-    report = check_dossier(RecordsDatabase.get(), dossier_id)
+    records = RecordsDatabase.get()
+    with records.session() as session:
+        if is_over(session, dossier_id, attempt):
+            return CompletenessReport(ok=True)
+    report = check_dossier(records, dossier_id)
     keep_markdown(f"kiem-tra-{dossier_id}-{attempt}", report.markdown, "Kết quả kiểm tra bản sao chụp")
     return report

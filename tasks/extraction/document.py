@@ -16,7 +16,7 @@ from blocks.ocr.types import PageText
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
-from blocks.records.queries import get_document, get_dossier
+from blocks.records.queries import attempt_entry, get_document, get_dossier
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import Document, FieldValue, Page
 from tasks.extraction.extract import Extraction, empty, extract, substitutes
@@ -39,26 +39,32 @@ class ExtractionReport(BaseModel):
     likely_type: str | None = None  # another type that the paper looks clearly more like
 
 
-def extract_document(records: RecordsDatabase, objects: ObjectStore, document_id: UUID) -> ExtractionReport:
+def extract_document(
+    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, attempt: int | None = None
+) -> ExtractionReport:
     """Write the field values of a document's current attempt. Idempotent.
+
+    attempt: of the capture; one that was extracted before isn't again, wherever the document is by now. None: any.
 
     Moves OCR or NHAP_TAY → CHO_XAC_NHAN. Once the document waits for confirmation, or is confirmed, nothing is
     extracted again. Raises InvalidTransition when its pages haven't been read (ST01).
     """
     with records.session() as session:
         document = get_document(session, document_id)
+        if attempt and attempt_entry(session, document_id, "extract", attempt):
+            return _report(session, document)
         if document.state not in _STARTS:
             if _was_extracted(session, document):
                 return _report(session, document)
             raise InvalidTransition(source=document.state.value, target=DocumentState.CHO_XAC_NHAN.value)
         texts = _texts(session, document)
-        type_code, attempt = document.type_code, document.attempt
+        type_code, current = document.type_code, document.attempt
         manual = document.state is DocumentState.NHAP_TAY
     pages = [(number, _text(objects, *stored)) for number, *stored in texts]
     found = None if manual else extract(pages, type_code)
     with records.session() as session:
         document = session.exec(select(Document).where(Document.id == document_id).with_for_update()).one()
-        if document.state in _STARTS and document.attempt == attempt:
+        if document.state in _STARTS and document.attempt == current:
             _write(session, document, found)
             move_document(
                 session,
@@ -66,7 +72,7 @@ def extract_document(records: RecordsDatabase, objects: ObjectStore, document_id
                 DocumentState.CHO_XAC_NHAN,
                 actor="system",
                 rule="EX01" if found else "EX02",
-                details={"attempt": attempt},
+                details={"attempt": current},
             )
             session.flush()
         return _report(session, document)
@@ -171,5 +177,5 @@ def _report(session: Session, document: Document) -> ExtractionReport:
 
 @step("Bóc tách dữ liệu", rule="EXa-l")
 def extract_fields(document_id: UUID, attempt: int) -> ExtractionReport:
-    """Điều 9.2: the fields of one paper. `attempt` only tells rescans apart."""
-    return extract_document(RecordsDatabase.get(), ObjectStore.get(), document_id)
+    """Điều 9.2: the fields of one paper, as it was captured by this attempt."""
+    return extract_document(RecordsDatabase.get(), ObjectStore.get(), document_id, attempt)

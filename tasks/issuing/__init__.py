@@ -11,6 +11,7 @@ from uuid import UUID
 from blocks.catalog import Catalog
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
+from blocks.records.waiting import waits_at
 from blocks.trust import Trust
 from tasks.issuing.steps import insist_as_decided, issue_dossier
 from tasks.shell import step
@@ -36,6 +37,9 @@ def sign_by_leader(dossier_id: UUID, results: Sequence[UUID], officer: str, aske
     asked: how often that person was asked before, which separates the runs.
     """
     blocks, catalog = (RecordsDatabase.get(), ObjectStore.get()), Catalog.get()
+    with blocks[0].session() as session:
+        if waits_at(session, dossier_id, "issue"):  # a run that begins anew: the answer is taken first
+            return list(results)
     insist_upheld(blocks[0], catalog, dossier_id, leader=officer)
     for result in results:
         insist_as_decided(*blocks, catalog, result, officer)

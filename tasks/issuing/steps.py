@@ -23,8 +23,8 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
 from blocks.records.numbers import issue_result_number
-from blocks.records.queries import get_document, get_dossier
-from blocks.records.states import DocumentState, FieldSource, OwnerKind
+from blocks.records.queries import documents, get_document, get_dossier
+from blocks.records.states import DocumentState, DossierState, FieldSource, OwnerKind
 from blocks.records.tables import ISSUED, Document, Dossier, FieldValue, ResultNumber
 from blocks.settings import settings
 from blocks.signer import picture, signer_for
@@ -37,6 +37,7 @@ from tasks.signing.pdf import add_issuing_fields
 from tasks.signing.steps import insist_succeeded
 
 PDF = "result.pdf"  # unsigned, in WORKING
+ANNOUNCED = {DossierState.CO_KET_QUA, DossierState.DA_TRA, DossierState.LUU_TRU}  # what is to be issued is issued
 
 
 def issue_dossier(
@@ -51,6 +52,8 @@ def issue_dossier(
     made = []
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
+        if dossier.state in ANNOUNCED:
+            return [document.id for document in documents(session, dossier_id) if document.is_issued]
         insist_succeeded(dossier)
         for result, form in catalog.issued_results(dossier.procedure_code, case_date(dossier)):
             symbol = f"{form.abbreviation}-{settings().agency_symbol}"

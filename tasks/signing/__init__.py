@@ -19,6 +19,7 @@ from blocks.signer import signer_for
 from blocks.trust import Trust
 from tasks.shell import step
 from tasks.signing.authorised import unauthorised
+from tasks.signing.awaited import PHONE, PIN, awaited, still_here
 from tasks.signing.batch import Batch, sign_captures, sign_results
 from tasks.signing.confirmed import go_on
 from tasks.signing.steps import SignatureReport, sign_agency, sign_capture, sign_manifest
@@ -47,29 +48,33 @@ __all__ = [
 
 @step("Kiểm tra người sao chụp đã cho ký số", rule="CA01")
 def needs_authorisation(papers: Sequence[tuple[UUID, int]]) -> bool:
-    """Whether the officer who captured must still be asked for the signature on one of these papers (Điều 8.1).
+    """Whether the officer who captured is asked for the signature on one of these papers (Điều 8.1).
 
-    papers: with their capture attempts, which separate the runs after a rescan.
+    papers: with their capture attempts. Once the officer has answered it is still so: the answer is then found.
     """
-    records, ids = RecordsDatabase.get(), [document for document, _ in papers]
-    if not ids:
+    records = RecordsDatabase.get()
+    if not papers:
         return False
     with records.session() as session:
-        owner = get_dossier(session, get_document(session, ids[0]).dossier_id).captured_by
-    return signer_for(owner).asks_pin or bool(unauthorised(records, ids))
+        owner = get_dossier(session, get_document(session, papers[0][0]).dossier_id).captured_by
+    return signer_for(owner).asks_pin or bool(unauthorised(records, papers))
 
 
 @step("Ký số cá nhân lên bản sao chụp", rule="CA01-CA03")
 def sign_captured(papers: Sequence[tuple[UUID, int]], asked: int) -> str:
     """The officer's signature on papers of a dossier; returns what it waits for: PHONE, PIN, or "" when all is signed.
 
-    papers: with their capture attempts, which separate the runs after a rescan; asked: how often the officer was asked.
+    papers: with their capture attempts; asked: how often the officer was asked before.
     """
     blocks = RecordsDatabase.get(), ObjectStore.get()
-    batch = sign_captures(*blocks, [document for document, _ in papers], trust=Trust.get())
+    with blocks[0].session() as session:
+        if waits_for := awaited(session, papers, asked):
+            return waits_for
+        left = still_here(session, papers)
+    batch = sign_captures(*blocks, left, trust=Trust.get())
     show_verdicts(blocks[0], batch, f"ca-nhan-{_step(papers)}-{asked}", "Chữ ký số cá nhân trên bản sao chụp")
     batch.insist()
-    return ("PIN" if batch.pin else "PHONE") if batch.waiting else ""
+    return (PIN if batch.pin else PHONE) if batch.waiting else ""
 
 
 @step("Ký số cơ quan lên bản sao và dữ liệu đặc tả", rule="EX17")

@@ -8,7 +8,7 @@ Two ways prove it, both attested by the gateway for one officer and exact hashes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -50,15 +50,29 @@ def to_sign(session: Session, dossier_id: UUID) -> list[PaperToSign]:
     ]
 
 
-def unauthorised(records: RecordsDatabase, ids: Sequence[UUID]) -> list[UUID]:
-    """Those of these papers for which the officer must still be asked."""
+def unauthorised(records: RecordsDatabase, papers: Sequence[tuple[UUID, int]]) -> list[UUID]:
+    """Those of these papers that no hand-in allows to be signed: for them the officer is asked, or was before.
+
+    papers: with their capture attempts.
+    """
     with records.session() as session:
-        rows = [get_document(session, one) for one in ids]
-        return [
-            document.id
-            for document in rows
-            if document.state is DocumentState.DAT_KIEM_TRA and not _proof(session, document)[0]
-        ]
+        found = []
+        for document_id, attempt in papers:
+            document = get_document(session, document_id)
+            if not _by_hand_in(session, get_dossier(session, document.dossier_id), document, attempt)[0]:
+                found.append(document_id)
+        return found
+
+
+def last_allowed(session: Session, papers: Sequence[tuple[UUID, int]]) -> int:
+    """Number of the newest pause at which the signature on one of these papers was allowed; 0: none."""
+    numbers = [0]
+    for document_id, attempt in papers:
+        document = get_document(session, document_id)
+        for row, answer in _decisions(session, get_dossier(session, document.dossier_id)):
+            if any((paper.component, paper.attempt) == (document.ordinal, attempt) for paper in answer.papers):
+                numbers.append(int(row.stage.rpartition("-")[2]))
+    return max(numbers)
 
 
 def insist_authorised(records: RecordsDatabase, objects: ObjectStore, document_id: UUID) -> str:
@@ -88,27 +102,30 @@ def _proof(session: Session, document: Document) -> tuple[str, list[Scan]]:
     dossier = get_dossier(session, document.dossier_id)
     if stage := _by_decision(session, dossier, document):
         return stage, []
-    return _by_hand_in(session, dossier, document)
+    return _by_hand_in(session, dossier, document, document.attempt)
 
 
 def _by_decision(session: Session, dossier: Dossier, document: Document) -> str:
-    query = select(Decision).where(Decision.dossier_id == dossier.id, col(Decision.stage).startswith(f"{STAGE}-"))
     wanted = PaperToSign(component=document.ordinal, attempt=document.attempt, sha256=document.file_sha256 or "0" * 64)
+    return next((row.stage for row, answer in _decisions(session, dossier) if wanted in answer.papers), "")
+
+
+def _decisions(session: Session, dossier: Dossier) -> Iterator[tuple[Decision, SignCapture]]:
+    """Those at which the officer who captured has allowed the signature, with what was allowed."""
+    query = select(Decision).where(Decision.dossier_id == dossier.id, col(Decision.stage).startswith(f"{STAGE}-"))
     for row in session.exec(query):
         try:
             answer = SignCapture.model_validate(row.payload)
         except ValidationError:
             continue
-        if answer.decision is not SignDecision.KY_SO_CA_NHAN or wanted not in answer.papers:
-            continue
-        said = attested(session, row)
-        if said is not None and said.officer == dossier.captured_by:
-            return row.stage
-    return ""
+        if answer.decision is SignDecision.KY_SO_CA_NHAN:
+            said = attested(session, row)
+            if said is not None and said.officer == dossier.captured_by:
+                yield row, answer
 
 
-def _by_hand_in(session: Session, dossier: Dossier, document: Document) -> tuple[str, list[Scan]]:
-    query = select(Scan).where(Scan.document_id == document.id, Scan.attempt == document.attempt)
+def _by_hand_in(session: Session, dossier: Dossier, document: Document, attempt: int) -> tuple[str, list[Scan]]:
+    query = select(Scan).where(Scan.document_id == document.id, Scan.attempt == attempt)
     scans = list(session.exec(query.order_by(col(Scan.ordinal))))
     allowed: dict[str, str] = {}
     for row in sources_of(session, dossier.submission):
@@ -126,4 +143,4 @@ def _by_hand_in(session: Session, dossier: Dossier, document: Document) -> tuple
     return str(parts[-1]), scans
 
 
-__all__ = ["NotAuthorised", "insist_authorised", "to_sign", "unauthorised"]
+__all__ = ["NotAuthorised", "insist_authorised", "last_allowed", "to_sign", "unauthorised"]

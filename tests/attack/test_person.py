@@ -343,7 +343,7 @@ def test_hand_in_that_was_not_attested(attack: Attack, captured: Captured, tmp_p
 def test_hand_in_without_permission_to_sign(attack: Attack, captured: Captured) -> None:
     captured.handed_in(at_desk("tnhs.01", sign=False))
     with attack("hand-in at the desk whose officer didn't allow the signature", watch=captured.signatures) as told:
-        assert unauthorised(captured.records, [captured.document]) == [captured.document]
+        assert unauthorised(captured.records, [(captured.document, 1)]) == [captured.document]
         with pytest.raises(NotAuthorised) as refused:
             captured.sign()
         told.answered(refused.value.code)
@@ -360,7 +360,7 @@ def test_hand_in_of_a_colleague(attack: Attack, captured: Captured) -> None:
 def test_captured_file_replaced_after_the_hand_in(attack: Attack, captured: Captured) -> None:
     """Scans and authorisation are right, the built PDF isn't the one that they give."""
     captured.handed_in(at_desk("tnhs.01"))
-    assert unauthorised(captured.records, [captured.document]) == []
+    assert unauthorised(captured.records, [(captured.document, 1)]) == []
     data = blank_pdf()
     with captured.records.session() as session:
         document = session.get_one(Document, captured.document)
@@ -377,7 +377,7 @@ def test_captured_file_replaced_after_the_hand_in(attack: Attack, captured: Capt
 def test_CA01_what_was_allowed_is_signed(captured: Captured) -> None:
     """The other side: the same paper, allowed with its hand-in, needs no question and gets its signature."""
     captured.handed_in(at_desk("tnhs.01"))
-    assert unauthorised(captured.records, [captured.document]) == []
+    assert unauthorised(captured.records, [(captured.document, 1)]) == []
     captured.sign()
     assert captured.signatures() == 1
     with captured.records.session() as session:

@@ -98,7 +98,7 @@ def test_B3a_a_supplement_is_checked_again(records: RecordsDatabase) -> None:
     with records.session() as session:
         session.add(Document(dossier_id=dossier_id, ordinal=2, type_code="LOCAL:01B-HSB", declared_pages=1))
         dossier = session.get_one(Dossier, dossier_id)
-        dossier.originals_declared = 2
+        dossier.originals_declared, dossier.revision = 2, 2
         session.add(dossier)
     assert receive_dossier(records, CATALOG, dossier_id, "tnhs.01").accepted
 
