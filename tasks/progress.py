@@ -38,7 +38,7 @@ def has_moved(
     times: number of the verification that has asked for it, of a move that each of them may ask for; 0: of no such one.
     """
     with records.session() as session:
-        since = decided_in(session, dossier_id, f"{VERIFICATION}-{times}") if times else 0
+        since = decided_in(session, dossier_id, f"verification-{times}") if times else 0
         if since is None:
             return False
         return bool(moves(session, get_dossier(session, dossier_id), target, source=after, since=since))
@@ -58,7 +58,6 @@ def send_back_to_capture(records: RecordsDatabase, dossier_id: UUID, stage: str)
         return [document.id for document in chosen]
 
 
-VERIFICATION = "verification"  # name of the stage
 STATE = "state:"  # tag of a run that follows the dossier
 DEADLINE = "deadline:"  # tag of a run while its dossier is open: near, missed
 DEADLINE_NOTED = "deadline-near", "deadline-missed"  # actions of the audit trail (tasks/deadlines.py)

@@ -19,7 +19,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.queries import documents, fields, get_dossier
 from blocks.records.states import DocumentState, DossierState, FieldSource, OwnerKind
-from blocks.records.tables import Document, Dossier, FieldValue
+from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue
 from tasks.reception import owner_query
 from tasks.shell import step
 
@@ -84,6 +84,9 @@ def _keep(session: Session, document_id: UUID, item: SharedItem, actor: str, rep
         report.reused.append(document_id)
         document.shared_as_data = source
         session.add(document)
+    told = select(AuditEntry.seq).where(AuditEntry.document_id == document_id, AuditEntry.action == "differ")
+    if differing and session.exec(told).first() is not None:
+        return
     audit(
         session,
         actor=actor,

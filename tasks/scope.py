@@ -241,12 +241,12 @@ def _decided_state(session: Session, document: Document) -> DocumentState:
         AuditEntry.action == "transition",
         AuditEntry.source_state == DocumentState.PHAN_LOAI.value,
     )
-    for entry in session.exec(query.order_by(col(AuditEntry.seq))):
-        by_verdict = BY_VERDICT in entry.details
-        if by_verdict or entry.target_state == DocumentState.CACH_LY_MAT.value:
-            return DocumentState(entry.target_state or "")
-        return DocumentState.PHAN_LOAI  # a person has decided, or the case was returned before
-    return document.state
+    entry = session.exec(query.order_by(col(AuditEntry.seq))).first()
+    if entry is None:
+        return document.state  # moved just now
+    target = DocumentState(entry.target_state or "")
+    by_rule = BY_VERDICT in entry.details or target is DocumentState.CACH_LY_MAT
+    return target if by_rule else DocumentState.PHAN_LOAI  # a person has decided, or the case was returned before
 
 
 def _record(session: Session, document: Document, verdict: ScopeVerdict, actor: str) -> None:

@@ -44,8 +44,7 @@ def extract_document(
 ) -> ExtractionReport:
     """Write the field values of a document's current attempt. Idempotent.
 
-    attempt: of the capture; one that was extracted before isn't again, wherever the document is by now. None: any.
-
+    attempt: of the capture; what was extracted before isn't again, wherever the document is by now. None: the current.
     Moves OCR or NHAP_TAY → CHO_XAC_NHAN. Once the document waits for confirmation, or is confirmed, nothing is
     extracted again. Raises InvalidTransition when its pages haven't been read (ST01).
     """

@@ -66,6 +66,8 @@ def test_B3g_a_contradiction_takes_the_paper_and_keeps_both(records: RecordsData
     assert compare_shared(records, ids[0], "gq.01") == ["number_symbol"]
     with records.session() as session:
         kept = {row.name: row.value for row in session.exec(select(FieldValue))}
+        told = session.exec(select(AuditEntry).where(col(AuditEntry.action) == "differ")).all()
+    assert [sorted(entry.details) == ["differing"] for entry in told] == [False, True]  # by the portal once, by reading
     assert (kept["number_symbol"], kept["shared.number_symbol"]) == ("2/B", "1/A")
 
 
