@@ -129,8 +129,8 @@ def reception(submission: str) -> Case:
     """Bước 1, 2, 3a: tiếp nhận, kiểm tra tài khoản số và thành phần hồ sơ; thiếu thì bổ sung hoặc từ chối."""
     registered = register(submission)
     case = Case(registered.dossier_id, submission, registered.counter_officer)
+    announce(case.id)
     while True:
-        announce(case.id)
         examine_originals(case.id, case.revision)
         report = receive(case.id, case.counter_officer, case.revision)
         if report.accepted:
@@ -141,7 +141,6 @@ def reception(submission: str) -> Case:
             raise CaseEnded(case, DossierState.TU_CHOI_TIEP_NHAN)
         case.revision += 1
         register(submission, case.revision)
-    announce(case.id, report.code)
     check_account(case.id)
     find_shared_data(case.id)
     return case

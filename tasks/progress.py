@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from prefect import get_client
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext
 from sqlmodel import col, select
 
 from blocks.records import RecordsDatabase
@@ -63,17 +64,19 @@ DEADLINE = "deadline:"  # tag of a run while its dossier is open: near, missed
 DEADLINE_NOTED = "deadline-near", "deadline-missed"  # actions of the audit trail (tasks/deadlines.py)
 
 
-def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID) -> None:
-    """Link dossier and flow run, and label the run."""
+def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID, tags: Iterable[str] | None = None) -> None:
+    """Link dossier and flow run, and label the run. tags: see label_run."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         dossier.flow_run_id = flow_run_id
         session.add(dossier)
-    label_run(records, dossier_id, flow_run_id)
+    label_run(records, dossier_id, flow_run_id, tags)
 
 
-def label_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID) -> None:
+def label_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID, tags: Iterable[str] | None = None) -> None:
     """Name the run by the dossier's code and tag it by unit, procedure, state and deadline. Raises ObjectNotFound.
+
+    tags: what it has; those that don't follow the dossier stay. None: its server is asked.
 
     The dossier's step and the look at deadlines may write at once, and Prefect keeps the last: whoever writes looks
     whether the records still say so, so that the last one's is what they say.
@@ -81,9 +84,10 @@ def label_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID) -> 
     written = None
     with get_client(sync_client=True) as client:
         while (label := _label(records, dossier_id)) != written:
-            name, tags = written = label
-            others = {tag for tag in client.read_flow_run(flow_run_id).tags if not tag.startswith((STATE, DEADLINE))}
-            client.update_flow_run(flow_run_id, name=name, tags=sorted(others | tags))
+            name, ours = written = label
+            known = client.read_flow_run(flow_run_id).tags if tags is None else tags
+            others = {tag for tag in known if not tag.startswith((STATE, DEADLINE))}
+            client.update_flow_run(flow_run_id, name=name, tags=sorted(others | ours))
 
 
 def _label(records: RecordsDatabase, dossier_id: UUID) -> tuple[str, set[str]]:
@@ -103,9 +107,9 @@ def _label(records: RecordsDatabase, dossier_id: UUID) -> tuple[str, set[str]]:
 
 def show_here(dossier_id: UUID) -> None:
     """`show_run` for the run that this task belongs to."""
-    context = TaskRunContext.get()
-    if context is not None and context.task_run.flow_run_id is not None:
-        show_run(RecordsDatabase.get(), dossier_id, context.task_run.flow_run_id)
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        show_run(RecordsDatabase.get(), dossier_id, context.flow_run.id, context.flow_run.tags)
 
 
 @step("Chuyển bước", rule="ST01")
@@ -124,7 +128,8 @@ def advance(
     moved = not has_moved(records, dossier_id, target, after, times) and move_on(
         records, dossier_id, target, rule, actor
     )
-    show_here(dossier_id)
+    if target is not DossierState.DA_CHUYEN:  # which the dossier leaves at once
+        show_here(dossier_id)
     return moved
 
 
@@ -135,6 +140,6 @@ def send_back(dossier_id: UUID, stage: str) -> list[UUID]:
 
 
 @step("Ghi tên lượt xử lý")
-def announce(dossier_id: UUID, code: str | None = None) -> None:
-    """What operations staff see: the run's name and tags. `code` only tells apart before and after reception."""
+def announce(dossier_id: UUID) -> None:
+    """What operations staff see of a dossier that has no code yet: the run's name and tags."""
     show_here(dossier_id)

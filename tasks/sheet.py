@@ -117,9 +117,13 @@ class Sheet:
                     continue
                 if item.get("/Subtype") == "/CIDFontType2" and "/CIDToGIDMap" not in item:
                     item["/CIDToGIDMap"] = pikepdf.Name.Identity  # the default, which PDF/A wants to see
+                if item.get("/Subtype") == "/CIDFontType2":
+                    style = _style_of(item)
+                    item["/W"] = pikepdf.Array(
+                        _widths(pikepdf.Array(item["/W"]), _glyphs(_font(style), self.letters[style]))
+                    )
                 if item.get("/Subtype") == "/Type0":
-                    name = str(item.get("/BaseFont"))
-                    style = _style("Bold" in name, "Italic" in name)
+                    style = _style_of(item)
                     item["/ToUnicode"] = pdf.make_stream(_to_unicode(_font(style), self.letters[style]))
             pdf.save(out, compress_streams=True, object_stream_mode=pikepdf.ObjectStreamMode.generate)
         return out.getvalue()
@@ -129,9 +133,36 @@ def _style(bold: bool, italic: bool) -> str:
     return "-".join(name for name, wanted in (("bold", bold), ("italic", italic)) if wanted) or "plain"
 
 
+def _style_of(item: pikepdf.Dictionary) -> str:
+    """Of a font in the PDF."""
+    name = str(item.get("/BaseFont"))
+    return _style("Bold" in name, "Italic" in name)
+
+
 @cache
 def _font(style: str) -> Any:
     return mu.Font(fontfile=str(STYLES[style]))
+
+
+def _glyphs(font: Any, letters: set[str]) -> set[int]:
+    """Their numbers in the font file, and that of the glyph that stands for none."""
+    return {0, *(font.has_glyph(ord(letter)) for letter in letters)}
+
+
+def _widths(told: pikepdf.Array, glyphs: set[int]) -> list[Any]:
+    """Of these glyphs, as /W tells them (ISO 32000-2, 9.7.4.3). Whoever checks a signature walks through each entry,
+    and MuPDF leaves the thousands of the whole font."""
+    kept: list[Any] = []
+    entries = list(told)
+    while entries:
+        first, second = int(entries.pop(0)), entries.pop(0)
+        if isinstance(second, pikepdf.Array):
+            widths = dict(enumerate(second, first))
+        else:
+            widths = dict.fromkeys(range(first, int(second) + 1), entries.pop(0))
+        for glyph in sorted(widths.keys() & glyphs):
+            kept += [glyph, pikepdf.Array([widths[glyph]])]
+    return kept
 
 
 def _to_unicode(font: Any, letters: set[str]) -> bytes:

@@ -37,7 +37,7 @@ from blocks.trust import Trust
 from tasks.scope import case_date
 from tasks.shell import step
 from tasks.signing.report import REPORT_TYPES
-from tasks.signing.verify import verify_record
+from tasks.signing.verify import verify_record_again
 
 STORED = {DocumentState.DA_LUU, DocumentState.HIEN_THI_KHO, DocumentState.DA_LUU_CHUA_DINH_DANH}
 FOREVER_YEARS = 100  # object lock needs a date: a lock "for ever" is renewed by the preservation run
@@ -354,7 +354,7 @@ def insist_signed(records: RecordsDatabase, objects: ObjectStore, document_id: U
     data = objects.get(Bucket.WORKING, manifest_key, version=document.manifest_version, sha256=sha256)
     token = objects.get(Bucket.WORKING, manifest.object_key, version=manifest.version, sha256=manifest.sha256)
     copy = objects.get(Bucket.WORKING, agency.object_key, version=agency.version, sha256=agency.sha256)
-    verdict = verify_record(data, token, copy, trust)
+    verdict = verify_record_again(data, token, copy, trust)
     signers = {mark.role: mark.signer for mark in verdict.signatures}
     person = SignatureRole.SIGNER if document.is_issued else SignatureRole.OFFICER
     ours = {signers.get(SignatureRole.AGENCY.value), signers.get(SignatureRole.MANIFEST.value)}

@@ -59,6 +59,11 @@ def _yaml(folder: Path, name: str) -> Any:
     return yaml.load((folder / f"{name}.yaml").read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - safe loaders
 
 
+def prepare() -> None:
+    """Read the installed catalogue now rather than at the first question."""
+    read_catalogue(DATA)
+
+
 @lru_cache
 def read_catalogue(folder: Path) -> _Content:
     """Read and check one folder of YAML. Raises CatalogueInvalid naming the first entry that is wrong."""

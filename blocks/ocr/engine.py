@@ -17,7 +17,7 @@ from prefect.blocks.core import Block
 from pydantic import Field
 
 from blocks.errors import Remedy, SohoaError
-from blocks.ocr import geometry, language, runtime
+from blocks.ocr import geometry, language, runtime, shared
 from blocks.ocr.codes import read_codes
 from blocks.ocr.lone import read_lone_numbers
 from blocks.ocr.order import reading_order
@@ -66,7 +66,11 @@ class OcrEngine(Block):
     @property
     def name(self) -> str:
         """Names and content hashes of the models and versions of the engine; recorded with every field."""
-        return _loaded(*self._key()).name
+        return _name(self.detector, self.recogniser, self.second_opinion)
+
+    def warm_up(self) -> None:
+        """Load the models now rather than at the first page."""
+        _loaded(*self._key())
 
     def read(self, image: np.ndarray, dpi: int) -> PageText:
         """Read one page.
@@ -75,10 +79,12 @@ class OcrEngine(Block):
         pixels of that image. A page that can't be read has `readable` False and a reason, and no invented text.
         """
         started = time.perf_counter()
-        loaded = _loaded(*self._key())
         height, width = image.shape[:2]
         if dpi < self.min_dpi:
-            return PageText(width, height, dpi, (), engine=loaded.name, readable=False, reason=LOW_DPI)
+            return PageText(width, height, dpi, (), engine=self.name, readable=False, reason=LOW_DPI)
+        if (found := shared.read({name: getattr(self, name) for name in _FIELDS}, image, dpi)) is not None:
+            return found
+        loaded = _loaded(*self._key())
         grey, has_red = geometry.grey(image), geometry.has_red(image)
         with loaded.lock:
             page, lines = self._best_turn(loaded, geometry.without_red(image) if has_red else grey)
@@ -93,7 +99,7 @@ class OcrEngine(Block):
             tuple(ordered),
             rotation=page.rotation,
             skew=page.skew,
-            engine=loaded.name,
+            engine=self.name,
             readable=readable,
             reason=reason,
             codes=read_codes(grey),
@@ -129,11 +135,13 @@ class OcrEngine(Block):
         return True, ""
 
 
+_FIELDS = ("detector", "recogniser", "orientation", "threads", "second_opinion", "min_dpi", "min_confidence")
+
+
 @dataclass
 class _Loaded:
     """What stays in memory for one configuration."""
 
-    name: str
     reader: PageReader
     orientation: Orientation | None
     lock: threading.Lock
@@ -159,18 +167,25 @@ def _stamp(folder: Path, file: str) -> str:
 
 
 @lru_cache
-def _loaded(detector: str, recogniser: str, orientation: str, threads: int, second_opinion: bool) -> _Loaded:
-    """Load the models: 5–10 s, once a process and configuration."""
-    det = _folder(detector)
-    rec = _folder(recogniser) if recogniser else default_recogniser()
-    models = Models(det, rec, threads, second_opinion)
-    weights = "inference.onnx" if models.pp_ocr_style else "rec.onnx"
-    parts = [_stamp(det, "inference.onnx"), _stamp(rec, weights)]
-    if second_opinion and models.pp_ocr_style:
+def _name(detector: str, recogniser: str, second_opinion: bool) -> str:
+    det, rec = _folders(detector, recogniser)
+    own = (rec / "inference.yml").exists()
+    parts = [_stamp(det, "inference.onnx"), _stamp(rec, "inference.onnx" if own else "rec.onnx")]
+    if second_opinion and own:
         parts.append(_stamp(language.MODEL.parent, language.MODEL.name))
-    parts += [f"paddleocr {version('paddleocr')}", runtime.name()]
+    return " + ".join([*parts, f"paddleocr {version('paddleocr')}", runtime.name()])
+
+
+def _folders(detector: str, recogniser: str) -> tuple[Path, Path]:
+    return _folder(detector), _folder(recogniser) if recogniser else default_recogniser()
+
+
+@lru_cache
+def _loaded(detector: str, recogniser: str, orientation: str, threads: int, second_opinion: bool) -> _Loaded:
+    """Load the models: about a second, once a process and configuration."""
+    models = Models(*_folders(detector, recogniser), threads, second_opinion)
     turn = Orientation(_folder(orientation), threads) if orientation else None
-    return _Loaded(" + ".join(parts), models.reader, turn, threading.Lock())
+    return _Loaded(models.reader, turn, threading.Lock())
 
 
 def confidence(lines: list[RawLine]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,15 +11,47 @@ from typing import Any
 
 from prefect import flow_engine
 from prefect.client import orchestration
+from prefect.context import FlowRunContext, TaskRunContext, refresh_global_settings_context
+from prefect.events import worker as events
+from prefect.events.related import object_as_related_resource
+from prefect.events.schemas.events import RelatedResource
+from prefect.logging.configuration import setup_logging
 from prefect.settings import PREFECT_API_URL
+from pydantic import BaseModel
+
+
+def prepare() -> None:
+    """Before runs are forked: settings and logging, by this process's environment, and what Prefect builds late."""
+    importlib.import_module("anyio._backends._asyncio")  # which anyio imports by its name
+    refresh_global_settings_context()
+    setup_logging()
+    for model in _models(BaseModel):
+        if model.__module__.startswith("prefect.") and not model.__pydantic_complete__:
+            model.model_rebuild(raise_errors=False)
+
+
+def _models(base: type[BaseModel]) -> set[type[BaseModel]]:
+    direct = set(base.__subclasses__())
+    return direct.union(*map(_models, direct))
 
 
 def lean() -> None:
     """In the process of a flow run, once its settings are in force."""
+    events.related_resources_from_run_context = _related  # type: ignore[assignment]
     flow_engine.observe_flow_run_suspension = _unobserved
     flow_engine._send_heartbeats = partial(_beating, flow_engine._send_heartbeats)  # type: ignore[assignment]
     if str(PREFECT_API_URL.value()).startswith("http://"):
         orchestration.ssl = _NoTls  # type: ignore[assignment, attr-defined]
+
+
+async def _related(_client: Any, exclude: set[str] | None = None) -> list[RelatedResource]:
+    """An event of a step names its run. Prefect would ask its server for flow, deployment, queue and pool, too, in
+    each process; nobody looks for steps by them."""
+    run, task = FlowRunContext.get(), TaskRunContext.get()
+    found = [("flow-run", run.flow_run)] if run is not None and run.flow_run is not None else []
+    found += [("task-run", task.task_run)] if task is not None else []
+    related = [object_as_related_resource(kind, kind, item) for kind, item in found]
+    return [item for item in related if item.id not in (exclude or set())]
 
 
 @contextmanager

@@ -135,7 +135,8 @@ class Zygote:
         """Raises RuntimeError when it ends before it is warm."""
         ours, theirs = socket.socketpair()
         with theirs:
-            environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+            environment = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
+            environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
             process = subprocess.Popen(
                 [sys.executable, "-m", "infra.local.zygote", str(theirs.fileno()), *modules],
                 pass_fds=[theirs.fileno()],
@@ -207,15 +208,14 @@ class Zygote:
 
 
 def project_stamp() -> str:
-    """Changes with each change of a Python file of the project: what was imported before it is old then."""
+    """Changes with each change of a file of the project: what was imported and read before it is old then."""
     seen = hashlib.blake2b(digest_size=16)
     for package in PROJECT:
         for folder, folders, names in os.walk(ROOT / package):
             folders[:] = sorted(name for name in folders if name != "__pycache__")
             for name in sorted(names):
-                if name.endswith(".py"):
-                    found = os.stat(os.path.join(folder, name))
-                    seen.update(f"{folder}/{name} {found.st_mtime_ns} {found.st_size}".encode())
+                found = os.stat(os.path.join(folder, name))
+                seen.update(f"{folder}/{name} {found.st_mtime_ns} {found.st_size}".encode())
     return seen.hexdigest()
 
 

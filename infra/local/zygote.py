@@ -27,7 +27,14 @@ from uuid import UUID
 
 # PyMuPDF's layout analysis, which nothing here uses, opens onnxruntime sessions with threads while it is imported.
 NEVER = ("pymupdf.layout", "pymupdf4llm")
-KEEPERS = ("tasks.capture.inside", "tasks.signing.inside")
+KEEPERS = ("tasks.capture.inside", "tasks.capture.drawing", "tasks.signing.inside")
+# What each run would build at its first use, from files and classes: built once, before the runs are forked.
+PREPARED = (
+    "sqlalchemy.orm:configure_mappers",
+    "blocks.catalog.block:prepare",
+    "tasks.extraction.profiles:prepare",
+    "infra.local.lean:prepare",
+)
 COMM = "fr-"  # start of the process name of a flow run, followed by the first digits of its id
 _PR_SET_NAME = 15
 
@@ -40,6 +47,10 @@ def preload(names: list[str]) -> None:
             importlib.import_module(name)
         except Exception as error:  # a broken optional package must not stop the worker
             print(f"zygote: {name} not preloaded: {type(error).__name__}", file=sys.stderr, flush=True)
+    for name in PREPARED:
+        module, _, function = name.partition(":")
+        if module in sys.modules:
+            getattr(sys.modules[module], function)()
     if threads() > 1:
         print("zygote: a preloaded module started threads; forks may hang", file=sys.stderr, flush=True)
     gc.collect()
@@ -64,6 +75,8 @@ class Zygote:
         self.channel = channel
         self.buffer = b""
         self.children: set[int] = set()
+        self.readers: set[int] = set()  # the shared ones
+        self.former: set[int] = set()  # earlier ones that end with the runs that know them
         self.wake_in, self.wake_out = socket.socketpair()
         for end in (self.wake_in, self.wake_out):
             end.setblocking(False)
@@ -92,6 +105,7 @@ class Zygote:
         sys.stdout.flush()
         sys.stderr.flush()
         share_keepers()
+        self.share_readers()
         pid = os.fork()
         if pid == 0:
             self._leave()
@@ -99,6 +113,13 @@ class Zygote:
         self.children.add(pid)
         self._tell({"id": order["id"], "pid": pid})
         return None
+
+    def share_readers(self) -> None:
+        """Pages of all runs are read by forks of ours, which have loaded the models; if one has ended, by others."""
+        shared = sys.modules.get("blocks.ocr.shared")
+        if shared is not None and len(self.readers) < shared.READERS:
+            self.former |= self.readers
+            self.readers = set(shared.fork(self._leave))
 
     def _leave(self) -> None:
         """In the child: nothing of the zygote remains."""
@@ -118,6 +139,10 @@ class Zygote:
             if done:
                 self.children.discard(pid)
                 self._tell({"pid": pid, "exit": os.waitstatus_to_exitcode(status)})
+        for pid in self.readers | self.former:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                self.readers.discard(pid)
+                self.former.discard(pid)
 
     def _tell(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError):
@@ -126,24 +151,29 @@ class Zygote:
 
 def become(order: dict[str, Any]) -> None:
     """Turn a fresh fork into the process that Prefect would have started: environment, folder, name, settings."""
+    env: dict[str, str] = order["env"]
+    # Prefect's settings are those of the zygote, which has read them (`lean.prepare`), unless some have changed.
+    known = {name: value for name, value in os.environ.items() if _is_setting(name)}
+    changed = known != {name: value for name, value in env.items() if _is_setting(name)}
     os.environ.clear()
-    os.environ.update(order["env"])
+    os.environ.update(env)
     os.chdir(order["cwd"])
     sys.path[0] = order["cwd"]
     sys.argv = ["prefect.engine"]
     ctypes.CDLL(None).prctl(_PR_SET_NAME, order["name"].encode()[:15], 0, 0, 0)
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()  # else every run draws the same numbers
-    import prefect.context
-    from prefect.logging.configuration import setup_logging
-
-    from infra.local.lean import lean
+    from infra.local.lean import lean, prepare
     from infra.local.sealed import seal
 
-    prefect.context.refresh_global_settings_context()
-    setup_logging()
+    if changed:
+        prepare()
     seal()
     lean()
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith("PREFECT_") and not name.startswith("PREFECT__")
 
 
 def run_flow() -> None:
@@ -176,6 +206,7 @@ def main() -> None:
     preload(sys.argv[2:])
     share_keepers()
     zygote = Zygote(channel)
+    zygote.share_readers()
     zygote._tell({"ready": round(time.monotonic() - began, 2), "threads": threads()})
     order = zygote.serve()
     if order is not None:

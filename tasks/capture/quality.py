@@ -193,13 +193,12 @@ def _edge_width(flat: npt.NDArray[np.float32], ink: Mask, dpi: float) -> float |
     if not beside.any():
         return None
     floor = max(0.2, float(np.percentile(contrast[beside], 90)) * 0.5)
+    strong = beside & (contrast >= floor)
+    across, down = (np.abs(cv2.Sobel(smooth, cv2.CV_32F, *way, ksize=3, scale=1 / 8)) for way in ((1, 0), (0, 1)))
     widths = []
-    for dx, dy in ((1, 0), (0, 1)):
-        slope = np.abs(cv2.Sobel(smooth, cv2.CV_32F, dx, dy, ksize=3)) / 8
-        other = np.abs(cv2.Sobel(smooth, cv2.CV_32F, dy, dx, ksize=3)) / 8
-        line = np.ones((1, 5) if dx else (5, 1), np.uint8)
-        crest = (slope >= cv2.dilate(slope, line) - 1e-9) & (slope > 2 * other)
-        chosen = crest & beside & (contrast >= floor) & (slope > 0.01)
+    for slope, other, line in ((across, down, (1, 5)), (down, across, (5, 1))):
+        crest = (slope >= cv2.dilate(slope, np.ones(line, np.uint8)) - 1e-9) & (slope > 2 * other)
+        chosen = crest & strong & (slope > 0.01)
         if int(chosen.sum()) < MIN_EDGES:
             continue
         widths.append(float(np.median(contrast[chosen] / slope[chosen])))

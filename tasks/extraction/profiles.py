@@ -149,6 +149,11 @@ def profiles() -> dict[str, Profile]:
     return by_type
 
 
+def prepare() -> None:
+    """Read them now rather than at the first paper."""
+    _special()
+
+
 def profile_of(type_code: str) -> Profile:
     """The profile of the declared type; without one, that of administrative papers in general."""
     return profiles().get(type_code) or profiles()[GENERAL]

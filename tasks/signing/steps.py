@@ -56,7 +56,14 @@ from tasks.signing.pdf import (
     waiting_field,
 )
 from tasks.signing.report import REPORT_TYPES, etsi_reports
-from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
+from tasks.signing.verify import (
+    SignatureVerdict,
+    Verdict,
+    verify_again,
+    verify_manifest,
+    verify_manifest_again,
+    verify_pdf,
+)
 
 PDF_TYPE, JSON_TYPE, CMS_TYPE = "application/pdf", "application/json", "application/pkcs7-signature"
 
@@ -284,7 +291,7 @@ def sign_data(
     manifest = objects.put_once(Bucket.WORKING, json_key, data, content_type=JSON_TYPE)
     if not objects.exists(Bucket.WORKING, key):
         token = run(manifests.sign_detached(data, signer, trust))
-        verdict = verify_manifest(data, token, trust, pdf_sha256=pdf_sha256)
+        verdict = verify_manifest_again(data, token, trust, pdf_sha256=pdf_sha256)
         insist_valid(verdict, SignatureRole.MANIFEST, signer)
         with suppress(ObjectConflict):  # another run was faster: what it stored is the signature
             return manifest, objects.put_once(Bucket.WORKING, key, token, content_type=CMS_TYPE), verdict
@@ -387,7 +394,7 @@ def _signed_copy(
         size = path.stat().st_size
         if not objects.exists(Bucket.WORKING, key):
             sign(path)
-            verdict = verify_pdf(path, trust)
+            verdict = verify_again(path, trust)
             insist_valid(verdict, role, signer)
             with suppress(ObjectConflict):  # another run was faster: what it stored is the signed file
                 return verdict, objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)

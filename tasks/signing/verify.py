@@ -9,7 +9,8 @@ import errno
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -30,7 +31,7 @@ from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverage
 
 from blocks.errors import SohoaError
 from blocks.signatories import AGENCY, OFFICER, kind_of, organisation_of
-from blocks.trust import Believed, clock, revocation_answers, run
+from blocks.trust import Believed, Trust, clock, revocation_answers, run
 from tasks.signing import cades, ltv
 from tasks.signing.appearance import vietnam_time
 from tasks.signing.manifest import named_pdf
@@ -131,6 +132,37 @@ def verify_pdf(source: Source, trust: Believed, *, at: datetime | None = None, s
         return run(verify_stream(stream, trust, at, stamped=stamped))
 
 
+def verify_again(source: Path | bytes, trust: Trust) -> Verdict:
+    """`verify_pdf`; but what this process found about the same bytes in the last minutes is not looked for again."""
+    with _stream(source) as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    return _found_lately("PDF", (sha256,), trust, lambda: verify_pdf(source, trust))
+
+
+def verify_manifest_again(manifest: bytes, signature: bytes, trust: Trust, *, pdf_sha256: str | None) -> Verdict:
+    """`verify_manifest` in the same way."""
+    bytes_of = *(hashlib.sha256(item).hexdigest() for item in (manifest, signature)), str(pdf_sha256)
+    found = _found_lately(
+        "MANIFEST", bytes_of, trust, lambda: verify_manifest(manifest, signature, trust, pdf_sha256=pdf_sha256)
+    )
+    return found
+
+
+_lately: dict[tuple[str, ...], tuple[float, Verdict]] = {}  # when by the monotonic clock, what
+_LATELY_SECONDS, _LATELY_MANY = 300.0, 256
+
+
+def _found_lately(kind: str, sha256: tuple[str, ...], trust: Trust, look: Callable[[], Verdict]) -> Verdict:
+    key = (kind, *sha256, str(trust.folder), str(trust.tsa_url))
+    at, verdict = _lately.get(key, (-_LATELY_SECONDS, None))
+    if verdict is None or time.monotonic() - at > _LATELY_SECONDS:
+        verdict = look()
+        if len(_lately) >= _LATELY_MANY:
+            _lately.clear()
+        _lately[key] = time.monotonic(), verdict
+    return verdict.model_copy(deep=True)
+
+
 async def verify_stream(
     stream: IO[bytes], trust: Believed, at: datetime | None = None, *, stamped: bool = True
 ) -> Verdict:
@@ -202,12 +234,29 @@ def verify_record(
 
     The copy may have got archive time-stamps since: then the manifest names one of its revisions.
     """
-    copy = verify_pdf(pdf, trust, at=at)
+    return _fitting(
+        manifest,
+        verify_pdf(pdf, trust, at=at),
+        lambda wanted: verify_manifest(manifest, signature, trust, pdf_sha256=wanted, at=at),
+    )
+
+
+def verify_record_again(manifest: bytes, signature: bytes, pdf: bytes, trust: Trust) -> Verdict:
+    """`verify_record` by `verify_again`: before what was just signed is locked away."""
+    return _fitting(
+        manifest,
+        verify_again(pdf, trust),
+        lambda wanted: verify_manifest_again(manifest, signature, trust, pdf_sha256=wanted),
+    )
+
+
+def _fitting(manifest: Path | bytes, copy: Verdict, verified: Callable[[str], Verdict]) -> Verdict:
+    """The verdict on a record, by those on its copy and on its manifest. verified: of a manifest that names a file."""
     agency = copy.of("AGENCY")
     fitting = {copy.sha256, *(copy.revisions[agency.revision - 1 :] if agency and agency.revision else [])}
     named = named_pdf(manifest.read_bytes() if isinstance(manifest, Path) else manifest)
     wanted = named if named in fitting else copy.sha256
-    data = verify_manifest(manifest, signature, trust, pdf_sha256=wanted, at=at)
+    data = verified(wanted)
     missing = list(dict.fromkeys([*data.missing, *copy.missing]))
     if copy.signatures and not agency:
         missing = list(dict.fromkeys([*missing, "AGENCY"]))

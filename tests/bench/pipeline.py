@@ -212,9 +212,10 @@ def patience(env: dict[str, str], folder: Path) -> list[tuple[str, float]]:
     first = time.monotonic() - began
     # An opinion is asked for and given: two resumes that do nothing but go on.
     before, began, clicks, key = by_part(pid), time.monotonic(), 0.0, waits_at(officers, sample, "verification")
+    given = {"decision": "DA_CO_Y_KIEN", "reason": "Công văn 12/BHXH ngày 01/12/2026: đồng ý."}
     for _ in range(RESUMES):
         asked = officers._verification(sample) | {"decision": "XIN_Y_KIEN", "reason": "Xin ý kiến."}
-        for form, following in ((asked, "consult"), ({"decision": "DA_CO_Y_KIEN"}, "verification")):
+        for form, following in ((asked, "consult"), (given, "verification")):
             clicked = time.monotonic()
             officers.at_gateway(RESOLVING).resume(sample.run_id, form)
             while not (there := waits_at(officers, sample, following, key)):
@@ -273,8 +274,8 @@ def main() -> int:
         with stack(ROOT, folder / "now") as env:
             ours = play(ROOT, env, folder / "samples")
             ours.pages = pages
+            console.print(parts_table(ours, base, arguments.against))
             told = patience(env, folder / "more")
-    console.print(parts_table(ours, base, arguments.against))
     a_page, alone = ours.whole / pages, read_seconds / pages
     resume = dict(told)["a resume, all parts"]
     out = Table("figure", "value", "ratio", "goal")
