@@ -45,12 +45,14 @@ from infra.local.rescue import Rescue, run_name
 PRELOAD = (
     "prefect.main prefect.flow_engine prefect.task_engine prefect.engine prefect.deployments.steps.pull "
     "prefect.workers.process prefect.input.run_input prefect.runner.storage prefect.server.schemas.core "
-    "prefect.artifacts numpy cv2 PIL.Image scipy.ndimage pymupdf pikepdf pikepdf.pdfa img2pdf segno "
+    "prefect.artifacts prefect.utilities.visualization rich._emoji_codes encodings.utf_8_sig numpy cv2 PIL.Image "
+    "PIL.PngImagePlugin PIL.JpegImagePlugin scipy.ndimage pymupdf pikepdf pikepdf.pdfa img2pdf segno "
     "fontTools.ttLib fontTools.subset uharfbuzz pyhanko.sign pyhanko.sign.signers pyhanko.sign.validation "
-    "pyhanko.sign.timestamps pyhanko.stamp pyhanko.pdf_utils.font.opentype "
-    "pyhanko_certvalidator sqlmodel sqlalchemy.dialects.postgresql.psycopg psycopg alembic boto3 botocore.session "
-    "botocore.httpsession s3transfer.manager httpx yaml rapidfuzz pydantic_settings great_expectations paddleocr "
-    "flows.dossier flows.inbox flows.watch flows.partners flows.preservation flows.deadlines"
+    "pyhanko.sign.timestamps pyhanko.stamp pyhanko.pdf_utils.font.opentype pyhanko.pdf_utils.metadata.xmp_xml "
+    "pyhanko.sign.pkcs11 xsdata.formats.dataclass.serializers "
+    "pyhanko_certvalidator sqlmodel sqlalchemy.dialects.postgresql.psycopg psycopg alembic boto3.s3.inject "
+    "botocore.session botocore.httpsession s3transfer.manager httpx yaml rapidfuzz pydantic_settings great_expectations paddleocr "
+    "blocks.signer.token flows.dossier flows.inbox flows.watch flows.partners flows.preservation flows.deadlines"
 )  # the environment variable SOHOA_PRELOAD replaces this list
 PROJECT = ("flows", "tasks", "blocks", "infra")
 

@@ -11,6 +11,7 @@ worker goes away we go; children go on, as those of Prefect's own process worker
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -21,8 +22,11 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import time
-from typing import Any
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
 from uuid import UUID
 
 # PyMuPDF's layout analysis, which nothing here uses, opens onnxruntime sessions with threads while it is imported.
@@ -33,7 +37,6 @@ PREPARED = (
     "sqlalchemy.orm:configure_mappers",
     "blocks.catalog.block:prepare",
     "tasks.extraction.profiles:prepare",
-    "infra.local.lean:prepare",
 )
 COMM = "fr-"  # start of the process name of a flow run, followed by the first digits of its id
 _PR_SET_NAME = 15
@@ -47,6 +50,9 @@ def preload(names: list[str]) -> None:
             importlib.import_module(name)
         except Exception as error:  # a broken optional package must not stop the worker
             print(f"zygote: {name} not preloaded: {type(error).__name__}", file=sys.stderr, flush=True)
+    from infra.local.lean import prepare
+
+    prepare()
     for name in PREPARED:
         module, _, function = name.partition(":")
         if module in sys.modules:
@@ -211,7 +217,26 @@ def main() -> None:
     order = zygote.serve()
     if order is not None:
         become(order)
-        run_flow()
+        leave(run_flow)
+
+
+def leave(run: Callable[[], None]) -> NoReturn:
+    """Run it and end as Python does, but for taking apart what was imported: 0.3 s for memory that a fork shares."""
+    status: Any = 1
+    try:
+        run()
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing's forks end
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
 
 
 if __name__ == "__main__":
