@@ -51,8 +51,9 @@ PRELOAD = (
     "pyhanko.sign.timestamps pyhanko.stamp pyhanko.pdf_utils.font.opentype pyhanko.pdf_utils.metadata.xmp_xml "
     "pyhanko.sign.pkcs11 xsdata.formats.dataclass.serializers "
     "pyhanko_certvalidator sqlmodel sqlalchemy.dialects.postgresql.psycopg psycopg alembic boto3.s3.inject "
-    "botocore.session botocore.httpsession s3transfer.manager httpx yaml rapidfuzz pydantic_settings great_expectations paddleocr "
-    "blocks.signer.token flows.dossier flows.inbox flows.watch flows.partners flows.preservation flows.deadlines"
+    "botocore.session botocore.httpsession s3transfer.manager httpx yaml rapidfuzz pydantic_settings "
+    "great_expectations paddleocr blocks.signer.token flows.dossier flows.inbox flows.watch flows.partners "
+    "flows.preservation flows.deadlines"
 )  # the environment variable SOHOA_PRELOAD replaces this list
 PROJECT = ("flows", "tasks", "blocks", "infra")
 

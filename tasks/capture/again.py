@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from blocks.objects import Bucket, ObjectStore
 from blocks.records.tables import Document, Scan
-from tasks.capture.build import build_pdf
+from tasks.capture.build import write_pdf
 from tasks.capture.facts import PageFacts
 from tasks.capture.guard import inspect_guarded
 
@@ -34,4 +34,4 @@ def rebuilt_sha256(objects: ObjectStore, document: Document, scans: Sequence[Sca
                 pages += found
             else:
                 pages[scan.place - 1 : scan.place - (1 if scan.added else 0)] = found
-        return build_pdf(pages, document.scan_dpi, title_of(document), folder / "again.pdf")
+        return write_pdf(pages, document.scan_dpi, title_of(document), folder / "again.pdf")

@@ -25,11 +25,18 @@ CREATOR = "Sohoa"
 
 
 def build_pdf(pages: Sequence[PageFacts], scan_dpi: int, title: str, target: Path) -> str:
-    """Write the archival PDF to `target` and return its SHA-256.
+    """Write the archival PDF to `target`, make sure of its images, and return its SHA-256.
 
     pages: images in order, each with `path`; scan_dpi: pixels an inch of paper; title: without personal data.
     Raises BuildFailed when the file isn't PDF/A-2b or an image in it differs from what came in.
     """
+    sha256 = write_pdf(pages, scan_dpi, title, target)
+    verify_images(target, pages)
+    return sha256
+
+
+def write_pdf(pages: Sequence[PageFacts], scan_dpi: int, title: str, target: Path) -> str:
+    """`build_pdf` without a look at what came out: to be compared with one that was looked at."""
     work = target.with_suffix(".pages")
     work.mkdir(exist_ok=True)
     with ExitStack() as stack:
@@ -49,7 +56,6 @@ def build_pdf(pages: Sequence[PageFacts], scan_dpi: int, title: str, target: Pat
     for single in work.iterdir():
         single.unlink()
     work.rmdir()
-    verify_images(target, pages)
     with target.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
