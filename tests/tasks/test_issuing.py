@@ -22,6 +22,7 @@ from pikepdf import pdfa
 from PIL import Image, ImageDraw
 from sqlmodel import select
 
+from blocks import fonts
 from blocks.catalog import Catalog
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
@@ -47,6 +48,7 @@ from tasks.issuing.document import ResultContent, ResultNotDrawable, result_pdf
 from tasks.issuing.reading import drafts, read_results
 from tasks.issuing.steps import issue_dossier
 from tasks.review import NotYours
+from tasks.sheet import Sheet
 from tasks.signing import sign_agency, sign_manifest, verify_manifest, verify_pdf
 from tasks.signing.batch import sign_issued_results
 from tasks.signing.confirmed import unconfirmed
@@ -173,6 +175,24 @@ def test_KQ01_a_long_document_keeps_its_signer_with_its_text() -> None:
         assert pdf[1].get_text().split()[0] == "2" or "\n2\n" in f"\n{pdf[1].get_text()}\n"
         for page in pdf:
             assert all(word[3] < page.rect.height - 50 for word in page.get_text("words"))
+
+
+def test_KQ01_a_font_names_the_widths_of_what_is_written() -> None:
+    """As the font file has them, and no others: each check of a signature walks through them."""
+    sheet = Sheet()
+    sheet.text("Quyết định số 12 – đã ký", 80, 12)
+    with pikepdf.open(io.BytesIO(sheet.data())) as pdf:
+        (font,) = [
+            item
+            for item in pdf.objects
+            if isinstance(item, pikepdf.Dictionary) and item.get("/Subtype") == "/CIDFontType2"
+        ]
+        told = list(font.W)
+        widths = {int(glyph): int(row[0]) for glyph, row in zip(told[::2], told[1::2], strict=True)}
+    letters = pymupdf.Font(fontfile=str(fonts.REGULAR))
+    wanted = {letters.has_glyph(ord(letter)): letters.glyph_advance(ord(letter)) for letter in "Quyếtđịnhsố12–ãký "}
+    assert widths.keys() == wanted.keys() | {0}
+    assert all(abs(widths[glyph] / 1000 - width) < 0.001 for glyph, width in wanted.items())
 
 
 def test_KQ01_what_the_font_lacks_is_refused_not_lost() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,9 +21,10 @@ from pyhanko.sign.validation.ades import simulate_future_ades_lta_validation
 
 from blocks.signer import Signer
 from blocks.trust import CertificateRefused, TimestampRefused, TimestampUnavailable, Trust, run
+from tasks.signing import verify
 from tasks.signing.errors import AlreadySigned, AppearanceDoesNotFit, FieldMissing, Unsignable
 from tasks.signing.pdf import AGENCY_FIELD, sign_as_agency, sign_as_officer
-from tasks.signing.verify import verify_pdf
+from tasks.signing.verify import Verdict, verify_again, verify_pdf
 from tests.tasks.signing.helpers import blank_pdf, write
 
 CAPTURED = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -105,6 +107,35 @@ def test_CA08_any_changed_byte_is_found(signed: Path, trust: Trust) -> None:
         assert found is None or not found.valid
 
     changed()
+
+
+def test_CA08_a_look_a_moment_ago_counts_for_the_same_bytes_only(
+    signed: Path, trust: Trust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between signing and locking away nothing is validated twice, and nothing else passes for what was."""
+    looked: list[Path | bytes] = []
+
+    def look(source: Path | bytes, believed: Trust) -> Verdict:
+        looked.append(source)
+        return verify_pdf(source, believed)
+
+    monkeypatch.setattr(verify, "verify_pdf", look)
+    first = verify_again(signed, trust)
+    assert first.valid and verify_again(signed.read_bytes(), trust) == first
+    assert looked == [signed]
+    first.valid = False  # whoever changes what he was told changes nothing for others
+    assert verify_again(signed, trust).valid
+    changed = bytearray(signed.read_bytes())
+    changed[len(changed) // 3] ^= 1
+    assert not verify_again(bytes(changed), trust).valid
+    stranger = Trust(folder=tmp_path, tsa_url=trust.tsa_url)  # believes nobody
+    (tmp_path / "anchors").mkdir()
+    (tmp_path / "intermediates").mkdir()
+    assert not verify_again(signed, stranger).valid
+    assert len(looked) == 3
+    monkeypatch.setattr(time, "monotonic", lambda: time.time() + 1e6)
+    assert verify_again(signed, trust).valid
+    assert len(looked) == 4
 
 
 def test_EX17_both_signatures_stand_in_nine_years(signed: Path, trust: Trust) -> None:
