@@ -9,7 +9,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -142,8 +142,12 @@ class ObjectStore(Block):
     def client(self) -> S3Client:
         """boto3 client of this process (never shared over a fork)."""
         load_stack_env()
-        variables = (self.endpoint_env, self.access_key_env, self.secret_key_env)
-        return _client(os.getpid(), *(os.environ[name] for name in variables))
+        return _client(os.getpid(), *self._access)
+
+    @property
+    def _access(self) -> tuple[str, str, str]:
+        """(endpoint, access key, secret key). Raises KeyError naming a variable that isn't set."""
+        return os.environ[self.endpoint_env], os.environ[self.access_key_env], os.environ[self.secret_key_env]
 
     def bucket_name(self, bucket: Bucket) -> str:
         return f"{self.prefix}-{bucket.value}"
@@ -463,8 +467,22 @@ def digest(data: bytes | Path) -> tuple[str, int]:
         return hashlib.file_digest(file, "sha256").hexdigest(), data.stat().st_size
 
 
+def prepare() -> None:
+    """Make a client that forks of this process find made. It has no connection: each fork opens its own."""
+    with suppress(KeyError):
+        access = ObjectStore.get()._access
+        _prepared[access] = _made(*access)
+
+
+_prepared: dict[tuple[str, str, str], S3Client] = {}
+
+
 @cache
 def _client(_pid: int, endpoint: str, access_key: str, secret_key: str) -> S3Client:
+    return _prepared.pop((endpoint, access_key, secret_key), None) or _made(endpoint, access_key, secret_key)
+
+
+def _made(endpoint: str, access_key: str, secret_key: str) -> S3Client:
     import boto3
     from botocore.config import Config
 

@@ -36,6 +36,7 @@ KEEPERS = ("tasks.capture.inside", "tasks.capture.drawing", "tasks.signing.insid
 PREPARED = (
     "sqlalchemy.orm:configure_mappers",
     "blocks.catalog.block:prepare",
+    "blocks.objects:prepare",
     "tasks.extraction.profiles:prepare",
 )
 COMM = "fr-"  # start of the process name of a flow run, followed by the first digits of its id

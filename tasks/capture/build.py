@@ -105,5 +105,10 @@ def _same(stream: Any, facts: PageFacts) -> bool:
         return hashlib.sha256(stream.read_raw_bytes()).hexdigest() == facts.sha256
     assert facts.path is not None
     with Image.open(facts.path) as image:
-        wanted = hashlib.sha256(image.convert("RGB").tobytes()).digest()
-    return hashlib.sha256(pikepdf.PdfImage(stream).as_pil_image().convert("RGB").tobytes()).digest() == wanted
+        wanted = _pixels(image)
+    return _pixels(pikepdf.PdfImage(stream).as_pil_image()) == wanted
+
+
+def _pixels(image: Image.Image) -> bytes:
+    """SHA-256 of them, as RGB."""
+    return hashlib.sha256((image if image.mode == "RGB" else image.convert("RGB")).tobytes()).digest()
