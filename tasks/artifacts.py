@@ -16,7 +16,7 @@ from prefect import get_client, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 
 LONG = 10  # pieces of work; fewer are done before anybody has opened the page
 EVERY_SECONDS = 5.0
@@ -90,12 +90,18 @@ def keep_markdown(key: str, markdown: str, about: str) -> None:
     )
     try:
         with get_client(httpx_settings=PATIENCE, sync_client=True) as client:
-            if known := _known(client, artifact):
+            if (known := _known(client, artifact) if _tried_before(context) else None) is not None:
                 client.update_artifact(known, ArtifactUpdate(data=markdown))
             else:
                 client.create_artifact(artifact)
     except Exception as error:
         get_run_logger().warning("artifact %s: %s", key, type(error).__name__)
+
+
+def _tried_before(context: TaskRunContext) -> bool:
+    """Whether this may be another try: of the task, or of a run that a process has worked on before."""
+    run = FlowRunContext.get()
+    return context.task_run.run_count > 1 or run is None or run.flow_run is None or run.flow_run.run_count > 1
 
 
 def _known(client: SyncPrefectClient, wanted: ArtifactCreate) -> UUID | None:

@@ -265,10 +265,8 @@ class FixedJob(ProcessJobConfiguration):
         worker_id: UUID | None = None,
         deployment: Any | None = None,
     ) -> FixedJob:
-        if deployment is None and flow_run.deployment_id:
-            deployment = await client.read_deployment(flow_run.deployment_id)
-        flow, job = await client.read_flow(flow_run.flow_id), cls()
-        job.prepare_for_flow_run(flow_run, deployment, flow, work_pool, worker_name, worker_id)
+        job = cls()
+        job.prepare_for_flow_run(flow_run, deployment, None, work_pool, worker_name, worker_id)
         return job
 
 
@@ -361,6 +359,9 @@ class WarmProcessWorker(ProcessWorker):
         self._submitting_flow_run_ids.discard(flow_run.id)
         if self._cancelling_observer is not None:
             self._cancelling_observer.remove_in_flight_flow_run_id(flow_run.id)
+
+    async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
+        """None: nobody reads them."""
 
     async def _submit_adhoc_run(self, *args: Any, **kwargs: Any) -> None:
         """Code that is handed over instead of deployed: never here."""
