@@ -188,17 +188,21 @@ def _edge_width(flat: npt.NDArray[np.float32], ink: Mask, dpi: float) -> float |
     reach = 2 * round(0.55 / MM * dpi) + 1
     kernel = np.ones((reach, reach), np.uint8)
     coarse = np.clip(smooth * 200, 0, 255).astype(np.uint8)  # morphology is ten times faster on bytes
-    contrast = (cv2.dilate(coarse, kernel) - cv2.erode(coarse, kernel)).astype(np.float32) / 200
-    beside = cv2.dilate(ink, np.ones((3, 3), np.uint8)) > 0
-    if not beside.any():
+    spread = cv2.dilate(coarse, kernel) - cv2.erode(coarse, kernel)
+    beside = np.flatnonzero(cv2.dilate(ink, np.ones((3, 3), np.uint8)))
+    contrast = spread.ravel()[beside].astype(np.float32) / 200  # of the pixels beside ink: few of a page's
+    if not beside.size:
         return None
-    floor = max(0.2, float(np.percentile(contrast[beside], 90)) * 0.5)
-    strong = beside & (contrast >= floor)
-    across, down = (np.abs(cv2.Sobel(smooth, cv2.CV_32F, *way, ksize=3, scale=1 / 8)) for way in ((1, 0), (0, 1)))
+    strong = contrast >= max(0.2, float(np.percentile(contrast, 90)) * 0.5)
+    beside, contrast = beside[strong], contrast[strong]
+    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((1, 0), (0, 1)))
+    for slopes in (across, down):
+        np.abs(slopes, out=slopes)
     widths = []
-    for slope, other, line in ((across, down, (1, 5)), (down, across, (5, 1))):
-        crest = (slope >= cv2.dilate(slope, np.ones(line, np.uint8)) - 1e-9) & (slope > 2 * other)
-        chosen = crest & strong & (slope > 0.01)
+    for slopes, others, line in ((across, down, (1, 5)), (down, across, (5, 1))):
+        crest = cv2.dilate(slopes, np.ones(line, np.uint8)).ravel()[beside]
+        slope, other = slopes.ravel()[beside], others.ravel()[beside]
+        chosen = (slope >= crest - 1e-9) & (slope > 2 * other) & (slope > 0.01)
         if int(chosen.sum()) < MIN_EDGES:
             continue
         widths.append(float(np.median(contrast[chosen] / slope[chosen])))
