@@ -44,7 +44,7 @@ def lean() -> None:
         orchestration.ssl = _NoTls  # type: ignore[assignment, attr-defined]
 
 
-async def _related(_client: Any, exclude: set[str] | None = None) -> list[RelatedResource]:
+async def _related(client: Any, exclude: set[str] | None = None) -> list[RelatedResource]:
     """An event of a step names its run. Prefect would ask its server for flow, deployment, queue and pool, too, in
     each process; nobody looks for steps by them."""
     run, task = FlowRunContext.get(), TaskRunContext.get()
