@@ -15,6 +15,7 @@ from uuid import UUID
 import httpx
 
 from blocks.errors import Remedy, SohoaError
+from blocks.nudge import nudge
 from blocks.settings import load_stack_env
 
 COUNTER, INTEGRATORS = "dossier/counter", "dossier/integrators"
@@ -76,6 +77,7 @@ class Orchestrator:
         )
         if answer.status_code not in (200, 201):
             raise RunRefused(status=answer.status_code)
+        nudge()
         run: dict[str, Any] = answer.json()
         return run
 
@@ -88,6 +90,7 @@ class Orchestrator:
         answer = self.call("POST", f"/deployments/{found.json()['id']}/create_flow_run", body)
         if answer.status_code not in (200, 201):
             raise RunRefused(status=answer.status_code)
+        nudge()
         return str(answer.json()["id"])
 
     def run(self, flow_run_id: UUID | str) -> dict[str, Any]:
@@ -160,6 +163,7 @@ class Orchestrator:
                 "REJECT": "biểu mẫu thiếu hoặc sai mục bắt buộc",
             }.get(body.get("status"), "không rõ")
             raise ResumeRefused(status=str(body.get("status")), why=why)
+        nudge()
 
 
 def _of(flow: str | None) -> dict[str, Any]:

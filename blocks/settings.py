@@ -19,6 +19,7 @@ from blocks.errors import Remedy, SohoaError
 
 Environment = Literal["test", "production"]
 ROOT = Path(__file__).resolve().parent.parent
+RUNS_CHANNEL = "sohoa_runs"  # of PostgreSQL, where the worker hears of runs (blocks/nudge.py)
 
 
 def home() -> Path:

@@ -168,7 +168,7 @@ class Plan:
             "SOHOA_INBOX_DIR": str(self.home / "inbox"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_WORKER_QUERY_SECONDS": "5",  # for what nobody tells the worker (infra/local/attentive.py)
             # Prefect's server answers 500 while PostgreSQL restarts: runs and worker then ask again.
             "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
             "PREFECT_CLIENT_MAX_RETRIES": "8",

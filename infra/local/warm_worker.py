@@ -40,6 +40,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, Proc
 
 from blocks.settings import ROOT
 from infra.local.admission import REFUSED, WORKER_TYPE, NotAdmitted, admit
+from infra.local.attentive import Ear
 from infra.local.rescue import Rescue, run_name
 
 PRELOAD = (
@@ -292,6 +293,8 @@ class WarmProcessWorker(ProcessWorker):
         super().__init__(*args, **kwargs)
         self.mine: set[UUID] = set()  # runs that this process takes care of
         self.admitted: dict[UUID, str] = {}  # entrypoints of runs that are being started
+        self.looking = asyncio.Lock()
+        self.ear = Ear(self.get_and_submit_flow_runs, self._logger)
 
     async def run(
         self,
@@ -318,9 +321,15 @@ class WarmProcessWorker(ProcessWorker):
             result = results[0]
         finally:
             self.mine.discard(flow_run.id)
+            self.ear.tell()  # there is room for another
         if result is None or result.status_code is None:
             raise RuntimeError("Failed to start flow run process.")
         return ProcessWorkerResult(status_code=result.status_code, identifier=str(handle.pid))
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """In rounds, and when told; one after the other."""
+        async with self.looking:
+            return await super().get_and_submit_flow_runs()
 
     async def _submit_scheduled_flow_runs(self, flow_run_response: list[Any]) -> list[FlowRun]:
         """Leave for the next poll a run whose last process is just ending.
@@ -377,6 +386,7 @@ class WarmProcessWorker(ProcessWorker):
         self.executors = await self._exit_stack.enter_async_context(FlowRunExecutorContext())
         rescue = Rescue(self.client, self._work_pool_name, self.name, self._cares_for, self._logger)
         await self._exit_stack.enter_async_context(rescue.going_on())
+        await self._exit_stack.enter_async_context(self.ear.open())
         self._exit_stack.callback(self.warm.abandon)  # the first thing that happens when the worker stops
 
     def _cares_for(self, flow_run_id: UUID) -> bool:
