@@ -369,9 +369,6 @@ class WarmProcessWorker(ProcessWorker):
         if self._cancelling_observer is not None:
             self._cancelling_observer.remove_in_flight_flow_run_id(flow_run.id)
 
-    async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
-        """None: nobody reads them."""
-
     async def _submit_adhoc_run(self, *args: Any, **kwargs: Any) -> None:
         """Code that is handed over instead of deployed: never here."""
         raise NotAdmitted("only deployments of this installation run")
