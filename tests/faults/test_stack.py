@@ -80,6 +80,16 @@ def acknowledged(write: Callable[[], object]) -> bool:
 
 
 # -- the worker -----------------------------------------------------------------------------------------------------
+def test_prefect_hears_of_a_runs_steps_and_whose_it_is(stack: Stack, marks: Path) -> None:
+    """By events: signs of life come the same way, and a worker takes care of the runs that are labelled as its own."""
+    run = stack.start_run(folder=str(marks))
+    stack.wait_state(run, "Completed")
+    assert stack.prefect.run(run)["labels"]["prefect.worker.name"] == "sohoa-worker"
+    steps = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+    until(lambda: stack.prefect.call("POST", "/task_runs/count", steps).json() == 2, 60)
+    assert "failed to process item" not in stack.log("worker")
+
+
 def test_each_run_is_a_process_of_its_own_with_its_pid_known(stack: Stack, marks: Path) -> None:
     runs = [stack.start_run(folder=str(marks)) for _ in range(2)]
     for run in runs:
