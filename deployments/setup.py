@@ -18,7 +18,7 @@ from blocks.records import RecordsDatabase
 from blocks.settings import ROOT, load_stack_env
 from deployments import automations
 from deployments.automations import WATCH
-from infra.local.admission import WORKER_TYPE, closed_template
+from infra.local.admission import closed_template, worker_type
 
 POOL = "sohoa"
 QUEUES = {"watch": 1, "counter": 2, "background": 10}
@@ -36,7 +36,7 @@ CLOSED_TO_UNKNOWN = (
 def register_pool(prefect: Orchestrator, limit: int) -> None:
     """The work pool with its queues; people at the desk come before the backlog. Its jobs take no variables."""
     told: dict[str, Any] = {"concurrency_limit": limit, "base_job_template": closed_template()}
-    body = {"name": POOL, "type": WORKER_TYPE} | told
+    body = {"name": POOL, "type": worker_type(os.environ)} | told
     made = prefect.call("POST", "/work_pools/", body)
     if made.status_code == 409:
         prefect.call("PATCH", f"/work_pools/{POOL}", told).raise_for_status()

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from blocks.settings import ROOT
+from infra.local.process import StackError
 
-WORKER_TYPE = "warm-process"  # a stock worker would run the commands of the work pool's template
+WARM, PLAIN = "warm-process", "process"  # types of worker: infra/local/warm_worker.py, process_worker.py
 FLOWS = ROOT / "flows"
 ENTRYPOINT = re.compile(r"(?P<folder>[a-z_]+(?:/[a-z_]+)*)/(?P<file>[a-z_]+\.py):(?P<name>[a-z_]+)")
 STEP = "prefect.deployments.steps.set_working_directory"
@@ -62,9 +64,20 @@ def _own_flow(entrypoint: str) -> str:
     return f"{file}:{parts['name']}"
 
 
+def worker_type(environment: Mapping[str, str]) -> str:
+    """SOHOA_WORKER_TYPE, or the default. Raises StackError for one that wouldn't ask us."""
+    chosen = environment.get("SOHOA_WORKER_TYPE") or WARM
+    if chosen not in (WARM, PLAIN):
+        raise StackError(f"SOHOA_WORKER_TYPE={chosen}: there is {WARM} (the default) and {PLAIN}")
+    return chosen
+
+
 def closed_template() -> dict[str, Any]:
-    """Base job template of the work pool: no variable, and none may be added."""
+    """Base job template of the work pool: no variable, and none may be added.
+
+    Our workers don't look at it; one that runs without this package executes nothing by it.
+    """
     return {
-        "job_configuration": {"stream_output": True},  # Prefect takes none that is empty
+        "job_configuration": {"command": "false"},
         "variables": {"type": "object", "properties": {}, "additionalProperties": False},
     }

@@ -23,7 +23,7 @@ import yaml
 from blocks.logs import LOGGING
 from blocks.settings import ROOT
 from infra.local.accounts import hand_over
-from infra.local.admission import WORKER_TYPE
+from infra.local.admission import worker_type
 from infra.local.pace import SERVER
 from infra.local.pki import ensure_pki
 from infra.local.plan import Plan
@@ -163,8 +163,9 @@ class Parts:
         self._once("setup", os.environ.get("SOHOA_SETUP_MODULE", "deployments.setup"), part="setup")
 
     def _begin_worker(self) -> subprocess.Popen[bytes]:
-        limit = self.plan.environment("worker").get("SOHOA_WORKER_LIMIT", str(os.cpu_count() or 2))
-        command = ("prefect", "worker", "start", "--pool", POOL, "--type", WORKER_TYPE, "--limit", limit)
+        settings = self.plan.environment("worker")
+        limit = settings.get("SOHOA_WORKER_LIMIT", str(os.cpu_count() or 2))
+        command = ("prefect", "worker", "start", "--pool", POOL, "--type", worker_type(settings), "--limit", limit)
         began = datetime.now(UTC)
         probe = lambda: self.worker_canary(began)  # noqa: E731
         return self._python("worker", probe, 180, *command, "--name", self.worker_name, extra=LOGGING)

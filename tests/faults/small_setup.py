@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from blocks.orchestrator import Orchestrator
 from blocks.settings import ROOT, load_stack_env
-from infra.local.admission import WORKER_TYPE, closed_template
+from infra.local.admission import closed_template, worker_type
 
 
 def main() -> None:
     load_stack_env()
     prefect = Orchestrator()
-    pool = {"name": "sohoa", "type": WORKER_TYPE, "base_job_template": closed_template()}
+    pool = {"name": "sohoa", "type": worker_type(os.environ), "base_job_template": closed_template()}
     made = prefect.call("POST", "/work_pools/", pool)
     if made.status_code != 409:
         made.raise_for_status()
