@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -130,14 +130,26 @@ class Orchestrator:
         found: list[dict[str, Any]] = answer.raise_for_status().json()
         return found
 
-    def forget(self, flow: str, before: datetime, limit: int = 200) -> int:
-        """Delete ended runs of one flow, the oldest first. Returns how many. Their logs go by Prefect's own vacuum."""
-        ended = {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}}
-        chosen = {"state": ended, "end_time": {"before_": before.isoformat()}}
+    def forget(
+        self,
+        flow: str,
+        before: datetime,
+        limit: int = 200,
+        *,
+        states: Sequence[str] = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"),
+        keep: Callable[[list[UUID]], set[UUID]] = lambda runs: set(),
+    ) -> int:
+        """Delete ended runs of one flow, the oldest first. Returns how many. Their logs go by Prefect's own vacuum.
+
+        keep: those of the runs that stay.
+        """
+        chosen = {"state": {"type": {"any_": list(states)}}, "end_time": {"before_": before.isoformat()}}
         body = _of(flow) | {"flow_runs": chosen, "sort": "START_TIME_ASC", "limit": limit}
-        old = self.call("POST", "/flow_runs/filter", body).raise_for_status().json()
+        found = self.call("POST", "/flow_runs/filter", body).raise_for_status().json()
+        old = {UUID(run["id"]) for run in found}
+        old -= keep(list(old))
         for run in old:
-            self.call("DELETE", f"/flow_runs/{run['id']}")
+            self.call("DELETE", f"/flow_runs/{run}")
         return len(old)
 
     def flows(self) -> list[str]:

@@ -35,6 +35,7 @@ from blocks.trust import Trust
 from deployments import accounts
 from deployments.partners.commands import app as partner
 from tasks.archive import export_dossier
+from tasks.begin import Ended, begin
 from tasks.issuing.reading import read_results
 from tasks.origin import by_command
 from tasks.receipts import receipt_pdf
@@ -69,9 +70,13 @@ def submit(
     folder: Annotated[Path, typer.Argument(help="Thư mục hồ sơ có tệp dossier.yaml", exists=True, file_okay=False)],
 ) -> None:
     """Nộp một thư mục hồ sơ và bắt đầu xử lý; nộp lại cùng nội dung không tạo hồ sơ mới."""
-    submission = hand_in(RecordsDatabase(), ObjectStore(), folder, by_command())
-    run = Orchestrator().start(submission, tags=["cli"])
-    console.print(f"Đã nhận lần nộp [bold]{submission}[/], lượt xử lý {run['id']}")
+    records = RecordsDatabase()
+    submission = hand_in(records, ObjectStore(), folder, by_command())
+    begun = begin(records, Orchestrator(), submission, tags=["cli"])
+    if isinstance(begun, Ended):
+        console.print(begun.text)
+    else:
+        console.print(f"Đã nhận lần nộp [bold]{submission}[/], lượt xử lý {begun}")
 
 
 @app.command()

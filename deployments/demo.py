@@ -106,17 +106,13 @@ def outcome(sample: Sample, officers: Officers, states: dict[str, str]) -> Outco
     expected = str(sample.truth["expected_state"])
     if sample.refused:
         return Outcome(sample.name, "REFUSED", expected, sample.refused, 0, 0.0, "–")
-    if not sample.run_id:
+    if not sample.submission:
         return Outcome(sample.name, "HỘP NHẬN", expected, "", 0, 0.0, "–")
-    run = officers.prefect.run(sample.run_id)
-    dossier = officers.dossier(sample)
+    run = officers.prefect.run(sample.run_id) if sample.run_id else {}  # none: it had ended, Prefect has forgotten it
+    dossier, ran = officers.dossier(sample), states.get(sample.run_id, "COMPLETED")
     if dossier is None:
-        return Outcome(sample.name, f"LƯỢT {states[sample.run_id]}", expected, "", 0, 0.0, "–")
-    state = (
-        dossier.state.value
-        if states[sample.run_id] == "COMPLETED"
-        else f"{dossier.state.value}/{states[sample.run_id]}"
-    )
+        return Outcome(sample.name, f"LƯỢT {ran}", expected, "", 0, 0.0, "–")
+    state = dossier.state.value if ran == "COMPLETED" else f"{dossier.state.value}/{ran}"
     with officers.records.session() as session:
         pages = len(
             session.exec(

@@ -26,6 +26,7 @@ from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier
 from blocks.settings import gateway_url
 from deployments import ways_in
+from tasks.begin import Ended, begin
 from tasks.scope import case_date
 from tasks.signing.authorised import to_sign
 from tasks.verification import SETTABLE
@@ -149,7 +150,7 @@ class Officers:
             sample.submission = ways_in.at_desk(client, sample.folder)
         else:
             sample.submission = ways_in.by_folder(self.records, self.objects, sample.folder)
-        sample.run_id = self.prefect.start(sample.submission, tags=["demo"])["id"]
+        self._begin(sample)
 
     def collected(self, sample: Sample) -> bool:
         """Find the run of what was put into the inbox; a busy worker looks there only after a while."""
@@ -162,8 +163,14 @@ class Officers:
         if submission is None:
             return False
         sample.submission = submission
-        sample.run_id = self.prefect.start(submission, tags=["demo"])["id"]
+        self._begin(sample)
         return True
+
+    def _begin(self, sample: Sample) -> None:
+        """Start or find its run; none where the dossier has ended and Prefect has forgotten it."""
+        begun = begin(self.records, self.prefect, sample.submission, tags=["demo"])
+        run = begun.flow_run_id if isinstance(begun, Ended) else begun
+        sample.run_id = str(run) if self.prefect.call("GET", f"/flow_runs/{run}").status_code == 200 else ""
 
     def answer(self, sample: Sample, run: dict[str, Any]) -> str | None:
         """Answer the pause at which this run waits, once. Returns the stage, or None when there was nothing to do."""

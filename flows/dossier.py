@@ -98,10 +98,10 @@ class Case:
 
 
 class CaseEnded(Exception):
-    """The case was refused, or returned with written reasons."""
+    """The case was refused, or returned with written reasons. before: it had ended already, by another run."""
 
-    def __init__(self, case: Case, state: DossierState) -> None:
-        self.case, self.state = case, state
+    def __init__(self, case: Case, state: DossierState, before: bool = False) -> None:
+        self.case, self.state, self.before = case, state, before
 
 
 @flow(name="dossier", result_serializer=KIND, persist_result=False, log_prints=False)
@@ -121,6 +121,8 @@ def dossier(submission: str) -> str:
         end = DossierState.LUU_TRU
     except CaseEnded as ended:
         case, end = ended.case, ended.state
+        if ended.before:
+            return end.value
     report_dossier(case.id)
     return end.value
 
@@ -129,6 +131,8 @@ def reception(submission: str) -> Case:
     """Bước 1, 2, 3a: tiếp nhận, kiểm tra tài khoản số và thành phần hồ sơ; thiếu thì bổ sung hoặc từ chối."""
     registered = register(submission)
     case = Case(registered.dossier_id, submission, registered.counter_officer)
+    if registered.ended:
+        raise CaseEnded(case, registered.ended, before=True)
     announce(case.id)
     while True:
         examine_originals(case.id, case.revision)

@@ -24,6 +24,7 @@ from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.named import naming
 from blocks.records.tables import Dossier, Incident, Outbox
 from blocks.settings import gateway_url
+from tasks.begin import ENDED
 from tasks.callbacks import dead
 from tasks.deadlines import due
 from tasks.incidents import AWAY, KINDS
@@ -34,10 +35,11 @@ from tasks.shell import step
 DOSSIER, WATCH = "dossier", "watch"  # names of flows
 REFUSED = "Refused"  # name of the state of a run that the worker didn't let in (infra/local/admission.py)
 LEFT_CRASHED = timedelta(minutes=30)  # by then a crashed run goes on by itself, or never (infra/local/rescue.py)
-PASSING, KEPT = (
-    ("inbox", "deadlines", "partners", WATCH),
-    timedelta(days=14),
-)  # flows that carry no dossier; how long their ended runs stay
+# Flows that carry no dossier; how long their ended runs stay.
+PASSING, KEPT = ("inbox", "deadlines", "partners", "preservation", WATCH), timedelta(days=14)
+DONE_KEPT = timedelta(
+    days=100
+)  # of dossiers: no pause lasts half as long, and the journal stays as long (tasks/copies)
 LATE_RUNS = 10  # more dossiers than that wait for a free place: the queue is too long
 MAIL_STUCK = timedelta(minutes=30)
 FAULTS = {code: kind.advice for code, kind in KINDS.items() if kind.closer is None}  # what this look opens and closes
@@ -129,9 +131,21 @@ def settle(records: RecordsDatabase, staff: Staff, found: Mapping[Place, Mapping
     return told
 
 
-def tidy(prefect: Orchestrator, at: datetime | None = None) -> int:
-    """Delete old runs of the inbox and the watch, some 1,700 a day. Returns how many. Runs of dossiers stay."""
-    return sum(prefect.forget(flow, (at or datetime.now(UTC)) - KEPT) for flow in PASSING)
+def tidy(records: RecordsDatabase, prefect: Orchestrator, at: datetime | None = None) -> int:
+    """Delete old runs of flows that carry no dossier, and completed ones of dossiers that have ended. Returns how many.
+
+    Prefect's own vacuum for runs stays off: it would take those that failed or were cancelled, too, whose dossiers wait
+    for somebody to start them again. It takes the logs and artifacts of what is deleted here, and events.
+    """
+    moment = at or datetime.now(UTC)
+
+    def going_on(runs: list[UUID]) -> set[UUID]:
+        with records.session() as session:
+            mine = col(Dossier.flow_run_id).in_(runs) & col(Dossier.state).not_in(ENDED)
+            return {run for run in session.exec(select(Dossier.flow_run_id).where(mine)) if run}
+
+    done = prefect.forget(DOSSIER, moment - DONE_KEPT, states=["COMPLETED"], keep=going_on)
+    return done + sum(prefect.forget(flow, moment - KEPT) for flow in PASSING)
 
 
 def tell_refused(records: RecordsDatabase, prefect: Orchestrator) -> int:
@@ -151,8 +165,8 @@ def tell_refused(records: RecordsDatabase, prefect: Orchestrator) -> int:
 
 @step("Xem các lượt xử lý, hàng đợi", rule="P14")
 def look_after_runs() -> Look:
-    """Incidents for what is wrong now; old runs that carry no dossier are deleted."""
+    """Incidents for what is wrong now; old runs are deleted."""
     records, prefect = RecordsDatabase.get(), Orchestrator()
-    tidy(prefect)
+    tidy(records, prefect)
     tell_refused(records, prefect)
     return settle(records, load_staff(), faults(records, prefect, Catalog.get()))

@@ -24,12 +24,14 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.settings import settings
+from tasks.begin import Ended, begin
 from tasks.inbox_owners import FolderNotBound, FolderNotGuarded, origin_of
 from tasks.shell import one_by_one, step
 from tasks.submission import MANIFEST, hand_in
 
 SETTLED_SECONDS = 5.0
 TAKEN = ".sohoa-submission"  # left in the folder: the submission's id
+KNOWN = "DA_NOP_TRUOC_DAY.txt"  # left in the folder: what became of a dossier that has ended
 REFUSED = "KHONG_TIEP_NHAN.txt"  # left in the folder: code and sentence for the officer
 # The machine's own faults, not the folder's: tried again a minute later.
 MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.EROFS}
@@ -93,13 +95,15 @@ def _changed(folder: Folder) -> float | None:
 def take_folder(
     records: RecordsDatabase, objects: ObjectStore, prefect: Orchestrator, inbox: Path, path: Path
 ) -> str | None:
-    """Hand in one folder and start its flow run; None when it is refused (the reason is left there), or gone.
+    """Hand in one folder and start its flow run, or leave there what became of a dossier that has ended.
+
+    None when it is refused (the reason is left there), or gone.
 
     Raises what is not the folder's fault: SohoaError with the remedy RETRY or ADMINISTRATOR, OSError of the machine.
     """
     try:
         submission = hand_in(records, objects, path, origin_of(inbox, path))
-        prefect.start(submission, tags=["inbox"])
+        begun = begin(records, prefect, submission, tags=["inbox"])
     except FileNotFoundError:
         return None  # somebody takes it away just now
     except (FolderNotBound, FolderNotGuarded) as error:
@@ -117,6 +121,8 @@ def take_folder(
         refuse(path, FolderUnreadable())
         return None
     with Folder(path) as folder:
+        if isinstance(begun, Ended):
+            folder.write(KNOWN, begun.text + "\n")
         folder.write(TAKEN, submission + "\n")
         folder.remove(REFUSED)
     return submission

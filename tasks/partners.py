@@ -28,6 +28,7 @@ from blocks.records.queries import documents
 from blocks.records.sources import SourceKind, source_of
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier, now
+from tasks.begin import Ended, begin
 from tasks.origin import NotTheCapturer, Origin
 from tasks.partner_declaration import FILE, checked, declared_in, handed_in_before, names_of, take_over
 from tasks.partner_errors import (
@@ -240,8 +241,9 @@ def start_case(records: RecordsDatabase, prefect: Orchestrator, case_id: UUID) -
     with records.session() as session:
         case = session.exec(select(PartnerCase).where(PartnerCase.id == case_id).with_for_update()).one()
         if case.flow_run_id is None:
-            run = prefect.start(case.submission, deployment=INTEGRATORS, tags=["partner"])
-            case.flow_run_id, case.started_at = UUID(run["id"]), now()
+            begun = begin(records, prefect, case.submission, deployment=INTEGRATORS, tags=["partner"])
+            case.flow_run_id = begun.flow_run_id if isinstance(begun, Ended) else begun
+            case.started_at = now()
             session.add(case)
         return case
 

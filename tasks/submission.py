@@ -19,6 +19,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import yaml
+from prefect.context import FlowRunContext
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from sqlmodel import Session, select
 
@@ -33,6 +34,7 @@ from blocks.records.incidents import raise_incident
 from blocks.records.sources import SourceKind, insist_source, source_of
 from blocks.records.states import DossierState, Form, OwnerKind
 from blocks.records.tables import Document, Dossier, Scan, Source
+from tasks.begin import ended
 from tasks.capture.scan_time import plausible
 from tasks.origin import HandInAltered, Origin, told
 from tasks.shell import step
@@ -139,11 +141,12 @@ class Manifest(BaseModel):
 
 
 class Registered(BaseModel):
-    """What the flow knows of a dossier: ids only."""
+    """What the flow knows of a dossier: ids only. ended: its state, when another run has brought it to its end."""
 
     dossier_id: UUID
     documents: list[UUID]
     counter_officer: str  # officer id of the TNHS officer who declared it
+    ended: DossierState | None = None
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -246,6 +249,7 @@ def hand_in(
     Raises ManifestInvalid, NotTheCapturer before anything is stored, FolderUnfit before it counts as handed in, and
     SourceConflict when somebody else handed it in. A folder of the inbox is not followed when it is a link.
     A declared file that is missing is not an error here: the dossier is registered and waits for that scan.
+    Of a submission whose dossier has ended nothing is stored.
     """
     files = {}
     with Folder(path, own=origin.kind is not SourceKind.INBOX) as folder:
@@ -258,7 +262,11 @@ def hand_in(
         _insist_plausible(manifest)
         for name in (n for c in manifest.components for n in c.files):
             _refuse_decomposed(name, "files")
-        submission = submission or _content_id(folder)
+        if submission is None:
+            submission = _content_id(folder)
+            if ended(records, submission) is not None:  # its copies may be gone (LU06): nothing is stored again
+                origin.insist(records, submission, part_of(revision))
+                return submission
         renamed = manifest.model_copy(deep=True)
         for number, component in enumerate(renamed.components, 1):
             component.files = [stored_name(number, place, name) for place, name in enumerate(component.files, 1)]
@@ -515,4 +523,10 @@ def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest,
 @step("Đăng ký hồ sơ", rule="B1")
 def register(submission: str, revision: int = 1) -> Registered:
     """Điều 13.1: what was handed in becomes a dossier."""
-    return register_submission(RecordsDatabase.get(), ObjectStore.get(), submission, revision)
+    records, context = RecordsDatabase.get(), FlowRunContext.get()
+    registered = register_submission(records, ObjectStore.get(), submission, revision)
+    this = context.flow_run.id if context and context.flow_run else None
+    known = ended(records, submission)
+    if known and this and known.flow_run_id not in (None, this):
+        registered.ended = known.state
+    return registered

@@ -35,6 +35,7 @@ from blocks.records.states import Form, OwnerKind
 from blocks.records.tables import Dossier
 from deployments.desk.uploads import saved
 from infra.gateway.sessions import Officer
+from tasks.begin import begin
 from tasks.origin import Origin
 from tasks.submission import (
     MANIFEST,
@@ -205,7 +206,7 @@ class Counter:
         with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
             self._write(Path(folder), officer, form, files, None)
             submission = hand_in(self.records, self.objects, Path(folder), self.origin(officer, form))
-        self.prefect.start(submission, tags=["desk"])
+        begin(self.records, self.prefect, submission, tags=["desk"])  # the page of one that has ended tells its state
         return submission
 
     def supplement(

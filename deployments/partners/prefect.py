@@ -5,6 +5,7 @@ Nothing that the client sends is passed on but the submission: no job variable, 
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,8 +20,10 @@ from blocks.records import RecordsDatabase
 from blocks.records.partners import Partner, PartnerCase
 from deployments.partners.access import Access, needs
 from deployments.partners.routes import FAULTS
+from tasks.begin import Ended, ended
 from tasks.partner_errors import CaseUnknown
 from tasks.partners import hand_over
+from tasks.progress import STATE as STATE_TAG
 from tasks.submission import SUBMISSION_ID, part_of
 
 ID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
@@ -81,6 +84,15 @@ def prefect_routes(records: RecordsDatabase, objects: ObjectStore, prefect: Orch
         told: dict[str, Any] = found.json()
         return told
 
+    def shown(case: PartnerCase) -> dict[str, Any]:
+        answer = prefect.call("GET", f"/flow_runs/{case.flow_run_id}")
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            if (known := ended(records, case.submission)) is None:
+                raise RunUnknown()
+            return _shown(_as_run(case, known, deployment()))
+        run: dict[str, Any] = answer.raise_for_status().json()
+        return _shown(run)
+
     @router.get("/api/deployments/name/dossier/integrators", summary="Prefect's id of the deployment")
     def known(partner: Partner = read) -> dict[str, Any]:
         return {name: value for name, value in deployment().items() if name in DEPLOYMENT}
@@ -97,7 +109,7 @@ def prefect_routes(records: RecordsDatabase, objects: ObjectStore, prefect: Orch
         if case is None:
             raise CaseUnknown()
         started = hand_over(records, objects, prefect, partner, case.reference, part_of(1))
-        return _shown(prefect.run(str(started.flow_run_id)))
+        return shown(started)
 
     @router.get("/api/flow_runs/{flow_run_id}", summary="An own run")
     def follow(flow_run_id: UUID, partner: Partner = read) -> dict[str, Any]:
@@ -105,11 +117,29 @@ def prefect_routes(records: RecordsDatabase, objects: ObjectStore, prefect: Orch
             query = select(PartnerCase).where(
                 PartnerCase.partner_id == partner.id, PartnerCase.flow_run_id == flow_run_id
             )
-            if session.exec(query).first() is None:
+            case = session.exec(query).first()
+            if case is None:
                 raise RunUnknown()
-        return _shown(prefect.run(flow_run_id))
+            session.expunge(case)
+        return shown(case)
 
     return router
+
+
+def _as_run(case: PartnerCase, known: Ended, deployment: dict[str, Any]) -> dict[str, Any]:
+    """What became of a dossier that has ended, as the run that Prefect has forgotten would tell it."""
+    done = {"state_type": "COMPLETED", "state_name": "Completed"}
+    return done | {
+        "id": str(case.flow_run_id),
+        "created": case.started_at,
+        "name": known.code or f"moi-{case.submission[:12]}",
+        "flow_id": deployment["flow_id"],
+        "deployment_id": deployment["id"],
+        "parameters": {"submission": case.submission},
+        "idempotency_key": case.submission,
+        "tags": [f"{STATE_TAG}{known.state.value}"],
+        "state": {"type": "COMPLETED", "name": "Completed"},
+    }
 
 
 def _shown(run: dict[str, Any]) -> dict[str, Any]:
