@@ -18,7 +18,7 @@ import pytest
 
 from blocks.orchestrator import Orchestrator
 from blocks.settings import ROOT
-from infra.local.admission import REFUSED, WORKER_TYPE, NotAdmitted, admit, closed_template
+from infra.local.admission import PLAIN, REFUSED, WARM, NotAdmitted, admit, closed_template
 from infra.local.process import spawn, stop
 from tests.attack.conftest import PrefectServer
 from tests.attack.plugin import Attack
@@ -40,14 +40,16 @@ class Stack:
     log: Path
 
 
-@pytest.fixture(scope="module")
-def stack(prefect_server: PrefectServer, new_database: Callable[[], str]) -> Iterator[Stack]:
+@pytest.fixture(scope="module", params=[WARM, PLAIN])
+def stack(
+    request: pytest.FixtureRequest, prefect_server: PrefectServer, new_database: Callable[[], str]
+) -> Iterator[Stack]:
     env = prefect_server.env | {"SOHOA_FLOWS_DIR": str(ROOT / "tests" / "faults"), "SOHOA_PRELOAD": PRELOAD}
     env |= {"SOHOA_DATABASE_URL": new_database()}
     made = Stack(prefect_server.prefect, env, prefect_server.folder / "worker.log")
     python = [sys.executable, "-m"]
     subprocess.run([*python, "tests.faults.small_setup"], env=env, cwd=ROOT, check=True, timeout=60)
-    start = [*python, "prefect", "worker", "start", "--pool", "sohoa", "--type", WORKER_TYPE, "--limit", "4"]
+    start = [*python, "prefect", "worker", "start", "--pool", "sohoa", "--type", request.param, "--limit", "4"]
     worker = spawn(start, log=made.log, cwd=ROOT, env=env, parent_death=signal.SIGKILL)
     try:
         until(lambda: made.prefect.call("POST", "/work_pools/sohoa/workers/filter", {}).json())
@@ -188,6 +190,29 @@ def test_code_is_not_loaded_into_the_worker_when_a_run_is_cancelled(
         told.answered(outcome(stack, run))
         time.sleep(2)  # hooks come after the state
     assert "evil" not in stack.log.read_text()
+
+
+BARE = """
+import asyncio
+from prefect.workers.process import ProcessWorker
+asyncio.run(ProcessWorker("bare").start(run_once=True))
+"""
+
+
+def test_a_worker_without_our_package_executes_nothing(
+    attack: Attack, stack: Stack, deployment: dict[str, Any], tmp_path: Path
+) -> None:
+    """It looks at the pool's template: the one that we write has nothing executed."""
+    pool = {"name": "bare", "type": PLAIN, "base_job_template": closed_template()}
+    stack.prefect.call("POST", "/work_pools/", pool)
+    kept = ("flow_id", "entrypoint", "path", "pull_steps")
+    body = {name: deployment[name] for name in kept} | {"name": "bare", "work_pool_name": "bare"}
+    made = stack.prefect.call("POST", "/deployments/", body).raise_for_status().json()
+    with attack("Prefect's own class of worker polls the pool", watch=lambda: list(tmp_path.iterdir())) as told:
+        run = create(stack, made, parameters={"folder": str(tmp_path)}).json()["id"]
+        subprocess.run([sys.executable, "-c", BARE], env=stack.env, cwd=ROOT, check=True, timeout=120)
+        told.answered(said := outcome(stack, run))
+        assert said.startswith("Crashed")
 
 
 def block(stack: Stack, slug: str, kind: dict[str, Any], data: dict[str, Any], name: str = "sohoa") -> str:

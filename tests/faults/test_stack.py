@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from secrets import token_hex
@@ -31,11 +31,13 @@ from blocks.catalog import Catalog
 from blocks.orchestrator import PrefectUnavailable
 from blocks.records import RecordsDatabase
 from blocks.records.queries import DossierUnknown
+from blocks.records.states import DossierState
+from blocks.records.tables import Dossier
 from infra.local.keys import read_part
 from infra.local.process import StackError, alive, free_port
 from infra.local.rescue import MOST_RESCUES, RESCHEDULED, Rescue
 from infra.local.zygote import COMM
-from tasks.faults import faults
+from tasks.faults import DONE_KEPT, faults, tidy
 from tasks.outages import AWAITING
 from tasks.shell import step
 from tests.faults.stack import SILENT_SECONDS, Stack, make_stack, until
@@ -281,6 +283,35 @@ def test_the_watch_sees_failed_runs_of_services_until_one_goes_well(stack: Stack
         stack.wait_state(stack.start_run(), "Completed")
         assert faults(RecordsDatabase(), stack.prefect, Catalog()) == {}
         RecordsDatabase().engine.dispose()
+
+
+def test_completed_runs_of_ended_dossiers_are_deleted_after_a_while_and_no_others(stack: Stack) -> None:
+    """However old: a dossier that is open, or whose run failed, keeps its run."""
+    prefect, now = stack.prefect, datetime.now(UTC)
+    flow = prefect.call("POST", "/flows/", {"name": "dossier"}).json()["id"]
+
+    def ran(ended: str, state: DossierState) -> str:
+        made = prefect.call("POST", "/flow_runs/", {"flow_id": flow, "state": {"type": ended}}).raise_for_status()
+        with records.session() as session:
+            dossier = Dossier(submission=token_hex(16), unit_id="BHXH-TEST", procedure_code="1.001667", state=state)
+            dossier.flow_run_id = UUID(made.json()["id"])
+            session.add(dossier)
+        return str(made.json()["id"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOHOA_DATABASE_URL", read_part(stack.home, "worker")["SOHOA_DATABASE_URL"])
+        records = RecordsDatabase()
+        archived, refused = (ran("COMPLETED", end) for end in (DossierState.LUU_TRU, DossierState.TU_CHOI_TIEP_NHAN))
+        stay = {ran("COMPLETED", DossierState.SO_HOA), ran("FAILED", DossierState.SO_HOA)}
+        stay |= {ran("CANCELLED", DossierState.DA_CHUYEN), ran("CRASHED", DossierState.CO_KET_QUA)}
+        stay |= {ran("PAUSED", DossierState.THAM_DINH), ran("SCHEDULED", DossierState.SO_HOA)}
+        assert tidy(records, prefect, now + DONE_KEPT - timedelta(hours=1)) == 0
+        assert tidy(records, prefect, now + DONE_KEPT + timedelta(hours=1)) == 2
+        left = {run["id"] for run in prefect.runs(flow="dossier")}
+        assert left == stay and not {archived, refused} & left
+        for run in stay:
+            prefect.call("DELETE", f"/flow_runs/{run}")
+        records.engine.dispose()
 
 
 def history(stack: Stack, run: str) -> list[dict[str, str]]:

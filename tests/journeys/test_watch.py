@@ -161,8 +161,8 @@ def test_old_runs_that_carry_no_dossier_go_those_of_dossiers_stay(played: Journe
     prefect = played.prefect
     until(lambda: prefect.ended("COMPLETED", flow="inbox") and prefect.ended("COMPLETED", flow="watch"), 400)
     dossiers, began = {run["id"] for run in prefect.runs(flow="dossier")}, datetime.now(UTC)
-    assert tidy(records, prefect) == 0  # none is old enough
-    assert tidy(records, prefect, at=began + KEPT) >= 2
+    assert tidy(played.officers.records, prefect) == 0  # none is old enough
+    assert tidy(played.officers.records, prefect, at=began + KEPT) >= 2
     for flow in ("inbox", "watch"):
         assert all(run["end_time"] > began.isoformat() for run in prefect.ended("COMPLETED", flow=flow, limit=50))
     assert {run["id"] for run in prefect.runs(flow="dossier")} == dossiers
