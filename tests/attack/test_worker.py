@@ -222,6 +222,9 @@ def block(stack: Stack, slug: str, kind: dict[str, Any], data: dict[str, Any], n
     made = call("GET", f"/block_types/slug/{slug}").json()
     schema = {"block_type_id": made["id"], "fields": kind, "capabilities": ["get-directory", "read-path", "write-path"]}
     checksum = call("POST", "/block_schemas/", schema).json()["id"]
+    old = call("GET", f"/block_types/slug/{slug}/block_documents/name/{name}")
+    if old.status_code == 200:  # of the same attack on the other type of worker
+        call("DELETE", f"/block_documents/{old.json()['id']}").raise_for_status()
     body = {"name": name, "data": data, "block_type_id": made["id"], "block_schema_id": checksum}
     return str(call("POST", "/block_documents/", body).json()["id"])
 
