@@ -18,8 +18,8 @@ import pytest
 
 from blocks.orchestrator import Orchestrator
 from blocks.settings import ROOT
-from infra.local.admission import PLAIN, REFUSED, WARM, NotAdmitted, admit, closed_template
-from infra.local.process import spawn, stop
+from infra.local.admission import PLAIN, REFUSED, WARM, NotAdmitted, admit, closed_template, worker_type
+from infra.local.process import StackError, spawn, stop
 from tests.attack.conftest import PrefectServer
 from tests.attack.plugin import Attack
 from tests.faults.stack import PRELOAD, until
@@ -301,3 +301,10 @@ def test_admission_knows_links_and_missing_files(tmp_path: Path, monkeypatch: py
             admit(run, SimpleNamespace(**of, entrypoint=entrypoint))
     with pytest.raises(NotAdmitted):
         admit(run, None)
+
+
+def test_no_worker_starts_that_would_not_ask_us() -> None:
+    assert worker_type({}) == worker_type({"SOHOA_WORKER_TYPE": ""}) == WARM
+    assert worker_type({"SOHOA_WORKER_TYPE": "process"}) == PLAIN
+    with pytest.raises(StackError, match="SOHOA_WORKER_TYPE"):
+        worker_type({"SOHOA_WORKER_TYPE": "docker"})
