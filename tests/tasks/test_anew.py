@@ -106,7 +106,7 @@ def test_B3a_a_supplemented_dossier_is_registered_and_checked_as_before(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
     """The first declaration, called again, neither takes its files once more nor is received in place of the second."""
-    root = folder(tmp_path, manifest(), FILES)
+    root = folder(tmp_path, manifest(), {**FILES, next(iter(FILES)): uuid4().bytes})  # nobody else's
     submission = hand_in(records, objects, root, COMMAND)
     dossier_id = register.verb(submission).dossier_id
     assert not receive.verb(dossier_id, "tnhs.01", 1).accepted
