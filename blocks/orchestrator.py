@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -115,13 +115,6 @@ class Orchestrator:
         """How many flow runs (of one flow) fit Prefect's filter."""
         answer = self.call("POST", "/flow_runs/count", _of(flow) | {"flow_runs": filters})
         return int(answer.raise_for_status().json())
-
-    def paused_among(self, ids: Iterable[UUID]) -> list[dict[str, Any]]:
-        """Those of these flow runs that are suspended now; at most 200."""
-        wanted = [str(run) for run in ids]
-        if not wanted:
-            return []
-        return self.runs(id={"any_": wanted}, state={"type": {"any_": ["PAUSED"]}})
 
     def ended(self, *types: str, flow: str | None = None, limit: int = 1) -> list[dict[str, Any]]:
         """The newest runs (of one flow) that ended in one of these types of state, e.g. ``FAILED``."""

@@ -94,7 +94,7 @@ def waiting(
     """Các hồ sơ đang chờ viên chức quyết định, hạn trả kết quả gần nhất đứng trước."""
     table = Table("Hồ sơ", "Chờ bước", "Từ lúc", "Hạn trả", "Còn (ngày làm việc)", "Lượt xử lý")
     staff = load_staff() if officer else None
-    for item in first_items(RecordsDatabase(), Catalog(), Orchestrator(), officer=officer, staff=staff):
+    for item in first_items(RecordsDatabase(), Catalog(), officer=officer, staff=staff):
         since = item.since.astimezone(VIET_NAM)
         due = f"{item.due:%d/%m/%Y}" if item.due else "–"
         table.add_row(item.code, item.step, f"{since:%d/%m/%Y %H:%M}", due, _left(item), str(item.flow_run_id))

@@ -6,9 +6,8 @@ and, where mail is set up, messages. Each once per pause and level (QĐ 352, Đi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -69,15 +68,12 @@ def sweep(
     records: RecordsDatabase,
     catalog: Catalog,
     staff: Staff,
-    paused: Iterable[Mapping[str, Any]],
+    rows: Iterable[Waiting],
     *,
     at: datetime | None = None,
     limits: Limits | None = None,
 ) -> Reminded:
-    """Look over all that waits, on working days within office hours. Safe to run as often as one likes.
-
-    paused: flow runs as Prefect's API gives them.
-    """
+    """Look over what waits, on working days within office hours. Safe to run as often as one likes."""
     moment, bounds, told = at or datetime.now(UTC), limits or Limits(), Reminded()
     local = moment.astimezone(VIET_NAM)
     if local.hour not in OFFICE_HOURS or not catalog.is_working_day(local.date()):
@@ -90,7 +86,7 @@ def sweep(
                 continue
             _tell(records, staff, item, level, waited, moment, told)
 
-    one_by_one(worklist(records, catalog, paused, day=local.date()), look)
+    one_by_one(worklist(records, catalog, rows, day=local.date()), look)
     return told
 
 
@@ -154,18 +150,18 @@ def remind_officers() -> Reminded:
     records, prefect, told = RecordsDatabase.get(), Orchestrator(), Reminded()
     reconcile(records, prefect)
 
-    def one(paused: list[dict[str, Any]]) -> None:
-        more = sweep(records, Catalog.get(), load_staff(), paused)
+    def one(rows: list[Waiting]) -> None:
+        more = sweep(records, Catalog.get(), load_staff(), rows)
         told.reminded += more.reminded
         told.escalated += more.escalated
         told.messages += more.messages
 
-    one_by_one(waiting_runs(records, prefect), one)
+    one_by_one(to_remind(records), one)
     return told
 
 
-def waiting_runs(records: RecordsDatabase, prefect: Orchestrator) -> Iterator[list[dict[str, Any]]]:
-    """Suspended runs that a reminder may be due for, some at a time: what is escalated has had both."""
+def to_remind(records: RecordsDatabase) -> Iterator[list[Waiting]]:
+    """What a reminder may be due for, some at a time: what is escalated has had both."""
     still = (
         col(Waiting.kind) != OUTAGE,
         col(Waiting.since) < datetime.now(UTC) - GRACE,
@@ -177,7 +173,7 @@ def waiting_runs(records: RecordsDatabase, prefect: Orchestrator) -> Iterator[li
             rows = page(session, *still, after=after, limit=AT_ONCE)
         if not rows:
             return
-        yield prefect.paused_among(row.flow_run_id for row in rows)
+        yield rows
         after = place(rows[-1])
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -16,7 +15,6 @@ from sqlmodel import Session, col, select
 
 from blocks.catalog import CalendarUnknown, Catalog
 from blocks.catalog.staff import Grants, Role, Staff, four_eyes
-from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
 from blocks.records.tables import AuditEntry, Dossier, Waiting
@@ -73,7 +71,7 @@ class Item(BaseModel):
 def worklist(
     records: RecordsDatabase,
     catalog: Catalog,
-    paused: Iterable[Mapping[str, Any]],
+    rows: Iterable[Waiting],
     *,
     day: date | None = None,
     officer: str | None = None,
@@ -81,21 +79,18 @@ def worklist(
 ) -> list[Item]:
     """Waiting dossiers, the nearest deadline first, then the longest wait.
 
-    paused: flow runs as Prefect's API gives them. With an officer (and the staff): only what this officer may decide,
-    and for a leader what is escalated in the unit. The captured-by rule (WH03) hides one's own captures.
+    rows: where they wait; Prefect isn't asked, so that a page costs the same however many runs it has suspended. With
+    an officer (and the staff): only what this officer may decide, and for a leader what is escalated in the unit. The
+    captured-by rule (WH03) hides one's own captures.
     """
     today = day or vietnam_day()
     names = {procedure.code: procedure.name for procedure in catalog.procedures(today)}
-    runs = {UUID(str(run["id"])): run for run in paused if pause_key(dict(run))}
+    waiting = {row.dossier_id: row for row in rows if row.kind != OUTAGE}
     with records.session() as session:
-        dossiers = session.exec(select(Dossier).where(col(Dossier.flow_run_id).in_(list(runs)))).all()
-        told = reminders_of(session, [dossier.id for dossier in dossiers])
-        items = [
-            _item(catalog, names, dossier, runs[dossier.flow_run_id], today, told)
-            for dossier in dossiers
-            if dossier.flow_run_id is not None
-        ]
-        captured = {dossier.id: dossier.captured_by for dossier in dossiers}
+        dossiers = session.exec(select(Dossier).where(col(Dossier.id).in_(list(waiting)))).all()
+        told = reminders_of(session, list(waiting))
+    items = [_item(catalog, names, dossier, waiting[dossier.id], today, told) for dossier in dossiers]
+    captured = {dossier.id: dossier.captured_by for dossier in dossiers}
     if officer is not None and staff is not None:
         items = [item for item in items if _mine(item, officer, staff, today, captured[item.dossier_id])]
     return sorted(items, key=lambda item: (item.due or date.max, item.since))
@@ -104,7 +99,6 @@ def worklist(
 def first_items(
     records: RecordsDatabase,
     catalog: Catalog,
-    prefect: Orchestrator,
     *,
     officer: str | None = None,
     staff: Staff | None = None,
@@ -117,8 +111,7 @@ def first_items(
     )
     with records.session() as session:
         rows = page(session, mine, limit=limit)
-    paused = prefect.paused_among(row.flow_run_id for row in rows)
-    return worklist(records, catalog, paused, day=today, officer=officer, staff=staff)
+    return worklist(records, catalog, rows, day=today, officer=officer, staff=staff)
 
 
 def for_officer(officer: str, staff: Staff, today: date, grants: Grants | None = None) -> ColumnElement[bool]:
@@ -137,6 +130,7 @@ def for_officer(officer: str, staff: Staff, today: date, grants: Grants | None =
             ours
             & col(Waiting.kind).in_(kinds)
             & ((col(Waiting.captured_by) != officer) | col(Waiting.kind).not_in(own))
+            & ((col(Waiting.captured_by) == officer) | (col(Waiting.kind) != "sign"))
         )
         if Role.LEAD in held:
             urgent = (col(Waiting.due) <= today) | col(Waiting.escalated_at).is_not(None)
@@ -173,19 +167,18 @@ def reminders_of(session: Session, dossier_ids: Sequence[UUID]) -> Reminders:
 
 
 def _item(
-    catalog: Catalog, names: Mapping[str, str], dossier: Dossier, run: Mapping[str, Any], today: date, told: Reminders
+    catalog: Catalog, names: Mapping[str, str], dossier: Dossier, row: Waiting, today: date, told: Reminders
 ) -> Item:
-    stage = pause_key(dict(run))
-    levels = told.get((dossier.id, stage), {})
+    levels = told.get((dossier.id, row.stage), {})
     return Item(
         dossier_id=dossier.id,
-        flow_run_id=run["id"],
+        flow_run_id=row.flow_run_id,
         code=dossier.code or dossier.submission,
         procedure=names.get(dossier.procedure_code, dossier.procedure_code),
         unit=dossier.unit_id,
-        stage=stage,
-        step=stage_label(stage),
-        since=run["state"]["timestamp"],
+        stage=row.stage,
+        step=stage_label(row.stage),
+        since=row.since,
         due=dossier.due_date,
         left=days_left(catalog, today, dossier.due_date) if dossier.due_date else None,
         reminded_at=levels.get(REMINDED),

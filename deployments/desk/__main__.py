@@ -71,7 +71,7 @@ class Desk:
         counter = Counter(records, self.objects, catalog, self.prefect, self.decisions.private_key)
         return [
             pages.router(),
-            WorklistPages(pages, records, catalog, self.prefect, self.decisions).router(),
+            WorklistPages(pages, records, catalog, self.decisions).router(),
             DossierPages(pages, records, self.objects, catalog, self.decisions, counter).router(),
             CounterPages(pages, records, catalog, counter).router(),
             OversightPages(pages, records, self.refused).router(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -53,6 +53,7 @@ STAGES: dict[str, Stage[Any]] = {
     )
 }
 REMEMBERED = 2000
+A_MOMENT = timedelta(minutes=10)
 STEP_UP_SENTENCE = (
     "Quyết định này không rút lại được: vui lòng xác thực lại với tài khoản của bạn; nội dung đã gõ được giữ nguyên."
 )
@@ -139,7 +140,8 @@ class Decisions:
     ) -> None:
         self.records, self.prefect, self.private_key = records, prefect, private_key
         self.step_up_minutes = step_up_minutes
-        self._taken: OrderedDict[tuple[UUID, str], str] = OrderedDict()  # what was taken, until the flow has noted it
+        # What was taken and when, until the flow has noted it.
+        self._taken: OrderedDict[tuple[UUID, str], tuple[str, datetime]] = OrderedDict()
         self._lock = threading.Lock()
 
     def waiting(self, run: UUID) -> Waiting | None:
@@ -270,7 +272,7 @@ class Decisions:
         label = DECISIONS.get(payload["decision"], payload["decision"])
         at = datetime.now(UTC)
         with self._lock:
-            self._taken[(waiting.run, waiting.key)] = f"{label} bởi {officer.id}"
+            self._taken[(waiting.run, waiting.key)] = f"{label} bởi {officer.id}", at
             while len(self._taken) > REMEMBERED:
                 self._taken.popitem(last=False)
         shown = {
@@ -288,10 +290,19 @@ class Decisions:
         }
         return Answer("ACCEPT", [], shown=shown)
 
+    def just_taken(self) -> list[tuple[UUID, str]]:
+        """Pauses (run, key) that were decided here a moment ago: no worklist shows them while the run gets going.
+
+        For a moment only: what still waits after it is shown, whatever became of the answer.
+        """
+        since = datetime.now(UTC) - A_MOMENT
+        with self._lock:
+            return [pause for pause, (_, at) in self._taken.items() if at > since]
+
     def _too_late(self, run: UUID, key: str | None) -> str:
         """What became of the pause that the officer meant."""
         with self._lock:
-            mine = {pause: text for (of, pause), text in self._taken.items() if of == run}
+            mine = {pause: text for (of, pause), (text, _) in self._taken.items() if of == run}
         taken = mine.get(key) if key else next(reversed(mine.values()), None)
         if taken is None and key is not None:
             with self.records.session() as session:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from uuid import UUID
 
+from sqlalchemy import ColumnElement, tuple_
 from sqlmodel import col, func, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import SEES_PAPERS, Role, Staff
-from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
 from blocks.records.tables import Dossier, Waiting
@@ -18,13 +19,16 @@ from infra.gateway.sessions import Officer
 from tasks.worklist import Item, for_officer, worklist
 
 PAGE = 50  # dossiers
-TURNS = 6  # pages looked through for one: rows whose run waits no more are passed over
 SHORTEST, FOUND = 3, 50  # letters of a code to search by, dossiers that are shown
 
 
 class Work:
-    def __init__(self, records: RecordsDatabase, catalog: Catalog, prefect: Orchestrator) -> None:
-        self.records, self.catalog, self.prefect = records, catalog, prefect
+    def __init__(
+        self, records: RecordsDatabase, catalog: Catalog, taken: Callable[[], Collection[tuple[UUID, str]]] = tuple
+    ) -> None:
+        """taken: pauses (run, stage) whose decision the desk has just handed on; their rows stay until the run's next
+        process has noted it."""
+        self.records, self.catalog, self.taken = records, catalog, taken
 
     def items(
         self, officer: Officer, staff: Staff, kind: str = "", after: Place | None = None
@@ -32,29 +36,26 @@ class Work:
         """What this officer may decide now, and what is escalated to a leader (WH01–WH03): one page of it, and after
         what the next one begins (None: that was all). kind: of this step only.
         """
-        wanted = [
-            for_officer(officer.id, staff, vietnam_day(), officer.grants),
-            *([col(Waiting.kind) == kind] if kind else []),
-        ]
-        shown: list[Item] = []
-        for _ in range(TURNS):
-            with self.records.session() as session:
-                rows = page(session, *wanted, after=after, limit=PAGE)
-            shown += self._decidable(officer, staff, rows)
-            after = place(rows[-1]) if len(rows) == PAGE else None
-            if after is None or len(shown) >= PAGE:
-                break
-        return shown, after
+        with self.records.session() as session:
+            rows = page(session, *self._mine(officer, staff, kind), after=after, limit=PAGE)
+        return self._decidable(officer, staff, rows), place(rows[-1]) if len(rows) == PAGE else None
 
     def counts(self, officer: Officer, staff: Staff) -> dict[str, int]:
         """How many wait for this officer, by step."""
         with self.records.session() as session:
-            return counts(session, for_officer(officer.id, staff, vietnam_day(), officer.grants))
+            return counts(session, *self._mine(officer, staff))
+
+    def _mine(self, officer: Officer, staff: Staff, kind: str = "") -> list[ColumnElement[bool]]:
+        wanted = [for_officer(officer.id, staff, vietnam_day(), officer.grants)]
+        if kind:
+            wanted.append(col(Waiting.kind) == kind)
+        if taken := list(self.taken()):
+            wanted.append(tuple_(col(Waiting.flow_run_id), col(Waiting.stage)).not_in(taken))
+        return wanted
 
     def _decidable(self, officer: Officer, staff: Staff, rows: Sequence[Waiting]) -> list[Item]:
-        """Those whose run really waits, as Prefect says, and that the provider's groups allow."""
-        paused = self.prefect.paused_among(row.flow_run_id for row in rows)
-        found = worklist(self.records, self.catalog, paused, officer=officer.id, staff=staff)
+        """Those that the provider's groups allow, too."""
+        found = worklist(self.records, self.catalog, rows, officer=officer.id, staff=staff)
         with self.records.session() as session:
             query = select(Dossier).where(col(Dossier.id).in_([item.dossier_id for item in found]))
             dossiers = {dossier.id: dossier for dossier in session.exec(query)}

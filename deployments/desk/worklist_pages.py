@@ -13,7 +13,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, load_staff
-from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
 from blocks.records.queries import DossierUnknown
@@ -42,11 +41,9 @@ def _place(written: str) -> Place | None:
 
 
 class WorklistPages:
-    def __init__(
-        self, pages: Pages, records: RecordsDatabase, catalog: Catalog, prefect: Orchestrator, decisions: Decisions
-    ) -> None:
+    def __init__(self, pages: Pages, records: RecordsDatabase, catalog: Catalog, decisions: Decisions) -> None:
         self.pages, self.records, self.decisions = pages, records, decisions
-        self.work = Work(records, catalog, prefect)
+        self.work = Work(records, catalog, decisions.just_taken)
 
     def show_worklist(self, session: Session, step: str, after: Place | None = None) -> Response:
         """step: only this one; empty: all. after: where the page before ended."""

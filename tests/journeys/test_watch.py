@@ -15,7 +15,7 @@ from blocks.catalog import Catalog
 from blocks.catalog.staff import load_staff
 from blocks.orchestrator import pause_key
 from blocks.records.codes import VIET_NAM, vietnam_day
-from blocks.records.tables import Decision, Dossier, Incident
+from blocks.records.tables import Decision, Dossier, Incident, Waiting
 from deployments.automations import OURS, apply, wanted
 from infra.local.keys import read_part
 from tasks.deadlines import note_deadlines, tell
@@ -83,7 +83,9 @@ def test_who_is_waited_for_sees_the_reminder_the_leader_the_escalation_and_nothi
     later = datetime.now(VIET_NAM).replace(hour=10) + timedelta(days=7)
     while not Catalog().is_working_day(later.date()):
         later += timedelta(days=1)
-    sweep(officers.records, Catalog(), load_staff(), [prefect.run(sample.run_id)], at=later)
+    with officers.records.session() as session:
+        row = session.get_one(Waiting, dossier.id)
+    sweep(officers.records, Catalog(), load_staff(), [row], at=later)
     mine = officers.at_gateway("tnhs.01").http.get("/viec").text
     assert "Đã nhắc lúc" in mine and dossier.code in mine
     leaders = officers.at_gateway("ld.01").http.get("/viec").text

@@ -12,7 +12,8 @@ from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document, move_dossier
 from blocks.records.states import DocumentState, DossierState, FieldSource, SignatureRole
-from blocks.records.tables import Document, Dossier, FieldValue, Scan, Signature, now
+from blocks.records.tables import Document, Dossier, FieldValue, Scan, Signature, Waiting, now
+from blocks.records.waiting import wait_at
 
 D, H = DocumentState, DossierState
 TO_SIGNED = [
@@ -66,6 +67,23 @@ def make_dossier(
             session.add(document)
             ids.append(document.id)
         return dossier.id, ids
+
+
+def make_waiting(
+    records: RecordsDatabase, stage: str, since: datetime = RECEIVED, **values: Any
+) -> tuple[UUID, Waiting]:
+    """A dossier of one paper that waits for an officer at this stage, and its row."""
+    dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"], **({"flow_run_id": uuid4()} | values))
+    return dossier_id, now_at(records, dossier_id, stage, since)
+
+
+def now_at(records: RecordsDatabase, dossier_id: UUID, stage: str, since: datetime = RECEIVED) -> Waiting:
+    """The row of a dossier that goes on to wait at this stage."""
+    with records.session() as session:
+        dossier = session.get_one(Dossier, dossier_id)
+        assert dossier.flow_run_id is not None
+        wait_at(session, dossier, dossier.flow_run_id, stage, since=since)
+        return session.get_one(Waiting, dossier_id, populate_existing=True)
 
 
 def walk_document(records: RecordsDatabase, document_id: UUID, target: DocumentState) -> None:

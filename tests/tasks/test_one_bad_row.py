@@ -16,7 +16,7 @@ from blocks.catalog.staff import TEST_STAFF, load_staff
 from blocks.mail import Mail
 from blocks.objects import ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from blocks.records import RecordsDatabase
-from blocks.records.tables import ArchivedObject, AuditEntry, Outbox
+from blocks.records.tables import ArchivedObject, AuditEntry, Outbox, Waiting
 from tasks import deadlines, preservation, reminders
 from tasks.deadlines import note_deadlines
 from tasks.notices import TOPIC, deliver
@@ -24,7 +24,7 @@ from tasks.preservation import check_objects
 from tasks.reminders import sweep
 from tasks.shell import IN_A_ROW, RowsFailed, one_by_one
 from tasks.worklist import days_left, worklist
-from tests.tasks.lawcase import make_dossier
+from tests.tasks.lawcase import make_dossier, make_waiting
 
 FRIDAY = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)  # 10:00 in Viet Nam
 TYPES = ["LOCAL:GIAY-RA-VIEN"]
@@ -57,17 +57,14 @@ def test_a_service_that_is_away_is_not_waited_for_by_each_row() -> None:
     assert len(tried) == IN_A_ROW and told.value.remedy.value == "RETRY"
 
 
-def waiting(records: RecordsDatabase, due: date | None, **values: object) -> tuple[UUID, dict[str, object]]:
-    run = uuid4()
-    dossier = make_dossier(records, TYPES, due_date=due, flow_run_id=run, **values)[0]
-    since = (FRIDAY - timedelta(days=10)).isoformat()
-    return dossier, {"id": str(run), "state": {"timestamp": since, "state_details": {"pause_key": "verification-1"}}}
+def waiting(records: RecordsDatabase, due: date | None, stage: str = "verification-1") -> tuple[UUID, Waiting]:
+    return make_waiting(records, stage, FRIDAY - timedelta(days=10), due_date=due)
 
 
 def test_a_deadline_in_a_year_without_days_off_hides_no_other_dossier(records: RecordsDatabase) -> None:
-    far, far_run = waiting(records, date(2099, 1, 5))
-    near, near_run = waiting(records, date(2026, 11, 23))
-    items = worklist(records, Catalog(), [far_run, near_run], day=date(2026, 11, 20))
+    far, far_row = waiting(records, date(2099, 1, 5))
+    near, near_row = waiting(records, date(2026, 11, 23))
+    items = worklist(records, Catalog(), [far_row, near_row], day=date(2026, 11, 20))
     assert [item.dossier_id for item in items] == [near, far] and (items[1].left or 0) > 18_000 / 8
     assert days_left(Catalog(), date(2099, 1, 5), date(2099, 1, 2)) == -1  # Monday, the Friday before
 
@@ -95,7 +92,7 @@ def test_a_dossier_that_can_not_be_noted_is_passed_over(
 def test_a_dossier_that_can_not_be_reminded_of_is_passed_over(
     records: RecordsDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (bad, bad_run), (good, good_run) = waiting(records, None), waiting(records, None)
+    (bad, bad_row), (good, good_row) = waiting(records, None), waiting(records, None)
     real = reminders.audit
 
     def audit(session: object, *, dossier_id: UUID, **values: object) -> None:
@@ -104,9 +101,9 @@ def test_a_dossier_that_can_not_be_reminded_of_is_passed_over(
         real(session, dossier_id=dossier_id, **values)  # type: ignore[arg-type]
 
     monkeypatch.setattr(reminders, "audit", audit)
-    unknown = {"id": str(uuid4()), "state": {"timestamp": "?", "state_details": {"pause_key": "of-a-later-version-1"}}}
+    unknown = Waiting(dossier_id=uuid4(), flow_run_id=uuid4(), stage="of-a-later-version-1", kind="of-a-later-version")
     with pytest.raises(RowsFailed):
-        sweep(records, Catalog(), load_staff(TEST_STAFF), [unknown, bad_run, good_run], at=FRIDAY)
+        sweep(records, Catalog(), load_staff(TEST_STAFF), [unknown, bad_row, good_row], at=FRIDAY)
     with records.session() as session:
         told = session.exec(select(AuditEntry.dossier_id).where(AuditEntry.action == "remind")).all()
     assert list(told) == [good]

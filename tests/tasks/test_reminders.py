@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -26,13 +26,13 @@ from blocks.catalog.staff import Staff, load_staff
 from blocks.mail import Mail, MailMisconfigured, MailUnavailable
 from blocks.records import RecordsDatabase
 from blocks.records.codes import issue_dossier_code
-from blocks.records.tables import AuditEntry, Decision, Outbox
+from blocks.records.tables import AuditEntry, Decision, Outbox, Waiting
 from infra.local.process import free_port
 from tasks.history import history
 from tasks.notices import EXPIRES, deliver
 from tasks.reminders import Limits, sweep
 from tasks.worklist import worklist
-from tests.tasks.lawcase import NAME, OWNER_ID, make_dossier
+from tests.tasks.lawcase import NAME, OWNER_ID, make_waiting, now_at
 
 FRIDAY = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)  # 10:00 in Viet Nam; Tuesday 24/11 is a day off
 DAYS = {
@@ -50,14 +50,11 @@ def staff() -> Staff:
     return Staff(staff=tuple(people), delegations=listed.delegations)
 
 
-def paused(records: RecordsDatabase, stage: str = "verification-1", **values: Any) -> tuple[UUID, dict[str, Any]]:
+def paused(records: RecordsDatabase, stage: str = "verification-1", **values: Any) -> tuple[UUID, Waiting]:
     """A dossier that waits since Friday 10:00."""
-    run = uuid4()
     with records.session() as session:
         code = issue_dossier_code(session, "BHXH-TEST", FRIDAY)
-    dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"], code=code, flow_run_id=run, **values)
-    state = {"timestamp": FRIDAY.isoformat(), "state_details": {"pause_key": stage}}
-    return dossier_id, {"id": str(run), "state": state}
+    return make_waiting(records, stage, FRIDAY, code=code, **values)
 
 
 def told(records: RecordsDatabase) -> list[tuple[str, list[str]]]:
@@ -67,21 +64,21 @@ def told(records: RecordsDatabase) -> list[tuple[str, list[str]]]:
         return [(e.action, e.details["officers"]) for e in session.exec(query.order_by(col(AuditEntry.seq)))]
 
 
-def look(records: RecordsDatabase, staff: Staff, runs: list[dict[str, Any]], at: datetime) -> tuple[int, int]:
-    done = sweep(records, Catalog(), staff, runs, at=at, limits=BOUNDS)
+def look(records: RecordsDatabase, staff: Staff, rows: list[Waiting], at: datetime) -> tuple[int, int]:
+    done = sweep(records, Catalog(), staff, rows, at=at, limits=BOUNDS)
     return done.reminded, done.escalated
 
 
 def test_who_may_answer_is_reminded_then_the_leader_is_told_each_once(records: RecordsDatabase, staff: Staff) -> None:
-    dossier, run = paused(records, captured_by="tnhs.02")  # who holds RESOLVE, too, but captured it (WH03)
-    assert look(records, staff, [run], FRIDAY + timedelta(hours=6)) == (0, 0)
-    assert look(records, staff, [run], DAYS["sat"]) == (0, 0)  # nobody works
-    assert look(records, staff, [run], DAYS["mon"] - timedelta(hours=5)) == (0, 0)  # five in the morning
-    assert look(records, staff, [run], DAYS["mon"]) == (1, 0)
-    assert look(records, staff, [run], DAYS["mon"] + timedelta(minutes=5)) == (0, 0)
-    assert look(records, staff, [run], DAYS["tue"]) == (0, 0)  # a day off counts for nothing
-    assert look(records, staff, [run], DAYS["wed"]) == (0, 1)
-    assert look(records, staff, [run], DAYS["thu"]) == (0, 0)
+    dossier, row = paused(records, captured_by="tnhs.02")  # who holds RESOLVE, too, but captured it (WH03)
+    assert look(records, staff, [row], FRIDAY + timedelta(hours=6)) == (0, 0)
+    assert look(records, staff, [row], DAYS["sat"]) == (0, 0)  # nobody works
+    assert look(records, staff, [row], DAYS["mon"] - timedelta(hours=5)) == (0, 0)  # five in the morning
+    assert look(records, staff, [row], DAYS["mon"]) == (1, 0)
+    assert look(records, staff, [row], DAYS["mon"] + timedelta(minutes=5)) == (0, 0)
+    assert look(records, staff, [row], DAYS["tue"]) == (0, 0)  # a day off counts for nothing
+    assert look(records, staff, [row], DAYS["wed"]) == (0, 1)
+    assert look(records, staff, [row], DAYS["thu"]) == (0, 0)
     assert told(records) == [("remind", ["gq.01", "gq.02"]), ("escalate", ["ld.01"])]
     with records.session() as session:
         sentences = [event.sentence for event in history(session, dossier)]
@@ -93,10 +90,10 @@ def test_who_may_answer_is_reminded_then_the_leader_is_told_each_once(records: R
 
 
 def test_the_next_pause_of_the_same_dossier_is_reminded_anew(records: RecordsDatabase, staff: Staff) -> None:
-    _, run = paused(records)
-    assert look(records, staff, [run], DAYS["mon"]) == (1, 0)
-    run["state"]["state_details"]["pause_key"] = "verification-2"
-    assert look(records, staff, [run], DAYS["mon"]) == (1, 0)
+    dossier, row = paused(records)
+    assert look(records, staff, [row], DAYS["mon"]) == (1, 0)
+    again = now_at(records, dossier, "verification-2", FRIDAY)
+    assert look(records, staff, [again], DAYS["mon"]) == (1, 0)
 
 
 def test_a_near_deadline_reminds_earlier_but_not_at_once(records: RecordsDatabase, staff: Staff) -> None:
@@ -107,14 +104,14 @@ def test_a_near_deadline_reminds_earlier_but_not_at_once(records: RecordsDatabas
 
 
 def test_the_worklist_says_so_and_the_leader_sees_it(records: RecordsDatabase, staff: Staff) -> None:
-    dossier, run = paused(records, due_date=date(2026, 12, 25))
-    look(records, staff, [run], DAYS["mon"])
-    (item,) = worklist(records, Catalog(), [run], day=DAYS["mon"].date())
+    dossier, row = paused(records, due_date=date(2026, 12, 25))
+    look(records, staff, [row], DAYS["mon"])
+    (item,) = worklist(records, Catalog(), [row], day=DAYS["mon"].date())
     assert item.reminded_at and not item.escalated_at and not item.escalated
     leader = {"officer": "ld.01", "staff": staff, "day": DAYS["wed"].date()}
-    assert worklist(records, Catalog(), [run], **leader) == []
-    look(records, staff, [run], DAYS["wed"])
-    (item,) = worklist(records, Catalog(), [run], **leader)
+    assert worklist(records, Catalog(), [row], **leader) == []
+    look(records, staff, [row], DAYS["wed"])
+    (item,) = worklist(records, Catalog(), [row], **leader)
     assert item.dossier_id == dossier and item.escalated_at and item.escalated
 
 
@@ -158,9 +155,9 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
 def test_WH04_messages_carry_code_and_link_and_nobodys_data(
     records: RecordsDatabase, staff: Staff, mailbox: Mailbox
 ) -> None:
-    dossier, run = paused(records, due_date=date(2026, 12, 25))
-    look(records, staff, [run], DAYS["mon"])
-    look(records, staff, [run], DAYS["wed"])
+    dossier, row = paused(records, due_date=date(2026, 12, 25))
+    look(records, staff, [row], DAYS["mon"])
+    look(records, staff, [row], DAYS["wed"])
     assert deliver(records, staff, Mail()).sent == 3
     assert deliver(records, staff, Mail()).sent == 0  # once each
     first, _, last = mailbox.messages
@@ -178,8 +175,8 @@ def test_WH04_messages_carry_code_and_link_and_nobodys_data(
 def test_a_mail_server_that_is_down_is_asked_again_and_nothing_is_lost(
     records: RecordsDatabase, staff: Staff, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, run = paused(records)
-    look(records, staff, [run], DAYS["mon"])
+    _, row = paused(records)
+    look(records, staff, [row], DAYS["mon"])
     up = Mail()
     monkeypatch.setenv("SOHOA_SMTP_URL", f"smtp://127.0.0.1:{free_port()}")
     with pytest.raises(MailUnavailable):
@@ -188,8 +185,8 @@ def test_a_mail_server_that_is_down_is_asked_again_and_nothing_is_lost(
 
 
 def test_a_refused_address_holds_up_nobody_else(records: RecordsDatabase, staff: Staff, mailbox: Mailbox) -> None:
-    _, run = paused(records)
-    look(records, staff, [run], DAYS["mon"])
+    _, row = paused(records)
+    look(records, staff, [row], DAYS["mon"])
     mailbox.refuses = ADDRESSES["gq.01"]
     done = deliver(records, staff, Mail())
     assert (done.sent, done.refused) == (1, 1)
@@ -200,8 +197,8 @@ def test_a_refused_address_holds_up_nobody_else(records: RecordsDatabase, staff:
 def test_who_has_left_and_what_is_old_is_not_written_to(
     records: RecordsDatabase, staff: Staff, mailbox: Mailbox
 ) -> None:
-    _, run = paused(records)
-    look(records, staff, [run], DAYS["mon"])
+    _, row = paused(records)
+    look(records, staff, [row], DAYS["mon"])
     with records.session() as session:
         row = session.exec(select(Outbox).where(col(Outbox.dedup_key).endswith("tnhs.02"))).one()
         row.created_at -= EXPIRES
@@ -213,8 +210,8 @@ def test_who_has_left_and_what_is_old_is_not_written_to(
 
 
 def test_without_a_mail_server_nothing_waits_for_one(records: RecordsDatabase, staff: Staff) -> None:
-    _, run = paused(records)
-    assert look(records, staff, [run], DAYS["mon"]) == (1, 0)
+    _, row = paused(records)
+    assert look(records, staff, [row], DAYS["mon"]) == (1, 0)
     with records.session() as session:
         assert session.exec(select(Outbox)).all() == []
 

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import load_staff
 from blocks.records import RecordsDatabase
+from blocks.records.tables import Waiting
+from blocks.records.waiting import OUTAGE
 from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SECRECY, SIGN, SIGNOFF, SUPPLEMENT
 from tasks.verification import VERIFICATION
 from tasks.worklist import WHO, Item, worklist
-from tests.tasks.lawcase import make_dossier
+from tests.tasks.lawcase import make_waiting
 
 TODAY = date(2026, 11, 23)  # Monday; 24/11 is a day off
 
 
-def waiting(records: RecordsDatabase, stage: str, due: date | None, **values: Any) -> tuple[UUID, dict[str, Any]]:
-    run = uuid4()
-    dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"], flow_run_id=run, due_date=due, **values)
-    state = {"timestamp": "2026-11-20T03:00:00Z", "state_details": {"pause_key": stage}}
-    return dossier_id, {"id": str(run), "state": state}
+def waiting(records: RecordsDatabase, stage: str, due: date | None, **values: Any) -> tuple[UUID, Waiting]:
+    return make_waiting(records, stage, due_date=due, **values)
 
 
-def of(records: RecordsDatabase, runs: list[dict[str, Any]], officer: str) -> list[Item]:
-    return worklist(records, Catalog(), runs, day=TODAY, officer=officer, staff=load_staff())
+def of(records: RecordsDatabase, rows: list[Waiting], officer: str) -> list[Item]:
+    return worklist(records, Catalog(), rows, day=TODAY, officer=officer, staff=load_staff())
 
 
 @pytest.mark.parametrize(
@@ -51,15 +50,17 @@ def test_each_role_sees_its_own_work_nearest_deadline_first(records: RecordsData
     none, d = waiting(records, "supplement-1", None)
     other, e = waiting(records, "verification-1", date(2026, 12, 1), unit_id="BHXH-KHAC")
     mine, f = waiting(records, "verification-1", date(2026, 12, 1), captured_by="gq.01")  # WH03
-    runs = [a, b, c, d, e, f, {"id": str(uuid4()), "state": {}}]
-    assert [item.dossier_id for item in of(records, runs, "gq.01")] == [sooner, later]
-    assert mine in [item.dossier_id for item in of(records, runs, "gq.02")]
-    assert [item.dossier_id for item in of(records, runs, "ld.01")] == [sign]
-    assert [item.dossier_id for item in of(records, runs, "tnhs.01")] == [none]
-    assert of(records, runs, "nobody") == []
-    everything = worklist(records, Catalog(), runs, day=TODAY)
+    away = make_waiting(records, "TIMESTAMP_UNAVAILABLE")[1]
+    away.kind = OUTAGE  # waits for a service, for no officer
+    rows = [a, b, c, d, e, f, away]
+    assert [item.dossier_id for item in of(records, rows, "gq.01")] == [sooner, later]
+    assert mine in [item.dossier_id for item in of(records, rows, "gq.02")]
+    assert [item.dossier_id for item in of(records, rows, "ld.01")] == [sign]
+    assert [item.dossier_id for item in of(records, rows, "tnhs.01")] == [none]
+    assert of(records, rows, "nobody") == []
+    everything = worklist(records, Catalog(), rows, day=TODAY)
     assert len(everything) == 6 and other in [item.dossier_id for item in everything] and everything[-1].left is None
-    assert of(records, runs, "gq.01")[0].step == "Xác nhận dữ liệu bóc tách (lần 2)"
+    assert of(records, rows, "gq.01")[0].step == "Xác nhận dữ liệu bóc tách (lần 2)"
 
 
 def test_the_leader_sees_what_is_due_and_nothing_is_decided_by_silence(records: RecordsDatabase) -> None:

@@ -177,8 +177,8 @@ QUESTIONS: dict[str, Callable[[RecordsDatabase], Any]] = {
     "a code": in_session(lambda s: find_dossier(s, "BHXH-17-261129-777")),
     "papers of a dossier": in_session(lambda s: documents(s, ids(s)[0])),
     "history of a dossier": in_session(lambda s: history(s, ids(s)[0])),
-    "a part of a code": lambda records: Work(records, Catalog(), None).found(OFFICER, "261129-777"),  # type: ignore[arg-type]
-    "a part that no code has": lambda records: Work(records, Catalog(), None).found(OFFICER, "khong-co"),  # type: ignore[arg-type]
+    "a part of a code": lambda records: Work(records, Catalog()).found(OFFICER, "261129-777"),
+    "a part that no code has": lambda records: Work(records, Catalog()).found(OFFICER, "khong-co"),
     "trail": trail(),
     "trail of a dossier": trail(code="BHXH-17-261129-777"),
     "trail of an officer": trail(actor="gq.77"),
