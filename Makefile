@@ -94,6 +94,9 @@ bench-desk: dev check-system ## how soon an officer's page of ten images is read
 	@$(NEEDED_BY_TESTS)
 	$(PY) -m tests.bench.desk
 
+bench-many: dev check-system ## 100,000 filed and 1,000 waiting dossiers in the tables: each view's answer, a new dossier's cost, against empty ones
+	$(PY) -m tests.bench.many
+
 BENCHED := ocrmypdf tesseract-ocr-vie
 bench-pipeline: dev check-system ## processor seconds a dossier and a page by part, against OCRmyPDF + Tesseract; AGAINST=commit: and an earlier one
 	@{ command -v ocrmypdf && tesseract --list-langs 2>/dev/null | grep -qx vie; } >/dev/null \
@@ -149,4 +152,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk geometry-report fuzz lint release train-ocr test-train lock help
+.PHONY: setup dev up down status demo password check-system test attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz lint release train-ocr test-train lock help
