@@ -41,23 +41,27 @@ class Stopped(Exception):
 
 @dataclass
 class Clock:
-    """Seconds in the database and statements, by step."""
+    """Seconds in the database and statements, by step; processor seconds of this process."""
 
     step: str = PAUSES
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     asked: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    statements: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    own: float = 0.0
 
     @contextmanager
     def on(self, engine: Engine) -> Iterator[None]:
-        began = 0.0
+        began, started = 0.0, time.process_time()
 
         def before(*_: Any) -> None:
             nonlocal began
             began = time.perf_counter()
 
-        def after(*_: Any) -> None:
-            self.seconds[self.step] += time.perf_counter() - began
+        def after(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            spent = time.perf_counter() - began
+            self.seconds[self.step] += spent
             self.asked[self.step] += 1
+            self.statements[statement] += spent
 
         def commit(connection: Any) -> None:
             moment = time.perf_counter()
@@ -71,6 +75,7 @@ class Clock:
             with patch.object(engine.dialect, "do_commit", commit):
                 yield
         finally:
+            self.own += time.process_time() - started
             event.remove(engine, "before_cursor_execute", before)
             event.remove(engine, "after_cursor_execute", after)
 

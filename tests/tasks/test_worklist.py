@@ -12,10 +12,10 @@ from blocks.catalog import Catalog
 from blocks.catalog.staff import load_staff
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Waiting
-from blocks.records.waiting import OUTAGE
+from blocks.records.waiting import OUTAGE, page
 from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SECRECY, SIGN, SIGNOFF, SUPPLEMENT
 from tasks.verification import VERIFICATION
-from tasks.worklist import WHO, Item, worklist
+from tasks.worklist import WHO, Item, for_officer, worklist
 from tests.tasks.lawcase import make_waiting
 
 TODAY = date(2026, 11, 23)  # Monday; 24/11 is a day off
@@ -75,6 +75,9 @@ def test_CA01_only_who_captured_is_asked_to_sign(records: RecordsDatabase) -> No
     dossier, run = waiting(records, "sign-1", date(2026, 12, 1), captured_by="tnhs.02")
     assert [item.dossier_id for item in of(records, [run], "tnhs.02")] == [dossier]
     assert of(records, [run], "tnhs.01") == [] and of(records, [run], "ld.01") == []
+    with records.session() as session:  # where a page is chosen and counted, too
+        asked = {who: page(session, for_officer(who, load_staff(), TODAY)) for who in ("tnhs.02", "tnhs.01")}
+    assert [len(rows) for rows in asked.values()] == [1, 0]
 
 
 def test_every_pause_has_its_role() -> None:
