@@ -31,6 +31,7 @@ WANTED: dict[str, tuple[str, tuple[str, ...], str]] = {
     "ix_outbox_waiting": ("outbox", ("topic", "created_at"), "delivered_at IS NULL"),
     "ix_page_scan": ("page", ("scan_id",), ""),
     "ix_page_unreadable": ("page", ("document_id",), "readable = false"),
+    "ix_resultnumber_document": ("resultnumber", ("document_id",), "document_id IS NOT NULL"),
     "ix_signature_role": ("signature", ("role",), ""),
     "ix_archivedobject_damaged": ("archivedobject", ("checked_at",), "NOT intact"),
     "ix_archivedobject_locked_until": ("archivedobject", ("locked_until",), ""),

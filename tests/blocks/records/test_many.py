@@ -25,7 +25,7 @@ from tests.conftest import TestPki
 
 FILED, LEFT = 1500, 100
 LARGE = 1000  # rows
-SAMPLE = "10-"  # one paper
+SAMPLE = "01-"  # two papers, and a result is issued
 SIZES = "SELECT relname, reltuples FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 Asked = dict[str, Any]  # statement → values
 
@@ -66,7 +66,16 @@ def test_no_step_of_a_new_dossier_reads_a_large_table_from_end_to_end(
         large = {table for table, rows in database.execute(SIZES.encode()) if rows > LARGE}
     with records.session() as session:
         assert read_chain(session).all == []
-    assert {"dossier", "document", "auditentry", "decision", "signature", "archivedobject", "donestep"} <= large
+    assert {
+        "dossier",
+        "document",
+        "auditentry",
+        "decision",
+        "signature",
+        "archivedobject",
+        "resultnumber",
+        "donestep",
+    } <= large
     faults = []
     with records.engine.connect() as connection:
         for statement, values in statements.items():
