@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
-from prefect import flow_engine
+from prefect import flow_engine, task_engine
 from prefect.client import orchestration
 from prefect.context import FlowRunContext, TaskRunContext, refresh_global_settings_context
 from prefect.events import worker as events
@@ -38,10 +38,16 @@ def _models(base: type[BaseModel]) -> set[type[BaseModel]]:
 def lean() -> None:
     """In the process of a flow run, once its settings are in force."""
     events.related_resources_from_run_context = _related  # type: ignore[assignment]
+    task_engine.emit_task_run_state_change_event = partial(_begun, task_engine.emit_task_run_state_change_event)
     flow_engine.observe_flow_run_suspension = _unobserved
     flow_engine._send_heartbeats = partial(_beating, flow_engine._send_heartbeats)  # type: ignore[assignment]
     if str(PREFECT_API_URL.value()).startswith("http://"):
         orchestration.ssl = _NoTls  # type: ignore[assignment, attr-defined]
+
+
+def _begun(tell: Callable[..., Any], task_run: Any, initial_state: Any, validated_state: Any, **more: Any) -> Any:
+    """An event of each state of a step but the first: that it is about to begin is followed at once by that it runs."""
+    return None if validated_state.is_pending() else tell(task_run, initial_state, validated_state, **more)
 
 
 async def _related(client: Any, exclude: set[str] | None = None) -> list[RelatedResource]:

@@ -17,11 +17,28 @@ def title_of(document: Document) -> str:
     return f"Thành phần hồ sơ {document.id}"
 
 
+_lately: dict[tuple[object, ...], str] = {}  # what this process has built, by all that it was built from
+_LATELY_MANY = 256
+
+
+def _made_from(document: Document, scans: Sequence[Scan]) -> tuple[object, ...]:
+    return title_of(document), document.scan_dpi, *((scan.sha256, scan.place, scan.added) for scan in scans)
+
+
+def note_built(document: Document, scans: Sequence[Scan], sha256: str) -> None:
+    """The PDF of a capture attempt was built of these files by this process: it needn't build it again to compare."""
+    if len(_lately) >= _LATELY_MANY:
+        _lately.clear()
+    _lately[_made_from(document, scans)] = sha256
+
+
 def rebuilt_sha256(objects: ObjectStore, document: Document, scans: Sequence[Scan]) -> str:
     """SHA-256 of the PDF that these files of one capture attempt give, in their order and with their replacements.
 
     Raises IntegrityError when a file isn't the recorded one, ScanError when one can't be read (it could before).
     """
+    if (known := _lately.get(_made_from(document, scans))) is not None:
+        return known
     pages: list[PageFacts] = []
     with TemporaryDirectory(prefix="sohoa-again-") as name:
         folder = Path(name)

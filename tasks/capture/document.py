@@ -29,7 +29,7 @@ from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier, Incident, Page, Scan
 from tasks.artifacts import progress_shown
 from tasks.capture import errors
-from tasks.capture.again import title_of
+from tasks.capture.again import note_built, title_of
 from tasks.capture.build import build_pdf
 from tasks.capture.guard import inspect_guarded
 from tasks.capture.pages import ScannedPage, Slot, check_pages, check_quality, check_sequence, layout, measure
@@ -232,6 +232,7 @@ def _store(objects: ObjectStore, job: _Job, work: Path, report: CaptureReport) -
     stored = objects.put_once(Bucket.WORKING, key, target, content_type="application/pdf")
     if stored.sha256 != sha256:
         raise IntegrityError()
+    note_built(document, job.scans, sha256)
     return report.model_copy(update={"file_key": key, "file_sha256": sha256, "file_version": stored.version})
 
 
