@@ -68,8 +68,9 @@ class Started:
     def __init__(self) -> None:
         self.runs: list[str] = []
 
-    def start(self, submission: str, *, tags: list[str]) -> None:
+    def start(self, submission: str, **_: object) -> dict[str, str]:
         self.runs.append(submission)
+        return {"id": str(uuid4())}
 
 
 def put_down(inbox: Path, place: str, **declared: object) -> Path:

@@ -31,6 +31,9 @@ def stack() -> Iterator[Stack]:
         with make_stack(folder / "var") as made:
             for small in ("SOHOA_SETUP_MODULE", "SOHOA_PRELOAD", "SOHOA_FLOWS_DIR"):
                 del made.env[small]
+            servers = ("SOHOA_S3_", "SOHOA_DATABASE_", "SOHOA_PKI_", "SOHOA_TSA_")  # those of other tests
+            for name in [name for name in made.env if name.startswith(servers)]:
+                del made.env[name]
             (made.home / "stack.env").write_text("SOHOA_WORKER_TYPE=process\n")
             made.up()
             yield made

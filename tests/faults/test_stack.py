@@ -143,8 +143,8 @@ def test_a_service_that_is_away_is_waited_for_without_a_process_and_without_a_pe
     """A port where nothing listens for a while: the run is put off again and again, then goes on where it was."""
     port = free_port()
     run = stack.start_run(folder=str(marks), service=f"http://127.0.0.1:{port}/")
-    stack.wait_state(run, AWAITING)
-    told = stack.prefect.run(run)["state"]
+    until(lambda: any(state["name"] == AWAITING for state in history(stack, run)))
+    told = next(state for state in history(stack, run) if state["name"] == AWAITING)
     assert "Hệ thống đang chờ" in told["message"] and told["type"] == "SCHEDULED"
 
     def waited() -> int:
