@@ -133,7 +133,7 @@ def verify_pdf(source: Source, trust: Believed, *, at: datetime | None = None, s
 
 
 def verify_again(source: Path | bytes, trust: Trust) -> Verdict:
-    """`verify_pdf`; but what this process found about the same bytes in the last minutes is not looked for again."""
+    """`verify_pdf`; but bytes that this process has found valid in the last minutes are not looked at again."""
     with _stream(source) as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     return _found_lately("PDF", (sha256,), trust, lambda: verify_pdf(source, trust))
@@ -141,14 +141,13 @@ def verify_again(source: Path | bytes, trust: Trust) -> Verdict:
 
 def verify_manifest_again(manifest: bytes, signature: bytes, trust: Trust, *, pdf_sha256: str | None) -> Verdict:
     """`verify_manifest` in the same way."""
-    bytes_of = *(hashlib.sha256(item).hexdigest() for item in (manifest, signature)), str(pdf_sha256)
-    found = _found_lately(
-        "MANIFEST", bytes_of, trust, lambda: verify_manifest(manifest, signature, trust, pdf_sha256=pdf_sha256)
+    sha256 = *(hashlib.sha256(item).hexdigest() for item in (manifest, signature)), str(pdf_sha256)
+    return _found_lately(
+        "MANIFEST", sha256, trust, lambda: verify_manifest(manifest, signature, trust, pdf_sha256=pdf_sha256)
     )
-    return found
 
 
-_lately: dict[tuple[str, ...], tuple[float, Verdict]] = {}  # when by the monotonic clock, what
+_lately: dict[tuple[str, ...], tuple[float, Verdict]] = {}  # when by the monotonic clock, what was found valid
 _LATELY_SECONDS, _LATELY_MANY = 300.0, 256
 
 
@@ -157,6 +156,8 @@ def _found_lately(kind: str, sha256: tuple[str, ...], trust: Trust, look: Callab
     at, verdict = _lately.get(key, (-_LATELY_SECONDS, None))
     if verdict is None or time.monotonic() - at > _LATELY_SECONDS:
         verdict = look()
+        if not verdict.valid:  # a service that was away may have answered since
+            return verdict
         if len(_lately) >= _LATELY_MANY:
             _lately.clear()
         _lately[key] = time.monotonic(), verdict

@@ -136,6 +136,9 @@ def test_CA08_a_look_a_moment_ago_counts_for_the_same_bytes_only(
     monkeypatch.setattr(time, "monotonic", lambda: time.time() + 1e6)
     assert verify_again(signed, trust).valid
     assert len(looked) == 4
+    for _ in range(2):  # what was not valid is looked at each time: a service may have been away
+        assert not verify_again(bytes(changed), trust).valid
+    assert len(looked) == 6
 
 
 def test_EX17_both_signatures_stand_in_nine_years(signed: Path, trust: Trust) -> None:
