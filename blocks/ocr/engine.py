@@ -168,22 +168,24 @@ def _stamp(folder: Path, file: str) -> str:
 
 @lru_cache
 def _name(detector: str, recogniser: str, second_opinion: bool) -> str:
-    det, rec = _folders(detector, recogniser)
-    own = (rec / "inference.yml").exists()
-    parts = [_stamp(det, "inference.onnx"), _stamp(rec, "inference.onnx" if own else "rec.onnx")]
-    if second_opinion and own:
+    models = _models(detector, recogniser, 1, second_opinion)
+    weights = "inference.onnx" if models.pp_ocr_style else "rec.onnx"
+    parts = [_stamp(models.detector, "inference.onnx"), _stamp(models.recogniser, weights)]
+    if second_opinion and models.pp_ocr_style:
         parts.append(_stamp(language.MODEL.parent, language.MODEL.name))
     return " + ".join([*parts, f"paddleocr {version('paddleocr')}", runtime.name()])
 
 
-def _folders(detector: str, recogniser: str) -> tuple[Path, Path]:
-    return _folder(detector), _folder(recogniser) if recogniser else default_recogniser()
+def _models(detector: str, recogniser: str, threads: int, second_opinion: bool) -> Models:
+    """Which files they are; nothing is loaded yet."""
+    rec = _folder(recogniser) if recogniser else default_recogniser()
+    return Models(_folder(detector), rec, threads, second_opinion)
 
 
 @lru_cache
 def _loaded(detector: str, recogniser: str, orientation: str, threads: int, second_opinion: bool) -> _Loaded:
     """Load the models: about a second, once a process and configuration."""
-    models = Models(*_folders(detector, recogniser), threads, second_opinion)
+    models = _models(detector, recogniser, threads, second_opinion)
     turn = Orientation(_folder(orientation), threads) if orientation else None
     return _Loaded(models.reader, turn, threading.Lock())
 
