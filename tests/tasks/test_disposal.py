@@ -278,14 +278,19 @@ def test_before_the_end(
             assert due(session, [UNIT], at=now() - timedelta(days=4)) == []
 
 
-def test_in_a_dispute(
-    attack: Attack, desk: RecordsDatabase, records: RecordsDatabase, objects: ObjectStore, stored: UUID
-) -> None:
+def ordered_then_disputed(desk: RecordsDatabase, records: RecordsDatabase, stored: UUID) -> None:
+    """Both have decided; then somebody says that the paper's whereabouts are disputed."""
     propose(desk, stored, "ld.01", LEAD, WHY)
     confirm(desk, stored, "ld.02", LEAD, WHY)
     with records.session() as session:
         dossier = session.get_one(Document, stored).dossier_id
-    freeze_disposal(records, dossier, "ld.01")  # after both have decided
+    freeze_disposal(records, dossier, "ld.01")
+
+
+def test_in_a_dispute(
+    attack: Attack, desk: RecordsDatabase, records: RecordsDatabase, objects: ObjectStore, stored: UUID
+) -> None:
+    ordered_then_disputed(desk, records, stored)
     with attack("destruction while a dispute is open", watch=lambda: state(records, objects, stored)) as told:
         with pytest.raises(NotDisposable) as refused:
             destroy(records, objects, stored, "quan-tri")
@@ -295,11 +300,7 @@ def test_in_a_dispute(
 def test_a_dispute_that_is_closed_in_the_database(
     attack: Attack, desk: RecordsDatabase, records: RecordsDatabase, objects: ObjectStore, stored: UUID
 ) -> None:
-    propose(desk, stored, "ld.01", LEAD, WHY)
-    confirm(desk, stored, "ld.02", LEAD, WHY)
-    with records.session() as session:
-        dossier = session.get_one(Document, stored).dossier_id
-    freeze_disposal(records, dossier, "ld.01")
+    ordered_then_disputed(desk, records, stored)
     with attack("destruction after a dispute was closed with the database's password alone",
                 watch=lambda: state(records, objects, stored)) as told:  # fmt: skip
         with records.session() as session:
