@@ -40,7 +40,7 @@ $(SAMPLES)/.made: .venv/.base
 
 demo: setup check-system $(SAMPLES)/.made ## digitise the sample dossiers on the real stack and show what became of them
 	@$(PY) -m infra.local up
-	@$(PY) -m deployments.demo $(SAMPLES) --set demo
+	@$(PY) -m tests.players.demo $(SAMPLES) --set demo
 
 password: ## what the Prefect UI asks for
 	@sed -n 's/^PREFECT_API_AUTH_STRING=//p' $${SOHOA_HOME:-var}/secrets/prefect.env
@@ -135,8 +135,8 @@ MINUTES ?= 120
 RESUME ?= blocks/ocr/models/sohoa-rec/checkpoint.pt
 LAW ?= ../shared/law
 train-ocr: .venv-train/.train ## train the recogniser on (MINUTES=120), or anew (RESUME=), and export it
-	nice -n 19 .venv-train/bin/python -m blocks.ocr.training --law $(LAW) train --minutes $(MINUTES) $(if $(RESUME),--resume $(RESUME))
-	.venv-train/bin/python -m blocks.ocr.training export
+	nice -n 19 .venv-train/bin/python -m infra.training --law $(LAW) train --minutes $(MINUTES) $(if $(RESUME),--resume $(RESUME))
+	.venv-train/bin/python -m infra.training export
 
 test-train: .venv-train/.train ## what `make test` skips without torch and Paddle: training, export, the Paddle form
 	.venv-train/bin/python -m pytest -q -p no:cacheprovider --confcutdir=tests/blocks/ocr/training \

@@ -56,12 +56,14 @@ def _known(name: str) -> type[BaseModel] | type[Enum] | None:
     while _returning:
         for kind in types_of(_returning.pop()):
             if isinstance(kind, type) and issubclass(kind, BaseModel | Enum):
-                _allowed[_name(kind)] = kind
-    return _allowed.get(name)
+                if _allowed.setdefault(_name(kind), kind) is not kind:
+                    raise TypeError(f"two steps return different types of the name {_name(kind)}")
+    return _allowed.get(name.rpartition(".")[2])
 
 
 def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    """Without its module: a value that was kept before a module moved is read after it."""
+    return kind.__name__
 
 
 def encode(value: Any) -> Any:

@@ -28,8 +28,8 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.tables import now
 from blocks.settings import load_stack_env, settings
-from tasks.callbacks import due
-from tasks.inbox import SETTLED_SECONDS, ready_folders
+from tasks.intake.inbox import SETTLED_SECONDS, ready_folders
+from tasks.partner_cases.callbacks import due
 
 FOLDERS, CALLBACKS = "inbox/folders", "partners/callbacks"
 LOOK_SECONDS = 5  # between two looks into the records

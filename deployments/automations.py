@@ -1,7 +1,7 @@
 """Prefect's automations of this installation, as code: `make up` adds, changes and removes them until they are these.
 
 A failure, a long queue, a deadline that has come near start the watch (`flows.watch`) at once instead of within its
-five minutes. Runs whose process hangs are not an automation's business (`infra.local.rescue`, ADR 0011).
+five minutes. Runs whose process hangs are not an automation's business (`infra.worker.rescue`, ADR 0011).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from uuid import UUID
 from prefect import get_client
 from prefect.automations import AutomationCore, EventTrigger, Posture, RunDeployment
 
-from tasks.deadlines import TOLD
-from tasks.faults import DOSSIER, LATE_RUNS
-from tasks.faults import WATCH as WATCH_FLOW
+from tasks.monitoring.deadlines import TOLD
+from tasks.monitoring.run_faults import DOSSIER, LATE_RUNS
+from tasks.monitoring.run_faults import WATCH as WATCH_FLOW
 
 OURS = "sohoa: "  # start of the names of what we made; others are left alone
 WATCH = "watch/watch"

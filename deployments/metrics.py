@@ -27,7 +27,7 @@ from blocks.records.machine import DOSSIER_OPEN
 from blocks.settings import load_stack_env
 from blocks.signer import agency_signer
 from deployments.setup import POOL
-from tasks.worklist import NEAR, days_left
+from tasks.desk_views.worklist import NEAR, days_left
 
 WINDOW_HOURS = 24  # of the figures on waiting and on stages
 SIGNING = "Ký số"  # in the name of each signing step

@@ -18,7 +18,7 @@ from blocks.records import RecordsDatabase
 from blocks.settings import ROOT, load_stack_env
 from deployments import automations
 from deployments.automations import WATCH
-from infra.local.admission import closed_template, worker_type
+from infra.worker.admission import closed_template, worker_type
 
 POOL = "sohoa"
 QUEUES = {"watch": 1, "counter": 2, "background": 10}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from blocks.results import KIND
-from tasks.deadlines import look_at_deadlines
+from tasks.monitoring.deadlines import look_at_deadlines
 
 
 @flow(name="deadlines", result_serializer=KIND, persist_result=False)

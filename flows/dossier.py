@@ -18,41 +18,20 @@ from prefect import flow
 from blocks.errors import Problem
 from blocks.records.states import DossierState
 from blocks.results import KIND
-from tasks.approvals import (
-    ConfirmDecision,
-    ConsultationDecision,
-    LeaderDecision,
-    RescanDecision,
-    ScopeDecision,
-    SealDecision,
-    SecrecyDecision,
-    SignDecision,
-    SignOffDecision,
-    Stage,
-    SupplementDecision,
-    VerificationDecision,
-    ask,
-)
+from tasks.archive.closing import close_case, return_case
+from tasks.archive.store import store_record
 from tasks.capture import capture
-from tasks.closing import close_case, return_case
-from tasks.coding import assign_code
-from tasks.completeness import check_completeness, insist_complete
+from tasks.capture.completeness import check_completeness, insist_complete
+from tasks.capture.rescan import receive_rescan
 from tasks.extraction import extract_fields
-from tasks.fragile import certify_copy, settle_leader_opinion, settle_unlisted
-from tasks.issuing import issue_results, sign_by_leader
+from tasks.intake.electronic_originals import examine_originals, store_originals
+from tasks.intake.reception import check_account, receive, refuse
+from tasks.intake.reuse import find_shared_data
+from tasks.intake.submission import register
 from tasks.journal import goes_on
-from tasks.ocr import read_pages
-from tasks.originals import examine_originals, store_originals
-from tasks.outages import waits_for_services
-from tasks.progress import advance, announce, send_back
-from tasks.quarantine import isolate, take_back
-from tasks.reception import check_account, receive, refuse
-from tasks.reports import report_dossier
-from tasks.rescan import receive_rescan
-from tasks.reuse import find_shared_data
-from tasks.scope import decide_scope
-from tasks.signing import needs_authorisation, sign_by_agency, sign_captured
-from tasks.stages import (
+from tasks.monitoring.case_report import report_dossier
+from tasks.pauses.outages import waits_for_services
+from tasks.pauses.stages import (
     CONFIRM,
     CONSULT,
     ISSUE,
@@ -76,10 +55,31 @@ from tasks.stages import (
     describe_signoff,
     describe_supplement,
 )
-from tasks.storage import store_record
-from tasks.submission import register
-from tasks.upheld import still_allowed
-from tasks.verification import VERIFICATION, confirm_fields, describe_verification
+from tasks.pauses.upheld import still_allowed
+from tasks.pauses.wait import (
+    ConfirmDecision,
+    ConsultationDecision,
+    LeaderDecision,
+    RescanDecision,
+    ScopeDecision,
+    SealDecision,
+    SecrecyDecision,
+    SignDecision,
+    SignOffDecision,
+    Stage,
+    SupplementDecision,
+    VerificationDecision,
+    ask,
+)
+from tasks.progress import advance, announce, send_back
+from tasks.reading.ocr import read_pages
+from tasks.results import issue_results, sign_by_leader
+from tasks.scope.decide import decide_scope
+from tasks.scope.fragile import certify_copy, settle_leader_opinion, settle_unlisted
+from tasks.scope.quarantine import isolate, take_back
+from tasks.signing import needs_authorisation, sign_by_agency, sign_captured
+from tasks.verification.coding import assign_code
+from tasks.verification.confirm import VERIFICATION, confirm_fields, describe_verification
 
 
 @dataclass

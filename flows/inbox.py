@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.states import State
 
 from blocks.results import KIND
-from tasks.inbox import take_ready_folders
+from tasks.intake.inbox import take_ready_folders
 from tasks.signing import go_on_with_confirmed
 
 

@@ -12,11 +12,9 @@ from prefect import flow
 from prefect.states import State
 
 from blocks.results import KIND
-from tasks.anchor import anchor_trail
-from tasks.copies import drop_what_is_stored
-from tasks.destruction import certify_disposals
-from tasks.journal import goes_on
-from tasks.preservation import (
+from tasks.archive.copies import drop_what_is_stored
+from tasks.archive.destruction import certify_disposals
+from tasks.archive.preservation import (
     FixityReport,
     NotPreserved,
     check_fixity,
@@ -26,9 +24,11 @@ from tasks.preservation import (
     renew_proof,
     report_preservation,
 )
-from tasks.trail import check_trail
-from tasks.trust_list import review_trust_list
-from tasks.vouched import check_rows
+from tasks.archive.trust_list import review_trust_list
+from tasks.journal import goes_on
+from tasks.monitoring.audit_anchor import anchor_trail
+from tasks.monitoring.audit_rows import check_rows
+from tasks.monitoring.audit_trail import check_trail
 
 BATCH = 50  # objects a task
 

@@ -6,9 +6,9 @@ from prefect import flow
 from prefect.states import State
 
 from blocks.results import KIND
-from tasks.faults import look_after_runs
-from tasks.notices import send_notices
-from tasks.reminders import remind_officers
+from tasks.monitoring.notices import send_notices
+from tasks.monitoring.reminders import remind_officers
+from tasks.monitoring.run_faults import look_after_runs
 
 
 @flow(name="watch", result_serializer=KIND, persist_result=False)

@@ -15,10 +15,10 @@ from blocks.records.past import decided_in, moves
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import AuditEntry
-from tasks.approvals import Verification
-from tasks.custody import Place, move_paper
-from tasks.proofs import proven_decision
-from tasks.shell import step
+from tasks.archive.custody import Place, move_paper
+from tasks.pauses.proofs import proven_decision
+from tasks.pauses.wait import Verification
+from tasks.prefect_task import step
 
 
 def move_on(records: RecordsDatabase, dossier_id: UUID, target: DossierState, rule: str, actor: str) -> bool:
@@ -61,7 +61,7 @@ def send_back_to_capture(records: RecordsDatabase, dossier_id: UUID, stage: str)
 
 STATE = "state:"  # tag of a run that follows the dossier
 DEADLINE = "deadline:"  # tag of a run while its dossier is open: near, missed
-DEADLINE_NOTED = "deadline-near", "deadline-missed"  # actions of the audit trail (tasks/deadlines.py)
+DEADLINE_NOTED = "deadline-near", "deadline-missed"  # actions of the audit trail (tasks/monitoring/deadlines.py)
 
 
 def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID, tags: Iterable[str] | None = None) -> None:

@@ -45,7 +45,7 @@ from infra.local.process import free_port, spawn, stop, wait_ready  # noqa: E402
 from infra.local.roles import APP, GATEWAY, OWNER  # noqa: E402
 from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed  # noqa: E402
 
-pytest_plugins = ["tests.attack.plugin", "tests.infra.provider"]
+pytest_plugins = ["tests.attack.plugin", "tests.deployments.provider"]
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated"
 ensure_seal_keys(_HOME)

@@ -1,8 +1,8 @@
 """Rows that the trail vouches for: the entry that tells of a row names its hash, so that neither stands alone (P14).
 
 Whoever has a database password may be able to put in a row of custody, of an owner's repository, of the outbox, or to
-close an incident; but not to write the sealed entry that names it (tasks/vouched.py looks for both). A hash is made
-over the row's random id and what never changes in it: once the row is gone it tells nothing of it.
+close an incident; but not to write the sealed entry that names it (tasks/monitoring/audit_rows.py looks for both). A
+hash is made over the row's random id and what never changes in it: once the row is gone it tells nothing of it.
 """
 
 from __future__ import annotations

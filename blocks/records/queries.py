@@ -112,7 +112,7 @@ def record_decision(
 ) -> Decision:
     """Keep what an officer decided (at; now) and return what is kept: the first decision of a stage wins, for ever.
 
-    shown: the list of what the officer saw (tasks/shown.py), whose hash the gateway attested.
+    shown: the list of what the officer saw (tasks/pauses/shown.py), whose hash the gateway attested.
 
     A second one at the same time waits for the first to commit, then gets the first's row. Writes no audit entry.
     """

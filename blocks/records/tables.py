@@ -72,7 +72,7 @@ class Dossier(SQLModel, table=True):
     received_at: datetime | None = _time(nullable=True)
     due_date: date | None = None
     result_at: datetime | None = _time(nullable=True)
-    copies_dropped_at: datetime | None = _time(nullable=True)  # tasks/copies.py
+    copies_dropped_at: datetime | None = _time(nullable=True)  # tasks/archive/copies.py
     created_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
@@ -463,7 +463,7 @@ class Disposal(SQLModel, table=True):
 
 
 class DroppedHandIn(SQLModel, table=True):
-    """A hand-in that nobody started and whose files are gone (tasks/copies.py)."""
+    """A hand-in that nobody started and whose files are gone (tasks/archive/copies.py)."""
 
     submission: str = Field(primary_key=True, max_length=64)
     at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))

@@ -1,7 +1,8 @@
 """Which dossiers wait, for whom: a row a dossier, so that a page of work costs the same whatever lies in the archive.
 
 The worklist is made of these rows alone, in the order in which officers work. Prefect decides whether a run really
-waits: the desk asks it when a dossier is opened or decided, the watch lets the rows fit it again (tasks/reminders.py).
+waits: the desk asks it when a dossier is opened or decided, the watch lets the rows fit it again
+(tasks/monitoring/reminders.py).
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ class Signer(Protocol):
 
     @property
     def interrupted(self) -> bool:
-        """Whether a person confirms elsewhere, perhaps days later: sign in two steps (tasks.signing.interrupted)."""
+        """Whether a person confirms elsewhere, perhaps days later: sign in two steps (tasks.signing.deferred)."""
         ...
 
     @property

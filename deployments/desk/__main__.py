@@ -25,26 +25,26 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
 from blocks.settings import load_stack_env
+from deployments.desk.app import create_app
+from deployments.desk.auth.sessions import Session
+from deployments.desk.auth.sign_in_records import SignIns
+from deployments.desk.auth.signin import AGAIN
 from deployments.desk.counter import Counter
-from deployments.desk.counter_pages import CounterPages
 from deployments.desk.decisions import STEP_UP_SENTENCE, Answer, Decisions
-from deployments.desk.disposal_pages import DisposalPages
-from deployments.desk.dossier_pages import DossierPages
-from deployments.desk.health import routes
-from deployments.desk.oversight_pages import OversightPages
-from deployments.desk.pages import AGAIN_LATER, Pages
-from deployments.desk.session_pages import SessionPages
-from deployments.desk.signins import SignIns
-from deployments.desk.worklist_pages import WorklistPages
+from deployments.desk.limits import Uploads
+from deployments.desk.pages.counter import CounterPages
+from deployments.desk.pages.disposal import DisposalPages
+from deployments.desk.pages.dossier import DossierPages
+from deployments.desk.pages.operations import routes
+from deployments.desk.pages.oversight import OversightPages
+from deployments.desk.pages.rendering import AGAIN_LATER, Pages
+from deployments.desk.pages.sessions import SessionPages
+from deployments.desk.pages.worklist import WorklistPages
+from deployments.desk.server import config
+from deployments.desk.settings import GatewaySettings
 from deployments.partners.access import Access
 from deployments.partners.app import Front, create_partners
-from infra.gateway.app import create_app
-from infra.gateway.limits import Uploads
-from infra.gateway.server import config
-from infra.gateway.sessions import Session
-from infra.gateway.settings import GatewaySettings
-from infra.gateway.signin import AGAIN
-from tasks.outages import not_answering
+from tasks.pauses.outages import not_answering
 
 UNKNOWN = "unknown"
 PLAIN_PATH = re.compile(r"(/([a-z_-]{1,40}|[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12})){1,8}/?")

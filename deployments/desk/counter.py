@@ -33,11 +33,11 @@ from blocks.records.codes import vietnam_day
 from blocks.records.sources import SourceKind, insist_source
 from blocks.records.states import Form, OwnerKind
 from blocks.records.tables import Dossier
+from deployments.desk.auth.sessions import Officer
 from deployments.desk.uploads import saved
-from infra.gateway.sessions import Officer
-from tasks.begin import begin
-from tasks.origin import Origin
-from tasks.submission import (
+from tasks.intake.begin import begin
+from tasks.intake.origin import Origin
+from tasks.intake.submission import (
     MANIFEST,
     Component,
     Manifest,

@@ -1,6 +1,6 @@
 """An officer's decision on its way: may this person decide here, is the form complete, then attested and handed on.
 
-The one way for the review page and for Prefect's own dialog. The flow checks all of it again (tasks/approvals.py):
+The one way for the review page and for Prefect's own dialog. The flow checks all of it again (tasks/pauses/wait.py):
 what is refused here costs the officer no round, what is forged beside us finds a locked door there.
 """
 
@@ -26,14 +26,14 @@ from blocks.records.audit import audit
 from blocks.records.codes import vietnam_day
 from blocks.records.queries import decision, get_dossier
 from blocks.records.tables import Dossier
-from infra.gateway.sessions import Officer, Proven, Session
-from tasks.approvals import Stage, needs_reason, not_valid
-from tasks.claims import holders
-from tasks.history import DECISIONS, stage_label
-from tasks.shown import CHANGED, ShownChanged, shown
-from tasks.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SECRECY, SIGN, SIGNOFF, SUPPLEMENT
-from tasks.verification import VERIFICATION
-from tasks.worklist import WHO
+from deployments.desk.auth.sessions import Officer, Proven, Session
+from tasks.desk_views.claims import holders
+from tasks.desk_views.history import DECISIONS, stage_label
+from tasks.desk_views.worklist import WHO
+from tasks.pauses.shown import CHANGED, ShownChanged, shown
+from tasks.pauses.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SECRECY, SIGN, SIGNOFF, SUPPLEMENT
+from tasks.pauses.wait import Stage, needs_reason, not_valid
+from tasks.verification.confirm import VERIFICATION
 
 STAGES: dict[str, Stage[Any]] = {
     stage.name: stage
@@ -177,7 +177,7 @@ class Decisions:
         return str(answer.json()) if answer.status_code == 200 else ""
 
     def seen(self, dossier_id: UUID) -> str:
-        """Hash of what stands on the dossier's page now (tasks/shown.py)."""
+        """Hash of what stands on the dossier's page now (tasks/pauses/shown.py)."""
         with self.records.session() as session:
             return shown_digest(shown(session, Catalog.get(), dossier_id))
 

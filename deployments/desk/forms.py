@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from tasks.approvals import CorrectionReason, VerificationDecision
-from tasks.review import ComponentView, FieldView
+from tasks.pauses.wait import CorrectionReason, VerificationDecision
+from tasks.verification.review import ComponentView, FieldView
 
 ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 

@@ -23,7 +23,7 @@ from blocks.records.tables import Document, Scan
 from tasks.capture.drawn import PageUndrawable, sheet_drawn, sheet_sizes
 from tasks.capture.errors import ScanError
 from tasks.capture.guard import draw_guarded
-from tasks.originals import scan_of
+from tasks.intake.electronic_originals import scan_of
 
 SECONDS = 900  # that an address is good for
 WIDTH = 1240  # pixels of a shown page: A4 at 150 dpi

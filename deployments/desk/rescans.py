@@ -25,9 +25,9 @@ from deployments.desk.uploads import INPUT, saved
 from tasks.capture import CaptureReport
 from tasks.capture.document import outcome, places
 from tasks.capture.errors import DpiLow, DpiMetadata, NotColour
-from tasks.origin import Origin
-from tasks.rescan import asked_again, hand_in_rescan, page_label
-from tasks.scope import case_date
+from tasks.capture.rescan import asked_again, hand_in_rescan, page_label
+from tasks.intake.origin import Origin
+from tasks.scope.decide import case_date
 
 OFFERED = 40  # images of a component that each have an input of their own; the others by `sohoa rescan --page`
 # Of a file that isn't taken: it opened, and what it shows can be looked at. Others are damaged, locked or hostile.

@@ -14,15 +14,15 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import get_dossier
 from blocks.records.states import SignatureRole
 from blocks.signer import SignerUnknown, signer_for
+from deployments.desk.auth.sessions import Officer
 from deployments.desk.decisions import Waiting
 from deployments.desk.forms import articles
 from deployments.desk.images import A4_HEIGHT, WIDTH, Images
-from infra.gateway.sessions import Officer
-from tasks.issuing.document import ResultNotDrawable
-from tasks.issuing.reading import drafts, read_results
-from tasks.review import ComponentView, Review
-from tasks.scope import case_date
+from tasks.results.document import ResultNotDrawable
+from tasks.results.views import drafts, read_results
+from tasks.scope.decide import case_date
 from tasks.signing.confirmed import keyholder
+from tasks.verification.review import ComponentView, Review
 
 BEFORE_ISSUE = {"verification", "signoff", "seal"}
 
@@ -36,7 +36,7 @@ class ResultFile:
 
 
 class Results:
-    """What the pages show of results. Who asks was let in by `tasks.review.look`, or is by `read_results`."""
+    """What the pages show of results. `review.look` or `read_results` has let in who asks."""
 
     def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, images: Images) -> None:
         self.records, self.objects, self.catalog, self.images = records, objects, catalog, images

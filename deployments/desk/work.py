@@ -14,9 +14,9 @@ from blocks.records import RecordsDatabase
 from blocks.records.codes import vietnam_day
 from blocks.records.tables import Dossier, Waiting
 from blocks.records.waiting import Place, counts, page, place
+from deployments.desk.auth.sessions import Officer
 from deployments.desk.decisions import why_not
-from infra.gateway.sessions import Officer
-from tasks.worklist import Item, for_officer, worklist
+from tasks.desk_views.worklist import Item, for_officer, worklist
 
 PAGE = 50  # dossiers
 SHORTEST, FOUND = 3, 50  # letters of a code to search by, dossiers that are shown

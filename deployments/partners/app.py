@@ -34,16 +34,16 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.partners import SCOPES
 from blocks.settings import gateway_url
+from deployments.desk.prefect_access.policy import is_tricky
 from deployments.partners.access import TOKEN_BODY, Access
 from deployments.partners.callbacks import callback_routes
 from deployments.partners.prefect import prefect_routes
 from deployments.partners.routes import FAULT, JSON_LIMIT, BodyTooLarge, Fault, limited_body, routes
-from infra.gateway.policy import is_tricky
-from tasks.partner_declaration import FILE
-from tasks.partner_errors import DeclarationInvalid, FileNameRefused
-from tasks.partner_status import CaseView
-from tasks.partners import FILE_LIMIT
-from tasks.submission import Manifest
+from tasks.intake.submission import Manifest
+from tasks.partner_cases.cases import FILE_LIMIT
+from tasks.partner_cases.declaration import FILE
+from tasks.partner_cases.errors import DeclarationInvalid, FileNameRefused
+from tasks.partner_cases.status import CaseView
 
 VERSION = "1.0.0"
 BASE, TOKEN = "/api/partners/v1", "/oauth/token"

@@ -27,7 +27,7 @@ from blocks.records.partners import (
 )
 from blocks.records.tables import now
 from blocks.webhooks import ENTRY
-from tasks.callbacks import again, dead
+from tasks.partner_cases.callbacks import again, dead
 
 app = typer.Typer(no_args_is_help=True, help="Đối tác: hệ thống khác được phép chuyển hồ sơ đến.")
 console = Console(width=160)

@@ -20,11 +20,11 @@ from blocks.records import RecordsDatabase
 from blocks.records.partners import Partner, PartnerCase
 from deployments.partners.access import Access, needs
 from deployments.partners.routes import FAULTS
-from tasks.begin import Ended, ended
-from tasks.partner_errors import CaseUnknown
-from tasks.partners import hand_over
+from tasks.intake.begin import Ended, ended
+from tasks.intake.submission import SUBMISSION_ID, part_of
+from tasks.partner_cases.cases import hand_over
+from tasks.partner_cases.errors import CaseUnknown
 from tasks.progress import STATE as STATE_TAG
-from tasks.submission import SUBMISSION_ID, part_of
 
 ID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 DEPLOYMENT = ("id", "name", "flow_id", "parameter_openapi_schema", "enforce_parameter_schema", "tags")

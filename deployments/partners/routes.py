@@ -26,9 +26,8 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.partners import Partner, case_of
 from deployments.partners.access import Access, needs
-from tasks.partner_errors import CaseUnknown
-from tasks.partner_status import CaseView, view_case
-from tasks.partners import (
+from tasks.intake.submission import part_of
+from tasks.partner_cases.cases import (
     FILE_LIMIT,
     REFERENCE,
     Declared,
@@ -37,7 +36,8 @@ from tasks.partners import (
     hand_over,
     receive_file,
 )
-from tasks.submission import part_of
+from tasks.partner_cases.errors import CaseUnknown
+from tasks.partner_cases.status import CaseView, view_case
 
 JSON_LIMIT = 1_000_000  # bytes of a declaration
 UPLOADS, EACH = 8, 3  # files that are received at the same time, of all partners and of one

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus
 from uuid import UUID
 
-from infra.gateway.sessions import hashed
+from deployments.desk.auth.sessions import hashed
 
 LIFE, LIMIT, EACH = 900, 10_000, 100  # seconds; tokens at all, of one partner
 

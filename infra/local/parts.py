@@ -23,7 +23,6 @@ import yaml
 from blocks.logs import LOGGING
 from blocks.settings import ROOT
 from infra.local.accounts import hand_over
-from infra.local.admission import worker_type
 from infra.local.pace import SERVER
 from infra.local.pki import ensure_pki
 from infra.local.plan import Plan
@@ -31,6 +30,7 @@ from infra.local.postgres import Postgres
 from infra.local.process import StackError, explain, spawn, stop, wait_ready
 from infra.local.production import TEST_STAFF
 from infra.local.seaweed import Seaweed
+from infra.worker.admission import worker_type
 
 POOL = "sohoa"
 NEEDS: dict[str, tuple[str, ...]] = {

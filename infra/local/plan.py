@@ -168,15 +168,15 @@ class Plan:
             "SOHOA_INBOX_DIR": str(self.home / "inbox"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
-            "PREFECT_WORKER_QUERY_SECONDS": "5",  # for what nobody tells the worker (infra/local/attentive.py)
+            "PREFECT_WORKER_QUERY_SECONDS": "5",  # for what nobody tells the worker (infra/worker/attentive.py)
             # Prefect's server answers 500 while PostgreSQL restarts: runs and worker then ask again.
             "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
             "PREFECT_CLIENT_MAX_RETRIES": "8",
             # Each client would ask first for the server's version (installed with it) and a token (it wants none).
             "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
             "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # seconds; who falls silent is lost (infra/local/rescue.py)
-            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",  # logs of deleted runs (tasks/faults.py)
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # seconds; who falls silent is lost (infra/worker/rescue.py)
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",  # deleted runs: run_faults
             "GX_ANALYTICS_ENABLED": "false",
             "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",
         }

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.zygote import COMM
+from infra.worker.zygote import COMM
 
 MARK = "SOHOA_STACK_OF"  # in the environment of every process of a stack: the folder with its state
 FREE_BYTES = 500 << 20  # below this nothing is started: PostgreSQL and SeaweedFS fail badly on a full disk

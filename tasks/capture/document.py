@@ -34,7 +34,7 @@ from tasks.capture.build import build_pdf
 from tasks.capture.guard import inspect_guarded
 from tasks.capture.pages import ScannedPage, Slot, check_pages, check_quality, check_sequence, layout, measure
 from tasks.capture.scan_time import CapturedAt, captured_at
-from tasks.shell import step
+from tasks.prefect_task import step
 
 BUILT = "built.pdf"
 STARTS = {DocumentState.CHO_SAO_CHUP, DocumentState.CHUP_LAI, DocumentState.DA_SAO_CHUP}

@@ -24,7 +24,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def inspect_guarded(path: Path, scan_dpi: int, out_dir: Path | None = None) -> FileFacts:
-    """`tasks.intake.inspect_file` in the sandbox. A file that breaks the limits raises ImageBomb."""
+    """`tasks.capture.file_checks.inspect_file` in the sandbox. A file that breaks the limits raises ImageBomb."""
     hashes: dict[str, str] = {}
 
     def keep(name: str, data: bytes) -> None:
@@ -51,7 +51,7 @@ def inspect_guarded(path: Path, scan_dpi: int, out_dir: Path | None = None) -> F
 
 
 def inspect_electronic_guarded(path: Path) -> int:
-    """`tasks.intake.inspect_electronic` in the sandbox: number of pages."""
+    """`tasks.capture.file_checks.inspect_electronic` in the sandbox: number of pages."""
     found = int(_asked("electronic", path, {}, name="pdf"))
     if not 1 <= found <= MAX_PAGES:
         raise errors.ImageBomb()

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from blocks.sandbox.keeper import Sink
+from tasks.capture.file_checks import inspect_electronic, inspect_file
 from tasks.capture.look import draw_pages
 from tasks.capture.pages import measure_image
-from tasks.intake import inspect_electronic, inspect_file
 
 
 def prepare() -> None:

@@ -14,8 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from tasks.capture import errors
-from tasks.capture.pdf_input import pdf_pages
-from tasks.intake import (
+from tasks.capture.file_checks import (
     DECODE_ERRORS,
     EXIF_OF_ROTATE,
     Keep,
@@ -28,6 +27,7 @@ from tasks.intake import (
     orientation_of,
     tiff_frames,
 )
+from tasks.capture.pdf_input import pdf_pages
 
 QUALITY = 70
 UPRIGHT = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}  # as in the PDF

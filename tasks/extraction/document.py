@@ -22,7 +22,7 @@ from blocks.records.tables import Document, FieldValue, Page
 from tasks.extraction.extract import Extraction, empty, extract, substitutes
 from tasks.extraction.fields import REQUIRED, Extracted
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
-from tasks.shell import step
+from tasks.prefect_task import step
 
 _STARTS = {DocumentState.OCR, DocumentState.NHAP_TAY}
 

@@ -17,7 +17,8 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import get_document, get_dossier
 from blocks.signer import signer_for
 from blocks.trust import Trust
-from tasks.shell import step
+from tasks.pauses.upheld import insist_upheld
+from tasks.prefect_task import step
 from tasks.signing.authorised import unauthorised
 from tasks.signing.awaited import PHONE, PIN, awaited, still_here
 from tasks.signing.batch import Batch, sign_captures, sign_results
@@ -25,7 +26,6 @@ from tasks.signing.confirmed import go_on
 from tasks.signing.steps import SignatureReport, sign_agency, sign_capture, sign_manifest
 from tasks.signing.verdicts import show_verdicts
 from tasks.signing.verify import SignatureVerdict, Verdict, verify_manifest, verify_pdf
-from tasks.upheld import insist_upheld
 
 __all__ = [
     "Batch",

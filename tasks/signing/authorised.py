@@ -23,9 +23,9 @@ from blocks.records.queries import documents, get_document, get_dossier
 from blocks.records.sources import SourceKind, sources_of
 from blocks.records.states import DocumentState
 from blocks.records.tables import Decision, Document, Dossier, Scan
-from tasks.approvals import PaperToSign, SignCapture, SignDecision
 from tasks.capture.again import rebuilt_sha256
-from tasks.proofs import attested
+from tasks.pauses.proofs import attested
+from tasks.pauses.wait import PaperToSign, SignCapture, SignDecision
 
 STAGE = "sign"
 

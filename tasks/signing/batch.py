@@ -33,7 +33,7 @@ from blocks.signer import (
 )
 from blocks.trust import Trust, run
 from tasks.artifacts import progress_shown
-from tasks.signing.interrupted import collect
+from tasks.signing.deferred import collect
 from tasks.signing.pins import unlocked
 from tasks.signing.steps import (
     SignatureReport,

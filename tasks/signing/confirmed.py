@@ -15,8 +15,8 @@ from blocks.records import RecordsDatabase
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Document, Dossier, SigningRequest
 from blocks.signer import signer_for
-from tasks.proofs import latest_proven
-from tasks.signing.interrupted import collect, open_requests
+from tasks.pauses.proofs import latest_proven
+from tasks.signing.deferred import collect, open_requests
 
 logger = logging.getLogger(__name__)
 ROLES = {"confirm": SignatureRole.OFFICER, "issue": SignatureRole.SIGNER}  # which signature a stage waits for

@@ -33,6 +33,7 @@ from blocks.trust import Trust, run
 from tasks.capture.scan_time import LABELS, TimeSource
 from tasks.signing import manifest as manifests
 from tasks.signing.authorised import insist_authorised
+from tasks.signing.deferred import Wanted, prepare, sign_interrupted
 from tasks.signing.errors import (
     AgencyNotAllowed,
     DiskFull,
@@ -41,7 +42,6 @@ from tasks.signing.errors import (
     SignatureInvalid,
     SignerMissing,
 )
-from tasks.signing.interrupted import Wanted, prepare, sign_interrupted
 from tasks.signing.pdf import (
     AGENCY_FIELD,
     COPY,

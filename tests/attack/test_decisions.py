@@ -27,17 +27,17 @@ from blocks.records.codes import assign_dossier_code
 from blocks.records.queries import get_dossier
 from blocks.records.tables import AuditEntry, Decision, Document, Dossier, Incident, Page, Scan
 from blocks.trust import Trust
-from tasks import approvals
-from tasks.approvals import Answered, SignOff, SignOffDecision, ask
-from tasks.issuing.steps import insist_as_decided, issue_dossier
-from tasks.proofs import drafted, is_proven, latest_proven
-from tasks.shown import ShownChanged
+from tasks.archive.store import NotAgencySigned, insist_signed
+from tasks.pauses import wait as approvals
+from tasks.pauses.proofs import drafted, is_proven, latest_proven
+from tasks.pauses.shown import ShownChanged
+from tasks.pauses.stages import SIGNOFF, check_seal, check_signoff
+from tasks.pauses.upheld import insist_upheld
+from tasks.pauses.wait import Answered, SignOff, SignOffDecision, ask
+from tasks.results.issue import insist_as_decided, issue_dossier
 from tasks.signing import sign_agency
 from tasks.signing.errors import ForeignFile
-from tasks.stages import SIGNOFF, check_seal, check_signoff
-from tasks.storage import NotAgencySigned, insist_signed
-from tasks.upheld import insist_upheld
-from tasks.verification import apply_verification
+from tasks.verification.confirm import apply_verification
 from tests.attack.plugin import Attack
 from tests.tasks.decided import attestation, decide, gateway_key, whole_settings
 from tests.tasks.lawcase import NAME, D, H, make_dossier, put_signed, set_fields, walk_document, walk_dossier

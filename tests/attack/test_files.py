@@ -29,17 +29,17 @@ from blocks.records import RecordsDatabase
 from blocks.records.states import ElectronicOriginal, Form
 from blocks.sandbox import LimitBroken, Limits, NoWalls, keeper, locks
 from blocks.trust import Trust, run
-from tasks.approvals import Verification
-from tasks.originals import examine_dossier
-from tasks.reception import receive_dossier
+from tasks.intake.electronic_originals import examine_dossier
+from tasks.intake.reception import receive_dossier
+from tasks.pauses.wait import Verification
 from tasks.signing.report import lines
 from tasks.signing.sandbox import verify_untrusted
-from tasks.verification import check_verification
+from tasks.verification.confirm import check_verification
 from tests.attack.plugin import Attack
 from tests.conftest import ROOT, TestPki
+from tests.tasks.intake.test_electronic_originals import CATALOG, changed, signed_with, submitted
 from tests.tasks.lawcase import RECEIVED, get
 from tests.tasks.signing.conftest import signing_settings, trust  # noqa: F401
-from tests.tasks.test_originals import CATALOG, changed, signed_with, submitted
 
 HOSTILE = "tests.attack.hostile:"
 REFUSED = {"PermissionError", "FileNotFoundError", "ValueError", "OSError", "MemoryError", "ProcessLookupError"}

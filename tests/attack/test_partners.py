@@ -31,7 +31,7 @@ from blocks.records.tables import AuditEntry, Outbox, now
 from blocks.webhooks import KEY, CallbackFailed, CallbackRefused, admit, deliver, new_key, public_of, signed, verified
 from deployments.partners.tokens import Meter, Tokens
 from infra.local.process import free_port
-from tasks.callbacks import MINUTES, TOPIC, again, dead, look, send
+from tasks.partner_cases.callbacks import MINUTES, TOPIC, again, dead, look, send
 from tests.attack.conftest import PrefectServer
 from tests.attack.partner_client import BASE, DECLARATION, PAGE, PartnerClient, Receiver, example, register
 from tests.attack.plugin import Attack

@@ -19,24 +19,24 @@ from blocks.records import RecordsDatabase
 from blocks.records.sources import SourceConflict, SourceKind, SourceUnknown, record_source
 from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Scan, Signature, Source
 from blocks.settings import settings
+from deployments.desk.auth.sessions import Officer
 from deployments.desk.decisions import why_not
-from infra.gateway.sessions import Officer
-from tasks.approvals import PaperToSign, SignCapture, SignDecision
 from tasks.capture import capture_document
-from tasks.inbox import take_folder
-from tasks.origin import HandInAltered, Origin, by_command
-from tasks.rescan import handed_in
+from tasks.capture.rescan import handed_in
+from tasks.intake.inbox import take_folder
+from tasks.intake.origin import HandInAltered, Origin, by_command
+from tasks.intake.submission import MANIFEST, hand_in, inbox_key, register_submission
+from tasks.pauses.stages import check_sign
+from tasks.pauses.wait import PaperToSign, SignCapture, SignDecision
 from tasks.signing import sign_capture
 from tasks.signing.authorised import NotAuthorised, to_sign, unauthorised
-from tasks.stages import check_sign
-from tasks.submission import MANIFEST, hand_in, inbox_key, register_submission
 from tests.attack.plugin import Attack
-from tests.attested import allow_signature, at_desk, gateway_key
 from tests.conftest import TestPki
+from tests.support.attested import allow_signature, at_desk, gateway_key
 from tests.tasks.capture.pages_for_tests import jpeg, paper, scanned
 from tests.tasks.capture.test_document import new_document
+from tests.tasks.intake.test_submission import PAGES, folder, manifest
 from tests.tasks.signing.helpers import blank_pdf
-from tests.tasks.test_submission import PAGES, folder, manifest
 
 
 @pytest.fixture

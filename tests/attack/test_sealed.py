@@ -28,14 +28,14 @@ from blocks.records.tables import AuditEntry, Custody, Disposal, Document, Incid
 from blocks.seals import SealKeyMissing, Seals, seal
 from infra.local.postgres import Postgres
 from infra.local.roles import APP, GATEWAY
-from tasks.custody import Place, move_paper
-from tasks.disposal import Person, reject
-from tasks.storage import attach_owner_id
-from tasks.trail import BROKEN, TrailBroken, Unsealed, read_whole
-from tasks.vouched import CODE, RowsUnproven, look_over
+from tasks.archive.custody import Place, move_paper
+from tasks.archive.disposal import Person, reject
+from tasks.archive.store import attach_owner_id
+from tasks.monitoring.audit_rows import CODE, RowsUnproven, look_over
+from tasks.monitoring.audit_trail import BROKEN, TrailBroken, Unsealed, read_whole
 from tests.attack.plugin import Attack
+from tests.tasks.archive.test_disposal import propose
 from tests.tasks.lawcase import OWNER_ID, make_dossier, walk_document
-from tests.tasks.test_disposal import propose
 
 WHY = "Hết thời hạn lưu trữ theo Danh mục của cơ quan."
 LEAD = {("BHXH-TEST", Role.LEAD)}

@@ -17,20 +17,22 @@ from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue, Page
 from deployments.desk.images import WIDTH, ImageGone, Images
-from tasks import artifacts, ocr, quarantine
-from tasks.approvals import Secrecy, SecrecyDecision
-from tasks.closing import NotStored, announce_result, return_dossier
-from tasks.completeness.facts import dossier_facts
-from tasks.ocr import read_pages, read_texts
-from tasks.quarantine import clear, isolate
-from tasks.review import NotYours, look
-from tasks.shown import shown
-from tasks.stages import check_secrecy, describe_secrecy
+from tasks import artifacts
+from tasks.archive.closing import NotStored, announce_result, return_dossier
+from tasks.capture.completeness.facts import dossier_facts
+from tasks.pauses.shown import shown
+from tasks.pauses.stages import check_secrecy, describe_secrecy
+from tasks.pauses.wait import Secrecy, SecrecyDecision
+from tasks.reading import ocr
+from tasks.reading.ocr import read_pages, read_texts
+from tasks.scope import quarantine
+from tasks.scope.quarantine import clear, isolate
+from tasks.verification.review import NotYours, look
 from tests.attack.plugin import Attack
 from tests.samples.look import font
 from tests.tasks.decided import decide, whole_settings
 from tests.tasks.lawcase import D, H, get, walk_dossier
-from tests.tasks.test_ocr import DPI, ENGINE, jpeg, page_image, signed_document
+from tests.tasks.reading.test_ocr import DPI, ENGINE, jpeg, page_image, signed_document
 
 CATALOG = Catalog()
 UNIT, LEADERS = "BHXH-TEST", {"BHXH-TEST"}

@@ -19,12 +19,12 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.sources import SourceKind
-from tasks.inbox import REFUSED, TAKEN, ready_folders, take_folder
-from tasks.origin import Origin
-from tasks.shell import RowsFailed, one_by_one
-from tasks.submission import MANIFEST, ManifestInvalid, hand_in, parse_manifest
+from tasks.intake.inbox import REFUSED, TAKEN, ready_folders, take_folder
+from tasks.intake.origin import Origin
+from tasks.intake.submission import MANIFEST, ManifestInvalid, hand_in, parse_manifest
+from tasks.prefect_task import RowsFailed, one_by_one
 from tests.attack.plugin import Attack
-from tests.tasks.test_submission import manifest
+from tests.tasks.intake.test_submission import manifest
 
 LATER = time.time() + 86_400
 SECOND = 1.0

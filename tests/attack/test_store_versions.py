@@ -16,10 +16,10 @@ from blocks.objects import Bucket, ObjectMissing, ObjectStore, RecordsAreKept, S
 from blocks.records import RecordsDatabase
 from blocks.records.queries import file_of
 from blocks.records.tables import Document, now
-from deployments import backup
+from deployments.cli import backup
 from deployments.desk.images import WIDTH, Images
 from infra.local.seaweed import Seaweed
-from tasks.storage import store_document
+from tasks.archive.store import store_document
 from tests.attack.plugin import Attack
 from tests.attack.test_store_keys import client
 from tests.tasks.capture.pages_for_tests import jpeg, paper, pdf_of, scanned

@@ -21,11 +21,11 @@ from blocks.records.queries import record_decision
 from blocks.records.tables import AuditEntry, Decision, Incident
 from blocks.signer import signer_for
 from blocks.trust import Trust, run
-from tasks import anchor as module
-from tasks.anchor import anchors, faults, key_of, make_anchor, newest
+from tasks.monitoring import audit_anchor as module
+from tasks.monitoring.audit_anchor import anchors, faults, key_of, make_anchor, newest
+from tasks.monitoring.audit_trail import BROKEN, AnchorsBroken, TrailBroken, look_through, read_whole
 from tasks.signing.manifest import canonical as signed_bytes
 from tasks.signing.manifest import sign_detached
-from tasks.trail import BROKEN, AnchorsBroken, TrailBroken, look_through, read_whole
 from tests.attack.plugin import Attack
 from tests.conftest import TestPki
 from tests.tasks.decided import whole_settings

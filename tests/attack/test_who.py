@@ -24,14 +24,14 @@ from blocks.records import RecordsDatabase
 from blocks.records.codes import assign_dossier_code
 from blocks.records.states import DossierState
 from blocks.records.tables import AuditEntry, Dossier, OfficerIdentity
-from infra.gateway.app import LOGOUTS_A_MINUTE, STRANGER_ENTRIES
-from infra.gateway.server import config
-from infra.gateway.sessions import Session
-from infra.gateway.signin import AGAIN, BACK_CHANNEL, CALLBACK, LOGIN, LOGOUT
+from deployments.desk.app import LOGOUTS_A_MINUTE, STRANGER_ENTRIES
+from deployments.desk.auth.sessions import Session
+from deployments.desk.auth.signin import AGAIN, BACK_CHANNEL, CALLBACK, LOGIN, LOGOUT
+from deployments.desk.server import config
 from infra.local.postgres import Postgres
 from tests.attack.plugin import Attack
 from tests.deployments.desk import FOREIGN, ORIGIN, OWN, Gateway, Signed, make_gateway, staff_file
-from tests.infra.provider import OTHER, Provider, by_hand, logout_token, signed
+from tests.deployments.provider import OTHER, Provider, by_hand, logout_token, signed
 from tests.tasks.lawcase import make_dossier, walk_dossier
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}

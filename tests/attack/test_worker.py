@@ -18,8 +18,8 @@ import pytest
 
 from blocks.orchestrator import Orchestrator
 from blocks.settings import ROOT
-from infra.local.admission import PLAIN, REFUSED, WARM, NotAdmitted, admit, closed_template, worker_type
 from infra.local.process import StackError, spawn, stop
+from infra.worker.admission import PLAIN, REFUSED, WARM, NotAdmitted, admit, closed_template, worker_type
 from tests.attack.conftest import PrefectServer
 from tests.attack.plugin import Attack
 from tests.faults.stack import PRELOAD, until
@@ -288,8 +288,8 @@ def test_no_result_goes_where_prefects_server_says(
 def test_admission_knows_links_and_missing_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flows = tmp_path / "flows"
     flows.mkdir()
-    monkeypatch.setattr("infra.local.admission.ROOT", tmp_path)
-    monkeypatch.setattr("infra.local.admission.FLOWS", flows)
+    monkeypatch.setattr("infra.worker.admission.ROOT", tmp_path)
+    monkeypatch.setattr("infra.worker.admission.FLOWS", flows)
     (tmp_path / "evil.py").write_text("")
     (flows / "linked.py").symlink_to(tmp_path / "evil.py")
     (flows / "own.py").write_text("")

@@ -24,7 +24,7 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
 from blocks.settings import load_stack_env
-from deployments.officers import Officers, Sample
+from tests.players.officers import Officers, Sample
 from tests.samples.__main__ import generate
 
 PARTS = ("05-", "10-", "15-")  # 2+1, 2 and 2+3 pages

@@ -47,9 +47,9 @@ from infra.local.postgres import Postgres  # noqa: E402
 from infra.local.process import free_port, spawn, stop, wait_ready  # noqa: E402
 from infra.local.roles import APP, GATEWAY  # noqa: E402
 from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed  # noqa: E402
-from tasks.deadlines import due  # noqa: E402
-from tasks.reminders import to_remind  # noqa: E402
-from tasks.worklist import worklist  # noqa: E402
+from tasks.desk_views.worklist import worklist  # noqa: E402
+from tasks.monitoring.deadlines import due  # noqa: E402
+from tasks.monitoring.reminders import to_remind  # noqa: E402
 from tests.bench.cpu import by_part  # noqa: E402
 from tests.bench.multiply import multiply  # noqa: E402
 from tests.bench.walk import Clock, walk  # noqa: E402

@@ -38,11 +38,11 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Waiting
 from blocks.settings import load_stack_env, settings
-from deployments.officers import RESOLVING, Officers, Sample
 from infra.local.board import read_board
 from infra.local.process import free_port
 from tests.bench.cpu import by_part, difference
 from tests.faults.stack import free_base, until
+from tests.players.officers import RESOLVING, Officers, Sample
 from tests.samples.__main__ import generate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +135,7 @@ def supervisor(env: dict[str, str]) -> int:
 def play(checkout: Path, env: dict[str, str], samples: Path) -> Played:
     """The demo: hands in, answers every pause; it fails unless each dossier ends as its truth says."""
     before, began = by_part(supervisor(env)), time.monotonic()
-    command = [sys.executable, "-m", "deployments.demo", str(samples), "--set", "all"]
+    command = [sys.executable, "-m", "tests.players.demo", str(samples), "--set", "all"]
     done = subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, timeout=3600)
     wall, spent = time.monotonic() - began, difference(by_part(supervisor(env)), before)
     if done.returncode:

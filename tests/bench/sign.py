@@ -36,7 +36,7 @@ from blocks.trust import Trust, run
 from infra.local import pki
 from infra.local.process import free_port, spawn, stop, wait_ready
 from tasks.signing.pdf import sign_as_agency, sign_as_officer
-from tests.csc_server import PIN
+from tests.support.csc_server import PIN
 from tests.tasks.signing.helpers import blank_pdf
 
 KEYS = {"RSA-2048": "tnhs.01", "RSA-3072": "bench.3072", "P-256": "bench.256"}
@@ -77,7 +77,9 @@ def services(folder: Path) -> Iterator[str]:
     log = folder / "log"
     server = spawn([sys.executable, "-m", "infra.local.pki", "serve", "--dir", home, "--port", str(port)],
                    log=log, cwd=ROOT, env=os.environ)  # fmt: skip
-    csc = spawn([sys.executable, "-m", "tests.csc_server", home, str(csc_port)], log=log, cwd=ROOT, env=os.environ)
+    csc = spawn(
+        [sys.executable, "-m", "tests.support.csc_server", home, str(csc_port)], log=log, cwd=ROOT, env=os.environ
+    )
     try:
         for name, url, process in (
             ("PKI", f"http://127.0.0.1:{port}", server),

@@ -23,11 +23,11 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.queries import get_dossier
 from blocks.records.waiting import wait_at, waits_no_more
-from deployments.officers import Sample
-from deployments.ways_in import by_folder
-from tasks.approvals import Answered, Stage
 from tasks.journal import Journal, Step, named
+from tasks.pauses.wait import Answered, Stage
 from tests.faults.test_every_step import Desk
+from tests.players.officers import Sample
+from tests.players.ways_in import by_folder
 from tests.samples.__main__ import generate
 from tests.tasks.decided import gateway_key, whole_settings
 

@@ -36,7 +36,7 @@ from blocks.trust import run
 from infra.local import token
 from infra.local.process import free_port
 from tests.conftest import ROOT, TestPki
-from tests.csc_server import MULTISIGN, PIN, control, serving
+from tests.support.csc_server import MULTISIGN, PIN, control, serving
 
 DATA = b"du lieu can ky"
 pytestmark = pytest.mark.usefixtures("folder")

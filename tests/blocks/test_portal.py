@@ -12,7 +12,7 @@ import pytest
 
 from blocks.portal import AccountStatus, OwnerQuery, Portal, SharedStatus
 from blocks.records.states import OwnerKind
-from tests.blocks.portal_server import Answer, PortalServer, portal_server, reply
+from tests.support.portal_server import Answer, PortalServer, portal_server, reply
 
 OWNER = OwnerQuery(kind=OwnerKind.PERSON, id="001099012345", name="Nguyễn Văn A")
 

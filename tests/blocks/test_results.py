@@ -29,7 +29,7 @@ from blocks.errors import Problem
 from blocks.objects import ObjectStoreUnavailable
 from blocks.records.states import DocumentState
 from blocks.results import KIND, ResultRefused, ResultSerializer, StepFailed, types_of
-from tasks.submission import Registered
+from tasks.intake.submission import Registered
 from tests.attack.plugin import Attack
 
 

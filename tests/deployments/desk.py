@@ -18,9 +18,9 @@ from blocks.identity import ensure_keys
 from blocks.records import RecordsDatabase
 from blocks.records.tables import AuditEntry
 from deployments.desk.__main__ import Desk
-from infra.gateway.app import Guard, create_app
-from infra.gateway.sessions import Officer
-from infra.gateway.settings import GatewaySettings
+from deployments.desk.app import Guard, create_app
+from deployments.desk.auth.sessions import Officer
+from deployments.desk.settings import GatewaySettings
 from infra.local.postgres import Postgres
 from infra.local.roles import GATEWAY
 

@@ -22,7 +22,7 @@ from blocks.records.waiting import wait_at
 from deployments import agent
 from deployments.agent import CALLBACKS, FOLDERS, Agent, Duty, Folders, Partners, Phones
 from infra.local.postgres import Postgres
-from tasks.callbacks import MINUTES, TOPIC
+from tasks.partner_cases.callbacks import MINUTES, TOPIC
 from tests.attack.plugin import Attack
 from tests.faults.stack import until
 
@@ -67,7 +67,7 @@ def reader(records: RecordsDatabase, postgres: Postgres, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.inbox.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("tasks.intake.inbox.SETTLED_SECONDS", 0.0)
 
 
 def put_down(inbox: Path, name: str) -> Path:
@@ -128,7 +128,7 @@ def test_a_network_share_that_tells_nothing_is_listed_all_the_same(
 def test_a_folder_that_is_still_being_filled_is_looked_at_until_it_has_settled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.inbox.SETTLED_SECONDS", 1.0)
+    monkeypatch.setattr("tasks.intake.inbox.SETTLED_SECONDS", 1.0)
     folders = Folders(tmp_path)
     put_down(tmp_path, "mot")
     folders.changed()

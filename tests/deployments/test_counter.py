@@ -15,12 +15,12 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Dossier
+from deployments.desk.auth.sessions import Officer
 from deployments.desk.counter import Counter, DeclarationInvalid, NotAtCounter
 from deployments.desk.uploads import UploadRefused
-from infra.gateway.sessions import Officer
-from tasks.origin import by_command
-from tasks.submission import hand_in, inbox_key, parse_manifest, register_submission, supplement_came
-from tests.tasks.test_submission import PAGES, folder, manifest
+from tasks.intake.origin import by_command
+from tasks.intake.submission import hand_in, inbox_key, parse_manifest, register_submission, supplement_came
+from tests.tasks.intake.test_submission import PAGES, folder, manifest
 
 AT_COUNTER = Officer("tnhs.02", frozenset({("BHXH-TEST", "RECEIVE")}))
 

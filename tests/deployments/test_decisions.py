@@ -13,14 +13,14 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Dossier
+from deployments.desk.auth.sessions import Officer, Session
 from deployments.desk.counter import Counter
 from deployments.desk.decisions import STAGES, Decisions, why_not
-from deployments.desk.dossier_pages import CHOICES, DossierPages
-from deployments.desk.pages import Pages
-from infra.gateway.sessions import Officer, Session
-from tasks.history import DECISIONS
-from tasks.review import NotYours
-from tasks.worklist import WHO
+from deployments.desk.pages.dossier import CHOICES, DossierPages
+from deployments.desk.pages.rendering import Pages
+from tasks.desk_views.history import DECISIONS
+from tasks.desk_views.worklist import WHO
+from tasks.verification.review import NotYours
 from tests.tasks.lawcase import make_dossier
 
 DOSSIER = Dossier(submission="s", unit_id="BHXH-TEST", procedure_code="1", captured_by="tnhs.02")

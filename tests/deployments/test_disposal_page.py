@@ -16,11 +16,11 @@ from sqlmodel import select
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.tables import AuditEntry, Disposal, Document, now
-from infra.gateway.signin import AGAIN, CALLBACK, LOGIN
+from deployments.desk.auth.signin import AGAIN, CALLBACK, LOGIN
 from infra.local.postgres import Postgres
 from tests.attack.plugin import Attack
 from tests.deployments.desk import FOREIGN, ORIGIN, OWN, Gateway, make_gateway, staff_file
-from tests.infra.provider import Provider, signed
+from tests.deployments.provider import Provider, signed
 from tests.tasks.lawcase import make_dossier
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
 

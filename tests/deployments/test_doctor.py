@@ -10,8 +10,8 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.settings import settings
 from blocks.signer import agency_signer
-from deployments import doctor
-from deployments.doctor import Finding, State, examine
+from deployments.cli import doctor
+from deployments.cli.doctor import Finding, State, examine
 from infra.local.process import free_port
 from tests.conftest import TestPki
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)

@@ -22,7 +22,7 @@ from blocks.records.tables import Dossier, Outbox
 from deployments import metrics
 from deployments.metrics import SIGNING, Sohoa
 from infra.local.process import free_port
-from tasks.issuing import sign_by_leader
+from tasks.results import sign_by_leader
 from tasks.signing import sign_by_agency, sign_captured
 from tests.conftest import TestPki
 from tests.tasks.lawcase import make_dossier, walk_document

@@ -18,15 +18,15 @@ from blocks.records.queries import get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document
 from deployments.desk.images import LARGE, WIDTH, ImageGone, Images
+from deployments.desk.prefect_access.policy import is_tricky
 from deployments.desk.rescans import Rescans
-from infra.gateway.policy import is_tricky
 from tasks.capture import capture_document
 from tasks.capture.errors import ImageBomb, NotColour
+from tasks.capture.file_checks import inspect_file
 from tasks.capture.look import draw_pages
-from tasks.intake import inspect_file
-from tasks.origin import by_command
-from tasks.quarantine import quarantine
-from tasks.rescan import hand_in_rescan, take_rescan
+from tasks.capture.rescan import hand_in_rescan, take_rescan
+from tasks.intake.origin import by_command
+from tasks.scope.quarantine import quarantine
 from tests.tasks.capture.pages_for_tests import DPI, encoded, jpeg, paper, pdf_of, scanned
 from tests.tasks.capture.test_document import new_document, state
 

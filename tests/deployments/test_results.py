@@ -14,8 +14,8 @@ from blocks.records import RecordsDatabase
 from deployments.desk import images as module
 from deployments.desk.forms import articles, verification_form
 from deployments.desk.images import WIDTH, ImageGone, Images
-from infra.gateway.policy import is_tricky
-from tasks.issuing.reading import drafts
+from deployments.desk.prefect_access.policy import is_tricky
+from tasks.results.views import drafts
 from tests.tasks.lawcase import make_dossier
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
 

@@ -13,12 +13,12 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
+from deployments.desk.auth.sessions import Officer, Session
 from deployments.desk.counter import Counter
 from deployments.desk.decisions import Decisions
-from deployments.desk.dossier_pages import DossierPages
-from deployments.desk.pages import Pages
-from infra.gateway.sessions import Officer, Session
-from tasks.custody import Place, move_paper
+from deployments.desk.pages.dossier import DossierPages
+from deployments.desk.pages.rendering import Pages
+from tasks.archive.custody import Place, move_paper
 from tasks.progress import move_on
 from tests.tasks.lawcase import make_dossier, walk_dossier
 

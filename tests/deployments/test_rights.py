@@ -19,7 +19,7 @@ from blocks.records.incidents import raise_incident
 from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
 from infra.local.postgres import Postgres
-from tasks.worklist import for_officer
+from tasks.desk_views.worklist import for_officer
 from tests.deployments.desk import FOREIGN, OWN, Gateway, Signed, Told, make_gateway, staff_file
 from tests.tasks.lawcase import make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)

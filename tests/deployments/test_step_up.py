@@ -18,11 +18,11 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
+from deployments.desk.auth.signin import AGAIN, CALLBACK, LOGIN
 from deployments.desk.decisions import STAGES
-from infra.gateway.signin import AGAIN, CALLBACK, LOGIN
 from infra.local.postgres import Postgres
 from tests.deployments.desk import ORIGIN, OWN, make_gateway, staff_file
-from tests.infra.provider import Provider, signed
+from tests.deployments.provider import Provider, signed
 from tests.tasks.lawcase import make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
 

@@ -13,9 +13,9 @@ from blocks.catalog.staff import Role, load_staff
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import raise_incident
 from blocks.records.tables import Incident
-from infra.local import admission
-from tasks.faults import FAULTS, REFUSED, Place, settle, tell_refused
-from tasks.incidents import settle_incident
+from infra.worker import admission
+from tasks.monitoring.incidents import settle_incident
+from tasks.monitoring.run_faults import FAULTS, REFUSED, Place, settle, tell_refused
 from tests.tasks.lawcase import make_dossier
 
 

@@ -10,10 +10,10 @@ import httpx
 from prefect import flow
 from prefect.input import RunInput
 
-from tasks.approvals import wait_for
 from tasks.journal import goes_on
-from tasks.outages import waits_for_services
-from tasks.shell import step
+from tasks.pauses.outages import waits_for_services
+from tasks.pauses.wait import wait_for
+from tasks.prefect_task import step
 
 
 class Answer(RunInput):

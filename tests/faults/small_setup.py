@@ -7,7 +7,7 @@ from typing import Any
 
 from blocks.orchestrator import Orchestrator
 from blocks.settings import ROOT, load_stack_env
-from infra.local.admission import closed_template, worker_type
+from infra.worker.admission import closed_template, worker_type
 
 
 def main() -> None:

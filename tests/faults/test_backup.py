@@ -24,12 +24,12 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import verify_chain
 from blocks.records.tables import ArchivedObject, Document, Dossier
 from blocks.seals import ensure_seal_keys
-from deployments import backup
+from deployments.cli import backup
 from infra.local.plan import load_plan
 from infra.local.process import StackError
 from infra.local.roles import OWNER
-from tasks.reconcile import compare
-from tasks.storage import store_document
+from tasks.archive.reconcile import compare
+from tasks.archive.store import store_document
 from tests.faults.stack import free_base
 from tests.tasks.lawcase import TO_SIGN_OFF, get, make_dossier, put_signed, scan_of, walk_dossier
 

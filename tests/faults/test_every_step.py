@@ -23,14 +23,14 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.queries import decision, get_dossier
 from blocks.records.tables import AuditEntry, Document, Outbox, Signature
-from deployments.officers import Officers, Sample
-from deployments.ways_in import by_folder
-from tasks.approvals import Answered, Stage
+from tasks.capture.rescan import hand_in_rescan
+from tasks.intake.origin import by_command
 from tasks.journal import Step, named
-from tasks.origin import by_command
-from tasks.proofs import is_proven
-from tasks.rescan import hand_in_rescan
+from tasks.pauses.proofs import is_proven
+from tasks.pauses.wait import Answered, Stage
 from tests.conftest import TestPki
+from tests.players.officers import Officers, Sample
+from tests.players.ways_in import by_folder
 from tests.samples.__main__ import generate
 from tests.tasks.decided import decide, gateway_key, whole_settings
 
@@ -99,7 +99,7 @@ class Desk:
         return "tnhs.01", {"decision": "DA_QUET_LAI"}
 
     def ask(self, stage: Stage[Any], dossier_id: UUID, describe: Any, *, after: int = 0) -> Answered[Any]:
-        """As tasks.approvals.ask, without the wait."""
+        """As tasks.pauses.wait.ask, without the wait."""
         key = f"{stage.name}-{after + 1}"
         with self.records.session() as session:
             kept = decision(session, dossier_id, key)

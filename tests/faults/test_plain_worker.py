@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.rescue import RESCHEDULED
+from infra.worker.rescue import RESCHEDULED
 from tests.faults.stack import ROOT, Stack, make_stack, until
 from tests.samples.__main__ import generate
 
@@ -44,13 +44,13 @@ def stack() -> Iterator[Stack]:
 def test_a_dossier_is_digitised_by_the_plain_worker(stack: Stack, tmp_path: Path) -> None:
     samples = tmp_path / "samples"
     generate(samples, only=(SAMPLE,))
-    demo = [sys.executable, "-m", "deployments.demo", str(samples), "--set", "all", "--timeout", "400"]
+    demo = [sys.executable, "-m", "tests.players.demo", str(samples), "--set", "all", "--timeout", "400"]
     runs = lambda: stack.prefect.runs(flow="dossier")  # noqa: E731
     with subprocess.Popen(demo, cwd=ROOT, env=stack.env, stdout=subprocess.DEVNULL) as begun:
         until(lambda: any(run["state_type"] == "RUNNING" and run["infrastructure_pid"] for run in runs()))
         (run,) = runs()
         process = int(run["infrastructure_pid"])
-        assert b"infra.local.engine" in Path(f"/proc/{process}/cmdline").read_bytes()
+        assert b"infra.worker.engine" in Path(f"/proc/{process}/cmdline").read_bytes()
         os.kill(process, signal.SIGKILL)
         stack.wait_state(run["id"], RESCHEDULED)
         begun.kill()  # for it, a run that crashed has ended
@@ -62,4 +62,4 @@ def test_a_dossier_is_digitised_by_the_plain_worker(stack: Stack, tmp_path: Path
     assert run["state_type"] == "COMPLETED" and names.index("Crashed") < names.index(RESCHEDULED)
     commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in stack.processes()]
     assert any(b"\0--type\0process\0" in command for command in commands)
-    assert not any(b"infra.local.zygote" in command for command in commands)
+    assert not any(b"infra.worker.zygote" in command for command in commands)

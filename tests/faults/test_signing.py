@@ -35,19 +35,19 @@ from infra.local import token
 from infra.local.pki import ARCHITECTURE, _architecture, ensure_pki, tsa_url
 from infra.local.process import free_port
 from infra.local.seaweed import Seaweed
-from tasks.preservation import PreservationSettings, check_objects, due_for_check, renew_document
+from tasks.archive.preservation import PreservationSettings, check_objects, due_for_check, renew_document
+from tasks.archive.store import store_document
 from tasks.signing import sign_agency, sign_capture, sign_captures, sign_manifest, verify_manifest, verify_pdf
 from tasks.signing.errors import DiskFull
 from tasks.signing.pdf import sign_as_officer
-from tasks.storage import store_document
 from tests.blocks.test_devices import folder, in_process, listing, on_token  # noqa: F401  (fixtures)
 from tests.conftest import ROOT, TestPki
-from tests.csc_server import PIN, control
 from tests.faults.proxy import FaultyProxy
 from tests.faults.stack import until
+from tests.support.csc_server import PIN, control
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401
 from tests.tasks.signing.helpers import blank_pdf
-from tests.tasks.signing.test_interrupted import csc, listed  # noqa: F401  (fixtures)
+from tests.tasks.signing.test_deferred import csc, listed  # noqa: F401  (fixtures)
 from tests.tasks.signing.test_steps import Case
 
 PATIENCE = 180  # seconds for a child to get to its point: it imports everything, and the machine may be busy
@@ -59,7 +59,7 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.trust import Trust
 from tasks import signing
-from tasks.preservation import *
+from tasks.archive.preservation import *
 try:
     {call}
     print("DONE")

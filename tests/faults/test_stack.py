@@ -35,11 +35,11 @@ from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
 from infra.local.keys import read_part
 from infra.local.process import StackError, alive, free_port
-from infra.local.rescue import MOST_RESCUES, RESCHEDULED, Rescue
-from infra.local.zygote import COMM
-from tasks.faults import DONE_KEPT, faults, tidy
-from tasks.outages import AWAITING
-from tasks.shell import step
+from infra.worker.rescue import MOST_RESCUES, RESCHEDULED, Rescue
+from infra.worker.zygote import COMM
+from tasks.monitoring.run_faults import DONE_KEPT, faults, tidy
+from tasks.pauses.outages import AWAITING
+from tasks.prefect_task import step
 from tests.faults.stack import SILENT_SECONDS, Stack, make_stack, until
 
 SERVERS = ("postgres", "seaweed", "pki", "prefect", "worker")
@@ -247,7 +247,7 @@ def test_a_suspended_run_that_was_declared_lost_asks_again(stack: Stack, marks: 
 
 
 def test_an_outside_service_is_asked_again_after_a_pause_bad_input_never(stack: Stack) -> None:
-    """The steps' retry policy on a real server; by cause: tests/tasks/test_shell.py."""
+    """The steps' retry policy on a real server; by cause: tests/tasks/test_prefect_task.py."""
     tries: dict[str, list[float]] = {"outside": [], "input": []}
 
     @step("outside")

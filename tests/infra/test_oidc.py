@@ -16,7 +16,7 @@ import pytest
 
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
-from infra.gateway.signin import AGAIN, LOGIN
+from deployments.desk.auth.signin import AGAIN, LOGIN
 from infra.local.oidc import ACR
 from infra.local.postgres import Postgres
 from infra.local.process import free_port, spawn, stop, wait_ready

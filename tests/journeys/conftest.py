@@ -24,10 +24,10 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
 from blocks.settings import load_stack_env, settings
-from deployments.demo import play
-from deployments.officers import Officers, Sample
 from infra.local.process import free_port
 from tests.faults.stack import Stack, free_base, until
+from tests.players.demo import play
+from tests.players.officers import Officers, Sample
 from tests.samples.__main__ import generate
 
 # A developer's short round: JOURNEY_SAMPLES="01- 18- d05-" plays these only (choose the tests with -k).

@@ -33,17 +33,17 @@ from blocks.records.tables import (
     Signature,
     Waiting,
 )
-from deployments.demo import ENDED
-from deployments.officers import Officers, Sample
-from deployments.ways_in import rescan_at_desk
 from infra.local.keys import read_part
-from tasks.origin import by_command
-from tasks.rescan import hand_in_rescan
-from tasks.submission import hand_in
-from tests.csc_server import control
+from tasks.capture.rescan import hand_in_rescan
+from tasks.intake.origin import by_command
+from tasks.intake.submission import hand_in
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 from tests.journeys.test_phone import LEADER, OFFICER, csc  # noqa: F401  (a fixture)
+from tests.players.demo import ENDED
+from tests.players.officers import Officers, Sample
+from tests.players.ways_in import rescan_at_desk
+from tests.support.csc_server import control
 
 RECEIVED = ["KIEM_TRA", "DA_TIEP_NHAN", "SO_HOA"]
 FILED = ["KY_CO_QUAN", "CO_KET_QUA", "DA_TRA", "LUU_TRU"]

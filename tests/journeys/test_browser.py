@@ -22,11 +22,11 @@ from blocks.records.queries import documents, fields
 from blocks.records.tables import AuditEntry, Decision, Dossier, Signature
 from blocks.records.tables import Page as Image
 from blocks.trust import Trust
-from deployments.officers import Sample
 from tasks.signing import verify_pdf
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
-from tests.tasks.test_issuing import text_of
+from tests.players.officers import Sample
+from tests.tasks.results.test_issue import text_of
 
 SignIn = Callable[..., Page]
 BAD = ("serious", "critical")  # findings of axe

@@ -115,7 +115,7 @@ def test_LU06_two_officers_order_a_disposal_and_read_that_it_is_certified(
     assert order(played, document) == ("ld.01", "vt.01")
 
     # As an administrator does, with the key that only deletes; then the night comes.
-    command = [sys.executable, "-m", "deployments.cli", "dispose", "--operator", "quan-tri"]
+    command = [sys.executable, "-m", "deployments.cli.main", "dispose", "--operator", "quan-tri"]
     done = subprocess.run(command, cwd=ROOT, env=played.stack.env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "Đã tiêu hủy 1 bản lưu" in done.stdout, done.stdout + done.stderr
     clerk.reload()

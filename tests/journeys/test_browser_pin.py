@@ -21,13 +21,13 @@ from blocks.records.states import SignatureRole
 from blocks.records.tables import Document, SealedPin, Signature
 from blocks.settings import settings
 from blocks.trust import Trust
-from deployments.officers import Sample
 from infra.local import token
 from infra.local.keys import read_env
 from tasks.signing import verify_pdf
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 from tests.journeys.test_browser import SignIn, chromium, drawn, insist_accessible, sign_in  # noqa: F401
+from tests.players.officers import Sample
 
 OFFICER = "tnhs.02"
 

@@ -20,14 +20,14 @@ from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Scan,
 from blocks.seals import GATEWAY, PARTS, WORKER, part_of
 from blocks.settings import settings
 from blocks.trust import Trust
-from deployments.demo import play
+from tasks.intake.public_status import status_of
+from tasks.monitoring.audit_rows import unproven
 from tasks.signing import verify_manifest
 from tasks.signing.verify import verify_pdf
-from tasks.status import status_of
-from tasks.vouched import unproven
 from tests.journeys.conftest import Journey
-from tests.tasks.test_issuing import text_of
-from tests.tasks.test_originals import signed_with
+from tests.players.demo import play
+from tests.tasks.intake.test_electronic_originals import signed_with
+from tests.tasks.results.test_issue import text_of
 
 DEFECTS = [
     "d01-cat-mep", "d02-trang-dao", "d03-thieu-anh-ghi-chu", "d04-pdf-mat-khau", "d05-dpi-thap", "d06-thieu-thanh-phan",

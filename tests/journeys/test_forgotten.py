@@ -21,20 +21,20 @@ from blocks.records.machine import PublicStatus
 from blocks.records.states import DossierState
 from blocks.records.tables import AuditEntry, Decision, Dossier
 from blocks.settings import gateway_url
-from deployments.demo import outcome, play
-from deployments.officers import Sample
-from deployments.ways_in import into_inbox, taken
-from tasks.begin import Ended, begin
-from tasks.history import STATES
-from tasks.inbox import KNOWN
-from tasks.origin import by_command
-from tasks.proofs import is_proven
-from tasks.submission import hand_in, inbox_key
+from tasks.desk_views.history import STATES
+from tasks.intake.begin import Ended, begin
+from tasks.intake.inbox import KNOWN
+from tasks.intake.origin import by_command
+from tasks.intake.submission import hand_in, inbox_key
+from tasks.pauses.proofs import is_proven
 from tests.attack.partner_client import PartnerClient, register
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 from tests.journeys.test_partner import papers
 from tests.journeys.test_ways_in import dossiers, sohoa
+from tests.players.demo import outcome, play
+from tests.players.officers import Sample
+from tests.players.ways_in import into_inbox, taken
 
 STATUS = PublicStatus.REFUSED.value  # of dossiers that were returned
 WAYS = ("desk", "command", "inbox", "partner")

@@ -20,8 +20,8 @@ from websockets.sync.client import connect
 
 from blocks.orchestrator import pause_key
 from blocks.records.tables import AuditEntry, Dossier
-from deployments.officers import GatewayClient, Sample
 from tests.journeys.conftest import Journey
+from tests.players.officers import GatewayClient, Sample
 
 STOLEN = {"decision": "DUYET", "flagged_checked": True}
 

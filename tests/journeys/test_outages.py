@@ -4,7 +4,7 @@ A real dossier on a real stack; the object store, PostgreSQL (the records' datab
 time-stamp service are the office's own, named in stack.env, and reached through a proxy that can be shut. The TEST
 PKI's server (OCSP, CRL) is frozen. Minutes stand for the day: the pauses between two tries are seconds here
 (SOHOA_OUTAGE_PAUSES), and so is the time for which Prefect's clients ask again (PREFECT_CLIENT_MAX_RETRIES). How the
-pauses grow, and when it is given up, is proven in tests/tasks/test_outages.py.
+pauses grow, and when it is given up, is proven in tests/tasks/pauses/test_outages.py.
 
 One stack and one dossier serve all tests of this file, in their order.
 """
@@ -29,19 +29,19 @@ from sqlmodel import select
 from blocks.objects import Bucket
 from blocks.orchestrator import pause_key
 from blocks.records.tables import AuditEntry, Decision, Document, Signature
-from deployments.demo import outcome
-from deployments.officers import Officers, Sample
 from infra.local import roles
 from infra.local.pki import tsa_url
 from infra.local.postgres import Postgres
 from infra.local.process import free_port
-from infra.local.rescue import run_name
 from infra.local.seaweed import ADMIN_GRPC, COUNT, Seaweed
 from infra.local.seaweed_access import ADMIN
-from tasks.outages import AWAITING, SERVICES
+from infra.worker.rescue import run_name
+from tasks.pauses.outages import AWAITING, SERVICES
 from tests.faults.proxy import FaultyProxy
 from tests.faults.stack import Stack, free_base, until
 from tests.journeys.test_restored import officers_of, stack_at, up
+from tests.players.demo import outcome
+from tests.players.officers import Officers, Sample
 from tests.samples.__main__ import generate
 
 PAUSES, PREFECT_RETRIES = "3,6", "2"

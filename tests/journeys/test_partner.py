@@ -23,12 +23,12 @@ import pytest
 from blocks.orchestrator import Orchestrator
 from blocks.records.machine import PublicStatus
 from blocks.settings import gateway_url
-from deployments.demo import play
-from deployments.officers import COUNTER, Sample
 from tests.attack.partner_client import PartnerClient, Receiver, example, register
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 from tests.journeys.test_ways_in import as_partner, sohoa
+from tests.players.demo import play
+from tests.players.officers import COUNTER, Sample
 from tests.samples import badfiles
 
 Answer = dict[str, Any]

@@ -14,12 +14,12 @@ from sqlmodel import select
 
 from blocks.orchestrator import ResumeRefused, pause_key
 from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Incident, Signature
-from deployments.officers import Sample
-from tasks.origin import by_command
-from tasks.submission import hand_in
+from tasks.intake.origin import by_command
+from tasks.intake.submission import hand_in
 from tests.attack.plugin import Attack
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
+from tests.players.officers import Sample
 
 
 def refusal(played: Journey, sample: Sample, officer: str, form: dict[str, object]) -> tuple[str, str]:

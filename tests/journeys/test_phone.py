@@ -15,11 +15,11 @@ from blocks.records.states import SignatureRole
 from blocks.records.tables import Decision, Document, Signature, SigningRequest
 from blocks.settings import settings
 from blocks.trust import Trust
-from deployments.officers import Sample
 from tasks.signing import verify_pdf
-from tests.csc_server import control, serving
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
+from tests.players.officers import Sample
+from tests.support.csc_server import control, serving
 
 OFFICER = "tnhs.02"
 

@@ -16,10 +16,10 @@ from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.states import DossierState
 from blocks.settings import load_stack_env, settings
-from deployments.demo import play
-from deployments.officers import Officers, Sample
 from infra.local.process import free_port
 from tests.faults.stack import ROOT, Stack, free_base, until
+from tests.players.demo import play
+from tests.players.officers import Officers, Sample
 from tests.samples.__main__ import generate
 
 
@@ -58,7 +58,7 @@ def officers_of(stack: Stack) -> Officers:
 
 
 def sohoa(stack: Stack, *arguments: object) -> str:
-    command = [sys.executable, "-m", "deployments.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "deployments.cli.main", *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, env=stack.env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -22,10 +22,10 @@ from blocks.identity import Attestation
 from blocks.objects import Bucket
 from blocks.records.codes import vietnam_day
 from blocks.records.tables import AuditEntry, Decision
-from deployments.officers import GatewayClient
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 from tests.journeys.test_browser import waiting
+from tests.players.officers import GatewayClient
 
 HTML = {"accept": "text/html"}
 

@@ -18,9 +18,9 @@ from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.tables import Decision, Dossier, Incident, Waiting
 from deployments.automations import OURS, apply, wanted
 from infra.local.keys import read_part
-from tasks.deadlines import note_deadlines, tell
-from tasks.faults import KEPT, faults, settle, tidy
-from tasks.reminders import sweep
+from tasks.monitoring.deadlines import note_deadlines, tell
+from tasks.monitoring.reminders import sweep
+from tasks.monitoring.run_faults import KEPT, faults, settle, tidy
 from tests.faults.stack import ROOT, until
 from tests.journeys.conftest import Journey
 

@@ -18,11 +18,11 @@ from sqlmodel import func, select
 from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
 from blocks.settings import gateway_url, home
-from deployments.officers import Sample
 from infra.local.keys import read_env
 from tests.attack.partner_client import example
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
+from tests.players.officers import Sample
 
 ROOT = Path(__file__).resolve().parents[2]
 

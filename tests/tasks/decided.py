@@ -17,8 +17,8 @@ from blocks.records.queries import get_dossier, record_decision
 from blocks.records.tables import Decision
 from blocks.settings import settings
 from deployments.desk.decisions import STAGES
-from tasks.shown import Shown, shown
-from tasks.worklist import WHO
+from tasks.desk_views.worklist import WHO
+from tasks.pauses.shown import Shown, shown
 
 NEEDED = (
     "DATABASE_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY", "PKI_DIR", "PKI_URL", "TSA_URL", "INBOX_DIR",

@@ -23,27 +23,27 @@ from blocks.records.machine import move_document, move_dossier
 from blocks.records.states import DossierState, Form
 from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Scan
 from blocks.records.waiting import wait_at, waits_no_more
-from tasks.completeness import check_completeness, check_dossier
-from tasks.custody import Place, move_paper
-from tasks.fragile import certify_fragile, settle_fragile, settle_scope
-from tasks.ocr import read_pages
+from tasks.archive.custody import Place, move_paper
+from tasks.capture.completeness import check_completeness, check_dossier
+from tasks.intake.reception import check_account, receive
+from tasks.intake.reuse import find_shared_data
+from tasks.intake.submission import hand_in, register
+from tasks.pauses.upheld import still_allowed
 from tasks.progress import advance, send_back
-from tasks.quarantine import isolate, take_back
-from tasks.reception import check_account, receive
-from tasks.reuse import find_shared_data
-from tasks.scope import apply_scope
+from tasks.reading.ocr import read_pages
+from tasks.scope.decide import apply_scope
+from tasks.scope.fragile import certify_fragile, settle_fragile, settle_scope
+from tasks.scope.quarantine import isolate, take_back
 from tasks.signing import needs_authorisation, sign_captured
 from tasks.signing.awaited import awaited
-from tasks.submission import hand_in, register
-from tasks.upheld import still_allowed
 from tests.attack.test_person import Captured
 from tests.attack.test_secrecy import Suspected, suspected  # noqa: F401  (a fixture)
-from tests.attested import allow_signature
+from tests.support.attested import allow_signature
+from tests.tasks.capture.test_rescan import PAGES, Counter
 from tests.tasks.decided import decide
+from tests.tasks.intake.test_submission import COMMAND, folder, manifest
+from tests.tasks.intake.test_submission import PAGES as FILES
 from tests.tasks.lawcase import D, H, get, get_case, make_dossier, walk_dossier
-from tests.tasks.test_rescan import PAGES, Counter
-from tests.tasks.test_submission import COMMAND, folder, manifest
-from tests.tasks.test_submission import PAGES as FILES
 
 CATALOG = Catalog()
 

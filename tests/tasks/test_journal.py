@@ -24,8 +24,8 @@ from blocks.records.states import DossierState
 from blocks.results import ResultRefused
 from blocks.seals import WORKER, ensure_seal_keys
 from tasks.journal import Journal, forget_ended, goes_on, named
-from tasks.ocr import OcrReport
-from tasks.shell import step
+from tasks.prefect_task import step
+from tasks.reading.ocr import OcrReport
 from tests.attack.plugin import Attack
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "records")
@@ -240,7 +240,7 @@ def test_a_step_that_somebody_else_calls_done_is_done(
         with attack(f"a row says that a step was done, {what}") as told:
             with records.session() as session:
                 session.execute(text("DELETE FROM donestep WHERE flow_run_id = :run"), {"run": run})
-                value = '{"__type__": "tasks.ocr.OcrReport", "data": {"ordinal": 0}}'
+                value = '{"__type__": "tasks.reading.ocr.OcrReport", "data": {"ordinal": 0}}'
                 session.execute(INSERT, {"run": run, "step": step_0, "value": value, "at": mine["at"], "seal": seal})
             assert step_0 not in Journal(run)
             told.answered("the row counts as none and is dropped")

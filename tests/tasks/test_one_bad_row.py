@@ -17,13 +17,14 @@ from blocks.mail import Mail
 from blocks.objects import ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from blocks.records import RecordsDatabase
 from blocks.records.tables import ArchivedObject, AuditEntry, Outbox, Waiting
-from tasks import deadlines, preservation, reminders
-from tasks.deadlines import note_deadlines
-from tasks.notices import TOPIC, deliver
-from tasks.preservation import check_objects
-from tasks.reminders import sweep
-from tasks.shell import IN_A_ROW, RowsFailed, one_by_one
-from tasks.worklist import days_left, worklist
+from tasks.archive import preservation
+from tasks.archive.preservation import check_objects
+from tasks.desk_views.worklist import days_left, worklist
+from tasks.monitoring import deadlines, reminders
+from tasks.monitoring.deadlines import note_deadlines
+from tasks.monitoring.notices import TOPIC, deliver
+from tasks.monitoring.reminders import sweep
+from tasks.prefect_task import IN_A_ROW, RowsFailed, one_by_one
 from tests.tasks.lawcase import make_dossier, make_waiting
 
 FRIDAY = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)  # 10:00 in Viet Nam

@@ -18,7 +18,7 @@ from blocks.ocr.lone import read_lone_numbers
 from blocks.ocr.pieces import cut
 from blocks.ocr.readers import Models, PipelineReader, RawLine
 from blocks.ocr.types import PageText
-from tasks.ocr import secrecy_level
+from tasks.reading.ocr import secrecy_level
 from tests.bench.pages import drawn_pages
 from tests.blocks.ocr.scoring import error_rate
 from tests.samples.look import font

@@ -25,7 +25,7 @@ from blocks.records.audit import GENESIS, audit, canonical, read_chain
 from blocks.records.migrate import VERSION_TABLE, configuration, downgrade, upgrade
 from blocks.records.tables import AuditEntry
 from infra.local.postgres import Postgres
-from tasks.vouched import unproven
+from tasks.monitoring.audit_rows import unproven
 from tests.blocks.records.race import race
 
 OBJECTS = "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE nspname = 'public'"

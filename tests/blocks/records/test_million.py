@@ -21,16 +21,16 @@ from blocks.records.audit import chain_head
 from blocks.records.queries import attempt_entry, documents, find_dossier
 from blocks.records.tables import Dossier, Outbox, Waiting
 from blocks.records.waiting import Place, at_a_pause, counts, page
+from deployments.desk.auth.sessions import Officer
 from deployments.desk.work import Work
 from deployments.metrics import COUNTS, DUE, PAUSES, SINGLE, STAGES, WAITING
-from infra.gateway.sessions import Officer
 from infra.local.postgres import Postgres
-from tasks.deadlines import due
-from tasks.history import history
-from tasks.incidents import incidents
-from tasks.preservation import PreservationSettings, due_for_check, due_for_renewal
-from tasks.trail import Wanted, entries
-from tasks.worklist import for_officer, reminders_of
+from tasks.archive.preservation import PreservationSettings, due_for_check, due_for_renewal
+from tasks.desk_views.history import history
+from tasks.desk_views.worklist import for_officer, reminders_of
+from tasks.monitoring.audit_trail import Wanted, entries
+from tasks.monitoring.deadlines import due
+from tasks.monitoring.incidents import incidents
 from tests.blocks.records.plans import asked, whole_reads
 
 MILLION = 1_000_000

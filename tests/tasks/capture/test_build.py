@@ -13,7 +13,7 @@ from PIL import Image
 from tasks.capture.build import build_pdf, verify_images
 from tasks.capture.errors import BuildFailed
 from tasks.capture.facts import PageFacts
-from tasks.intake import inspect_file
+from tasks.capture.file_checks import inspect_file
 from tests.tasks.capture.pages_for_tests import DPI, encoded, jpeg, paper, pdf_of, scanned
 
 

@@ -17,14 +17,14 @@ from blocks.records import RecordsDatabase
 from blocks.records.sources import SourceKind
 from blocks.records.tables import AuditEntry, Document, Dossier, Scan
 from tasks.capture import capture_document
+from tasks.capture.file_checks import inspect_file
 from tasks.capture.scan_time import CapturedAt, TimeSource, captured_at, time_in_file
-from tasks.intake import inspect_file
-from tasks.origin import Origin
+from tasks.intake.origin import Origin
+from tasks.intake.submission import ManifestInvalid, hand_in
 from tasks.signing.appearance import officer_text
-from tasks.submission import ManifestInvalid, hand_in
 from tests.tasks.capture.pages_for_tests import jpeg, paper, pdf_of, scanned
 from tests.tasks.capture.test_document import new_document
-from tests.tasks.test_submission import COMMAND, PAGES, folder, manifest
+from tests.tasks.intake.test_submission import COMMAND, PAGES, folder, manifest
 
 RECEIVED = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -19,8 +19,8 @@ from tasks.signing import sign_captures, sign_results, verify_pdf
 from tasks.signing.confirmed import unconfirmed
 from tasks.signing.verdicts import as_table
 from tests.conftest import TestPki
-from tests.csc_server import MULTISIGN, PIN, control
-from tests.tasks.signing.test_interrupted import Listing, csc, listed  # noqa: F401  (fixtures)
+from tests.support.csc_server import MULTISIGN, PIN, control
+from tests.tasks.signing.test_deferred import Listing, csc, listed  # noqa: F401  (fixtures)
 from tests.tasks.signing.test_steps import Case
 
 Make = Callable[[int], tuple[Case, list[UUID]]]

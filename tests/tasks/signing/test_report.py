@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from blocks.signer import Signer
 from blocks.trust import Trust, clock, run
-from deployments.cli import app
+from deployments.cli.main import app
 from tasks.signing.pdf import AGENCY_FIELD, OFFICER_FIELD, sign_as_agency, sign_as_officer
 from tasks.signing.report import etsi_reports, lines, page_pdf
 from tasks.signing.verify import verify_pdf

@@ -33,8 +33,8 @@ from tasks.signing import sign_agency, sign_capture, sign_manifest, steps, verif
 from tasks.signing.authorised import NotAuthorised
 from tasks.signing.errors import AgencyNotAllowed, FieldsUnconfirmed, ForeignFile, NotCaptured
 from tasks.signing.pdf import sign_as_officer
-from tests.attested import allow_signature
 from tests.conftest import TestPki
+from tests.support.attested import allow_signature
 from tests.tasks.signing.helpers import blank_pdf
 
 D, H = DocumentState, DossierState

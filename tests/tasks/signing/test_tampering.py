@@ -27,7 +27,7 @@ from blocks import trust as trusting
 from blocks.settings import settings
 from blocks.signer import agency_signer, signer_for
 from blocks.trust import Trust, run
-from deployments.cli import app
+from deployments.cli.main import app
 from infra.local.pki import ensure_pki, tsa_url
 from infra.local.process import free_port, spawn, stop, wait_ready
 from tasks.signing.manifest import canonical, sign_detached

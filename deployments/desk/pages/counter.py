@@ -1,0 +1,91 @@
+"""Routes of the counter: a new dossier, and the slip that the citizen takes home (Điều 13.1–13.3a)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from blocks.catalog import Catalog
+from blocks.errors import Remedy, SohoaError
+from blocks.records import RecordsDatabase
+from deployments.desk.auth.sessions import Session
+from deployments.desk.counter import Counter, NotAtCounter
+from deployments.desk.decisions import Answer
+from deployments.desk.pages.rendering import Pages
+from tasks.intake.receipt import receipt_pdf
+from tasks.intake.submission import SUBMISSION_ID
+from tasks.verification.review import insist_assigned
+
+LOOK_AGAIN_SECONDS = 3
+
+
+class CounterPages:
+    def __init__(self, pages: Pages, records: RecordsDatabase, catalog: Catalog, counter: Counter) -> None:
+        self.pages, self.records, self.catalog, self.counter = pages, records, catalog, counter
+
+    def show(self, session: Session, procedure: str | None) -> Response:
+        values = self.counter.blank(session.officer, procedure)
+        return self.pages.page("submit.html", session, title="Nộp hồ sơ", problems=[], **values)
+
+    def submit(self, session: Session, form: dict[str, Any], files: Any) -> Response:
+        try:
+            submission = self.counter.submit(session.officer, form, files)
+        except SohoaError as error:
+            if error.remedy is Remedy.RETRY:
+                raise
+            return self.show_again(session, form, Answer("REJECT", [error.text]))
+        return RedirectResponse(f"/nop/{submission}", 303)
+
+    def show_again(self, session: Session, form: Mapping[str, Any], answer: Answer) -> Response:
+        """With what was typed; files must be chosen anew."""
+        values = self.counter.blank(session.officer, str(form.get("procedure", "")), form)
+        status = 403 if answer.status == "OLD_FORM" else 422
+        return self.pages.page("submit.html", session, status, title="Nộp hồ sơ", problems=answer.sentences, **values)
+
+    def follow(self, session: Session, submission: str) -> Response:
+        """Until the dossier is registered; then its page."""
+        if not self.counter.units(session.officer):
+            raise NotAtCounter()
+        known = re.fullmatch(SUBMISSION_ID, submission) is not None
+        found = self.counter.dossier_of(session.officer, submission) if known else None
+        if found is not None:
+            return RedirectResponse(f"/ho-so/{found}", 303)
+        answer = self.pages.say(
+            "Đã nhận hồ sơ", f"Lần nộp {submission[:64]} đang được ghi nhận; trang hồ sơ sẽ tự mở.", 200, session
+        )
+        answer.headers["refresh"] = str(LOOK_AGAIN_SECONDS)
+        return answer
+
+    def slip(self, session: Session, dossier_id: UUID) -> Response:
+        insist_assigned(self.records, dossier_id, session.officer.id, grants=session.officer.grants)
+        data = receipt_pdf(self.records, self.catalog, dossier_id, session.officer.id)
+        return self.pages.pdf("phieu-tiep-nhan.pdf", data)
+
+    def router(self) -> APIRouter:
+        router = APIRouter(default_response_class=HTMLResponse)
+
+        @router.get("/nop", summary="Nộp hồ sơ mới: chọn thủ tục, khai và chọn tệp quét")
+        async def show(request: Request, procedure: str | None = None) -> Response:
+            return await self.pages.shown_to(request, self.show, procedure)
+
+        @router.post("/nop", summary="Nhận hồ sơ từ trang nộp; nộp lại cùng nội dung không tạo hồ sơ mới")
+        async def submit(request: Request) -> Response:
+            receives = bool(self.counter.units(request.state.session.officer))
+            form, files, refusal = await self.pages.posted(request, self.show_again, files=receives)
+            return refusal or await self.pages.shown_to(request, self.submit, form, files, typed=form)
+
+        @router.get("/nop/{submission}", summary="Trang của hồ sơ vừa nộp")
+        async def follow(request: Request, submission: str) -> Response:
+            return await self.pages.shown_to(request, self.follow, submission)
+
+        @router.get("/ho-so/{dossier_id}/phieu", summary="Phiếu tiếp nhận hồ sơ và hẹn trả kết quả")
+        async def slip(request: Request, dossier_id: UUID) -> Response:
+            return await self.pages.shown_to(request, self.slip, dossier_id)
+
+        return router

@@ -1,0 +1,382 @@
+"""The page of a dossier: papers beside fields, the officer's decision (QĐ 1333, Điều 9.3, 9.4, 13).
+
+Every look is audited by `tasks.verification.review.look`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from markdown_it import MarkdownIt
+from pydantic import SecretStr
+from sqlmodel import select
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import SEES_PAPERS, Role, Staff, load_staff
+from blocks.errors import Remedy, SohoaError
+from blocks.objects import ObjectStore
+from blocks.pins import MOST
+from blocks.records import RecordsDatabase
+from blocks.records.queries import documents, get_document, get_dossier
+from blocks.records.states import DocumentState, SignatureRole
+from blocks.records.tables import Page
+from blocks.signer import signer_for
+from deployments.desk.auth.sessions import Officer, Session
+from deployments.desk.counter import Counter
+from deployments.desk.decisions import ROLE_NAMES, Answer, Decisions, Waiting, acts_by, why_not
+from deployments.desk.forms import pause_form
+from deployments.desk.images import A4_HEIGHT, LARGE, WIDTH, ImageGone, Images
+from deployments.desk.pages.rendering import Again, Pages, capital
+from deployments.desk.rescans import Rescans
+from deployments.desk.results import Results
+from tasks.desk_views.claims import give_up, holders
+from tasks.desk_views.history import DECISIONS, STAGES
+from tasks.desk_views.worklist import WHO
+from tasks.intake.electronic_originals import signers_of
+from tasks.pauses.outages import sentence
+from tasks.pauses.proofs import latest_proven
+from tasks.pauses.wait import PaperToSign
+from tasks.signing.authorised import to_sign
+from tasks.signing.confirmed import keyholder
+from tasks.signing.pins import drop_pin, keep_pin
+from tasks.signing.verify import SignatureVerdict
+from tasks.verification.review import ComponentView, Review, look
+
+UNREAD = DocumentState.DAT_KIEM_TRA  # captured, neither signed nor read
+BY_PIN = {"KY_SO_CA_NHAN", "DA_XAC_NHAN"}
+NO_PIN = "Vui lòng nhập mã PIN của chữ ký số để ký."
+BRINGS_FILES = {"DA_QUET_LAI", "DA_BO_SUNG"}
+CODE = re.compile(r"\*\*([A-Z_]+)\*\*")
+CHOICES = {
+    "supplement": ("DA_BO_SUNG", "TU_CHOI"),
+    "rescan": ("DA_QUET_LAI", "TRA_LAI"),
+    "leader": ("SO_HOA", "KHONG_SO_HOA"),
+    "secrecy": ("KHONG_PHAI_MAT", "XAC_NHAN_MAT"),
+    "scope": ("TIEP_TUC", "TRA_LAI"),
+    "sign": ("KY_SO_CA_NHAN", "TRA_LAI"),
+    "confirm": ("DA_XAC_NHAN", "TRA_LAI"),
+    "verification": ("DUYET", "QUET_LAI", "XIN_Y_KIEN", "TRA_LAI"),
+    "consult": ("DA_CO_Y_KIEN", "TRA_LAI"),
+    "signoff": ("KY", "TRA_LAI"),
+    "seal": ("KY_SO", "TRINH_LAI"),
+    "issue": ("DA_XAC_NHAN",),
+}
+
+
+class DossierPages:
+    def __init__(
+        self,
+        pages: Pages,
+        records: RecordsDatabase,
+        objects: ObjectStore,
+        catalog: Catalog,
+        decisions: Decisions,
+        counter: Counter,
+    ) -> None:
+        self.pages, self.records, self.catalog = pages, records, catalog
+        self.decisions, self.counter = decisions, counter
+        self.images = Images(records, objects)
+        self.results = Results(records, objects, catalog, self.images)
+        self.rescans = Rescans(records, objects, catalog, self.images)
+        self.markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+    # -- looking ------------------------------------------------------------------------------------------------
+    def show_review(
+        self,
+        session: Session,
+        dossier_id: UUID,
+        typed: Mapping[str, Any] | None = None,
+        answer: Answer | None = None,
+        staff: Staff | None = None,
+        proven: bool = False,
+    ) -> Response:
+        """proven: the officer has just proved anew who they are, for the decision that was typed."""
+        officer, staff = session.officer, staff or load_staff()
+        waiting = self.decisions.waiting_of(dossier_id)
+        seen = self.decisions.seen(dossier_id) if waiting else ""  # before it is read: never newer than the page
+        review = look(self.records, self.catalog, dossier_id, officer.id, staff, grants=officer.grants)
+        refusal = why_not(officer, waiting.dossier, waiting.stage.name, staff) if waiting else None
+        with self.records.session() as database:
+            holder = holders(database, [dossier_id]).get(dossier_id)
+            outage = sentence(database, dossier_id)
+        stage = waiting.stage.name if waiting else ""
+        pictures = self._pictures(review, officer)
+        if stage == "rescan" and refusal is None:
+            pictures |= self.rescans.refused(officer.id, dossier_id)
+        status = {"REJECT": 422, "ABORT": 409, "OLD_FORM": 403}.get(answer.status, 200) if answer else 200
+        return self.pages.page(
+            "review.html",
+            session,
+            status,
+            title=f"Hồ sơ {review.code}",
+            dossier_id=dossier_id,
+            review=review,
+            pictures=pictures,
+            signers=self._signers(review),
+            waiting=waiting,
+            seen=seen,
+            outage=outage,
+            stage=stage,
+            step=STAGES.get(stage, ""),
+            role=ROLE_NAMES[WHO[stage]] if waiting else "",
+            choices=CHOICES.get(stage, ()),
+            description=self._description(waiting) if waiting and stage != "verification" else "",
+            refusal=refusal[1] if refusal else "",
+            acting=acts_by(officer, waiting.dossier, stage, staff) if waiting else None,
+            may=waiting is not None and refusal is None and holder in (None, officer.id),
+            holder=holder,
+            typed=typed or {},
+            problems=answer.sentences if answer else [],
+            lists=self._lists(dossier_id),
+            again=self.rescans.asked(dossier_id) if stage == "rescan" else [],
+            declared=self.counter.known(waiting.dossier, typed) if waiting and stage == "supplement" else None,
+            asks_pin=waiting is not None and self._asks_pin(officer, waiting, staff),
+            to_sign=self._to_sign(dossier_id) if stage == "sign" and refusal is None else [],
+            said=self._said_before(dossier_id, stage),
+            doubts=self._doubts(waiting) if waiting and stage == "verification" else "",
+            proven=proven,
+            **self.results.of_page(officer, review, waiting, typed),
+        )
+
+    def show_after_step_up(self, session: Session, dossier_id: UUID, token: str) -> Response:
+        """With what was typed before it."""
+        asked = session.step_up(token)
+        if asked is None or asked.back != f"/ho-so/{dossier_id}" or asked.proven is None:
+            return self.show_review(session, dossier_id)
+        return self.show_review(session, dossier_id, asked.typed, proven=True)
+
+    def show_result(self, session: Session, dossier_id: UUID, number: int) -> Response:
+        """A result as a file: draft, or issued with its signatures. Each look is in the audit trail."""
+        found = self.results.file(session.officer, dossier_id, number)
+        if found is None:
+            return self.pages.say("Không có văn bản kết quả", "Hồ sơ này không có văn bản đó.", 404, session)
+        return self.pages.pdf(found.name, found.data)
+
+    def _description(self, waiting: Waiting) -> str:
+        # Prefect's dialog shows codes to choose from, this page has buttons with words on them.
+        told = self.decisions.told(waiting)
+        text = CODE.sub(lambda code: f"**{capital(DECISIONS.get(code[1], code[1]))}**", told)
+        return self.markdown.render(text.replace("### ", "## "))  # below the page's own heading
+
+    def _doubts(self, waiting: Waiting) -> str:
+        """What the flow wants looked at on the paper: the description without its table of fields."""
+        html = self._description(waiting)
+        head, mark, tail = html.partition("</table>")
+        asked_again = head[: head.index("<h2")] if "<h2" in head else ""
+        return (asked_again + (tail if mark else "")).strip()
+
+    def _said_before(self, dossier_id: UUID, stage: str) -> str:
+        """The written words of the step before: the question of a consultation, its answer, the clerk's reasons."""
+        before = {
+            "rescan": "verification",
+            "consult": "verification",
+            "verification": "consult",
+            "signoff": "seal",
+        }.get(stage)
+        if before is None:
+            return ""
+        with self.records.session() as database:
+            kept = latest_proven(database, dossier_id, before)
+            return f"{STAGES[before]}, {kept.officer}: {kept.reason}" if kept and kept.reason else ""
+
+    def _to_sign(self, dossier_id: UUID) -> list[PaperToSign]:
+        """The captured files whose pages stand on the page; they go with the form, so that only they are signed."""
+        with self.records.session() as database:
+            return to_sign(database, dossier_id)
+
+    def _lists(self, dossier_id: UUID) -> dict[str, list[int]]:
+        """Ordinals for the boxes of the pause `scope`."""
+        with self.records.session() as database:
+            rows = documents(database, dossier_id)
+            return {
+                "fragile": [d.ordinal for d in rows if d.state is DocumentState.DE_HONG],
+                "undecided": [d.ordinal for d in rows if d.state is DocumentState.PHAN_LOAI],
+            }
+
+    def _pictures(self, review: Review, officer: Officer) -> dict[int, list[dict[str, Any]]]:
+        """Page images of each component with the boxes of its fields."""
+        pictures: dict[int, list[dict[str, Any]]] = {}
+        with self.records.session() as database:
+            captured_by = get_dossier(database, review.id).captured_by
+            attempts = {
+                # Nobody has read it yet, so a secrecy stamp isn't known (Điều 5.4): only who captured looks at it.
+                d.id: (d.attempt, bool(d.file_key) and (d.state is not UNREAD or officer.id == captured_by))
+                for d in documents(database, review.id)
+            }
+            for component in review.components:
+                attempt, built = attempts[component.id]
+                query = select(Page).where(Page.document_id == component.id, Page.attempt == attempt)
+                seen = built and not component.hidden
+                rows = database.exec(query.order_by(Page.number)).all() if seen else []  # type: ignore[arg-type]
+                pictures[component.ordinal] = (
+                    self.results.pictures(officer, component)
+                    if component.issued
+                    else self._original(officer, component)
+                    if component.electronic and not component.hidden
+                    else [
+                        {
+                            "url": self.images.address(officer.id, component.id, row.number),
+                            "number": row.number,
+                            "width": row.width,
+                            "height": row.height,
+                            "boxes": _boxes(component, row.number),
+                        }
+                        for row in rows
+                    ]
+                )
+        return pictures
+
+    def _original(self, officer: Officer, component: ComponentView) -> list[dict[str, Any]]:
+        """Pages of an electronic original, which has no scans."""
+        return [
+            {
+                "url": self.images.of_original(officer.id, component.id, number),
+                "number": number,
+                "width": WIDTH,
+                "height": A4_HEIGHT,
+                "boxes": [],
+            }
+            for number in range(1, component.images + 1)
+        ]
+
+    def _signers(self, review: Review) -> dict[int, list[SignatureVerdict]]:
+        """Who signed the electronic originals, by the number of the component."""
+        with self.records.session() as database:
+            return {
+                component.ordinal: signers_of(self.images.objects, database, get_document(database, component.id))
+                for component in review.components
+                if component.electronic and not component.hidden
+            }
+
+    # -- deciding -----------------------------------------------------------------------------------------------
+    def decide(self, session: Session, dossier_id: UUID, form: Mapping[str, Any], files: Any, trace: str) -> Response:
+        waiting, staff = self.decisions.waiting_of(dossier_id), load_staff()
+        if waiting is None:
+            gone = self._gone(session, staff, dossier_id, form, trace)
+            return self.show_review(session, dossier_id, form, gone, staff)
+        review = look(self.records, self.catalog, dossier_id, session.officer.id, staff, grants=session.officer.grants)
+        stage = waiting.stage.name
+        if form.get("decision") in BRINGS_FILES and why_not(session.officer, waiting.dossier, stage, staff) is None:
+            try:
+                if stage == "rescan" and files:
+                    self.rescans.receive(self.counter.origin(session.officer, form), waiting.dossier, form, files)
+                elif stage == "supplement" and waiting.key == form.get("pause"):
+                    self.counter.supplement(session.officer, waiting.dossier, form, files)
+            except SohoaError as error:
+                if error.remedy is Remedy.RETRY:
+                    raise
+                return self.show_review(session, dossier_id, form, Answer("REJECT", [error.text]), staff)
+        typed_pin = str(form.get("pin", ""))
+        form = {name: value for name, value in form.items() if name != "pin"}  # shown, kept and sent nowhere
+        asked = self._asks_pin(session.officer, waiting, staff) and form.get("decision") in BY_PIN
+        if asked and not 1 <= len(typed_pin) <= MOST:
+            return self.show_review(session, dossier_id, form, Answer("REJECT", [NO_PIN]), staff)
+        filled = pause_form(stage, form, review.components)
+        shown = {"expected": str(form.get("pause", "")), "seen": str(form.get("seen", ""))}
+        if asked and waiting.key == shown["expected"]:
+            keep_pin(self.records, dossier_id, waiting.key, session.officer.id, SecretStr(typed_pin))
+        answer = self.decisions.take(session.officer, staff, waiting.run, filled, trace, **shown, session=session)
+        if answer.code == "STEP_UP":
+            drop_pin(self.records, dossier_id, waiting.key)
+            return self.pages.step_up(session, answer.about, f"/ho-so/{dossier_id}", form)
+        if answer.status != "ACCEPT":
+            if asked and answer.status == "REJECT":
+                drop_pin(self.records, dossier_id, waiting.key)
+            return self.show_review(session, dossier_id, form, answer, staff)
+        give_up(self.records, dossier_id, session.officer.id)
+        session.notes.append(answer.shown | {"code": review.code})
+        return RedirectResponse(f"/ho-so/{dossier_id}", 303)
+
+    def may_bring_files(self, officer: Officer, dossier_id: UUID) -> bool:
+        """Asked before a body is read: scans come from who receives in the dossier's unit."""
+        try:
+            with self.records.session() as database:
+                return get_dossier(database, dossier_id).unit_id in officer.where(Role.RECEIVE)
+        except SohoaError:
+            return False
+
+    def _asks_pin(self, officer: Officer, waiting: Waiting, staff: Staff) -> bool:
+        """Whether this officer decides here by typing the PIN of an own signature."""
+        stage = waiting.stage.name
+        if stage not in ("sign", "issue") or why_not(officer, waiting.dossier, stage, staff) is not None:
+            return False
+        with self.records.session() as database:
+            role = SignatureRole.OFFICER if stage == "sign" else SignatureRole.SIGNER
+            holder = keyholder(database, get_dossier(database, waiting.dossier.id), role)
+        return holder == officer.id and signer_for(officer.id).asks_pin
+
+    def _gone(self, session: Session, staff: Staff, dossier_id: UUID, form: Mapping[str, Any], trace: str) -> Answer:
+        run = self.decisions.run_of(dossier_id)
+        if run is None:
+            return Answer("ABORT", ["Hồ sơ chưa đến bước này."])
+        return self.decisions.take(session.officer, staff, run, {}, trace, expected=str(form.get("pause", "")))
+
+    # -- routes -------------------------------------------------------------------------------------------------
+    def router(self) -> APIRouter:
+        router = APIRouter(default_response_class=HTMLResponse)
+        shown_to = self.pages.shown_to
+
+        def again(dossier_id: UUID) -> Again:
+            return lambda session, form, answer: self.show_review(session, dossier_id, form, answer)
+
+        @router.get("/ho-so/{dossier_id}", summary="Xem một hồ sơ; mỗi lần xem đều được ghi nhật ký")
+        async def review(request: Request, dossier_id: UUID) -> Response:
+            if token := request.query_params.get("xac-thuc"):
+                return await shown_to(request, self.show_after_step_up, dossier_id, token)
+            return await shown_to(request, self.show_review, dossier_id)
+
+        @router.post("/ho-so/{dossier_id}/quyet-dinh", summary="Ghi quyết định từ trang xem hồ sơ")
+        async def decide(request: Request, dossier_id: UUID) -> Response:
+            brings = await run_in_threadpool(self.may_bring_files, request.state.session.officer, dossier_id)
+            form, files, refusal = await self.pages.posted(request, again(dossier_id), files=brings)
+            trace = request.state.trace
+            return refusal or await shown_to(request, self.decide, dossier_id, form, files, trace, typed=form)
+
+        @router.post("/ho-so/{dossier_id}/du-thao", summary="Xem dự thảo văn bản kết quả với nội dung đang soạn")
+        async def preview(request: Request, dossier_id: UUID) -> Response:
+            form, _, refusal = await self.pages.posted(request, again(dossier_id))
+            return refusal or await shown_to(request, self.show_review, dossier_id, form, typed=form)  # nothing is kept
+
+        @router.get("/ho-so/{dossier_id}/ket-qua/{number}", summary="Tải văn bản kết quả, dự thảo hoặc đã phát hành")
+        async def result(request: Request, dossier_id: UUID, number: int) -> Response:
+            return await shown_to(request, self.show_result, dossier_id, number)
+
+        @router.get("/anh/{token}", summary="Ảnh một trang, chỉ cho người vừa mở hồ sơ")
+        async def image(request: Request, token: str, lon: bool = False) -> Response:
+            """lon: twice as big, for small print."""
+            officer: Officer = request.state.session.officer
+            sees, leads, width = officer.where(*SEES_PAPERS), officer.where(Role.LEAD), LARGE if lon else WIDTH
+            try:
+                data = await run_in_threadpool(self.images.open, token, officer.id, width, sees, leads)
+            except ImageGone as error:
+                return self.pages.say("Ảnh không mở được", error.text, 403)
+            # Papers of people: not on the disk of a computer that several officers use.
+            return Response(data, media_type="image/jpeg", headers={"cache-control": "no-store"})
+
+        return router
+
+
+def _boxes(component: ComponentView, page: int) -> list[dict[str, Any]]:
+    boxes = []
+    for field in component.fields:
+        if field.page == page and field.box and len(field.box) == 4:
+            left, top, right, bottom = field.box
+            boxes.append(
+                {
+                    "name": f"{component.ordinal}.{field.name}",
+                    "label": field.label,
+                    "pressing": field.pressing,
+                    "x": left - 4,
+                    "y": top - 4,
+                    "width": max(1, right - left + 8),
+                    "height": max(1, bottom - top + 8),
+                }
+            )
+    return boxes

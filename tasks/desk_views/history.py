@@ -1,0 +1,250 @@
+"""Lịch sử hồ sơ: the audit trail of a dossier as sentences that an officer reads (P14). No personal data in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import Session, col, select
+
+from blocks.records.queries import documents
+from blocks.records.states import DocumentState as T
+from blocks.records.states import DossierState as H
+from blocks.records.tables import AuditEntry
+from tasks.monitoring.incidents import KINDS
+
+STAGES = {
+    "supplement": "Bổ sung hồ sơ trước khi tiếp nhận",
+    "leader": "Ý kiến lãnh đạo về việc số hóa",
+    "scope": "Quyết định trước khi sao chụp",
+    "rescan": "Quét lại",
+    "secrecy": "Xác định giấy tờ có dấu chỉ mức độ mật",
+    "sign": "Người sao chụp kiểm tra và ký số",
+    "confirm": "Xác nhận ký số trên điện thoại",
+    "verification": "Xác nhận dữ liệu bóc tách",
+    "consult": "Xin ý kiến",
+    "signoff": "Trình ký số cơ quan",
+    "seal": "Văn thư ký số cơ quan",
+    "issue": "Lãnh đạo xác nhận ký ban hành trên điện thoại",
+}
+DECISIONS = {
+    "DA_BO_SUNG": "đã bổ sung",
+    "TU_CHOI": "từ chối",
+    "DA_QUET_LAI": "đã quét lại",
+    "KY_SO_CA_NHAN": "ký số",
+    "DA_XAC_NHAN": "đã xác nhận",
+    "TRA_LAI": "trả lại",
+    "KHONG_SO_HOA": "không số hóa",
+    "SO_HOA": "số hóa",
+    "TIEP_TUC": "tiếp tục",
+    "DUYET": "duyệt",
+    "XIN_Y_KIEN": "xin ý kiến",
+    "DA_CO_Y_KIEN": "đã có ý kiến",
+    "QUET_LAI": "đề nghị quét lại",
+    "KY": "cho ký số",
+    "KY_SO": "ký số cơ quan",
+    "TRINH_LAI": "trình lại lãnh đạo",
+    "XAC_NHAN_MAT": "xác nhận giấy tờ mật",
+    "KHONG_PHAI_MAT": "không phải giấy tờ mật",
+    "HOI_LAI": "câu trả lời chưa đạt, hệ thống hỏi lại",
+}
+STATES: dict[str, str] = {
+    H.NHAP: "mới nộp",
+    H.KIEM_TRA: "đang kiểm tra thành phần hồ sơ",
+    H.BO_SUNG_TRUOC: "chờ bổ sung trước khi tiếp nhận",
+    H.TU_CHOI_TIEP_NHAN: "bị từ chối tiếp nhận",
+    H.DA_TIEP_NHAN: "đã tiếp nhận",
+    H.SO_HOA: "đang số hóa",
+    H.CHO_LANH_DAO_SO_HOA: "chờ ý kiến lãnh đạo về việc số hóa",
+    H.DA_CHUYEN: "đã chuyển bộ phận giải quyết",
+    H.THAM_DINH: "đang thẩm định",
+    H.CHO_Y_KIEN: "chờ ý kiến cơ quan khác",
+    H.BO_SUNG: "chờ bổ sung",
+    H.TRINH_KY: "trình ký",
+    H.KY_CO_QUAN: "đang ký số cơ quan",
+    H.CO_KET_QUA: "đã có kết quả",
+    H.DA_TRA: "đã trả kết quả",
+    H.LUU_TRU: "đã lưu trữ",
+    H.TRA_LAI: "đã trả lại kèm lý do",
+    H.RUT: "đã rút",
+    T.KHAI_BAO: "đã khai báo",
+    T.PHAN_LOAI: "đang phân loại",
+    T.NGOAI_PHAM_VI: "ngoài phạm vi số hóa",
+    T.TAI_SU_DUNG: "dùng lại dữ liệu đã có",
+    T.DE_HONG: "dễ hỏng, sao y trước khi sao chụp",
+    T.XIN_Y_KIEN: "xin ý kiến lãnh đạo",
+    T.KHONG_SO_HOA: "không số hóa theo ý kiến lãnh đạo",
+    T.NGHI_MAT: "tạm cách ly, chờ lãnh đạo xem có phải giấy tờ mật không",
+    T.CACH_LY_MAT: "bị cách ly do có dấu chỉ mức độ mật",
+    T.CHO_SAO_CHUP: "chờ sao chụp",
+    T.DA_SAO_CHUP: "đã sao chụp",
+    T.CHUP_LAI: "phải sao chụp lại",
+    T.DAT_KIEM_TRA: "đạt kiểm tra kỹ thuật",
+    T.DA_KY_CA_NHAN: "đã ký số cá nhân",
+    T.OCR: "đã nhận dạng chữ",
+    T.NHAP_TAY: "phải nhập tay",
+    T.CHO_XAC_NHAN: "chờ viên chức xác nhận dữ liệu",
+    T.DA_BOC_TACH: "đã bóc tách dữ liệu",
+    T.DA_CAP_MA: "đã cấp mã",
+    T.CHO_KET_QUA: "chờ kết quả giải quyết",
+    T.DA_KY_CO_QUAN: "đã ký số cơ quan",
+    T.DA_LUU: "đã lưu",
+    T.HIEN_THI_KHO: "hiển thị trong kho của chủ hồ sơ",
+    T.DA_LUU_CHUA_DINH_DANH: "đã lưu, chưa có mã định danh",
+    T.DA_LUU_KHONG_GIA_TRI: "lưu không có giá trị pháp lý",
+}
+ACTIONS = {
+    "register": "Ghi nhận hồ sơ đã nộp",
+    "supplement": "Ghi nhận hồ sơ bổ sung",
+    "code": "Cấp mã hồ sơ",
+    "number": "Cấp số, ký hiệu văn bản kết quả",
+    "issue": "Lập văn bản kết quả điện tử",
+    "check_account": "Kiểm tra tài khoản số của chủ hồ sơ",
+    "reuse": "Dùng lại dữ liệu đã có",
+    "differ": "Bản giấy và dữ liệu đã có khác nhau",
+    "custody": "Giao nhận bản giấy",
+    "examine_original": "Kiểm tra chữ ký số của bản điện tử được nộp",
+    "store_original": "Lưu nguyên trạng bản điện tử",
+    "capture": "Sao chụp",
+    "rescan": "Nhận bản quét lại",
+    "sign": "Ký số",
+    "sign-asked": "Gửi yêu cầu xác nhận ký số",
+    "sign-dropped": "Hủy yêu cầu xác nhận ký số do đổi chứng thư số",
+    "extract": "Bóc tách dữ liệu",
+    "claim": "Nhận việc",
+    "report-person": "Lập báo cáo dữ liệu đang lưu về chủ hồ sơ",
+    "drop-copies": "Bỏ bản sao làm việc, đã có bản lưu khóa",
+    "drop-abandoned": "Bỏ lần nộp không được xử lý",
+    "dispose-proposed": "Đề nghị tiêu hủy bản lưu hết thời hạn",
+    "dispose-confirmed": "Xác nhận tiêu hủy bản lưu hết thời hạn",
+    "dispose-rejected": "Bác đề nghị tiêu hủy",
+    "dispose": "Tiêu hủy bản lưu hết thời hạn",
+    "dispose-certified": "Lập biên bản tiêu hủy, ký số và khóa",
+    "release": "Trả lại việc đã nhận",
+    "confirm_fields": "Xác nhận dữ liệu với bản giấy",
+    "assign_code": "Cấp mã kết quả số hóa",
+    "attach_owner": "Gắn mã định danh của chủ hồ sơ",
+    "export_receipt": "Xuất phiếu tiếp nhận",
+    "incident": "Ghi nhận sự cố",
+    "incident-closed": "Đóng sự cố",
+    "refuse": "Từ chối truy cập",
+    "refuse SC12": "Xóa ảnh quét của giấy tờ chỉ để xuất trình",
+    "suspect": "Tạm cách ly giấy tờ nghi có dấu chỉ mức độ mật",
+    "quarantine": "Cách ly giấy tờ có dấu chỉ mức độ mật, xóa ảnh quét",
+    "export": "Xuất hồ sơ lưu trữ",
+    "view": "Xem dữ liệu hồ sơ",
+    "renew": "Gia hạn dấu thời gian lưu trữ",
+    "deadline-near": "Sắp đến hạn trả kết quả",
+    "deadline-missed": "Quá hạn trả kết quả",
+    "sign-in": "Đăng nhập",
+    "sign-out": "Đăng xuất",
+    "step-up": "Xác thực lại trước quyết định",
+    "end-session": "Kết thúc phiên làm việc",
+    "bind-account": "Gắn tài khoản với viên chức",
+    "unbind-account": "Gỡ tài khoản khỏi viên chức",
+    "preservation": "Bảo quản bản lưu điện tử",
+    "trust_list": "Rà soát danh sách tin cậy",
+    "check_trail": "Kiểm tra chuỗi băm của nhật ký",
+    "anchor": "Lập mốc neo của nhật ký, ký số và khóa",
+    "view-trail": "Xem nhật ký",
+    "check_rows": "Đối chiếu sổ giao nhận, kho, tin gửi đi, sự cố, tiêu hủy với nhật ký",
+    "notify": "Ghi thư báo sự cố cho người vận hành",
+    "notify-partner": "Ghi tin báo cho hệ thống của đối tác",
+    "export-trail": "Tải nhật ký",
+}
+ACTION_NAMES = {
+    **{action: name for action, name in ACTIONS.items() if " " not in action},
+    "transition": "Chuyển trạng thái",
+    "decide": "Quyết định của viên chức",
+    "remind": "Nhắc viên chức",
+    "escalate": "Báo lãnh đạo đơn vị",
+}
+INCIDENT = {"incident", "incident-closed"}
+REMINDERS = {"remind": "đã nhắc viên chức", "escalate": "đã báo lãnh đạo đơn vị"}
+
+
+# What the law calls each rule of requirements.md: ids are for code and tests, officers know articles.
+_ARTICLES = {
+    "Điều 4.1 QĐ 1333": "SC01 SC02 SC03 SC04 SC05",
+    "Điều 4.2 QĐ 1333": "SC06",
+    "Điều 5.1 QĐ 1333": "SC10",
+    "Điều 5.2 QĐ 1333": "SC11",
+    "Điều 5.3 QĐ 1333": "SC12",
+    "Điều 5.4 QĐ 1333": "SC13",
+    "Điều 6.1 QĐ 1333": "WH01 WH02",
+    "Điều 6.2 QĐ 1333": "WH04",
+    "Điều 7 QĐ 1333": "ST01",
+    "Điều 8.1 QĐ 1333": "CA01 CA02",
+    "Điều 8.2 QĐ 1333": "CA04 CA05 CA06 CA07 CA08 CA09",
+    "Điều 9.1 QĐ 1333": "EX01 EX02",
+    "Điều 9.2 QĐ 1333": "EXa",
+    "Điều 9.3 QĐ 1333": "WH03",
+    "Điều 9.4 QĐ 1333": "EX17",
+    "Điều 10 QĐ 1333": "CO01 CO02 CO03 CO04 CO06",
+    "Điều 11.1 QĐ 1333": "LU01",
+    "Điều 11.2 QĐ 1333": "LU02",
+    "Điều 11.4 QĐ 1333": "LU04 LU05",
+    "Điều 11.5 QĐ 1333": "LU06",
+    "Điều 12 QĐ 1333": "KQ01 KQ02 KQ03",
+    "Điều 13.1 QĐ 1333": "B1",
+    "Điều 13.2 QĐ 1333": "B2 B2a B2b",
+    "Điều 13.3 QĐ 1333": "B3a B3b B3c B3d B3e B3f B3g CA03 CA10",
+    "Điều 13.4 QĐ 1333": "B4a B4b B4c B4e",
+    "Điều 13.5 QĐ 1333": "B5a",
+    "Điều 15 QĐ 1333": "CT01 CT03",
+    "Điều 5 QĐ 352": "P02 P14",
+    "Điều 10 QĐ 352": "P01",
+    "Điều 12 QĐ 352": "P03",
+    "Điều 18 QĐ 352": "P10",
+}
+ARTICLES = {rule: article for article, rules in _ARTICLES.items() for rule in rules.split()}
+
+
+class Event(BaseModel):
+    """One entry: when, who (officer id or "system"), what happened, by which article of the law."""
+
+    at: datetime
+    actor: str
+    sentence: str
+    article: str = ""
+
+
+def history(session: Session, dossier_id: UUID) -> list[Event]:
+    """All that happened with the dossier, oldest first."""
+    ordinals = {document.id: document.ordinal for document in documents(session, dossier_id)}
+    query = select(AuditEntry).where(AuditEntry.dossier_id == dossier_id).order_by(col(AuditEntry.seq))
+    return [
+        Event(at=entry.at, actor=entry.actor, sentence=sentence(entry, ordinals), article=ARTICLES.get(entry.rule, ""))
+        for entry in session.exec(query)
+    ]
+
+
+def sentence(entry: AuditEntry, ordinals: Mapping[UUID, int]) -> str:
+    """What an entry says, in Vietnamese; an action without a wording of its own is named as it is stored."""
+    ordinal = ordinals.get(entry.document_id) if entry.document_id else None
+    about = f"Thành phần {ordinal}: " if ordinal else "Hồ sơ: " if entry.dossier_id else ""
+    if entry.action == "transition" and entry.target_state:
+        return f"{about}{STATES.get(entry.target_state, entry.target_state)}."
+    if entry.action == "decide":
+        name = str(entry.details.get("stage", ""))
+        verdict = str(entry.details.get("decision", ""))
+        delegation = entry.details.get("delegation") or {}
+        by = f" (theo ủy quyền: văn bản {delegation['document']})" if delegation else ""
+        return f"{stage_label(name)}: {DECISIONS.get(verdict, verdict)}{by}."
+    if entry.action in REMINDERS:
+        return f"{stage_label(str(entry.details.get('stage', '')))}: {REMINDERS[entry.action]}."
+    pages = entry.details.get("pages") if entry.action == "rescan" else None
+    only = f", trang {', '.join(map(str, pages))}" if pages else ""
+    kind = KINDS.get(str(entry.details.get("code", ""))) if entry.action in INCIDENT else None
+    named = f" ({kind.name[:1].lower()}{kind.name[1:]})" if kind else ""
+    wording = ACTIONS.get(f"{entry.action} {entry.rule}") or ACTIONS.get(entry.action, entry.action)
+    return f"{about}{wording}{named}{only}."
+
+
+def stage_label(key: str) -> str:
+    """``verification-1`` as an officer reads it; the second and later times with their number."""
+    name, _, number = key.rpartition("-")
+    label = STAGES.get(name, key)
+    return f"{label} (lần {number})" if name in STAGES and number != "1" else label

@@ -1,0 +1,532 @@
+"""What was handed in at the counter: the folder with ``dossier.yaml`` becomes rows and stored originals (Điều 13.1).
+
+A submission is a folder: the manifest that the counter officer declared and the files as the scanner wrote them.
+It enters through the INBOX bucket under an id that is not personal; every original is kept in INTAKE for ever,
+whatever is wrong with it. One submission id gives one dossier, however often it is handed in (CO06).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+from uuid import UUID
+
+import yaml
+from prefect.context import FlowRunContext
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from sqlmodel import Session, select
+
+from blocks.errors import IntegrityError, Remedy, SohoaError
+from blocks.folder import Folder
+from blocks.foreign import LIMIT, ForeignRefused, read_yaml
+from blocks.objects import Bucket, ObjectStore, document_key
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.codes import VIET_NAM
+from blocks.records.incidents import raise_incident
+from blocks.records.sources import SourceKind, insist_source, source_of
+from blocks.records.states import DossierState, Form, OwnerKind
+from blocks.records.tables import Document, Dossier, Scan, Source
+from tasks.capture.scan_time import plausible
+from tasks.intake.begin import ended
+from tasks.intake.origin import HandInAltered, Origin, told
+from tasks.prefect_task import step
+
+MANIFEST = "dossier.yaml"
+SUBMISSION_ID = r"^[0-9a-z][0-9a-z-]{7,63}$"
+MANIFEST_LIMIT = LIMIT  # bytes
+SUPPLEMENTABLE = {DossierState.NHAP, DossierState.KIEM_TRA, DossierState.BO_SUNG_TRUOC}
+
+
+class ManifestInvalid(SohoaError):
+    """dossier.yaml is missing, isn't YAML, or a declaration in it is not of the form that the README gives."""
+
+    code, rule = "MANIFEST_INVALID", "B3a"
+    message = "Tờ khai hồ sơ dossier.yaml không hợp lệ (mục: {where}); vui lòng sửa lại theo mẫu rồi nộp lại."
+    remedy = Remedy.OFFICER
+
+
+class NameNotNormalised(SohoaError):
+    """A name or a file name is in decomposed Unicode (NFD): two spellings of one name would not match."""
+
+    code, rule = "NAME_NFD", "WH04"
+    message = "Mục {where} dùng bảng mã tiếng Việt tổ hợp (NFD); vui lòng nhập lại bằng bảng mã dựng sẵn (NFC)."
+    remedy = Remedy.OFFICER
+
+
+class SubmissionUnknown(SohoaError):
+    """Nothing was handed in under this id."""
+
+    code, rule = "SUBMISSION_UNKNOWN", "B1"
+    message = "Không tìm thấy lần nộp {submission} trong hộp nhận; vui lòng nộp hồ sơ trước khi xử lý."
+    remedy = Remedy.OFFICER
+
+
+def _written_day(value: object) -> object:
+    """A day as 1955-02-28: a bare number would be read as seconds since 1970."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError("ngày phải ghi dạng năm-tháng-ngày")
+    return value
+
+
+def _of_viet_nam(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=VIET_NAM)
+
+
+AwareTime = Annotated[datetime, AfterValidator(_of_viet_nam)]
+
+
+class Owner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: OwnerKind
+    id: Annotated[str, Field(pattern=r"^[0-9A-Z.]{1,35}$")] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    birth_date: Annotated[date | None, BeforeValidator(_written_day)] = None
+    founding_year: Annotated[int, Field(ge=1800, le=2200)] | None = None
+
+
+class Flags(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    fragile: bool = False
+    important: bool = False
+    show_only: bool = False
+    secret: bool = False
+    prior_result: bool = False
+    requested: bool = False
+    shared_as_data: str | None = None
+
+
+class Component(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    type: Annotated[str, Field(min_length=1, max_length=64)]
+    form: Form = Form.ORIGINAL
+    pages: Annotated[int, Field(ge=1, le=2000)]
+    note_pages: list[Annotated[int, Field(ge=1)]] = []
+    dpi: Annotated[int, Field(ge=50, le=2400)] = 300
+    flags: Flags = Flags()
+    captured_at: AwareTime | None = None  # when it was scanned, where the files don't say
+    files: list[str] = []
+
+    @model_validator(mode="after")
+    def _paths_stay_inside(self) -> Component:
+        for name in self.files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
+                raise ValueError("đường dẫn tệp phải nằm trong thư mục hồ sơ")
+        if any(page > self.pages for page in self.note_pages):
+            raise ValueError("trang có giấy ghi chú lớn hơn số trang")
+        return self
+
+
+class Manifest(BaseModel):
+    """dossier.yaml, version 1."""
+
+    model_config = ConfigDict(extra="forbid")
+    version: Annotated[int, Field(ge=1, le=1)]
+    unit: Annotated[str, Field(pattern=r"^[0-9A-Za-z.-]{1,35}$")]
+    procedure: Annotated[str, Field(min_length=1, max_length=32)]
+    captured_by: Annotated[str, Field(pattern=r"^[0-9a-z._-]{1,64}$")] | None = None  # None: whom the way in names
+    originals: Annotated[int, Field(ge=0, le=10_000)]
+    owner: Owner
+    transitional: bool = False
+    captured_at: AwareTime | None = None  # of all components that don't say
+    components: Annotated[list[Component], Field(min_length=1, max_length=500)]
+
+
+class Registered(BaseModel):
+    """What the flow knows of a dossier: ids only. ended: its state, when another run has brought it to its end."""
+
+    dossier_id: UUID
+    documents: list[UUID]
+    counter_officer: str  # officer id of the TNHS officer who declared it
+    ended: DossierState | None = None
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """The declaration, or ManifestInvalid / NameNotNormalised naming the place (never the value) that is wrong."""
+    try:
+        raw = read_yaml(data, limit=MANIFEST_LIMIT)
+    except ForeignRefused as error:
+        raise ManifestInvalid(where=str(error)) from None
+    _refuse_decomposed(raw, "dossier.yaml")
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        # Places only: pydantic's messages repeat the values, which may be personal data.
+        raise ManifestInvalid(where=", ".join(_place(item["loc"]) for item in error.errors()[:5])) from None
+
+
+_KNOWN = {name for model in (Manifest, Owner, Component, Flags) for name in model.model_fields}
+
+
+def _place(parts: Sequence[int | str]) -> str:
+    """Names of the form only: what else stands there as a name may be anything, also personal data."""
+    known = [str(part) if isinstance(part, int) or part in _KNOWN else "mục không có trong mẫu" for part in parts]
+    return ".".join(known) or "nội dung"
+
+
+def _refuse_decomposed(value: Any, where: str) -> None:
+    if isinstance(value, str):
+        if not unicodedata.is_normalized("NFC", value):
+            raise NameNotNormalised(where=where)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_decomposed(key, where)
+            name = _place([key])
+            _refuse_decomposed(item, f"{where}.{name}" if where != "dossier.yaml" else name)
+    elif isinstance(value, list):
+        for index, item in enumerate(value, 1):
+            _refuse_decomposed(item, f"{where}[{index}]")
+
+
+def inbox_key(submission: str, revision: int, name: str) -> str:
+    """Where a file of a submission lies in INBOX; revision 1 is the first hand-in, later ones supplements."""
+    return f"{submission}/r{revision}/{name}"
+
+
+def supplement_came(records: RecordsDatabase, dossier: Dossier) -> bool:
+    """Whether the declaration that comes after the one in force has been handed in."""
+    with records.session() as session:
+        return source_of(session, dossier.submission, part_of(dossier.revision + 1)) is not None
+
+
+def part_of(revision: int) -> str:
+    """The name of a hand-in among those of its submission."""
+    return f"r{revision}"
+
+
+def stored_name(component: int, ordinal: int, original: str) -> str:
+    """A name without personal data that keeps what matters of the scanner's: order, sequence number and type."""
+    path = PurePosixPath(original)
+    numbers = re.findall(r"\d+", path.stem)
+    suffix = path.suffix.lower() if re.fullmatch(r"\.[A-Za-z0-9]{1,5}", path.suffix) else ""
+    return f"c{component}/{ordinal:04d}-{int(numbers[-1][-9:]) if numbers else ordinal}{suffix}"
+
+
+def sequence_of(stored: str) -> int:
+    """The scanner's sequence number in a name made by `stored_name` (or in any file name that ends in a number)."""
+    numbers = re.findall(r"\d+", PurePosixPath(stored).stem)
+    return int(numbers[-1]) if numbers else 0
+
+
+def submission_id(path: Path) -> str:
+    """Id of a folder's content: the same papers handed in twice are one submission."""
+    with Folder(path, own=True) as folder:
+        return _content_id(folder)
+
+
+def _content_id(folder: Folder) -> str:
+    digest = hashlib.sha256(folder.read(MANIFEST, MANIFEST_LIMIT) or b"")
+    for place, _ in sorted(folder.files(), key=lambda found: found[0]):
+        if place == PurePosixPath(MANIFEST) or "rescan" in place.parts or place.suffix in {".json", ".txt"}:
+            continue
+        with folder.file(place) as path:
+            if path is not None:
+                digest.update(os.fsencode(place.as_posix()))
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:32]
+
+
+def hand_in(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    path: Path,
+    origin: Origin,
+    *,
+    submission: str | None = None,
+    revision: int = 1,
+) -> str:
+    """Put a folder into INBOX, note whose it is and what it holds, and return its submission id.
+
+    Raises ManifestInvalid, NotTheCapturer before anything is stored, FolderUnfit before it counts as handed in, and
+    SourceConflict when somebody else handed it in. A folder of the inbox is not followed when it is a link.
+    A declared file that is missing is not an error here: the dossier is registered and waits for that scan.
+    Of a submission whose dossier has ended nothing is stored.
+    """
+    files = {}
+    with Folder(path, own=origin.kind is not SourceKind.INBOX) as folder:
+        data = folder.read(MANIFEST, MANIFEST_LIMIT)
+        if data is None:
+            raise ManifestInvalid(where="thiếu tệp dossier.yaml")
+        manifest = parse_manifest(data)
+        if not origin.capturer(manifest.captured_by):
+            raise ManifestInvalid(where="captured_by")
+        _insist_plausible(manifest)
+        for name in (n for c in manifest.components for n in c.files):
+            _refuse_decomposed(name, "files")
+        if submission is None:
+            submission = _content_id(folder)
+            if ended(records, submission) is not None:  # its copies may be gone (LU06): nothing is stored again
+                origin.insist(records, submission, part_of(revision))
+                return submission
+        renamed = manifest.model_copy(deep=True)
+        for number, component in enumerate(renamed.components, 1):
+            component.files = [stored_name(number, place, name) for place, name in enumerate(component.files, 1)]
+        body = yaml.safe_dump(renamed.model_dump(mode="json"), allow_unicode=True, sort_keys=False).encode()
+        parse_manifest(body)  # what is stored can be read again
+        for component, stored in zip(manifest.components, renamed.components, strict=True):
+            for name, known in zip(component.files, stored.files, strict=True):
+                with folder.file(name) as file:
+                    if file is not None:
+                        key = inbox_key(submission, revision, known)
+                        put = objects.put_once(Bucket.INBOX, key, file, content_type="application/octet-stream")
+                        files[f"{part_of(revision)}/{known}"] = put.sha256
+    declared = objects.put_once(
+        Bucket.INBOX, inbox_key(submission, revision, MANIFEST), body, content_type="application/yaml"
+    )
+    files[f"{part_of(revision)}/{MANIFEST}"] = declared.sha256
+    origin.note(records, submission, part_of(revision), files)  # last: what has a source is complete
+    return submission
+
+
+def implausible(manifest: Manifest) -> list[str]:
+    """Where a declared time of capture is to come, or long past: a typing error at best."""
+    now = datetime.now(UTC)
+    declared = {f"components.{n}.captured_at": c.captured_at for n, c in enumerate(manifest.components, 1)}
+    told = {"captured_at": manifest.captured_at} | declared
+    return [where for where, at in told.items() if at and not plausible(at, now, backlog=manifest.transitional)]
+
+
+def _insist_plausible(manifest: Manifest) -> None:
+    """Raises ManifestInvalid."""
+    for where in implausible(manifest):
+        raise ManifestInvalid(where=f"{where}: thời điểm quét ở tương lai hoặc đã quá lâu")
+
+
+def register_submission(
+    records: RecordsDatabase, objects: ObjectStore, submission: str, revision: int = 1
+) -> Registered:
+    """Rows and stored originals of a submission; a later revision replaces the declaration while that is open.
+
+    Raises SubmissionUnknown, SourceUnknown, HandInAltered (with an incident), NotTheCapturer, ManifestInvalid.
+    """
+    if not re.fullmatch(SUBMISSION_ID, submission):
+        raise SubmissionUnknown(submission=submission[:64])
+    if (known := _registered_before(records, submission, revision)) is not None:
+        return known
+    key = inbox_key(submission, revision, MANIFEST)
+    if not objects.exists(Bucket.INBOX, key):
+        raise SubmissionUnknown(submission=submission)
+    with records.session() as session:
+        source = insist_source(session, submission, part_of(revision))
+        session.expunge(source)
+    manifest = parse_manifest(_unaltered(records, objects, submission, key, source.files))
+    for number, component in enumerate(manifest.components, 1):
+        if any(PurePosixPath(name).parts[0] != f"c{number}" for name in component.files):
+            # Each component in its own folder: what must be deleted (SC13) is then known by its place.
+            raise ManifestInvalid(where=f"components.{number}.files: tệp phải nằm trong thư mục c{number}/")
+    # Who answers for the scans is whom the way in names, whatever else is declared (Điều 8.1).
+    manifest.captured_by = Origin(SourceKind(source.kind), source.source, source.officer).capturer(manifest.captured_by)
+    with records.session() as session:
+        dossier = session.exec(select(Dossier).where(Dossier.submission == submission).with_for_update()).first()
+        if dossier is None:
+            dossier = _new_dossier(session, submission, manifest, source)
+        elif revision > 1 and dossier.state in SUPPLEMENTABLE and dossier.revision < revision:
+            _replace_declaration(session, dossier, manifest, revision, source)
+        dossier_id, officer = dossier.id, dossier.captured_by
+        documents = [(d.id, d.ordinal, d.attempt) for d in _documents(session, dossier_id)]
+    for document_id, ordinal, attempt in documents:
+        names = manifest.components[ordinal - 1].files
+        originals = [Original(inbox_key(submission, revision, name)) for name in names]
+        keep_originals(records, objects, dossier_id, document_id, attempt, originals, handed_in=source.files)
+    return Registered(
+        dossier_id=dossier_id, documents=[document_id for document_id, _, _ in documents], counter_officer=officer
+    )
+
+
+def _registered_before(records: RecordsDatabase, submission: str, revision: int) -> Registered | None:
+    """The dossier, where it is past this declaration: supplemented since, received or refused. Else None."""
+    with records.session() as session:
+        dossier = session.exec(select(Dossier).where(Dossier.submission == submission)).first()
+        if dossier is None or (dossier.revision <= revision and dossier.state in SUPPLEMENTABLE):
+            return None
+        declared = [document.id for document in _documents(session, dossier.id) if not document.is_issued]
+        return Registered(dossier_id=dossier.id, documents=declared, counter_officer=dossier.captured_by)
+
+
+def _unaltered(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    submission: str,
+    key: str,
+    handed_in: Mapping[str, str],
+    dossier_id: UUID | None = None,
+) -> bytes:
+    """A file of INBOX as it was handed in. Raises HandInAltered, with an incident, also for one that never was."""
+    sha256 = handed_in.get(key.removeprefix(f"{submission}/"), "")
+    try:
+        if sha256:
+            return objects.get(Bucket.INBOX, key, sha256=sha256)
+    except IntegrityError:
+        pass
+    with records.session() as session:
+        raise_incident(session, code=HandInAltered.code, dossier_id=dossier_id, rule=HandInAltered.rule)
+    raise HandInAltered()
+
+
+@dataclass(frozen=True)
+class Original:
+    """A file in INBOX. place, added: as in `Scan`; None: one of the files in order."""
+
+    key: str
+    place: int | None = None
+    added: bool = False
+
+
+def keep_originals(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    dossier_id: UUID,
+    document_id: UUID,
+    attempt: int,
+    originals: Sequence[Original],
+    *,
+    handed_in: Mapping[str, str],
+    after: int = 0,
+) -> None:
+    """Copy files from INBOX to INTAKE under their hash and note each as a Scan, numbered from after + 1; idempotent.
+
+    handed_in: INBOX name below the submission → SHA-256 when it was handed in. Raises HandInAltered (with an incident)
+    for a file that isn't that one. A file that isn't there leaves a Scan without object and with code FILE_MISSING:
+    capture asks for it.
+    """
+    for ordinal, original in enumerate(originals, after + 1):
+        scan = Scan(
+            document_id=document_id,
+            attempt=attempt,
+            ordinal=ordinal,
+            sequence=sequence_of(original.key) if original.place is None else 0,
+            object_key="",
+            sha256="",
+            size=0,
+            refused_code="FILE_MISSING",
+            place=original.place,
+            added=original.added,
+        )
+        if objects.exists(Bucket.INBOX, original.key):
+            submission = original.key.partition("/")[0]
+            data = _unaltered(records, objects, submission, original.key, handed_in, dossier_id)
+            sha256 = hashlib.sha256(data).hexdigest()
+            suffix = PurePosixPath(original.key).suffix or ".bin"
+            target = document_key(dossier_id, document_id, attempt, f"{ordinal:04d}-{sha256[:16]}{suffix}")
+            kept = objects.put_once(Bucket.INTAKE, target, data, content_type="application/octet-stream")
+            scan.object_key, scan.version, scan.sha256, scan.size = kept.key, kept.version, sha256, kept.size
+            scan.refused_code = None
+        with records.session() as session:
+            exists = session.exec(
+                select(Scan).where(Scan.document_id == document_id, Scan.attempt == attempt, Scan.ordinal == ordinal)
+            ).first()
+            if exists is None:
+                session.add(scan)
+
+
+def _documents(session: Session, dossier_id: UUID) -> list[Document]:
+    return list(session.exec(select(Document).where(Document.dossier_id == dossier_id).order_by(Document.ordinal)))  # type: ignore[arg-type]
+
+
+def _declare(dossier: Dossier, manifest: Manifest) -> None:
+    dossier.unit_id = manifest.unit
+    dossier.procedure_code = manifest.procedure
+    dossier.owner_kind = manifest.owner.kind
+    dossier.owner_id = manifest.owner.id
+    dossier.owner_name = manifest.owner.name
+    dossier.owner_birth_date = manifest.owner.birth_date
+    dossier.owner_founding_year = manifest.owner.founding_year
+    dossier.originals_declared = manifest.originals
+    dossier.captured_by = manifest.captured_by or ""
+    dossier.transitional = manifest.transitional
+
+
+def _component_row(dossier_id: UUID, ordinal: int, component: Component, manifest: Manifest) -> Document:
+    flags = component.flags
+    return Document(
+        dossier_id=dossier_id,
+        ordinal=ordinal,
+        type_code=component.type,
+        form=component.form,
+        declared_pages=component.pages,
+        note_pages=sorted(set(component.note_pages)),
+        scan_dpi=component.dpi,
+        declared_at=component.captured_at or manifest.captured_at,
+        is_prior_result=flags.prior_result,
+        requested_by_owner=flags.requested,
+        show_only=flags.show_only,
+        secret=flags.secret,
+        fragile=flags.fragile,
+        important=flags.important,
+        shared_as_data=flags.shared_as_data,
+    )
+
+
+def _new_dossier(session: Session, submission: str, manifest: Manifest, source: Source) -> Dossier:
+    dossier = Dossier(submission=submission, unit_id=manifest.unit, procedure_code=manifest.procedure)
+    _declare(dossier, manifest)
+    session.add(dossier)
+    session.flush()
+    for ordinal, component in enumerate(manifest.components, 1):
+        session.add(_component_row(dossier.id, ordinal, component, manifest))
+    audit(
+        session,
+        actor=dossier.captured_by,
+        action="register",
+        dossier_id=dossier.id,
+        rule="B1",
+        details={"components": len(manifest.components), "originals": manifest.originals, **told(source)},
+        target_state=DossierState.NHAP,
+    )
+    session.flush()
+    return dossier
+
+
+def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest, revision: int, source: Source) -> None:
+    """A supplement before acceptance: the declaration is replaced, the scans of the earlier one stay in INTAKE.
+
+    It may correct and add components, not drop them: what was handed in stays accounted for (CA04).
+    """
+    if len(manifest.components) < len(_documents(session, dossier.id)):
+        raise ManifestInvalid(where="components: không được bớt thành phần đã khai")
+    _declare(dossier, manifest)
+    dossier.revision = revision
+    rows = {document.ordinal: document for document in _documents(session, dossier.id)}
+    for ordinal, component in enumerate(manifest.components, 1):
+        row = rows.get(ordinal)
+        fresh = _component_row(dossier.id, ordinal, component, manifest)
+        if row is None:
+            fresh.attempt = revision
+            session.add(fresh)
+            continue
+        for name in Document.model_fields:
+            if name not in {"id", "dossier_id", "ordinal", "state", "attempt"}:
+                setattr(row, name, getattr(fresh, name))
+        row.attempt = revision
+        session.add(row)
+    session.add(dossier)
+    audit(
+        session,
+        actor=dossier.captured_by,
+        action="supplement",
+        dossier_id=dossier.id,
+        rule="B3a",
+        details={"revision": revision, "components": len(manifest.components), **told(source)},
+    )
+    session.flush()
+
+
+@step("Đăng ký hồ sơ", rule="B1")
+def register(submission: str, revision: int = 1) -> Registered:
+    """Điều 13.1: what was handed in becomes a dossier."""
+    records, context = RecordsDatabase.get(), FlowRunContext.get()
+    registered = register_submission(records, ObjectStore.get(), submission, revision)
+    this = context.flow_run.id if context and context.flow_run else None
+    known = ended(records, submission)
+    if known and this and known.flow_run_id not in (None, this):
+        registered.ended = known.state
+    return registered

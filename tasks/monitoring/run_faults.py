@@ -1,0 +1,172 @@
+"""Trực vận hành: what is wrong with the machine's own work, as incidents that open and close by themselves.
+
+Level, not edge: each look compares what is wrong now with what is open. So it can run at any time, and nothing is
+missed or told twice. Ids and counts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import col, func, select
+
+from blocks.catalog import Catalog
+from blocks.catalog.staff import Role, Staff, load_staff
+from blocks.orchestrator import Orchestrator
+from blocks.records import RecordsDatabase
+from blocks.records.audit import audit
+from blocks.records.codes import vietnam_day
+from blocks.records.incidents import close_incident, raise_incident
+from blocks.records.named import naming
+from blocks.records.tables import Dossier, Incident, Outbox
+from blocks.settings import gateway_url
+from tasks.intake.begin import ENDED
+from tasks.monitoring.deadlines import due
+from tasks.monitoring.incidents import AWAY, KINDS
+from tasks.monitoring.notices import TOPIC, note
+from tasks.partner_cases.callbacks import dead
+from tasks.pauses.outages import away
+from tasks.prefect_task import step
+
+DOSSIER, WATCH = "dossier", "watch"  # names of flows
+REFUSED = "Refused"  # name of the state of a run that the worker didn't let in (infra/worker/admission.py)
+LEFT_CRASHED = timedelta(minutes=30)  # by then a crashed run goes on by itself, or never (infra/worker/rescue.py)
+# Flows that carry no dossier; how long their ended runs stay.
+PASSING, KEPT = ("inbox", "deadlines", "partners", "preservation", WATCH), timedelta(days=14)
+DONE_KEPT = timedelta(
+    days=100
+)  # of dossiers: no pause lasts half as long, and the journal stays as long (tasks/copies)
+LATE_RUNS = 10  # more dossiers than that wait for a free place: the queue is too long
+MAIL_STUCK = timedelta(minutes=30)
+FAULTS = {code: kind.advice for code, kind in KINDS.items() if kind.closer is None}  # what this look opens and closes
+Place = tuple[str, UUID | None]  # code, dossier
+
+
+class Look(BaseModel):
+    """Incidents that this look opened and closed, and how many of ours are open after it."""
+
+    opened: int = 0
+    closed: int = 0
+    open: int = 0
+
+
+def faults(
+    records: RecordsDatabase, prefect: Orchestrator, catalog: Catalog, at: datetime | None = None
+) -> dict[Place, dict[str, Any]]:
+    """What is wrong now: code and dossier → details (ids, counts)."""
+    moment = at or datetime.now(UTC)
+    found: dict[Place, dict[str, Any]] = {}
+    failed = [
+        run for run in prefect.runs(flow=DOSSIER, state={"type": {"any_": ["FAILED"]}}) if run["state_name"] != REFUSED
+    ]
+    crashed = prefect.runs(flow=DOSSIER, state={"type": {"any_": ["CRASHED"]}})
+    failed += [r for r in crashed if moment - datetime.fromisoformat(r["state"]["timestamp"]) > LEFT_CRASHED]
+    with records.session() as session:
+        ids = [UUID(run["id"]) for run in failed]
+        rows = session.exec(select(Dossier.flow_run_id, Dossier.id).where(col(Dossier.flow_run_id).in_(ids)))
+        dossiers = {run: dossier for run, dossier in rows}
+        for run in failed:
+            details = {"flow_run": run["id"], "state": run["state_name"]}
+            found.setdefault(("RUN_FAILED", dossiers.get(UUID(run["id"]))), details)
+        stuck = session.exec(
+            select(Outbox.id).where(
+                Outbox.topic == TOPIC,
+                col(Outbox.delivered_at).is_(None),
+                col(Outbox.created_at) < moment - MAIL_STUCK,
+            )
+        ).all()
+    if stuck:
+        found["MAIL_STUCK", None] = {"messages": len(stuck)}
+    if unheard := dead(records):
+        found["CALLBACK_DEAD", None] = {"messages": len(unheard)}
+    services = [flow for flow in prefect.flows() if flow not in (DOSSIER, WATCH)]
+    newest = [run for flow in services for run in prefect.ended("COMPLETED", "FAILED", "CRASHED", flow=flow)]
+    bad = [run["id"] for run in newest if run["state_type"] != "COMPLETED"]
+    if bad:
+        found["SERVICE_FAILED", None] = {"flow_runs": bad}
+    late = prefect.runs(flow=DOSSIER, state={"name": {"any_": ["Late"]}})
+    if len(late) > LATE_RUNS:
+        found["QUEUE_TOO_LONG", None] = {"runs": len(late)}
+    cancelled = prefect.runs(flow=DOSSIER, state={"type": {"any_": ["CANCELLED"]}})
+    stuck_runs = {UUID(run["id"]) for run in (*failed, *late, *cancelled)}
+    with records.session() as session:  # who waits for an officer is the reminders' business
+        near = [item for item in due(session, catalog, vietnam_day(moment)) if item.flow_run_id in stuck_runs]
+        for service, count in away(session, moment).items():
+            found[f"{AWAY}{service}", None] = {"dossiers": count}
+    if near:
+        found["DEADLINE_NEAR", None] = {"dossiers": len(near)}
+    return found
+
+
+def settle(records: RecordsDatabase, staff: Staff, found: Mapping[Place, Mapping[str, Any]]) -> Look:
+    """Open what is new (and tell operations), close what is over."""
+    told = Look()
+    with records.session() as session:
+        query = select(Incident).where(col(Incident.code).in_(list(FAULTS)), col(Incident.closed_at).is_(None))
+        known = {(row.code, row.dossier_id): row for row in session.exec(query)}
+        for (code, dossier), details in found.items():
+            if (code, dossier) in known:
+                continue
+            incident = raise_incident(session, code=code, dossier_id=dossier, details=details)
+            told.opened += 1
+            messages = note(
+                session,
+                staff,
+                staff.holders(Role.OPERATE, vietnam_day()),
+                key=f"fault:{incident.id}",
+                subject=f"Sự cố vận hành · {code}",
+                text=f"{FAULTS[code]}\n\n{gateway_url()}/van-hanh\n\nThư tự động của hệ thống Sohoa.\n",
+            )
+            if messages:
+                told_of = {"code": code, **naming(*messages)}
+                audit(session, actor="system", action="notify", dossier_id=dossier, rule="WH03", details=told_of)
+        for place, incident in known.items():
+            if place not in found:
+                told.closed += close_incident(session, incident, actor="system")
+    told.open = len(found)
+    return told
+
+
+def tidy(records: RecordsDatabase, prefect: Orchestrator, at: datetime | None = None) -> int:
+    """Delete old runs of flows that carry no dossier, and completed ones of dossiers that have ended. Returns how many.
+
+    Prefect's own vacuum for runs stays off: it would take those that failed or were cancelled, too, whose dossiers wait
+    for somebody to start them again. It takes the logs and artifacts of what is deleted here, and events.
+    """
+    moment = at or datetime.now(UTC)
+
+    def going_on(runs: list[UUID]) -> set[UUID]:
+        with records.session() as session:
+            mine = col(Dossier.flow_run_id).in_(runs) & col(Dossier.state).not_in(ENDED)
+            return {run for run in session.exec(select(Dossier.flow_run_id).where(mine)) if run}
+
+    done = prefect.forget(DOSSIER, moment - DONE_KEPT, states=["COMPLETED"], keep=going_on)
+    return done + sum(prefect.forget(flow, moment - KEPT) for flow in PASSING)
+
+
+def tell_refused(records: RecordsDatabase, prefect: Orchestrator) -> int:
+    """An incident for runs that the worker refused since the last one was closed; a person closes it. Returns how many.
+
+    Somebody with Prefect's password has made or changed them (infra/worker/admission.py).
+    """
+    with records.session() as session:
+        query = select(func.max(Incident.closed_at)).where(Incident.code == "RUN_REFUSED")
+        since = session.exec(query).one() or datetime.now(UTC) - KEPT
+        runs = prefect.runs(state={"name": {"any_": [REFUSED]}}, end_time={"after_": since.isoformat()})
+        if runs:
+            told = {"flow_runs": [run["id"] for run in runs[:20]], "runs": len(runs)}
+            raise_incident(session, code="RUN_REFUSED", rule="P14", details=told)
+    return len(runs)
+
+
+@step("Xem các lượt xử lý, hàng đợi", rule="P14")
+def look_after_runs() -> Look:
+    """Incidents for what is wrong now; old runs are deleted."""
+    records, prefect = RecordsDatabase.get(), Orchestrator()
+    tidy(records, prefect)
+    tell_refused(records, prefect)
+    return settle(records, load_staff(), faults(records, prefect, Catalog.get()))

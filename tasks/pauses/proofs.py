@@ -1,0 +1,114 @@
+"""Decisions that are kept, proven once more at each use (QĐ 1333, Điều 9.3, 9.4; WH03).
+
+A row of the database is no proof of itself: who can write there could make one up. What counts is the gateway's
+attestation in it: of this dossier, this run and pause, this form, this officer in this role and unit. A row that isn't
+proven has no effect, raises an incident, and the officer is asked under the next number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from blocks.identity import PROOF, Attestation, DecisionNotProven, prove_again, shown_digest
+from blocks.records.audit import audit
+from blocks.records.incidents import raise_incident
+from blocks.records.queries import decision, get_dossier
+from blocks.records.tables import AuditEntry, Decision, Dossier
+from tasks.desk_views.worklist import WHO
+
+ASK_AGAIN = "HOI_LAI"  # a row that decides nothing: the answer wasn't good, the next number is asked
+CONFIRMED = "DA_XAC_NHAN"
+# Where a program may answer for who has confirmed on a phone. The answer has no effect of its own: the step that goes
+# on looks for the signature itself.
+ON_PHONE = {"confirm", "issue"}
+
+
+def attested(session: Session, kept: Decision) -> Attestation | None:
+    """What the gateway attested of a kept decision; None: nothing that fits it, so that it doesn't count.
+
+    The columns beside the form count only as copies of what was attested.
+    """
+    dossier = get_dossier(session, kept.dossier_id)
+    try:
+        said = prove_again(kept.payload, run=dossier.flow_run_id, pause=kept.stage)
+    except DecisionNotProven:
+        return None
+    role = WHO.get(kept.stage.rpartition("-")[0])
+    form = kept.payload
+    fits = (
+        said.dossier in (None, kept.dossier_id)
+        and role is not None
+        and (said.role, said.unit) == (role.value, dossier.unit_id)
+        and (kept.decision, kept.officer, kept.role) == (form.get("decision"), said.officer, said.role)
+        and kept.decided_at == said.at
+        and (kept.reason or "") == form.get("reason", "")
+        and (not said.shown or said.shown == shown_digest(kept.shown or []))
+    )
+    return said if fits else None
+
+
+def is_proven(session: Session, kept: Decision) -> bool:
+    """Whether a kept decision counts: attested, or a confirmation on a phone by who holds the key."""
+    if attested(session, kept) is not None:
+        return True
+    stage = kept.stage.rpartition("-")[0]
+    if stage not in ON_PHONE or kept.decision != CONFIRMED or kept.payload.get(PROOF):
+        return False
+    return kept.officer == kept.payload.get("officer") == _keyholder(session, kept.dossier_id, stage)
+
+
+def _keyholder(session: Session, dossier_id: UUID, stage: str) -> str:
+    if stage == "confirm":
+        return get_dossier(session, dossier_id).captured_by
+    allowed = latest_proven(session, dossier_id, "signoff")
+    return allowed.officer if allowed else ""
+
+
+def proven_decision(session: Session, dossier_id: UUID, key: str) -> Decision:
+    """What was decided at exactly this pause. Raises DecisionNotProven, also where nothing was."""
+    kept = decision(session, dossier_id, key)
+    if kept is None or not is_proven(session, kept):
+        raise DecisionNotProven()
+    return kept
+
+
+def latest_proven(session: Session, dossier_id: UUID, stage: str) -> Decision | None:
+    """The newest decision of a kind of stage that is proven; rows that aren't are passed over."""
+    query = select(Decision).where(
+        Decision.dossier_id == dossier_id,
+        col(Decision.stage).startswith(f"{stage}-"),
+        col(Decision.decision) != ASK_AGAIN,
+    )
+    rows = [row for row in session.exec(query) if row.stage.removeprefix(f"{stage}-").isdecimal()]
+    rows.sort(key=lambda row: int(row.stage.rpartition("-")[2]), reverse=True)
+    return next((row for row in rows if is_proven(session, row)), None)
+
+
+def drafted(session: Session, dossier: Dossier) -> list[str]:
+    """The articles that the resolving officer wrote when the data were approved (Điều 13.4b)."""
+    kept = latest_proven(session, dossier.id, "verification")
+    if kept is None or kept.decision != "DUYET":
+        return []
+    return [str(article) for article in kept.payload.get("result", [])]
+
+
+def refuse_forged(session: Session, dossier_id: UUID, key: str) -> None:
+    """Note once that the row of this pause isn't proven: an incident and an entry of the trail (WH03)."""
+    query = select(AuditEntry.details).where(
+        AuditEntry.dossier_id == dossier_id, AuditEntry.action == "refuse", AuditEntry.rule == DecisionNotProven.rule
+    )
+    if any(_is_about(details, key) for details in session.exec(query)):
+        return
+    details = {"stage": key, "code": DecisionNotProven.code, "kept": True}
+    audit(session, actor="unknown", action="refuse", dossier_id=dossier_id, rule="WH03", details=details)
+    raise_incident(
+        session, code=DecisionNotProven.code, dossier_id=dossier_id, rule="WH03", details={"stage": key, "kept": True}
+    )
+
+
+def _is_about(details: Mapping[str, Any], key: str) -> bool:
+    return bool(details.get("kept")) and details.get("stage") == key

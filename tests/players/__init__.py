@@ -1,0 +1,1 @@
+"""The people round a dossier, played for the demo, the journeys and the benches."""
