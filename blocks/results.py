@@ -55,9 +55,10 @@ def types_of(step: Callable[..., Any]) -> Iterator[Any]:
 def _known(name: str) -> type[BaseModel] | type[Enum] | None:
     while _returning:
         for kind in types_of(_returning.pop()):
-            if isinstance(kind, type) and issubclass(kind, BaseModel | Enum):
-                if _allowed.setdefault(_name(kind), kind) is not kind:
-                    raise TypeError(f"two steps return different types of the name {_name(kind)}")
+            if not (isinstance(kind, type) and issubclass(kind, BaseModel | Enum)):
+                continue
+            if _allowed.setdefault(_name(kind), kind) is not kind:
+                raise TypeError(f"two steps return different types of the name {_name(kind)}")
     return _allowed.get(name.rpartition(".")[2])
 
 

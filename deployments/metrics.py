@@ -20,9 +20,9 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from blocks.catalog import Catalog
+from blocks.clock import vietnam_day
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.machine import DOSSIER_OPEN
 from blocks.settings import load_stack_env
 from blocks.signer import agency_signer

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, select
 
+from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.records.audit import audit
 from blocks.records.tables import Dossier, DossierSequence
 
-VIET_NAM = timezone(timedelta(hours=7), "+07:00")  # no summer time since 1975
 LAST = 9999
 UNIT = re.compile(r"[0-9A-Za-z.-]{1,35}")
 CODE = re.compile(r"(?P<unit>[0-9A-Za-z.-]{1,35})-(?P<day>[0-9]{6})-(?P<number>[0-9]{4})")
@@ -35,14 +35,6 @@ class ManualCode(SohoaError):
     code, rule = "MANUAL_CODE", "P01"
     message = "Mã hồ sơ do hệ thống tự động cấp; vui lòng bỏ mã nhập tay."
     remedy = Remedy.OFFICER
-
-
-def vietnam_day(at: datetime | None = None) -> date:
-    """The day in Viet Nam (UTC+7) at `at` (timezone-aware; default: now)."""
-    at = at or datetime.now(UTC)
-    if at.tzinfo is None:
-        raise ValueError("a time without time zone has no certain day")
-    return at.astimezone(VIET_NAM).date()
 
 
 def issue_dossier_code(session: Session, unit_id: str, day: date | datetime | None = None) -> str:

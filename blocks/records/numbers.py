@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, select
 
+from blocks.clock import vietnam_day
 from blocks.records.audit import audit
-from blocks.records.codes import vietnam_day
 from blocks.records.tables import Dossier, ResultNumber, ResultSequence, now
 
 SYMBOL = re.compile(r"[A-ZĐa-z]{1,10}(-[0-9A-ZĐa-z]{1,20})*")

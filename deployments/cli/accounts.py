@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from blocks.clock import VIET_NAM
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase, signins
 from blocks.records.audit import audit
-from blocks.records.codes import VIET_NAM
 from tasks.pauses.wait import OFFICER_ID
 
 officer = typer.Typer(no_args_is_help=True, help="Tài khoản ở máy chủ định danh của viên chức nào.")

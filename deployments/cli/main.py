@@ -23,11 +23,11 @@ from sqlmodel import select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, load_staff
+from blocks.clock import VIET_NAM, vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.queries import DossierUnknown, documents
 from blocks.records.tables import Dossier, Scan
 from blocks.settings import load_stack_env

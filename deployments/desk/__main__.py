@@ -18,12 +18,12 @@ from starlette.responses import Response
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, load_staff
+from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import vietnam_day
 from blocks.settings import load_stack_env
 from deployments.desk.app import create_app
 from deployments.desk.auth.sessions import Session

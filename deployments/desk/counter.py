@@ -23,13 +23,13 @@ from starlette.datastructures import UploadFile
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
+from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.hand_in import HandInAttestation, files_digest
 from blocks.identity import attest
 from blocks.objects import Bucket, ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.sources import SourceKind, insist_source
 from blocks.records.states import Form, OwnerKind
 from blocks.records.tables import Dossier

@@ -19,11 +19,11 @@ from sqlmodel import select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Delegation, Role, Staff, four_eyes
+from blocks.clock import vietnam_day
 from blocks.identity import PROOF, STEP_UP, Attestation, Delegated, attest, form_digest, shown_digest
 from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import vietnam_day
 from blocks.records.queries import decision, get_dossier
 from blocks.records.tables import Dossier
 from deployments.desk.auth.sessions import Officer, Proven, Session

@@ -10,8 +10,8 @@ from sqlmodel import col, func, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import SEES_PAPERS, Role, Staff
+from blocks.clock import vietnam_day
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.tables import Dossier, Waiting
 from blocks.records.waiting import Place, counts, page, place
 from deployments.desk.auth.sessions import Officer

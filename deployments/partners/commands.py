@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from sqlmodel import col, func, select
 
+from blocks.clock import VIET_NAM
 from blocks.records import RecordsDatabase
-from blocks.records.codes import VIET_NAM
 from blocks.records.partners import (
     SCOPES,
     Partner,

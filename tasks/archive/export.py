@@ -22,11 +22,11 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog
+from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import Bucket, ObjectStore, digest
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import vietnam_day
 from blocks.records.queries import documents, fields, find_dossier
 from blocks.records.states import DossierState
 from blocks.records.tables import ArchivedObject, Document, Dossier

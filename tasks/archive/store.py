@@ -21,11 +21,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlmodel import Session, col, select
 
 from blocks.catalog import FOREVER, Catalog, Retention, TypeUnknown
+from blocks.clock import VIET_NAM, vietnam_day
 from blocks.errors import InvalidTransition, Remedy, SohoaError
 from blocks.objects import Bucket, ObjectStore, StoredObject, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.machine import move_document
 from blocks.records.named import insert_once, naming
 from blocks.records.queries import get_document, get_dossier

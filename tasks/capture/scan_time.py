@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +18,8 @@ import pikepdf
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-VIET_NAM = timezone(timedelta(hours=7))  # here too: this runs in the sandbox, without the records
+from blocks.clock import VIET_NAM
+
 CLOCKS = timedelta(minutes=5)  # by which a scanner's clock may be fast
 OLDEST = timedelta(days=30)  # between scan and hand-in …
 OLDEST_BACKLOG = timedelta(days=20 * 366)  # … and for dossiers received before digitising began (Điều 15)

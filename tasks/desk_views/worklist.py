@@ -15,8 +15,8 @@ from sqlmodel import Session, col, select
 
 from blocks.catalog import CalendarUnknown, Catalog
 from blocks.catalog.staff import Grants, Role, Staff, four_eyes
+from blocks.clock import vietnam_day
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.tables import AuditEntry, Dossier, Waiting
 from blocks.records.waiting import OUTAGE, page
 from tasks.desk_views.history import stage_label

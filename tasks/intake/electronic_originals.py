@@ -23,11 +23,11 @@ from sqlmodel import Session, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.models import PaperOwner
+from blocks.clock import vietnam_day
 from blocks.errors import Problem, Remedy, SohoaError
 from blocks.objects import Bucket, ObjectStore, StoredObject, digest, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import vietnam_day
 from blocks.records.queries import attempt_entry, documents, get_document, get_dossier
 from blocks.records.states import DocumentState, ElectronicOriginal, Form
 from blocks.records.tables import AuditEntry, Document, Scan, now

@@ -11,9 +11,9 @@ import stat
 from pathlib import Path
 
 from blocks.catalog.staff import Role, Staff, load_staff
+from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.foreign import read_yaml
-from blocks.records.codes import vietnam_day
 from blocks.records.sources import SourceKind
 from blocks.settings import home
 from tasks.intake.origin import Origin

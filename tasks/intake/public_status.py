@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import re
 
+from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.machine import PUBLIC_STATUS
 from blocks.records.queries import DossierUnknown, find_dossier
 from blocks.records.states import DossierState

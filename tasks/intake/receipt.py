@@ -9,10 +9,10 @@ from __future__ import annotations
 from uuid import UUID
 
 from blocks.catalog import Catalog
+from blocks.clock import VIET_NAM, vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.queries import documents, get_dossier
 from blocks.records.tables import Dossier
 from tasks.intake.public_status import agency_name

@@ -16,11 +16,12 @@ from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog, Procedure, ProcedureUnknown, TypeUnknown
 from blocks.catalog.staff import Grants, Role, Staff, load_staff
+from blocks.clock import vietnam_day
 from blocks.errors import InvalidTransition, Problem, Remedy, SohoaError
 from blocks.portal import AccountStatus, OwnerQuery, Portal
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import ManualCode, assign_dossier_code, vietnam_day
+from blocks.records.codes import ManualCode, assign_dossier_code
 from blocks.records.incidents import raise_incident
 from blocks.records.machine import ReasonMissing, move_dossier
 from blocks.records.queries import documents, get_dossier

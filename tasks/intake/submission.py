@@ -23,13 +23,13 @@ from prefect.context import FlowRunContext
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from sqlmodel import Session, select
 
+from blocks.clock import VIET_NAM
 from blocks.errors import IntegrityError, Remedy, SohoaError
 from blocks.folder import Folder
 from blocks.foreign import LIMIT, ForeignRefused, read_yaml
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import VIET_NAM
 from blocks.records.incidents import raise_incident
 from blocks.records.sources import SourceKind, insist_source, source_of
 from blocks.records.states import DossierState, Form, OwnerKind

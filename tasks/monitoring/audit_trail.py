@@ -15,11 +15,11 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, or_, select
 
 from blocks.catalog.staff import Staff
+from blocks.clock import VIET_NAM, vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import ChainFaults, audit, chain_head, read_chain
-from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.tables import AuditEntry, Document, Dossier
 from blocks.trust import Trust

@@ -18,9 +18,9 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog
+from blocks.clock import vietnam_day
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import vietnam_day
 from blocks.records.machine import DOSSIER_OPEN
 from blocks.records.tables import AuditEntry, Dossier
 from tasks.desk_views.worklist import NEAR, days_left

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.catalog.staff import Staff, load_staff
+from blocks.clock import vietnam_day
 from blocks.mail import Mail, MailRefused
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.named import insert_once
 from blocks.records.tables import Outbox, now
 from tasks.prefect_task import one_by_one, step

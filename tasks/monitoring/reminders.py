@@ -17,10 +17,10 @@ from sqlmodel import col, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, Staff, four_eyes, load_staff
+from blocks.clock import VIET_NAM
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import VIET_NAM
 from blocks.records.named import naming
 from blocks.records.tables import Dossier, Waiting
 from blocks.records.waiting import OUTAGE, at_a_pause, forget_all_but, page, place, wait_at

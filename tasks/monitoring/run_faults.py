@@ -16,10 +16,10 @@ from sqlmodel import col, func, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, Staff, load_staff
+from blocks.clock import vietnam_day
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import vietnam_day
 from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.named import naming
 from blocks.records.tables import Dossier, Incident, Outbox

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from sqlmodel import Session, select
 
 from blocks.catalog import Catalog
+from blocks.clock import vietnam_day
 from blocks.errors import Problem
-from blocks.records.codes import vietnam_day
 from blocks.records.machine import DOSSIER_OPEN, PUBLIC_STATUS, PublicStatus
 from blocks.records.partners import PartnerCase
 from blocks.records.queries import documents

@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlmodel import Session
 
 from blocks.catalog import Catalog
+from blocks.clock import vietnam_day, vietnam_time
 from blocks.errors import Problem
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.queries import attempt_entry, documents, get_dossier
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Document, Dossier
@@ -49,7 +49,6 @@ from tasks.pauses.wait import (
     as_markdown,
 )
 from tasks.scope.decide import case_date
-from tasks.signing.appearance import vietnam_time
 from tasks.signing.authorised import to_sign
 from tasks.signing.confirmed import keyholder, unconfirmed
 

@@ -28,11 +28,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, load_staff
+from blocks.clock import vietnam_day
 from blocks.errors import Problem
 from blocks.identity import Attestation, DecisionNotProven, prove, shown_digest
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.queries import decision, get_dossier, record_decision
 from blocks.records.waiting import wait_at, waits_no_more

@@ -17,11 +17,11 @@ from sqlmodel import Session, col, func, select
 from blocks.catalog import Catalog
 from blocks.catalog.models import IssuedForm, Result
 from blocks.catalog.staff import load_staff
+from blocks.clock import vietnam_day
 from blocks.errors import ObjectConflict
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import vietnam_day
 from blocks.records.numbers import issue_result_number
 from blocks.records.queries import documents, get_document, get_dossier
 from blocks.records.states import DocumentState, DossierState, FieldSource, OwnerKind

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict
 from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog, DocumentType, TypeUnknown
+from blocks.clock import vietnam_day
 from blocks.errors import Problem, Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.machine import move_document
 from blocks.records.queries import get_dossier
 from blocks.records.states import DocumentState, ElectronicOriginal, Form

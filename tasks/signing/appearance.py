@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,11 @@ from pyhanko.pdf_utils.writer import BasePdfFileWriter
 from pyhanko.stamp.base import BaseStamp, BaseStampStyle
 
 from blocks import fonts
+from blocks.clock import vietnam_time
 from tasks.signing.errors import CharacterMissing
 from tasks.signing.geometry import MM, Rect, SeenPage
 from tasks.signing.ink import EDGE, InkMap
 
-VIETNAM = timezone(timedelta(hours=7))
 MARGIN = 7 * MM  # from the edges of the page as seen, and between the boxes
 PADDING = 2.0  # points between text and box
 LEADING = 1.15  # of the font size
@@ -55,11 +55,6 @@ class Placement:
     agency: Rect | None
     moved: tuple[str, ...] = ()  # officer, agency: not at the usual place, because something is printed there
     overlapping: tuple[str, ...] = ()  # whose corner is full, so that the box lies on print
-
-
-def vietnam_time(moment: datetime) -> str:
-    """dd/mm/yyyy HH:MM:SS +07:00, whatever the zone of `moment` is."""
-    return moment.astimezone(VIETNAM).strftime("%d/%m/%Y %H:%M:%S +07:00")
 
 
 def officer_text(name: str, captured_at: datetime, *, test: bool, known: str = "") -> list[str]:

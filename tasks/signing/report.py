@@ -11,9 +11,9 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import ades
 from pyhanko.sign.validation.report.tools import generate_report
 
+from blocks.clock import vietnam_time
 from blocks.trust import Believed, clock, run
 from tasks.sheet import MARGIN, WIDTH, Sheet
-from tasks.signing.appearance import vietnam_time
 from tasks.signing.verify import SignatureVerdict, Verdict
 
 REPORT_TYPES = {  # kept with each record

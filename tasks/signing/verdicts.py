@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlmodel import col, select
 
+from blocks.clock import vietnam_time
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Document
 from tasks.artifacts import keep_markdown
-from tasks.signing.appearance import vietnam_time
 from tasks.signing.batch import Batch
 from tasks.signing.report import ROLES
 

@@ -29,11 +29,11 @@ from pyhanko.sign.validation.generic_cms import extract_tst_data_iter
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
 
+from blocks.clock import vietnam_time
 from blocks.errors import SohoaError
 from blocks.signatories import AGENCY, OFFICER, kind_of, organisation_of
 from blocks.trust import Believed, Trust, clock, revocation_answers, run
 from tasks.signing import cades, ltv
-from tasks.signing.appearance import vietnam_time
 from tasks.signing.manifest import named_pdf
 from tasks.signing.pdf import AGENCY_FIELD, ISSUER_FIELD, OFFICER_FIELD, SIGNER_FIELD
 

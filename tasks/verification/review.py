@@ -15,10 +15,10 @@ from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import SEES_PAPERS, Grants, Role, Staff, load_staff
+from blocks.clock import vietnam_day, vietnam_time
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import vietnam_day
 from blocks.records.queries import documents, get_dossier
 from blocks.records.queries import fields as field_rows
 from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource
@@ -31,7 +31,6 @@ from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.intake.reception import OfficerNotAssigned, require_assigned
 from tasks.intake.reuse import SHARED, values_differ
 from tasks.pauses.wait import OFFICER_ID, CorrectionReason
-from tasks.signing.appearance import vietnam_time
 from tasks.signing.report import ROLES
 from tasks.verification.confirm import needed_fields
 

@@ -28,7 +28,7 @@ import tasks
 from blocks.errors import Problem
 from blocks.objects import ObjectStoreUnavailable
 from blocks.records.states import DocumentState
-from blocks.results import KIND, ResultRefused, ResultSerializer, StepFailed, types_of
+from blocks.results import KIND, ResultRefused, ResultSerializer, StepFailed, decode, encode, types_of
 from tasks.intake.submission import Registered
 from tests.attack.plugin import Attack
 
@@ -43,6 +43,12 @@ def steps() -> Iterator[Task[..., Any]]:
 def there_and_back(value: Any) -> Any:
     record = ResultRecord(result=value, metadata=ResultRecordMetadata(serializer=Serializer(type=KIND)))
     return ResultRecord.deserialize(record.serialize()).result
+
+
+def test_what_was_kept_before_a_module_moved_is_read() -> None:
+    kept = encode(Registered(dossier_id=uuid4(), counter_officer="tn.01", ended=None))
+    before = {**kept, "__type__": "tasks.submission.Registered"}
+    assert decode(before) == decode(kept) and isinstance(decode(kept), Registered)
 
 
 def test_every_step_returns_what_can_be_kept() -> None:

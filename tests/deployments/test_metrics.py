@@ -13,9 +13,9 @@ from uuid import uuid4
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from blocks.clock import vietnam_day
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.incidents import raise_incident
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier, Outbox

@@ -18,9 +18,9 @@ import yaml
 from sqlmodel import select
 from websockets.sync.client import connect
 
+from blocks.clock import vietnam_day
 from blocks.identity import Attestation
 from blocks.objects import Bucket
-from blocks.records.codes import vietnam_day
 from blocks.records.tables import AuditEntry, Decision
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey

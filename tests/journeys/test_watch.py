@@ -13,8 +13,8 @@ from sqlmodel import col, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import load_staff
+from blocks.clock import VIET_NAM, vietnam_day
 from blocks.orchestrator import pause_key
-from blocks.records.codes import VIET_NAM, vietnam_day
 from blocks.records.tables import Decision, Dossier, Incident, Waiting
 from deployments.automations import OURS, apply, wanted
 from infra.local.keys import read_part

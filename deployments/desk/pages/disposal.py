@@ -13,9 +13,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
+from blocks.clock import vietnam_day
 from blocks.errors import SohoaError
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from deployments.desk.auth.sessions import Proven, Session
 from deployments.desk.pages.oversight import OversightPages, roles_of, units
 from deployments.desk.pages.rendering import Pages

@@ -20,10 +20,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from blocks.clock import VIET_NAM
 from blocks.errors import SohoaError
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.records.codes import VIET_NAM
 from blocks.records.tables import Incident
 from deployments.cli.doctor import Finding, State, examine
 from deployments.desk.auth.sessions import Session

@@ -17,8 +17,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from blocks.clock import VIET_NAM
 from blocks.errors import Remedy, SohoaError
-from blocks.records.codes import VIET_NAM
 from blocks.records.queries import DossierUnknown
 from deployments.desk.auth.sessions import Session
 from deployments.desk.bodies import parse_small, read_small, with_token

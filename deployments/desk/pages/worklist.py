@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, load_staff
+from blocks.clock import vietnam_day
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.queries import DossierUnknown
 from blocks.records.waiting import Place
 from deployments.desk.auth.sessions import Officer, Session

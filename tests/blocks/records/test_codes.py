@@ -11,14 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlmodel import Session, select
 
+from blocks.clock import vietnam_day
 from blocks.records import RecordsDatabase
-from blocks.records.codes import (
-    CODE,
-    CodesExhausted,
-    assign_dossier_code,
-    issue_dossier_code,
-    vietnam_day,
-)
+from blocks.records.codes import CODE, CodesExhausted, assign_dossier_code, issue_dossier_code
 from blocks.records.queries import find_dossier, get_dossier
 from blocks.records.tables import AuditEntry, DossierSequence
 from tests.blocks.records.conftest import new_dossier

@@ -13,8 +13,8 @@ import pytest
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
+from blocks.clock import vietnam_day
 from blocks.records import RecordsDatabase
-from blocks.records.codes import vietnam_day
 from blocks.records.machine import PublicStatus, move_dossier
 from blocks.records.queries import DossierUnknown
 from blocks.records.states import DossierState

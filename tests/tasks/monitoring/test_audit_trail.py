@@ -10,9 +10,10 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from blocks.catalog.staff import load_staff
+from blocks.clock import VIET_NAM
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.codes import VIET_NAM, assign_dossier_code
+from blocks.records.codes import assign_dossier_code
 from blocks.records.tables import AuditEntry, Dossier, Incident
 from tasks.monitoring.audit_trail import BROKEN, Line, TrailBroken, Wanted, entries, note_look, read_whole
 from tests.tasks.lawcase import RECEIVED, make_dossier

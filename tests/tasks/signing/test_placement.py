@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks.clock import vietnam_time
 from blocks.signer import Signer
 from blocks.trust import Trust, run
-from tasks.signing.appearance import MARGIN, PADDING, agency_text, fit, officer_text, place, vietnam_time
+from tasks.signing.appearance import MARGIN, PADDING, agency_text, fit, officer_text, place
 from tasks.signing.errors import CharacterMissing
 from tasks.signing.geometry import MM, SeenPage
 from tasks.signing.ink import FREE, InkMap
