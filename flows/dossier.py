@@ -7,70 +7,44 @@ there (tasks/journal.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from prefect import flow
 
 from blocks.errors import Problem
+from blocks.records.pause_keys import PauseKey
 from blocks.records.states import DossierState
 from blocks.results import KIND
 from tasks.archive.closing import close_case, return_case
 from tasks.archive.store import store_record
-from tasks.capture import capture
 from tasks.capture.completeness import check_completeness, insist_complete
+from tasks.capture.document import capture
 from tasks.capture.rescan import receive_rescan
-from tasks.extraction import extract_fields
+from tasks.decisions.upheld import still_allowed
+from tasks.extraction.document import extract_fields
 from tasks.intake.electronic_originals import examine_originals, store_originals
 from tasks.intake.reception import check_account, receive, refuse
 from tasks.intake.reuse import find_shared_data
 from tasks.intake.submission import register
 from tasks.journal import goes_on
 from tasks.monitoring.case_report import report_dossier
+from tasks.pauses.confirm import CONFIRM, ConfirmDecision
+from tasks.pauses.consult import CONSULT, ConsultationDecision
+from tasks.pauses.issue import ISSUE
+from tasks.pauses.leader import LEADER, LeaderDecision
 from tasks.pauses.outages import waits_for_services
-from tasks.pauses.stages import (
-    CONFIRM,
-    CONSULT,
-    ISSUE,
-    LEADER,
-    RESCAN,
-    SCOPE,
-    SEAL,
-    SECRECY,
-    SIGN,
-    SIGNOFF,
-    SUPPLEMENT,
-    describe_confirm,
-    describe_consult,
-    describe_issue,
-    describe_leader,
-    describe_rescan,
-    describe_scope,
-    describe_seal,
-    describe_secrecy,
-    describe_sign,
-    describe_signoff,
-    describe_supplement,
-)
-from tasks.pauses.upheld import still_allowed
-from tasks.pauses.wait import (
-    ConfirmDecision,
-    ConsultationDecision,
-    LeaderDecision,
-    RescanDecision,
-    ScopeDecision,
-    SealDecision,
-    SecrecyDecision,
-    SignDecision,
-    SignOffDecision,
-    Stage,
-    SupplementDecision,
-    VerificationDecision,
-    ask,
-)
+from tasks.pauses.registry import A, Pause
+from tasks.pauses.rescan import RESCAN, RescanDecision
+from tasks.pauses.scope import SCOPE, ScopeDecision
+from tasks.pauses.seal import SEAL, SealDecision
+from tasks.pauses.secrecy import SECRECY, SecrecyDecision
+from tasks.pauses.sign import SIGN, SignDecision
+from tasks.pauses.signoff import SIGNOFF, SignOffDecision
+from tasks.pauses.supplement import SUPPLEMENT, SupplementDecision
+from tasks.pauses.verification import VERIFICATION, VerificationDecision
+from tasks.pauses.wait import ask
 from tasks.progress import advance, announce, send_back
 from tasks.reading.ocr import read_pages
 from tasks.results import issue_results, sign_by_leader
@@ -79,12 +53,12 @@ from tasks.scope.fragile import certify_copy, settle_leader_opinion, settle_unli
 from tasks.scope.quarantine import isolate, take_back
 from tasks.signing import needs_authorisation, sign_by_agency, sign_captured
 from tasks.verification.coding import assign_code
-from tasks.verification.confirm import VERIFICATION, confirm_fields, describe_verification
+from tasks.verification.confirm import confirm_fields
 
 
 @dataclass
 class Case:
-    """What the flow carries of a dossier: ids, capture attempts, and how often each stage has asked."""
+    """What the flow carries of a dossier: ids, capture attempts, and how often each pause has asked."""
 
     id: UUID
     submission: str
@@ -139,7 +113,7 @@ def reception(submission: str) -> Case:
         report = receive(case.id, case.counter_officer, case.revision)
         if report.accepted:
             break
-        answer = pause(case, SUPPLEMENT, describe_supplement(report.problems))
+        answer = pause(case, SUPPLEMENT, report.problems)
         if answer.decision is SupplementDecision.TU_CHOI:
             refuse(case.id, answer.officer, last(case, SUPPLEMENT))
             raise CaseEnded(case, DossierState.TU_CHOI_TIEP_NHAN)
@@ -157,7 +131,7 @@ def scope(case: Case) -> None:
     fragile, undecided = list(report.fragile), list(report.undecided)
     if report.to_ask:
         advance(case.id, DossierState.CHO_LANH_DAO_SO_HOA, "B3e")
-        opinion = pause(case, LEADER, describe_leader(report.ordinals(report.to_ask)))
+        opinion = pause(case, LEADER, report.ordinals(report.to_ask))
         digitised = opinion.decision is LeaderDecision.SO_HOA
         for document in report.to_ask:
             settle_leader_opinion(document, digitised, opinion.officer)
@@ -165,7 +139,7 @@ def scope(case: Case) -> None:
         advance(case.id, DossierState.SO_HOA, "B3e", after=DossierState.CHO_LANH_DAO_SO_HOA)
     captured = list(report.to_capture)
     if fragile or undecided or report.problems:
-        answer = pause(case, SCOPE, describe_scope(report.problems, report.ordinals(fragile)))
+        answer = pause(case, SCOPE, report.problems, report.ordinals(fragile))
         if answer.decision is ScopeDecision.TRA_LAI:
             give_back(case, SCOPE, answer.officer)
         for document in fragile:
@@ -203,7 +177,7 @@ def sign(case: Case, papers: list[UUID]) -> None:
         if waits_for == "PIN":
             allow_signature(case)
             continue
-        answer = pause(case, CONFIRM, describe_confirm)
+        answer = pause(case, CONFIRM)
         if answer.decision is ConfirmDecision.TRA_LAI:
             give_back(case, CONFIRM, answer.officer)
 
@@ -211,7 +185,7 @@ def sign(case: Case, papers: list[UUID]) -> None:
 def allow_signature(case: Case) -> None:
     """Điều 8.1: người sao chụp xem các bản sao chụp rồi cho ký số, hoặc trả lại hồ sơ."""
     again = case.asked.get(SIGN.name, 0) > 0
-    answer = pause(case, SIGN, partial(describe_sign, again))
+    answer = pause(case, SIGN, again)
     if answer.decision is SignDecision.TRA_LAI:
         give_back(case, SIGN, answer.officer)
 
@@ -221,7 +195,7 @@ def read(case: Case, document: UUID) -> None:
     attempt = case.attempts[document]
     seen = read_pages(document, attempt)
     if seen.secrecy:
-        answer = pause(case, SECRECY, describe_secrecy)
+        answer = pause(case, SECRECY)
         if answer.decision is SecrecyDecision.XAC_NHAN_MAT:
             isolate(document, seen.secrecy, attempt, last(case, SECRECY))
             del case.attempts[document]
@@ -234,7 +208,7 @@ def read(case: Case, document: UUID) -> None:
 
 def rescan(case: Case, failed: list[UUID], problems: list[Problem]) -> None:
     """Điều 8.2: viên chức quét lại các trang, thành phần không đạt, hoặc trả lại hồ sơ."""
-    answer = pause(case, RESCAN, partial(describe_rescan, problems))
+    answer = pause(case, RESCAN, problems)
     if answer.decision is RescanDecision.TRA_LAI:
         give_back(case, RESCAN, answer.officer)
     for document in failed:
@@ -247,7 +221,7 @@ def verification(case: Case) -> None:
     advance(case.id, DossierState.THAM_DINH, "B4a")
     while True:  # also where no paper was digitised: a person resolves the case
         doubts = [problem for found in case.doubts.values() for problem in found]
-        answer = pause(case, VERIFICATION, partial(describe_verification, doubts))
+        answer = pause(case, VERIFICATION, doubts)
         if answer.decision is VerificationDecision.TRA_LAI:
             give_back(case, VERIFICATION, answer.officer)
         if answer.decision is VerificationDecision.DUYET:
@@ -265,7 +239,7 @@ def consultation(case: Case) -> None:
     """QĐ 352: hồ sơ chờ ý kiến, rồi trở lại thẩm định."""
     times = case.asked[VERIFICATION.name]
     advance(case.id, DossierState.CHO_Y_KIEN, "B4a", times=times)
-    answer = pause(case, CONSULT, describe_consult)
+    answer = pause(case, CONSULT)
     advance(case.id, DossierState.THAM_DINH, "B4a", after=DossierState.CHO_Y_KIEN, times=times)
     if answer.decision is ConsultationDecision.TRA_LAI:
         give_back(case, CONSULT, answer.officer)
@@ -281,10 +255,10 @@ def signing(case: Case) -> None:
     """Bước 4b, Điều 9.4, 12: lãnh đạo ký, văn thư cấp số và ký số cơ quan; chỉ hồ sơ giải quyết thành công (EX17)."""
     advance(case.id, DossierState.TRINH_KY, "B4b")
     while True:
-        leader = pause(case, SIGNOFF, describe_signoff)
+        leader = pause(case, SIGNOFF)
         if leader.decision is SignOffDecision.TRA_LAI:
             give_back(case, SIGNOFF, leader.officer)
-        clerk = pause(case, SEAL, describe_seal)
+        clerk = pause(case, SEAL)
         if clerk.decision is SealDecision.KY_SO and still_allowed(
             case.id, case.asked[SIGNOFF.name], case.asked[SEAL.name]
         ):
@@ -292,7 +266,7 @@ def signing(case: Case) -> None:
     advance(case.id, DossierState.KY_CO_QUAN, "EX17", actor=clerk.officer)
     case.results = issue_results(case.id, leader.officer, clerk.officer)  # Điều 12
     while sign_by_leader(case.id, case.results, leader.officer, case.asked.get(ISSUE.name, 0)):
-        pause(case, ISSUE, describe_issue)
+        pause(case, ISSUE)
     sign_by_agency([*case.attempts.items(), *((result, 1) for result in case.results)])
 
 
@@ -304,19 +278,22 @@ def archive(case: Case) -> None:
     close_case(case.id)
 
 
-def pause(case: Case, stage: Stage[Any], describe: str | Callable[[UUID], str]) -> Any:
-    """Wait for the officer's answer at this stage, the next one that has not been dealt with."""
-    answered = ask(stage, case.id, describe, after=case.asked.get(stage.name, 0))
-    case.asked[stage.name] = answered.number
+def pause(case: Case, at: Pause[A], *about: Any) -> A:
+    """Wait for the officer's answer at this pause, the next one that has not been dealt with.
+
+    about: what its description tells beside the dossier's own data.
+    """
+    answered = ask(at, case.id, *about, after=case.asked.get(at.name, 0))
+    case.asked[at.name] = answered.number
     return answered.answer
 
 
-def last(case: Case, stage: Stage[Any]) -> str:
-    """Key of the decision that was made last at this stage."""
-    return f"{stage.name}-{case.asked[stage.name]}"
+def last(case: Case, at: Pause[Any]) -> str:
+    """Key of the decision that was made last at this pause."""
+    return PauseKey.of(at.name, case.asked[at.name])
 
 
-def give_back(case: Case, stage: Stage[Any], officer: str) -> None:
+def give_back(case: Case, at: Pause[Any], officer: str) -> None:
     """Trả lại hồ sơ kèm lý do bằng văn bản; không ký số cơ quan."""
-    return_case(case.id, officer, last(case, stage))
+    return_case(case.id, officer, last(case, at))
     raise CaseEnded(case, DossierState.TRA_LAI)

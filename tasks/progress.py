@@ -16,8 +16,8 @@ from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import AuditEntry
 from tasks.archive.custody import Place, move_paper
-from tasks.pauses.proofs import proven_decision
-from tasks.pauses.wait import Verification
+from tasks.decisions.proofs import proven_decision
+from tasks.pauses.verification import Verification
 from tasks.prefect_task import step
 
 

@@ -12,8 +12,8 @@ from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import Bucket, StoredObject
-from blocks.records.states import DocumentState
-from blocks.records.tables import AuditEntry, Decision, Document, Dossier, FieldValue, now
+from blocks.records.states import DocumentState, SignatureRole
+from blocks.records.tables import AuditEntry, Decision, Document, Dossier, FieldValue, SigningRequest, now
 
 
 class DossierUnknown(SohoaError):
@@ -91,6 +91,22 @@ def attempt_entry(session: Session, document_id: UUID, action: str, attempt: int
     return next((entry for entry in entries if entry.details.get("attempt") == attempt), None)
 
 
+def open_requests(session: Session, dossier_id: UUID, role: SignatureRole) -> list[SigningRequest]:
+    """What this person has still to confirm in this dossier, in the order of the documents."""
+    query = (
+        select(SigningRequest)
+        .join(Document, col(Document.id) == col(SigningRequest.document_id))
+        .where(
+            Document.dossier_id == dossier_id,
+            SigningRequest.attempt == Document.attempt,
+            SigningRequest.role == role,
+            col(SigningRequest.signature).is_(None),
+        )
+        .order_by(col(Document.ordinal))
+    )
+    return list(session.exec(query))
+
+
 def decision(session: Session, dossier_id: UUID, stage: str) -> Decision | None:
     """What was decided at exactly this stage, e.g. ``verification-1``; None: not yet."""
     query = select(Decision).where(Decision.dossier_id == dossier_id, Decision.stage == stage)
@@ -112,7 +128,7 @@ def record_decision(
 ) -> Decision:
     """Keep what an officer decided (at; now) and return what is kept: the first decision of a stage wins, for ever.
 
-    shown: the list of what the officer saw (tasks/pauses/shown.py), whose hash the gateway attested.
+    shown: the list of what the officer saw (tasks/decisions/shown.py), whose hash the gateway attested.
 
     A second one at the same time waits for the first to commit, then gets the first's row. Writes no audit entry.
     """

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, delete, func, literal, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
+from blocks.records.pause_keys import pause_of
 from blocks.records.tables import Dossier, Waiting, now
 
 OUTAGE = "outage"  # kind of who waits for a service; its stage is the code of the error
@@ -37,7 +38,7 @@ def wait_at(
         "dossier_id": dossier.id,
         "flow_run_id": flow_run,
         "stage": stage,
-        "kind": kind or stage.rpartition("-")[0],
+        "kind": kind or pause_of(stage),
         "unit_id": dossier.unit_id,
         "captured_by": dossier.captured_by,
         "due": dossier.due_date or date.max,

@@ -16,7 +16,7 @@ from blocks.clock import VIET_NAM
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase, signins
 from blocks.records.audit import audit
-from tasks.pauses.wait import OFFICER_ID
+from tasks.pauses.form import OFFICER_ID
 
 officer = typer.Typer(no_args_is_help=True, help="Tài khoản ở máy chủ định danh của viên chức nào.")
 sessions = typer.Typer(invoke_without_command=True, help="Phiên làm việc đang mở; kết thúc phiên.")

@@ -24,34 +24,15 @@ from blocks.identity import PROOF, STEP_UP, Attestation, Delegated, attest, form
 from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
+from blocks.records.pause_keys import PauseKey
 from blocks.records.queries import decision, get_dossier
 from blocks.records.tables import Dossier
 from deployments.desk.auth.sessions import Officer, Proven, Session
+from tasks.decisions.shown import CHANGED, ShownChanged, shown
 from tasks.desk_views.claims import holders
-from tasks.desk_views.history import DECISIONS, stage_label
-from tasks.desk_views.worklist import WHO
-from tasks.pauses.shown import CHANGED, ShownChanged, shown
-from tasks.pauses.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SECRECY, SIGN, SIGNOFF, SUPPLEMENT
-from tasks.pauses.wait import Stage, needs_reason, not_valid
-from tasks.verification.confirm import VERIFICATION
+from tasks.pauses.form import needs_reason, not_valid
+from tasks.pauses.registry import Pause, decision_labels, pause_label, pauses
 
-STAGES: dict[str, Stage[Any]] = {
-    stage.name: stage
-    for stage in (
-        SUPPLEMENT,
-        LEADER,
-        SECRECY,
-        SCOPE,
-        RESCAN,
-        SIGN,
-        CONFIRM,
-        VERIFICATION,
-        CONSULT,
-        SIGNOFF,
-        SEAL,
-        ISSUE,
-    )
-}
 REMEMBERED = 2000
 A_MOMENT = timedelta(minutes=10)
 STEP_UP_SENTENCE = (
@@ -93,23 +74,23 @@ class Waiting:
 
     dossier: Dossier
     run: UUID
-    key: str
+    key: PauseKey
 
     @property
-    def stage(self) -> Stage[Any]:
-        return STAGES[self.key.rpartition("-")[0]]
+    def pause(self) -> Pause[Any]:
+        return pauses()[self.key.pause]
 
     @property
     def role(self) -> Role:
-        return WHO[self.stage.name]
+        return self.pause.role
 
 
-def why_not(officer: Officer, dossier: Dossier, stage: str, staff: Staff) -> tuple[str, str] | None:
-    """(code, sentence) when this officer may not decide at this stage of this dossier; None: may (WH01–WH03).
+def why_not(officer: Officer, dossier: Dossier, pause: Pause[Any], staff: Staff) -> tuple[str, str] | None:
+    """(code, sentence) when this officer may not decide at this pause of this dossier; None: may (WH01–WH03).
 
     The provider's group and the office's own list, with its days and delegations (WH02), must both say so.
     """
-    role, unit, day = WHO[stage], dossier.unit_id, vietnam_day()
+    role, unit, day = pause.role, dossier.unit_id, vietnam_day()
     told = officer.told | officer.grants
     if role.value not in {held for _, held in told}:
         return "WRONG_ROLE", f"Bước này dành cho {ROLE_NAMES[role]}; tài khoản của bạn không có vai trò đó."
@@ -119,16 +100,16 @@ def why_not(officer: Officer, dossier: Dossier, stage: str, staff: Staff) -> tup
         if ended := staff.out_of_time(officer.id, unit, [role], day):
             return "OUT_OF_TIME", f"{ended} nên bạn không được quyết định việc này; vui lòng báo lãnh đạo đơn vị."
         return "OFFICER_NOT_ASSIGNED", "Bạn chưa được phân công việc này tại đơn vị; vui lòng báo lãnh đạo đơn vị."
-    if stage == "sign" and officer.id != dossier.captured_by:
+    if pause.capturer_only and officer.id != dossier.captured_by:
         return "NOT_THE_CAPTURER", f"Chữ ký số cá nhân là của {dossier.captured_by}; chỉ người đó được cho ký."
     if role is Role.RESOLVE and officer.id == dossier.captured_by and four_eyes():
         return "SAME_PERSON", "Bạn đã sao chụp hồ sơ này nên không được xác nhận dữ liệu của nó."
     return None
 
 
-def acts_by(officer: Officer, dossier: Dossier, stage: str, staff: Staff) -> Delegation | None:
+def acts_by(officer: Officer, dossier: Dossier, pause: Pause[Any], staff: Staff) -> Delegation | None:
     """The delegation by which this officer decides here today; None: by an assignment of one's own (WH02)."""
-    held = staff.assignment(officer.id, dossier.unit_id, WHO[stage], vietnam_day())
+    held = staff.assignment(officer.id, dossier.unit_id, pause.role, vietnam_day())
     return held if isinstance(held, Delegation) else None
 
 
@@ -149,10 +130,10 @@ class Decisions:
         answer = self.prefect.call("GET", f"/flow_runs/{run}")
         if answer.status_code != 200:
             return None
-        key = pause_key(answer.json())
+        key = PauseKey.parse(pause_key(answer.json()))
         with self.records.session() as session:
             dossier = session.exec(select(Dossier).where(Dossier.flow_run_id == run)).first()
-            if dossier is None or key.rpartition("-")[0] not in STAGES:
+            if dossier is None or key is None or key.pause not in pauses():
                 return None
             session.expunge(dossier)
         return Waiting(dossier, run, key)
@@ -177,7 +158,7 @@ class Decisions:
         return str(answer.json()) if answer.status_code == 200 else ""
 
     def seen(self, dossier_id: UUID) -> str:
-        """Hash of what stands on the dossier's page now (tasks/pauses/shown.py)."""
+        """Hash of what stands on the dossier's page now (tasks/decisions/shown.py)."""
         with self.records.session() as session:
             return shown_digest(shown(session, Catalog.get(), dossier_id))
 
@@ -204,7 +185,7 @@ class Decisions:
         if expected is not None and waiting.key != expected:
             sentence = self._too_late(run, expected)
             return self._refuse(officer, waiting, trace, Answer("ABORT", [sentence], "OLD_PAGE"))
-        if (reason := why_not(officer, waiting.dossier, waiting.stage.name, staff)) is not None:
+        if (reason := why_not(officer, waiting.dossier, waiting.pause, staff)) is not None:
             return self._refuse(officer, waiting, trace, Answer("ABORT", [reason[1]], reason[0]))
         with self.records.session() as database:
             holder = holders(database, [waiting.dossier.id]).get(waiting.dossier.id)
@@ -216,15 +197,15 @@ class Decisions:
             sentence = "Mã viên chức và chứng thực do cổng tự ghi; vui lòng không nhập."
             return self._refuse(officer, waiting, trace, Answer("REJECT", [sentence], "IDENTITY_TYPED"))
         try:
-            answer = waiting.stage.model.model_validate({**form, "officer": officer.id, PROOF: ""})
+            answer = waiting.pause.form.model_validate({**form, "officer": officer.id, PROOF: ""})
         except ValidationError as error:
-            return Answer("REJECT", [not_valid(waiting.stage.model, error)], "FORM")
-        if faults := needs_reason(answer) + waiting.stage.check(waiting.dossier.id, answer):
+            return Answer("REJECT", [not_valid(waiting.pause.form, error)], "FORM")
+        if faults := needs_reason(answer) + waiting.pause.check(waiting.dossier.id, answer):
             return Answer("REJECT", faults, "OPEN_POINTS")
         now = self.seen(waiting.dossier.id)
         if seen is not None and seen != now:
             return self._refuse(officer, waiting, trace, Answer("ABORT", [CHANGED], ShownChanged.code))
-        by = acts_by(officer, waiting.dossier, waiting.stage.name, staff)
+        by = acts_by(officer, waiting.dossier, waiting.pause, staff)
         proven = session.proven if session else Proven()
         about = f"{run}/{waiting.key}/{answer.decision.value}"
         if answer.decision.value in STEP_UP:
@@ -269,14 +250,14 @@ class Decisions:
                 return Answer("ABORT", [self._too_late(waiting.run, waiting.key)], "NOT_WAITING")
             # Suspended, but its form is not saved yet: Prefect does the two one after the other.
             return Answer("REJECT", ["Hồ sơ vừa đến bước này; vui lòng gửi lại sau vài giây."], "NOT_READY")
-        label = DECISIONS.get(payload["decision"], payload["decision"])
+        label = decision_labels().get(payload["decision"], payload["decision"])
         at = datetime.now(UTC)
         with self._lock:
             self._taken[(waiting.run, waiting.key)] = f"{label} bởi {officer.id}", at
             while len(self._taken) > REMEMBERED:
                 self._taken.popitem(last=False)
         shown = {
-            "step": stage_label(waiting.key),
+            "step": pause_label(waiting.key),
             "decision": label,
             "officer": officer.id,
             "role": ROLE_NAMES[waiting.role] + (f", theo ủy quyền: văn bản {by.document}" if by else ""),
@@ -308,7 +289,9 @@ class Decisions:
             with self.records.session() as session:
                 dossier = session.exec(select(Dossier).where(Dossier.flow_run_id == run)).first()
                 kept = decision(session, dossier.id, key) if dossier else None
-                taken = f"{DECISIONS.get(kept.decision, kept.decision)} bởi {kept.officer or '–'}" if kept else None
+                taken = (
+                    f"{decision_labels().get(kept.decision, kept.decision)} bởi {kept.officer or '–'}" if kept else None
+                )
         if taken:
             return f"Bước này đã có quyết định: {taken}. Vui lòng mở lại trang để xem tình trạng mới."
         return "Hồ sơ không còn chờ quyết định này; vui lòng mở lại trang để xem tình trạng mới."
@@ -327,4 +310,4 @@ class Decisions:
         return answer
 
 
-__all__ = ["ROLE_NAMES", "STAGES", "Answer", "Decisions", "Waiting", "acts_by", "why_not"]
+__all__ = ["ROLE_NAMES", "Answer", "Decisions", "Waiting", "acts_by", "why_not"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from tasks.pauses.wait import CorrectionReason, VerificationDecision
+from tasks.pauses.verification import CorrectionReason, VerificationDecision
 from tasks.verification.review import ComponentView, FieldView
 
 ISO = re.compile(r"\d{4}-\d{2}-\d{2}")

@@ -22,8 +22,7 @@ from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier, Scan
 from deployments.desk.images import A4_HEIGHT, WIDTH, Images
 from deployments.desk.uploads import INPUT, saved
-from tasks.capture import CaptureReport
-from tasks.capture.document import outcome, places
+from tasks.capture.document import CaptureReport, outcome, places
 from tasks.capture.errors import DpiLow, DpiMetadata, NotColour
 from tasks.capture.rescan import asked_again, hand_in_rescan, page_label
 from tasks.intake.origin import Origin

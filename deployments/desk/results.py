@@ -18,10 +18,10 @@ from deployments.desk.auth.sessions import Officer
 from deployments.desk.decisions import Waiting
 from deployments.desk.forms import articles
 from deployments.desk.images import A4_HEIGHT, WIDTH, Images
+from tasks.decisions.proofs import keyholder
 from tasks.results.document import ResultNotDrawable
 from tasks.results.views import drafts, read_results
 from tasks.scope.decide import case_date
-from tasks.signing.confirmed import keyholder
 from tasks.verification.review import ComponentView, Review
 
 BEFORE_ISSUE = {"verification", "signoff", "seal"}
@@ -54,7 +54,7 @@ class Results:
             "drafts": [],
             "issued": {ordinal: number for number, ordinal in enumerate(issued, 1)},
         }
-        stage = waiting.stage.name if waiting else ""
+        stage = waiting.pause.name if waiting else ""
         if waiting is None or stage not in BEFORE_ISSUE:
             return shown
         dossier, writing = waiting.dossier, stage == "verification"
@@ -78,8 +78,8 @@ class Results:
     def _signer(self, waiting: Waiting, officer: Officer) -> str | None:
         """Whose name stands under the draft: the leader's who looks at it, then the one's who has allowed it."""
         leads = officer.holds(Role.LEAD.value, waiting.dossier.unit_id)
-        name = officer.id if waiting.stage.name == "signoff" and leads else ""
-        if waiting.stage.name == "seal":
+        name = officer.id if waiting.pause.name == "signoff" and leads else ""
+        if waiting.pause.name == "seal":
             with self.records.session() as database:
                 name = keyholder(database, waiting.dossier, SignatureRole.SIGNER)
         try:

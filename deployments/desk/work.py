@@ -17,6 +17,7 @@ from blocks.records.waiting import Place, counts, page, place
 from deployments.desk.auth.sessions import Officer
 from deployments.desk.decisions import why_not
 from tasks.desk_views.worklist import Item, for_officer, worklist
+from tasks.pauses.registry import pauses
 
 PAGE = 50  # dossiers
 SHORTEST, FOUND = 3, 50  # letters of a code to search by, dossiers that are shown
@@ -62,7 +63,7 @@ class Work:
         return [
             item
             for item in found
-            if why_not(officer, dossiers[item.dossier_id], item.stage.rpartition("-")[0], staff) is None
+            if why_not(officer, dossiers[item.dossier_id], pauses()[item.pause], staff) is None
             or (item.escalated and officer.holds(Role.LEAD.value, item.unit))
         ]
 

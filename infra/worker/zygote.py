@@ -38,6 +38,7 @@ PREPARED = (
     "blocks.catalog.block:prepare",
     "blocks.objects:prepare",
     "tasks.extraction.profiles:prepare",
+    "tasks.pauses.registry:prepare",
 )
 COMM = "fr-"  # start of the process name of a flow run, followed by the first digits of its id
 _PR_SET_NAME = 15

@@ -21,9 +21,9 @@ from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier
 from tasks.archive.custody import CustodyOrder, Place, move_paper
 from tasks.archive.store import put_out
+from tasks.decisions.proofs import proven_decision
+from tasks.decisions.upheld import insist_upheld
 from tasks.intake.electronic_originals import awaits_storage
-from tasks.pauses.proofs import proven_decision
-from tasks.pauses.upheld import insist_upheld
 from tasks.prefect_task import step
 
 OWNER_ACCOUNT = "owner-account"  # topic: the result for the owner's account or e-mail (B5a)

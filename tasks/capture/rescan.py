@@ -26,10 +26,10 @@ from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Scan
 from tasks.capture.document import outcome, places
 from tasks.capture.errors import PagesMissing, PageUnknown
+from tasks.decisions.proofs import latest_proven
 from tasks.intake.origin import Origin, expected
 from tasks.intake.submission import Original, keep_originals, stored_name
-from tasks.pauses.proofs import latest_proven
-from tasks.pauses.wait import Verification, VerificationDecision
+from tasks.pauses.verification import Verification, VerificationDecision
 from tasks.prefect_task import step
 
 _NAME = re.compile(r"(?:(\d{20})/)?(?:(replace|insert)-(\d{1,4})/)?.+")

@@ -14,42 +14,8 @@ from blocks.records.states import DocumentState as T
 from blocks.records.states import DossierState as H
 from blocks.records.tables import AuditEntry
 from tasks.monitoring.incidents import KINDS
+from tasks.pauses.registry import decision_labels, pause_label
 
-STAGES = {
-    "supplement": "Bổ sung hồ sơ trước khi tiếp nhận",
-    "leader": "Ý kiến lãnh đạo về việc số hóa",
-    "scope": "Quyết định trước khi sao chụp",
-    "rescan": "Quét lại",
-    "secrecy": "Xác định giấy tờ có dấu chỉ mức độ mật",
-    "sign": "Người sao chụp kiểm tra và ký số",
-    "confirm": "Xác nhận ký số trên điện thoại",
-    "verification": "Xác nhận dữ liệu bóc tách",
-    "consult": "Xin ý kiến",
-    "signoff": "Trình ký số cơ quan",
-    "seal": "Văn thư ký số cơ quan",
-    "issue": "Lãnh đạo xác nhận ký ban hành trên điện thoại",
-}
-DECISIONS = {
-    "DA_BO_SUNG": "đã bổ sung",
-    "TU_CHOI": "từ chối",
-    "DA_QUET_LAI": "đã quét lại",
-    "KY_SO_CA_NHAN": "ký số",
-    "DA_XAC_NHAN": "đã xác nhận",
-    "TRA_LAI": "trả lại",
-    "KHONG_SO_HOA": "không số hóa",
-    "SO_HOA": "số hóa",
-    "TIEP_TUC": "tiếp tục",
-    "DUYET": "duyệt",
-    "XIN_Y_KIEN": "xin ý kiến",
-    "DA_CO_Y_KIEN": "đã có ý kiến",
-    "QUET_LAI": "đề nghị quét lại",
-    "KY": "cho ký số",
-    "KY_SO": "ký số cơ quan",
-    "TRINH_LAI": "trình lại lãnh đạo",
-    "XAC_NHAN_MAT": "xác nhận giấy tờ mật",
-    "KHONG_PHAI_MAT": "không phải giấy tờ mật",
-    "HOI_LAI": "câu trả lời chưa đạt, hệ thống hỏi lại",
-}
 STATES: dict[str, str] = {
     H.NHAP: "mới nộp",
     H.KIEM_TRA: "đang kiểm tra thành phần hồ sơ",
@@ -232,19 +198,12 @@ def sentence(entry: AuditEntry, ordinals: Mapping[UUID, int]) -> str:
         verdict = str(entry.details.get("decision", ""))
         delegation = entry.details.get("delegation") or {}
         by = f" (theo ủy quyền: văn bản {delegation['document']})" if delegation else ""
-        return f"{stage_label(name)}: {DECISIONS.get(verdict, verdict)}{by}."
+        return f"{pause_label(name)}: {decision_labels().get(verdict, verdict)}{by}."
     if entry.action in REMINDERS:
-        return f"{stage_label(str(entry.details.get('stage', '')))}: {REMINDERS[entry.action]}."
+        return f"{pause_label(str(entry.details.get('stage', '')))}: {REMINDERS[entry.action]}."
     pages = entry.details.get("pages") if entry.action == "rescan" else None
     only = f", trang {', '.join(map(str, pages))}" if pages else ""
     kind = KINDS.get(str(entry.details.get("code", ""))) if entry.action in INCIDENT else None
     named = f" ({kind.name[:1].lower()}{kind.name[1:]})" if kind else ""
     wording = ACTIONS.get(f"{entry.action} {entry.rule}") or ACTIONS.get(entry.action, entry.action)
     return f"{about}{wording}{named}{only}."
-
-
-def stage_label(key: str) -> str:
-    """``verification-1`` as an officer reads it; the second and later times with their number."""
-    name, _, number = key.rpartition("-")
-    label = STAGES.get(name, key)
-    return f"{label} (lần {number})" if name in STAGES and number != "1" else label

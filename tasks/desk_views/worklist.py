@@ -19,22 +19,8 @@ from blocks.clock import vietnam_day
 from blocks.records import RecordsDatabase
 from blocks.records.tables import AuditEntry, Dossier, Waiting
 from blocks.records.waiting import OUTAGE, page
-from tasks.desk_views.history import stage_label
+from tasks.pauses.registry import pause_label, pauses
 
-WHO = {
-    "supplement": Role.RECEIVE,
-    "scope": Role.RECEIVE,
-    "rescan": Role.RECEIVE,
-    "sign": Role.RECEIVE,  # who captured, nobody else (Điều 8.1)
-    "confirm": Role.RECEIVE,
-    "leader": Role.LEAD,
-    "secrecy": Role.LEAD,
-    "verification": Role.RESOLVE,
-    "consult": Role.RESOLVE,
-    "signoff": Role.LEAD,
-    "seal": Role.SEAL,
-    "issue": Role.LEAD,
-}
 SATURDAY = 5  # date.weekday()
 NEAR = 1  # working days left: remind; none left, the leader of the unit sees it too
 REMINDED, ESCALATED = "remind", "escalate"  # actions in the audit trail (tasks/monitoring/reminders.py)
@@ -49,7 +35,8 @@ class Item(BaseModel):
     code: str
     procedure: str  # its name; its code when the catalogue doesn't know it any more
     unit: str
-    stage: str  # verification-1 …
+    stage: str  # key of the pause: verification-1 …
+    pause: str  # verification …
     step: str  # the same, as an officer reads it
     since: datetime
     due: date | None = None
@@ -121,16 +108,17 @@ def for_officer(officer: str, staff: Staff, today: date, grants: Grants | None =
     """
     mine: list[ColumnElement[bool]] = []
     for unit in sorted({unit for person in staff.of(officer, today) for unit in person.units}):
-        listed = {role for role in WHO.values() if staff.may(officer, unit, role, today)}
+        listed = {pause.role for pause in pauses().values() if staff.may(officer, unit, pause.role, today)}
         held = {role for role in listed if grants is None or (unit, role.value) in grants}
         ours = col(Waiting.unit_id) == unit
-        kinds = sorted(kind for kind, role in WHO.items() if role in held)
-        own = [kind for kind in kinds if WHO[kind] is Role.RESOLVE] if four_eyes() else []
+        kinds = sorted(kind for kind, pause in pauses().items() if pause.role in held)
+        own = [kind for kind in kinds if pauses()[kind].role is Role.RESOLVE] if four_eyes() else []
+        capturers = [kind for kind in kinds if pauses()[kind].capturer_only]
         mine.append(
             ours
             & col(Waiting.kind).in_(kinds)
             & ((col(Waiting.captured_by) != officer) | col(Waiting.kind).not_in(own))
-            & ((col(Waiting.captured_by) == officer) | (col(Waiting.kind) != "sign"))
+            & ((col(Waiting.captured_by) == officer) | col(Waiting.kind).not_in(capturers))
         )
         if Role.LEAD in held:
             urgent = (col(Waiting.due) <= today) | col(Waiting.escalated_at).is_not(None)
@@ -177,7 +165,8 @@ def _item(
         procedure=names.get(dossier.procedure_code, dossier.procedure_code),
         unit=dossier.unit_id,
         stage=row.stage,
-        step=stage_label(row.stage),
+        pause=row.kind,
+        step=pause_label(row.stage),
         since=row.since,
         due=dossier.due_date,
         left=days_left(catalog, today, dossier.due_date) if dossier.due_date else None,
@@ -189,10 +178,9 @@ def _item(
 def _mine(item: Item, officer: str, staff: Staff, today: date, captured_by: str) -> bool:
     if item.escalated and staff.may(officer, item.unit, Role.LEAD, today):
         return True
-    stage = item.stage.rpartition("-")[0]
-    role = WHO.get(stage)
-    if stage == "sign" and officer != captured_by:
+    pause = pauses().get(item.pause)
+    if pause is None or (pause.capturer_only and officer != captured_by):
         return False
-    if role is None or (role is Role.RESOLVE and officer == captured_by and four_eyes()):
+    if pause.role is Role.RESOLVE and officer == captured_by and four_eyes():
         return False
-    return staff.may(officer, item.unit, role, today)
+    return staff.may(officer, item.unit, pause.role, today)

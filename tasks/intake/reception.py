@@ -29,8 +29,8 @@ from blocks.records.states import DossierState, ElectronicOriginal, OwnerKind
 from blocks.records.tables import AuditEntry, Document, Dossier, now
 from blocks.records.waiting import waits_at
 from tasks.archive.custody import Place, move_paper
+from tasks.decisions.proofs import proven_decision
 from tasks.intake.electronic_originals import original_problems
-from tasks.pauses.proofs import proven_decision
 from tasks.prefect_task import step
 from tasks.scope.decide import verdict_of
 

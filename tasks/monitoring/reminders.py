@@ -25,8 +25,9 @@ from blocks.records.named import naming
 from blocks.records.tables import Dossier, Waiting
 from blocks.records.waiting import OUTAGE, at_a_pause, forget_all_but, page, place, wait_at
 from blocks.settings import gateway_url
-from tasks.desk_views.worklist import ESCALATED, REMINDED, WHO, Item, days_left, reminders_of, worklist
+from tasks.desk_views.worklist import ESCALATED, REMINDED, Item, days_left, reminders_of, worklist
 from tasks.monitoring.notices import note
+from tasks.pauses.registry import pauses
 from tasks.prefect_task import one_by_one, step
 
 OFFICE_HOURS = range(7, 18)  # of Viet Nam; nobody is reminded at night
@@ -98,9 +99,10 @@ def _tell(
         dossier = session.exec(select(Dossier).where(Dossier.id == item.dossier_id).with_for_update()).one()
         if level in reminders_of(session, [item.dossier_id]).get((item.dossier_id, item.stage), {}):
             return
-        role = Role.LEAD if level == ESCALATED else WHO.get(item.stage.rpartition("-")[0])
+        pause = pauses().get(item.pause)
+        role = Role.LEAD if level == ESCALATED else pause.role if pause else None
         officers = staff.holders(role, at.astimezone(VIET_NAM).date(), item.unit) if role else []
-        if item.stage.startswith("sign-") and level == REMINDED:  # nobody else may sign for who captured
+        if pause and pause.capturer_only and level == REMINDED:  # nobody else may sign for who captured
             officers = [officer for officer in officers if officer == dossier.captured_by]
         if role is Role.RESOLVE and four_eyes():
             officers = [officer for officer in officers if officer != dossier.captured_by]

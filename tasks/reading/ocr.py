@@ -31,8 +31,8 @@ from blocks.records.queries import get_document
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Page
 from tasks.artifacts import keep_markdown, progress_shown
-from tasks.capture import check_printed_numbers
 from tasks.capture.guard import pixels_guarded
+from tasks.capture.numbers import check_printed_numbers
 from tasks.prefect_task import step
 from tasks.reading import page_map
 from tasks.scope.quarantine import insist_cleared, suspect, suspected_in, suspected_level

@@ -13,7 +13,7 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.waiting import waits_at
 from blocks.trust import Trust
-from tasks.pauses.upheld import insist_upheld
+from tasks.decisions.upheld import insist_upheld
 from tasks.prefect_task import step
 from tasks.results.issue import insist_as_decided, issue_dossier
 from tasks.signing.batch import sign_issued_results

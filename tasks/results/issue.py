@@ -28,7 +28,7 @@ from blocks.records.states import DocumentState, DossierState, FieldSource, Owne
 from blocks.records.tables import ISSUED, Document, Dossier, FieldValue, ResultNumber
 from blocks.settings import settings
 from blocks.signer import picture, signer_for
-from tasks.pauses.proofs import drafted
+from tasks.decisions.proofs import drafted
 from tasks.results.document import ResultContent, result_pdf, same_but_for_times
 from tasks.scope.decide import case_date
 from tasks.signing.errors import ForeignFile

@@ -31,7 +31,7 @@ from blocks.records.past import moves
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Page, Scan
-from tasks.pauses.proofs import proven_decision
+from tasks.decisions.proofs import proven_decision
 from tasks.prefect_task import step
 
 TEXT = re.compile(r"/page-\d{4}(-[0-9a-f]{16})?\.json$")  # what was read of a page

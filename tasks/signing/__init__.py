@@ -17,7 +17,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import get_document, get_dossier
 from blocks.signer import signer_for
 from blocks.trust import Trust
-from tasks.pauses.upheld import insist_upheld
+from tasks.decisions.upheld import insist_upheld
 from tasks.prefect_task import step
 from tasks.signing.authorised import unauthorised
 from tasks.signing.awaited import PHONE, PIN, awaited, still_here

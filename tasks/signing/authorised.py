@@ -19,15 +19,13 @@ from blocks.hand_in import HandInNotProven, prove_hand_in
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import raise_incident
-from blocks.records.queries import documents, get_document, get_dossier
+from blocks.records.pause_keys import PauseKey
+from blocks.records.queries import get_document, get_dossier
 from blocks.records.sources import SourceKind, sources_of
-from blocks.records.states import DocumentState
 from blocks.records.tables import Decision, Document, Dossier, Scan
 from tasks.capture.again import rebuilt_sha256
-from tasks.pauses.proofs import attested
-from tasks.pauses.wait import PaperToSign, SignCapture, SignDecision
-
-STAGE = "sign"
+from tasks.decisions.proofs import attested
+from tasks.pauses.sign import SIGN, PaperToSign, SignCapture, SignDecision
 
 
 class NotAuthorised(SohoaError):
@@ -39,15 +37,6 @@ class NotAuthorised(SohoaError):
         "vui lòng báo quản trị viên kiểm tra sự cố."
     )
     remedy = Remedy.ADMINISTRATOR
-
-
-def to_sign(session: Session, dossier_id: UUID) -> list[PaperToSign]:
-    """What the officer who captured is asked for now: all captured papers that aren't signed yet."""
-    return [
-        PaperToSign(component=document.ordinal, attempt=document.attempt, sha256=document.file_sha256)
-        for document in documents(session, dossier_id, states=[DocumentState.DAT_KIEM_TRA])
-        if document.file_sha256
-    ]
 
 
 def unauthorised(records: RecordsDatabase, papers: Sequence[tuple[UUID, int]]) -> list[UUID]:
@@ -70,8 +59,9 @@ def last_allowed(session: Session, papers: Sequence[tuple[UUID, int]]) -> int:
     for document_id, attempt in papers:
         document = get_document(session, document_id)
         for row, answer in _decisions(session, get_dossier(session, document.dossier_id)):
-            if any((paper.component, paper.attempt) == (document.ordinal, attempt) for paper in answer.papers):
-                numbers.append(int(row.stage.rpartition("-")[2]))
+            key = PauseKey.parse(row.stage)
+            if key and any((paper.component, paper.attempt) == (document.ordinal, attempt) for paper in answer.papers):
+                numbers.append(key.number)
     return max(numbers)
 
 
@@ -112,7 +102,7 @@ def _by_decision(session: Session, dossier: Dossier, document: Document) -> str:
 
 def _decisions(session: Session, dossier: Dossier) -> Iterator[tuple[Decision, SignCapture]]:
     """Those at which the officer who captured has allowed the signature, with what was allowed."""
-    query = select(Decision).where(Decision.dossier_id == dossier.id, col(Decision.stage).startswith(f"{STAGE}-"))
+    query = select(Decision).where(Decision.dossier_id == dossier.id, col(Decision.stage).startswith(f"{SIGN.name}-"))
     for row in session.exec(query):
         try:
             answer = SignCapture.model_validate(row.payload)
@@ -143,4 +133,4 @@ def _by_hand_in(session: Session, dossier: Dossier, document: Document, attempt:
     return str(parts[-1]), scans
 
 
-__all__ = ["NotAuthorised", "insist_authorised", "last_allowed", "to_sign", "unauthorised"]
+__all__ = ["NotAuthorised", "insist_authorised", "last_allowed", "unauthorised"]

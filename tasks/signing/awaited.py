@@ -15,7 +15,7 @@ from blocks.records.queries import get_document
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Signature
 from blocks.records.waiting import waits_at
-from tasks.pauses.proofs import latest_proven
+from tasks.decisions.proofs import latest_proven
 from tasks.signing.authorised import last_allowed
 
 PIN, PHONE = "PIN", "PHONE"

@@ -4,39 +4,23 @@ leader's on issued results (Điều 13.4b)."""
 from __future__ import annotations
 
 import logging
-from uuid import UUID
 
 import httpx
-from sqlmodel import Session, and_, col, or_, select
+from sqlmodel import and_, col, or_, select
 
 from blocks.errors import SohoaError
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
+from blocks.records.pause_keys import pause_of
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Document, Dossier, SigningRequest
 from blocks.signer import signer_for
-from tasks.pauses.proofs import latest_proven
-from tasks.signing.deferred import collect, open_requests
+from tasks.decisions.proofs import keyholder
+from tasks.pauses.facts import unconfirmed
+from tasks.pauses.registry import pauses
+from tasks.signing.deferred import collect
 
 logger = logging.getLogger(__name__)
-ROLES = {"confirm": SignatureRole.OFFICER, "issue": SignatureRole.SIGNER}  # which signature a stage waits for
-
-
-def keyholder(session: Session, dossier: Dossier, role: SignatureRole) -> str:
-    """Whose signature it is: of who captured, or of the leader who has allowed the result to be signed."""
-    if role is SignatureRole.OFFICER:
-        return dossier.captured_by
-    allowed = latest_proven(session, dossier.id, "signoff")
-    return allowed.officer if allowed else ""
-
-
-def unconfirmed(records: RecordsDatabase, dossier_id: UUID, role: SignatureRole) -> list[tuple[int, bool]]:
-    """(ordinal of the document, whether the person declined) of each signature that is still to be confirmed."""
-    with records.session() as session:
-        return [
-            (session.get_one(Document, request.document_id).ordinal, bool(request.state.get("declined")))
-            for request in open_requests(session, dossier_id, role)
-        ]
 
 
 def go_on(records: RecordsDatabase, prefect: Orchestrator) -> int:
@@ -71,9 +55,10 @@ def go_on(records: RecordsDatabase, prefect: Orchestrator) -> int:
 def _resumed(records: RecordsDatabase, prefect: Orchestrator, dossier: Dossier) -> bool:
     if dossier.flow_run_id is None:
         return False
-    role = ROLES.get(pause_key(prefect.run(dossier.flow_run_id)).rpartition("-")[0])
-    if role is None:
+    pause = pauses().get(pause_of(pause_key(prefect.run(dossier.flow_run_id))))
+    if pause is None or pause.on_phone is None:
         return False
+    role = pause.on_phone
     with records.session() as session:
         holder = keyholder(session, dossier, role)
     if not _confirmed(records, dossier, role, holder):
@@ -83,10 +68,10 @@ def _resumed(records: RecordsDatabase, prefect: Orchestrator, dossier: Dossier) 
 
 
 def _confirmed(records: RecordsDatabase, dossier: Dossier, role: SignatureRole, holder: str) -> bool:
-    if any(declined for _, declined in unconfirmed(records, dossier.id, role)):
+    if any(declined for _, declined in unconfirmed(dossier.id, role)):
         return False
     signer = signer_for(holder)
     if not signer.interrupted:  # nobody is asked on a phone: no signature comes by itself
         return False
     collect(records, dossier.id, signer, role)
-    return not unconfirmed(records, dossier.id, role)
+    return not unconfirmed(dossier.id, role)

@@ -24,12 +24,13 @@ from pyhanko.sign.signers.pdf_byterange import PreparedByteRangeDigest
 from pyhanko.sign.signers.pdf_cms import ExternalSigner
 from pyhanko.sign.signers.pdf_signer import PdfTBSDocument
 from pyhanko.sign.validation.dss import async_add_validation_info
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from blocks.errors import SohoaError
 from blocks.objects import Bucket, ObjectStore, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
+from blocks.records.queries import open_requests
 from blocks.records.states import SignatureRole
 from blocks.records.tables import Document, SigningRequest, now
 from blocks.signer import SignatureDeclined, Signer
@@ -82,22 +83,6 @@ def prepare(records: RecordsDatabase, objects: ObjectStore, path: Path, wanted: 
     run(wanted.trust.check(wanted.signer.certificate))
     if not _noted(records, wanted):
         _ask(records, objects, path, run(_prepare(path, wanted)), wanted)
-
-
-def open_requests(session: Session, dossier_id: UUID, role: SignatureRole) -> list[SigningRequest]:
-    """What this person has still to confirm in this dossier, in the order of the documents."""
-    query = (
-        select(SigningRequest)
-        .join(Document, col(Document.id) == col(SigningRequest.document_id))
-        .where(
-            Document.dossier_id == dossier_id,
-            SigningRequest.attempt == Document.attempt,
-            SigningRequest.role == role,
-            col(SigningRequest.signature).is_(None),
-        )
-        .order_by(col(Document.ordinal))
-    )
-    return list(session.exec(query))
 
 
 def collect(records: RecordsDatabase, dossier_id: UUID, signer: Signer, role: SignatureRole) -> dict[UUID, SohoaError]:

@@ -30,9 +30,9 @@ from tasks.extraction.profiles import ROWS, field_label
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.intake.reception import OfficerNotAssigned, require_assigned
 from tasks.intake.reuse import SHARED, values_differ
-from tasks.pauses.wait import OFFICER_ID, CorrectionReason
+from tasks.pauses.form import OFFICER_ID
+from tasks.pauses.verification import CorrectionReason, needed_fields
 from tasks.signing.report import ROLES
-from tasks.verification.confirm import needed_fields
 
 REASONS = {
     CorrectionReason.NHAN_DANG_SAI: "nhận dạng sai",

@@ -28,12 +28,15 @@ from blocks.records.queries import get_dossier
 from blocks.records.tables import AuditEntry, Decision, Document, Dossier, Incident, Page, Scan
 from blocks.trust import Trust
 from tasks.archive.store import NotAgencySigned, insist_signed
+from tasks.decisions.proofs import drafted, is_proven, latest_proven
+from tasks.decisions.shown import ShownChanged
+from tasks.decisions.upheld import insist_upheld
 from tasks.pauses import wait as approvals
-from tasks.pauses.proofs import drafted, is_proven, latest_proven
-from tasks.pauses.shown import ShownChanged
-from tasks.pauses.stages import SIGNOFF, check_seal, check_signoff
-from tasks.pauses.upheld import insist_upheld
-from tasks.pauses.wait import Answered, SignOff, SignOffDecision, ask
+from tasks.pauses.seal import Seal, SealDecision
+from tasks.pauses.seal import check as check_seal
+from tasks.pauses.signoff import SIGNOFF, SignOff, SignOffDecision
+from tasks.pauses.signoff import check as check_signoff
+from tasks.pauses.wait import Answered, ask
 from tasks.results.issue import insist_as_decided, issue_dossier
 from tasks.signing import sign_agency
 from tasks.signing.errors import ForeignFile
@@ -163,7 +166,7 @@ def asked_after(case: Case, monkeypatch: pytest.MonkeyPatch, after: int) -> str:
 
     monkeypatch.setattr(approvals, "suspend_flow_run", suspend)
     try:
-        answered: Answered[SignOff] = ask(SIGNOFF, case.id, "x", after=after)
+        answered: Answered[SignOff] = ask(SIGNOFF, case.id, after=after)
     except Asked as asked:
         return str(asked)
     return f"answered {answered.number}"
@@ -293,7 +296,7 @@ def test_what_changes_after_the_approval_is_not_signed(attack: Attack, case: Cas
         told.answered(f"not signed: {refused.value.code}")
         told.audited(f"incident {case.incidents()[-1]}")
         assert case.incidents() == [refused.value.code]
-        seal = approvals.Seal(decision=approvals.SealDecision.KY_SO, officer="vt.01")
+        seal = Seal(decision=SealDecision.KY_SO, officer="vt.01")
         assert check_seal(case.id, seal)  # the clerk is told so, too
 
 
@@ -400,7 +403,7 @@ def test_a_row_that_is_put_in_while_the_answer_is_kept_has_no_effect(
     with attack("a forged row is written in the moment before the flow keeps the answer", watch=case.signed) as told:
         monkeypatch.setattr(approvals, "_suspend_and_record", faster)
         with pytest.raises(Asked, match="signoff-3") as asked:
-            ask(SIGNOFF, case.id, "x", after=1)
+            ask(SIGNOFF, case.id, after=1)
         told.answered(f"not taken: asks at {asked.value}")
         told.audited(case.trail())
 

@@ -31,10 +31,10 @@ from blocks.sandbox import LimitBroken, Limits, NoWalls, keeper, locks
 from blocks.trust import Trust, run
 from tasks.intake.electronic_originals import examine_dossier
 from tasks.intake.reception import receive_dossier
-from tasks.pauses.wait import Verification
+from tasks.pauses.verification import Verification
+from tasks.pauses.verification import check as check_verification
 from tasks.signing.report import lines
 from tasks.signing.sandbox import verify_untrusted
-from tasks.verification.confirm import check_verification
 from tests.attack.plugin import Attack
 from tests.conftest import ROOT, TestPki
 from tests.tasks.intake.test_electronic_originals import CATALOG, changed, signed_with, submitted

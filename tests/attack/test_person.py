@@ -21,15 +21,15 @@ from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Scan,
 from blocks.settings import settings
 from deployments.desk.auth.sessions import Officer
 from deployments.desk.decisions import why_not
-from tasks.capture import capture_document
+from tasks.capture.document import capture_document
 from tasks.capture.rescan import handed_in
 from tasks.intake.inbox import take_folder
 from tasks.intake.origin import HandInAltered, Origin, by_command
 from tasks.intake.submission import MANIFEST, hand_in, inbox_key, register_submission
-from tasks.pauses.stages import check_sign
-from tasks.pauses.wait import PaperToSign, SignCapture, SignDecision
+from tasks.pauses.sign import SIGN, PaperToSign, SignCapture, SignDecision, to_sign
+from tasks.pauses.sign import check as check_sign
 from tasks.signing import sign_capture
-from tasks.signing.authorised import NotAuthorised, to_sign, unauthorised
+from tasks.signing.authorised import NotAuthorised, unauthorised
 from tests.attack.plugin import Attack
 from tests.conftest import TestPki
 from tests.support.attested import allow_signature, at_desk, gateway_key
@@ -323,7 +323,7 @@ def test_another_officer_answers(attack: Attack, captured: Captured, officer: st
     session_of = Officer(officer, frozenset({("BHXH-TEST", role)}))
     answer = SignCapture(decision=SignDecision.KY_SO_CA_NHAN, papers=[captured.paper()], officer=officer)
     with attack(f"pause `sign` answered by {officer}", watch=captured.signatures) as told:
-        refusal = why_not(session_of, dossier, "sign", load_staff())
+        refusal = why_not(session_of, dossier, SIGN, load_staff())
         assert refusal and check_sign(captured.dossier, answer)
         told.answered(refusal[0])
         allow_signature(captured.records, captured.document, officer=officer)  # past both of them

@@ -20,9 +20,10 @@ from deployments.desk.images import WIDTH, ImageGone, Images
 from tasks import artifacts
 from tasks.archive.closing import NotStored, announce_result, return_dossier
 from tasks.capture.completeness.facts import dossier_facts
-from tasks.pauses.shown import shown
-from tasks.pauses.stages import check_secrecy, describe_secrecy
-from tasks.pauses.wait import Secrecy, SecrecyDecision
+from tasks.decisions.shown import shown
+from tasks.pauses.secrecy import Secrecy, SecrecyDecision
+from tasks.pauses.secrecy import check as check_secrecy
+from tasks.pauses.secrecy import describe as describe_secrecy
 from tasks.reading import ocr
 from tasks.reading.ocr import read_pages, read_texts
 from tasks.scope import quarantine

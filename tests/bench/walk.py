@@ -24,7 +24,8 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import get_dossier
 from blocks.records.waiting import wait_at, waits_no_more
 from tasks.journal import Journal, Step, named
-from tasks.pauses.wait import Answered, Stage
+from tasks.pauses.registry import Pause
+from tasks.pauses.wait import Answered
 from tests.faults.test_every_step import Desk
 from tests.players.officers import Sample
 from tests.players.ways_in import by_folder
@@ -93,13 +94,13 @@ class Walk(Desk):
             "seal-1": lambda: ("vt.01", {"decision": "KY_SO"}),
         }
 
-    def ask(self, stage: Stage[Any], dossier_id: UUID, describe: Any, *, after: int = 0) -> Answered[Any]:
-        key = f"{stage.name}-{after + 1}"
+    def ask(self, pause: Pause[Any], dossier_id: UUID, *about: Any, after: int = 0) -> Answered[Any]:
+        key = f"{pause.name}-{after + 1}"
         with self.records.session() as session:
             wait_at(session, get_dossier(session, dossier_id), self.run, key)
         if key == self.stop:
             raise Stopped
-        answered = super().ask(stage, dossier_id, describe, after=after)
+        answered = super().ask(pause, dossier_id, *about, after=after)
         with self.records.session() as session:
             waits_no_more(session, dossier_id)
         return answered

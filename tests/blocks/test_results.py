@@ -46,7 +46,7 @@ def there_and_back(value: Any) -> Any:
 
 
 def test_what_was_kept_before_a_module_moved_is_read() -> None:
-    kept = encode(Registered(dossier_id=uuid4(), counter_officer="tn.01", ended=None))
+    kept = encode(Registered(dossier_id=uuid4(), documents=[], counter_officer="tn.01"))
     before = {**kept, "__type__": "tasks.submission.Registered"}
     assert decode(before) == decode(kept) and isinstance(decode(kept), Registered)
 

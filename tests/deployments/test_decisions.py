@@ -15,11 +15,11 @@ from blocks.records import RecordsDatabase
 from blocks.records.tables import Dossier
 from deployments.desk.auth.sessions import Officer, Session
 from deployments.desk.counter import Counter
-from deployments.desk.decisions import STAGES, Decisions, why_not
-from deployments.desk.pages.dossier import CHOICES, DossierPages
+from deployments.desk.decisions import Decisions, why_not
+from deployments.desk.pages.dossier import DossierPages
 from deployments.desk.pages.rendering import Pages
-from tasks.desk_views.history import DECISIONS
-from tasks.desk_views.worklist import WHO
+from tasks.pauses.registry import decision_labels, pauses
+from tasks.pauses.rescan import RESCAN
 from tasks.verification.review import NotYours
 from tests.tasks.lawcase import make_dossier
 
@@ -31,7 +31,7 @@ def officer(name: str, *grants: tuple[str, Role]) -> Officer:
 
 
 def code(person: Officer, stage: str) -> str | None:
-    refusal = why_not(person, DOSSIER, stage, load_staff())
+    refusal = why_not(person, DOSSIER, pauses()[stage], load_staff())
     return refusal[0] if refusal else None
 
 
@@ -64,7 +64,7 @@ def test_WH02_a_delegation_ends_on_its_day(tmp_path: Path, monkeypatch: pytest.M
     }
     (tmp_path / "staff.yaml").write_text(yaml.safe_dump(ended))
     monkeypatch.setenv("SOHOA_STAFF_FILE", str(tmp_path / "staff.yaml"))
-    refusal = why_not(delegate, DOSSIER, "rescan", load_staff())
+    refusal = why_not(delegate, DOSSIER, RESCAN, load_staff())
     assert refusal is not None and refusal[0] == "OUT_OF_TIME"
     assert refusal[1].startswith("Ủy quyền theo văn bản 01/UQ-BHXH đã hết hiệu lực sau ngày 31/12/2024")
 
@@ -91,9 +91,11 @@ def test_a_page_reads_the_list_once(
         pages.show_review(session, dossier_id)
 
 
-def test_each_stage_has_its_role_its_buttons_and_their_words() -> None:
-    assert set(STAGES) == set(WHO) == set(CHOICES)
-    for name, stage in STAGES.items():
-        kind = stage.model.model_fields["decision"].annotation
-        assert kind is not None and set(CHOICES[name]) == {item.value for item in kind}
-        assert all(choice in DECISIONS for choice in CHOICES[name])
+def test_each_pause_has_a_button_with_words_for_each_of_its_decisions() -> None:
+    assert len(pauses()) >= 12
+    for name, pause in pauses().items():
+        kind = pause.form.model_fields["decision"].annotation
+        assert name == pause.name and pause.label and kind is not None
+        assert set(pause.choices) == set(kind) and all(pause.choices.values())
+        assert all(decision_labels()[choice] == label for choice, label in pause.choices.items())
+        assert not pause.words_of or pause.words_of in pauses()

@@ -21,7 +21,7 @@ from deployments.desk.auth.sessions import Officer, Session
 from deployments.desk.pages.operations import routes
 from deployments.desk.pages.rendering import Pages
 from infra.local.process import free_port
-from tasks.desk_views.history import STAGES
+from tasks.pauses.registry import pauses
 from tests.conftest import TestPki
 from tests.tasks.lawcase import NAME, OWNER_ID, make_dossier, walk_document
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
@@ -93,7 +93,7 @@ def test_what_parts_say_is_text_not_markup(browser: TestClient, monkeypatch: pyt
     assert "<b>x" not in told and "&lt;b&gt;x" in told and "&lt;/table&gt;" in told
 
 
-def test_stages_have_vietnamese_names() -> None:
-    sources = "".join(path.read_text() for path in Path("tasks").glob("*.py"))
-    known = set(re.findall(r' = Stage\("(\w+)"', sources))
-    assert known and known == STAGES.keys()
+def test_each_file_with_a_pause_is_found() -> None:
+    sources = "".join(path.read_text() for path in Path("tasks/pauses").glob("*.py"))
+    known = set(re.findall(r' = Pause\(\n    name="(\w+)"', sources))
+    assert known and known == pauses().keys()

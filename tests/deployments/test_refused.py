@@ -20,7 +20,7 @@ from blocks.records.tables import Document
 from deployments.desk.images import LARGE, WIDTH, ImageGone, Images
 from deployments.desk.prefect_access.policy import is_tricky
 from deployments.desk.rescans import Rescans
-from tasks.capture import capture_document
+from tasks.capture.document import capture_document
 from tasks.capture.errors import ImageBomb, NotColour
 from tasks.capture.file_checks import inspect_file
 from tasks.capture.look import draw_pages

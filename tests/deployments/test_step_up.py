@@ -18,9 +18,10 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
+from deployments.desk import decisions
 from deployments.desk.auth.signin import AGAIN, CALLBACK, LOGIN
-from deployments.desk.decisions import STAGES
 from infra.local.postgres import Postgres
+from tasks.pauses.registry import pauses
 from tests.deployments.desk import ORIGIN, OWN, make_gateway, staff_file
 from tests.deployments.provider import Provider, signed
 from tests.tasks.lawcase import make_dossier, walk_dossier
@@ -56,8 +57,8 @@ def test_a_leader_signs_after_proving_anew_who_they_are(
     office.answer, office.issuer, office.groups = signed(preferred_username="here.lead"), "", [f"sohoa/{OWN}/LEAD"]
     gateway, prefect, run = make_gateway(records, tmp_path, postgres, oidc_issuer=office.url), Paused(), uuid4()
     monkeypatch.setattr(gateway.desk.decisions, "prefect", prefect)
-    whole = replace(STAGES["signoff"], check=lambda dossier, answer: [])  # what must be whole is asked in other tests
-    monkeypatch.setitem(STAGES, "signoff", whole)
+    whole = replace(pauses()["signoff"], check=lambda dossier, answer: [])  # what must be whole is asked in other tests
+    monkeypatch.setattr(decisions, "pauses", lambda: {"signoff": whole})
     dossier_id, _ = make_dossier(records, [])
     walk_dossier(records, dossier_id, DossierState.TRINH_KY)
     with records.session() as session:

@@ -24,10 +24,11 @@ from blocks.records.audit import audit
 from blocks.records.queries import decision, get_dossier
 from blocks.records.tables import AuditEntry, Document, Outbox, Signature
 from tasks.capture.rescan import hand_in_rescan
+from tasks.decisions.proofs import is_proven
 from tasks.intake.origin import by_command
 from tasks.journal import Step, named
-from tasks.pauses.proofs import is_proven
-from tasks.pauses.wait import Answered, Stage
+from tasks.pauses.registry import Pause
+from tasks.pauses.wait import Answered
 from tests.conftest import TestPki
 from tests.players.officers import Officers, Sample
 from tests.players.ways_in import by_folder
@@ -98,18 +99,18 @@ class Desk:
         hand_in_rescan(*where, 2, 2, [self.sample.folder / name for name in files])
         return "tnhs.01", {"decision": "DA_QUET_LAI"}
 
-    def ask(self, stage: Stage[Any], dossier_id: UUID, describe: Any, *, after: int = 0) -> Answered[Any]:
+    def ask(self, pause: Pause[Any], dossier_id: UUID, *about: Any, after: int = 0) -> Answered[Any]:
         """As tasks.pauses.wait.ask, without the wait."""
-        key = f"{stage.name}-{after + 1}"
+        key = f"{pause.name}-{after + 1}"
         with self.records.session() as session:
             kept = decision(session, dossier_id, key)
             if kept is not None:
                 assert is_proven(session, kept)
-                return Answered(after + 1, stage.model.model_validate(kept.payload))
-        assert describe if isinstance(describe, str) else describe(dossier_id)
+                return Answered(after + 1, pause.form.model_validate(kept.payload))
+        assert pause.describe(*about, dossier_id)
         officer, form = self.answers[key]()
-        answer = stage.model.model_validate(form | {"officer": officer})
-        assert stage.check(dossier_id, answer) == []
+        answer = pause.form.model_validate(form | {"officer": officer})
+        assert pause.check(dossier_id, answer) == []
         self.asked.append(key)
         decide(self.records, dossier_id, key, officer=officer, **form)
         with self.records.session() as session:

@@ -21,12 +21,12 @@ from blocks.records.machine import PublicStatus
 from blocks.records.states import DossierState
 from blocks.records.tables import AuditEntry, Decision, Dossier
 from blocks.settings import gateway_url
+from tasks.decisions.proofs import is_proven
 from tasks.desk_views.history import STATES
 from tasks.intake.begin import Ended, begin
 from tasks.intake.inbox import KNOWN
 from tasks.intake.origin import by_command
 from tasks.intake.submission import hand_in, inbox_key
-from tasks.pauses.proofs import is_proven
 from tests.attack.partner_client import PartnerClient, register
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey

@@ -17,31 +17,26 @@ import httpx
 from sqlmodel import select
 
 from blocks.catalog import Catalog
+from blocks.catalog.staff import Role
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator, PrefectUnavailable, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
+from blocks.records.pause_keys import pause_of
 from blocks.records.queries import documents, fields
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier
 from blocks.settings import gateway_url
 from tasks.intake.begin import Ended, begin
+from tasks.pauses.registry import pauses
+from tasks.pauses.rescan import RESCAN
+from tasks.pauses.sign import to_sign
+from tasks.pauses.verification import SETTABLE
 from tasks.scope.decide import case_date
-from tasks.signing.authorised import to_sign
-from tasks.verification.confirm import SETTABLE
 from tests.players import ways_in
 
 COUNTER, RESOLVING, LEADER, CLERK = "tnhs.01", "gq.01", "ld.01", "vt.01"
-WHO = {
-    "supplement": COUNTER,
-    "rescan": COUNTER,
-    "scope": COUNTER,
-    "leader": LEADER,
-    "secrecy": LEADER,
-    "verification": RESOLVING,
-    "signoff": LEADER,
-    "seal": CLERK,
-}
+PLAYER = {Role.RECEIVE: COUNTER, Role.RESOLVE: RESOLVING, Role.LEAD: LEADER, Role.SEAL: CLERK}
 
 
 # What business software would have computed.
@@ -177,14 +172,14 @@ class Officers:
         key = pause_key(run)
         if not key or key in sample.answered:
             return None
-        stage = key.rpartition("-")[0]
+        pause = pauses()[pause_of(key)]
         try:
-            if stage == "rescan" and (scans := self._again(sample)):
+            if pause is RESCAN and (scans := self._again(sample)):
                 dossier = self._known(sample)
                 ways_in.rescan_at_desk(self.at_gateway(dossier.captured_by), dossier.id, key, scans)
             else:
-                who = self._known(sample).captured_by if stage == "sign" else WHO[stage]
-                self.at_gateway(who).resume(sample.run_id, getattr(self, f"_{stage}")(sample))
+                who = self._known(sample).captured_by if pause.capturer_only else PLAYER[pause.role]
+                self.at_gateway(who).resume(sample.run_id, getattr(self, f"_{pause.name}")(sample))
         except ResumeRefused as refusal:
             # Suspended, but its form is not saved yet (Prefect does the two one after the other), or just resumed.
             if refusal.details.get("status") in ("REJECT", "ABORT"):
@@ -195,7 +190,7 @@ class Officers:
                 return None
             raise
         sample.answered.add(key)
-        return stage
+        return pause.name
 
     def dossier(self, sample: Sample) -> Dossier | None:
         with self.records.session() as session:

@@ -18,7 +18,7 @@ from blocks.records.queries import get_document, get_dossier, record_decision
 from blocks.records.sources import SourceKind
 from blocks.records.tables import Decision
 from tasks.intake.origin import Origin
-from tasks.pauses.wait import PaperToSign, SignCapture, SignDecision
+from tasks.pauses.sign import PaperToSign, SignCapture, SignDecision
 
 
 def gateway_key() -> Path:

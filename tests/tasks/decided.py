@@ -13,12 +13,12 @@ from uuid import UUID, uuid4
 from blocks.catalog import Catalog
 from blocks.identity import PROOF, PUBLIC_KEY_FILE, Attestation, attest, ensure_keys, form_digest, shown_digest
 from blocks.records import RecordsDatabase
+from blocks.records.pause_keys import pause_of
 from blocks.records.queries import get_dossier, record_decision
 from blocks.records.tables import Decision
 from blocks.settings import settings
-from deployments.desk.decisions import STAGES
-from tasks.desk_views.worklist import WHO
-from tasks.pauses.shown import Shown, shown
+from tasks.decisions.shown import Shown, shown
+from tasks.pauses.registry import pauses
 
 NEEDED = (
     "DATABASE_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY", "PKI_DIR", "PKI_URL", "TSA_URL", "INBOX_DIR",
@@ -57,7 +57,7 @@ def attestation(
             session.add(dossier)
         said: dict[str, Any] = {
             "officer": form["officer"],
-            "role": WHO[key.rpartition("-")[0]].value,
+            "role": pauses()[pause_of(key)].role.value,
             "unit": dossier.unit_id,
             "run": dossier.flow_run_id,
             "pause": key,
@@ -82,7 +82,7 @@ def decide(
 ) -> Decision:
     """Keep a decision at a pause (`signoff-1`). form: the other items; claims: what the attestation says otherwise."""
     private = private or gateway_key()
-    model = STAGES[key.rpartition("-")[0]].model
+    model = pauses()[pause_of(key)].form
     payload = model.model_validate({"decision": decision, "officer": officer, **form}).model_dump(mode="json")
     with whole_settings(), records.session() as session:
         seen = shown(session, Catalog(), dossier_id)

@@ -25,10 +25,10 @@ from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Scan
 from blocks.records.waiting import wait_at, waits_no_more
 from tasks.archive.custody import Place, move_paper
 from tasks.capture.completeness import check_completeness, check_dossier
+from tasks.decisions.upheld import still_allowed
 from tasks.intake.reception import check_account, receive
 from tasks.intake.reuse import find_shared_data
 from tasks.intake.submission import hand_in, register
-from tasks.pauses.upheld import still_allowed
 from tasks.progress import advance, send_back
 from tasks.reading.ocr import read_pages
 from tasks.scope.decide import apply_scope

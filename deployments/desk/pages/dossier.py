@@ -25,7 +25,7 @@ from blocks.objects import ObjectStore
 from blocks.pins import MOST
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_document, get_dossier
-from blocks.records.states import DocumentState, SignatureRole
+from blocks.records.states import DocumentState
 from blocks.records.tables import Page
 from blocks.signer import signer_for
 from deployments.desk.auth.sessions import Officer, Session
@@ -36,15 +36,15 @@ from deployments.desk.images import A4_HEIGHT, LARGE, WIDTH, ImageGone, Images
 from deployments.desk.pages.rendering import Again, Pages, capital
 from deployments.desk.rescans import Rescans
 from deployments.desk.results import Results
+from tasks.decisions.proofs import latest_proven
 from tasks.desk_views.claims import give_up, holders
-from tasks.desk_views.history import DECISIONS, STAGES
-from tasks.desk_views.worklist import WHO
 from tasks.intake.electronic_originals import signers_of
+from tasks.pauses.facts import keyholder_of
 from tasks.pauses.outages import sentence
-from tasks.pauses.proofs import latest_proven
-from tasks.pauses.wait import PaperToSign
-from tasks.signing.authorised import to_sign
-from tasks.signing.confirmed import keyholder
+from tasks.pauses.registry import decision_labels, pauses
+from tasks.pauses.rescan import RESCAN
+from tasks.pauses.sign import PaperToSign, to_sign
+from tasks.pauses.supplement import SUPPLEMENT
 from tasks.signing.pins import drop_pin, keep_pin
 from tasks.signing.verify import SignatureVerdict
 from tasks.verification.review import ComponentView, Review, look
@@ -54,20 +54,6 @@ BY_PIN = {"KY_SO_CA_NHAN", "DA_XAC_NHAN"}
 NO_PIN = "Vui lòng nhập mã PIN của chữ ký số để ký."
 BRINGS_FILES = {"DA_QUET_LAI", "DA_BO_SUNG"}
 CODE = re.compile(r"\*\*([A-Z_]+)\*\*")
-CHOICES = {
-    "supplement": ("DA_BO_SUNG", "TU_CHOI"),
-    "rescan": ("DA_QUET_LAI", "TRA_LAI"),
-    "leader": ("SO_HOA", "KHONG_SO_HOA"),
-    "secrecy": ("KHONG_PHAI_MAT", "XAC_NHAN_MAT"),
-    "scope": ("TIEP_TUC", "TRA_LAI"),
-    "sign": ("KY_SO_CA_NHAN", "TRA_LAI"),
-    "confirm": ("DA_XAC_NHAN", "TRA_LAI"),
-    "verification": ("DUYET", "QUET_LAI", "XIN_Y_KIEN", "TRA_LAI"),
-    "consult": ("DA_CO_Y_KIEN", "TRA_LAI"),
-    "signoff": ("KY", "TRA_LAI"),
-    "seal": ("KY_SO", "TRINH_LAI"),
-    "issue": ("DA_XAC_NHAN",),
-}
 
 
 class DossierPages:
@@ -102,11 +88,11 @@ class DossierPages:
         waiting = self.decisions.waiting_of(dossier_id)
         seen = self.decisions.seen(dossier_id) if waiting else ""  # before it is read: never newer than the page
         review = look(self.records, self.catalog, dossier_id, officer.id, staff, grants=officer.grants)
-        refusal = why_not(officer, waiting.dossier, waiting.stage.name, staff) if waiting else None
+        refusal = why_not(officer, waiting.dossier, waiting.pause, staff) if waiting else None
         with self.records.session() as database:
             holder = holders(database, [dossier_id]).get(dossier_id)
             outage = sentence(database, dossier_id)
-        stage = waiting.stage.name if waiting else ""
+        stage = waiting.pause.name if waiting else ""
         pictures = self._pictures(review, officer)
         if stage == "rescan" and refusal is None:
             pictures |= self.rescans.refused(officer.id, dossier_id)
@@ -124,12 +110,12 @@ class DossierPages:
             seen=seen,
             outage=outage,
             stage=stage,
-            step=STAGES.get(stage, ""),
-            role=ROLE_NAMES[WHO[stage]] if waiting else "",
-            choices=CHOICES.get(stage, ()),
+            step=waiting.pause.label if waiting else "",
+            role=ROLE_NAMES[waiting.role] if waiting else "",
+            choices=waiting.pause.choices if waiting else {},
             description=self._description(waiting) if waiting and stage != "verification" else "",
             refusal=refusal[1] if refusal else "",
-            acting=acts_by(officer, waiting.dossier, stage, staff) if waiting else None,
+            acting=acts_by(officer, waiting.dossier, waiting.pause, staff) if waiting else None,
             may=waiting is not None and refusal is None and holder in (None, officer.id),
             holder=holder,
             typed=typed or {},
@@ -162,7 +148,7 @@ class DossierPages:
     def _description(self, waiting: Waiting) -> str:
         # Prefect's dialog shows codes to choose from, this page has buttons with words on them.
         told = self.decisions.told(waiting)
-        text = CODE.sub(lambda code: f"**{capital(DECISIONS.get(code[1], code[1]))}**", told)
+        text = CODE.sub(lambda code: f"**{capital(decision_labels().get(code[1], code[1]))}**", told)
         return self.markdown.render(text.replace("### ", "## "))  # below the page's own heading
 
     def _doubts(self, waiting: Waiting) -> str:
@@ -174,17 +160,12 @@ class DossierPages:
 
     def _said_before(self, dossier_id: UUID, stage: str) -> str:
         """The written words of the step before: the question of a consultation, its answer, the clerk's reasons."""
-        before = {
-            "rescan": "verification",
-            "consult": "verification",
-            "verification": "consult",
-            "signoff": "seal",
-        }.get(stage)
-        if before is None:
+        before = pauses()[stage].words_of if stage else ""
+        if not before:
             return ""
         with self.records.session() as database:
             kept = latest_proven(database, dossier_id, before)
-            return f"{STAGES[before]}, {kept.officer}: {kept.reason}" if kept and kept.reason else ""
+            return f"{pauses()[before].label}, {kept.officer}: {kept.reason}" if kept and kept.reason else ""
 
     def _to_sign(self, dossier_id: UUID) -> list[PaperToSign]:
         """The captured files whose pages stand on the page; they go with the form, so that only they are signed."""
@@ -262,12 +243,12 @@ class DossierPages:
             gone = self._gone(session, staff, dossier_id, form, trace)
             return self.show_review(session, dossier_id, form, gone, staff)
         review = look(self.records, self.catalog, dossier_id, session.officer.id, staff, grants=session.officer.grants)
-        stage = waiting.stage.name
-        if form.get("decision") in BRINGS_FILES and why_not(session.officer, waiting.dossier, stage, staff) is None:
+        pause = waiting.pause
+        if form.get("decision") in BRINGS_FILES and why_not(session.officer, waiting.dossier, pause, staff) is None:
             try:
-                if stage == "rescan" and files:
+                if pause is RESCAN and files:
                     self.rescans.receive(self.counter.origin(session.officer, form), waiting.dossier, form, files)
-                elif stage == "supplement" and waiting.key == form.get("pause"):
+                elif pause is SUPPLEMENT and waiting.key == form.get("pause"):
                     self.counter.supplement(session.officer, waiting.dossier, form, files)
             except SohoaError as error:
                 if error.remedy is Remedy.RETRY:
@@ -278,7 +259,7 @@ class DossierPages:
         asked = self._asks_pin(session.officer, waiting, staff) and form.get("decision") in BY_PIN
         if asked and not 1 <= len(typed_pin) <= MOST:
             return self.show_review(session, dossier_id, form, Answer("REJECT", [NO_PIN]), staff)
-        filled = pause_form(stage, form, review.components)
+        filled = pause_form(pause.name, form, review.components)
         shown = {"expected": str(form.get("pause", "")), "seen": str(form.get("seen", ""))}
         if asked and waiting.key == shown["expected"]:
             keep_pin(self.records, dossier_id, waiting.key, session.officer.id, SecretStr(typed_pin))
@@ -304,13 +285,10 @@ class DossierPages:
 
     def _asks_pin(self, officer: Officer, waiting: Waiting, staff: Staff) -> bool:
         """Whether this officer decides here by typing the PIN of an own signature."""
-        stage = waiting.stage.name
-        if stage not in ("sign", "issue") or why_not(officer, waiting.dossier, stage, staff) is not None:
+        pause = waiting.pause
+        if pause.pin_of is None or why_not(officer, waiting.dossier, pause, staff) is not None:
             return False
-        with self.records.session() as database:
-            role = SignatureRole.OFFICER if stage == "sign" else SignatureRole.SIGNER
-            holder = keyholder(database, get_dossier(database, waiting.dossier.id), role)
-        return holder == officer.id and signer_for(officer.id).asks_pin
+        return keyholder_of(waiting.dossier.id, pause.pin_of) == officer.id and signer_for(officer.id).asks_pin
 
     def _gone(self, session: Session, staff: Staff, dossier_id: UUID, form: Mapping[str, Any], trace: str) -> Answer:
         run = self.decisions.run_of(dossier_id)

@@ -29,8 +29,8 @@ from deployments.cli.doctor import Finding, State, examine
 from deployments.desk.auth.sessions import Session
 from deployments.desk.pages.rendering import Pages
 from deployments.metrics import Sohoa
-from tasks.desk_views.history import STAGES
 from tasks.monitoring.incidents import kind_of
+from tasks.pauses.registry import step_label
 
 ASK_AGAIN_SECONDS = 30
 SHOWN_RUNS = 10
@@ -177,7 +177,7 @@ def page_values(picture: Picture) -> dict[str, Any]:
         "at": f"{picture.at.astimezone(VIET_NAM):%H:%M:%S ngày %d/%m/%Y}",
         "verdict": f"{bad} bộ phận có lỗi" if bad else "Mọi bộ phận đều làm việc được",
         "figures": [(name, _number(value)) for name, value in figures_shown],
-        "stages": [(STAGES.get(stage, stage), count, seconds) for stage, (count, seconds) in longest_first],
+        "stages": [(step_label(stage), count, seconds) for stage, (count, seconds) in longest_first],
         "age": _age,
         "again": ASK_AGAIN_SECONDS,
     }

@@ -26,8 +26,9 @@ from deployments.desk.decisions import ROLE_NAMES, Answer
 from deployments.desk.forms import key, shown
 from deployments.desk.limits import Uploads, UploadsBusy
 from deployments.desk.uploads import INPUT, SUFFIXES, UploadsTooLarge, insist_small
-from tasks.desk_views.history import DECISIONS, STATES
+from tasks.desk_views.history import STATES
 from tasks.pauses.outages import not_answering
+from tasks.pauses.registry import decision_labels
 from tasks.verification.review import REASONS
 
 HERE = Path(__file__).parent.parent
@@ -85,7 +86,7 @@ def _templates() -> Environment:
     made.filters |= {"shown": shown, "local": local, "ago": ago, "capital": capital, "who": who}
     made.globals |= {
         "ROLE_NAMES": {role.value: name for role, name in ROLE_NAMES.items()},
-        "DECISIONS": DECISIONS,
+        "DECISIONS": decision_labels(),
         "STATES": STATES,
         "REASONS": {reason.value: text for reason, text in REASONS.items()},
         "key": key,

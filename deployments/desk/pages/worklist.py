@@ -22,7 +22,7 @@ from deployments.desk.decisions import Decisions, why_not
 from deployments.desk.pages.rendering import Pages
 from deployments.desk.work import FOUND, SHORTEST, Work
 from tasks.desk_views.claims import TakenByOther, give_up, holders, take
-from tasks.desk_views.history import STAGES
+from tasks.pauses.registry import pauses, step_label
 
 HOMES = {(Role.OPERATE.value,): "/van-hanh", (Role.AUDIT.value,): "/nhat-ky"}  # of who has nothing to decide
 
@@ -49,10 +49,10 @@ class WorklistPages:
         """step: only this one; empty: all. after: where the page before ended."""
         today, staff = vietnam_day(), load_staff()
         items, more = self.work.items(session.officer, staff, step, after)
-        at = Counter(item.stage.rpartition("-")[0] for item in items)
+        at = Counter(item.pause for item in items)
         if step or after or more:
             at = Counter(self.work.counts(session.officer, staff))
-        steps = [("", "Tất cả", at.total()), *((name, STAGES.get(name, name), count) for name, count in at.items())]
+        steps = [("", "Tất cả", at.total()), *((name, step_label(name), count) for name, count in at.items())]
         with self.records.session() as database:
             held = holders(database, [item.dossier_id for item in items])
         acting = [one for one in staff.delegations if one.id == session.officer.id and one.in_time(today)]
@@ -72,7 +72,7 @@ class WorklistPages:
         waiting = self.decisions.waiting_of(dossier_id)
         if waiting is None:
             return self.pages.say("Không nhận được việc", "Hồ sơ không chờ ai.", 403, session)
-        if refusal := why_not(session.officer, waiting.dossier, waiting.stage.name, load_staff()):
+        if refusal := why_not(session.officer, waiting.dossier, waiting.pause, load_staff()):
             return self.pages.say("Không nhận được việc", refusal[1], 403, session)
         try:
             take(self.records, dossier_id, session.officer.id)
@@ -95,7 +95,7 @@ class WorklistPages:
 
         @router.get("/viec", summary="Danh sách việc của viên chức đang đăng nhập")
         async def work(request: Request, buoc: str = "", tiep: str = "") -> Response:
-            return await shown_to(request, self.show_worklist, buoc if buoc in STAGES else "", _place(tiep))
+            return await shown_to(request, self.show_worklist, buoc if buoc in pauses() else "", _place(tiep))
 
         @router.get("/tim", summary="Tìm hồ sơ theo mã hoặc một phần của mã")
         async def find(request: Request, ma: str = "") -> Response:

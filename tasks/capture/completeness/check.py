@@ -20,7 +20,8 @@ from tasks.artifacts import keep_markdown
 from tasks.capture.completeness.facts import Row, dossier_facts
 from tasks.capture.completeness.suites import COMPONENTS, PAGES, Rule
 from tasks.capture.document import outcome as captured
-from tasks.pauses.proofs import ASK_AGAIN, is_proven
+from tasks.decisions.proofs import is_proven
+from tasks.pauses.registry import ASK_AGAIN
 from tasks.prefect_task import step
 
 _one_at_a_time = threading.Lock()  # Great Expectations keeps its context in module state

@@ -15,7 +15,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.states import DocumentState as S
 from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Page, Scan
-from tasks.capture import capture_document
+from tasks.capture.document import capture_document
 from tests.tasks.capture.pages_for_tests import DPI, jpeg, noted, paper, pdf_of, scanned
 
 

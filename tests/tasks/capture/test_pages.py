@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 
 from blocks.errors import Problem
 from blocks.ocr.types import Line, PageText
-from tasks.capture import check_printed_numbers
 from tasks.capture.file_checks import inspect_file
+from tasks.capture.numbers import check_printed_numbers
 from tasks.capture.pages import ScannedPage, check_count, check_pages, layout, measure
 from tests.tasks.capture.pages_for_tests import DPI, font, jpeg, noted, paper, scanned
 

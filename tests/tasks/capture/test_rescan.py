@@ -14,12 +14,13 @@ from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.states import DocumentState as S
 from blocks.records.tables import AuditEntry, Document, Dossier, Page, Scan
-from tasks.capture import capture_document
+from tasks.capture.document import capture_document
 from tasks.capture.rescan import Again, RescanMissing, asked_again, hand_in_rescan, handed_in, not_yet, take_rescan
 from tasks.desk_views.history import history
 from tasks.intake.origin import by_command
-from tasks.pauses.stages import check_rescan, describe_rescan
-from tasks.pauses.wait import Rescan, RescanDecision
+from tasks.pauses.rescan import Rescan, RescanDecision
+from tasks.pauses.rescan import check as check_rescan
+from tasks.pauses.rescan import describe as describe_rescan
 from tasks.progress import send_back_to_capture
 from tests.tasks.capture.pages_for_tests import jpeg, noted, paper, pdf_of, scanned
 from tests.tasks.capture.test_document import new_document, state

@@ -16,7 +16,7 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.sources import SourceKind
 from blocks.records.tables import AuditEntry, Document, Dossier, Scan
-from tasks.capture import capture_document
+from tasks.capture.document import capture_document
 from tasks.capture.file_checks import inspect_file
 from tasks.capture.scan_time import CapturedAt, TimeSource, captured_at, time_in_file
 from tasks.intake.origin import Origin

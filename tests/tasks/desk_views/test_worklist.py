@@ -13,9 +13,7 @@ from blocks.catalog.staff import load_staff
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Waiting
 from blocks.records.waiting import OUTAGE, page
-from tasks.desk_views.worklist import WHO, Item, for_officer, worklist
-from tasks.pauses.stages import CONFIRM, CONSULT, ISSUE, LEADER, RESCAN, SCOPE, SEAL, SECRECY, SIGN, SIGNOFF, SUPPLEMENT
-from tasks.verification.confirm import VERIFICATION
+from tasks.desk_views.worklist import Item, for_officer, worklist
 from tests.tasks.lawcase import make_waiting
 
 TODAY = date(2026, 11, 23)  # Monday; 24/11 is a day off
@@ -78,8 +76,3 @@ def test_CA01_only_who_captured_is_asked_to_sign(records: RecordsDatabase) -> No
     with records.session() as session:  # where a page is chosen and counted, too
         asked = {who: page(session, for_officer(who, load_staff(), TODAY)) for who in ("tnhs.02", "tnhs.01")}
     assert [len(rows) for rows in asked.values()] == [1, 0]
-
-
-def test_every_pause_has_its_role() -> None:
-    stages = (SUPPLEMENT, LEADER, SECRECY, SCOPE, RESCAN, SIGN, CONFIRM, VERIFICATION, CONSULT, SIGNOFF, SEAL, ISSUE)
-    assert set(WHO) == {stage.name for stage in stages}

@@ -16,8 +16,8 @@ from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import AuditEntry, Document, FieldValue, Page, Scan, now
-from tasks.extraction import extract_document
-from tasks.pauses.wait import Absence, Correction
+from tasks.extraction.document import extract_document
+from tasks.pauses.verification import Absence, Correction
 from tasks.verification.confirm import apply_verification
 from tests.tasks.decided import decide
 from tests.tasks.extraction.test_extract import paper

@@ -40,12 +40,12 @@ from tasks.intake.electronic_originals import (
 )
 from tasks.intake.reception import receive_dossier
 from tasks.monitoring.case_report import summary
-from tasks.pauses.wait import Verification
+from tasks.pauses.verification import Verification
+from tasks.pauses.verification import check as check_verification
 from tasks.scope.decide import apply_scope
 from tasks.signing.errors import AgencyNotAllowed
 from tasks.signing.sandbox import verify_untrusted
 from tasks.signing.verify import verify_manifest, verify_pdf
-from tasks.verification.confirm import check_verification
 from tests.conftest import TestPki
 from tests.tasks.lawcase import NAME, RECEIVED, get, make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings, trust  # noqa: F401

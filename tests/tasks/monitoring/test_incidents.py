@@ -17,6 +17,7 @@ from blocks.records.queries import DossierUnknown
 from blocks.records.tables import AuditEntry, Dossier
 from tasks.archive import custody, preservation, trust_list
 from tasks.archive.custody import locate_paper
+from tasks.decisions.shown import ShownChanged
 from tasks.intake.reception import OfficerNotAssigned
 from tasks.monitoring import audit_rows, audit_trail, run_faults
 from tasks.monitoring.incidents import (
@@ -29,7 +30,6 @@ from tasks.monitoring.incidents import (
     open_dispute,
     settle_incident,
 )
-from tasks.pauses.shown import ShownChanged
 from tasks.scope import quarantine
 from tests.tasks.lawcase import RECEIVED, make_dossier
 

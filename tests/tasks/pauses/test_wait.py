@@ -11,7 +11,10 @@ from pydantic import ValidationError
 
 from blocks.catalog.staff import Role, load_staff
 from blocks.records import RecordsDatabase
-from tasks.pauses.wait import SignOff, Verification, not_assigned, not_valid
+from tasks.pauses.form import not_valid
+from tasks.pauses.signoff import SignOff
+from tasks.pauses.verification import Verification
+from tasks.pauses.wait import not_assigned
 from tests.tasks.lawcase import make_dossier
 
 LAST = date(2026, 12, 31)

@@ -44,18 +44,24 @@ from blocks.trust import Trust
 from tasks.archive.closing import NotStored, close_dossier
 from tasks.archive.store import NotAgencySigned, store_document
 from tasks.capture.completeness.facts import dossier_facts
-from tasks.pauses.stages import check_issue, check_signoff, describe_issue, result_signatures_tell
-from tasks.pauses.wait import Issue, IssueDecision, SignOff, SignOffDecision, Verification
+from tasks.pauses.facts import unconfirmed
+from tasks.pauses.issue import Issue, IssueDecision
+from tasks.pauses.issue import check as check_issue
+from tasks.pauses.issue import describe as describe_issue
+from tasks.pauses.issue import proven as result_signatures_tell
+from tasks.pauses.signoff import SignOff, SignOffDecision
+from tasks.pauses.signoff import check as check_signoff
+from tasks.pauses.verification import Verification, needed_fields
+from tasks.pauses.verification import check as check_verification
+from tasks.pauses.verification import describe as describe_verification
 from tasks.results.document import ResultContent, ResultNotDrawable, result_pdf
 from tasks.results.issue import issue_dossier
 from tasks.results.views import drafts, read_results
 from tasks.sheet import Sheet
 from tasks.signing import sign_agency, sign_manifest, verify_manifest, verify_pdf
 from tasks.signing.batch import sign_issued_results
-from tasks.signing.confirmed import unconfirmed
 from tasks.signing.errors import AgencyNotAllowed, SignerMissing
 from tasks.signing.steps import sign_result
-from tasks.verification.confirm import check_verification, describe_verification, needed_fields
 from tasks.verification.review import NotYours
 from tests.conftest import TestPki
 from tests.support.csc_server import control
@@ -346,9 +352,9 @@ def test_B4e_a_leader_confirms_on_a_phone_though_the_process_dies(
         return batch.waiting
 
     yes = Issue(decision=IssueDecision.DA_XAC_NHAN, officer="ld.01")
-    assert attempt("pending") == ids and unconfirmed(records, dossier_id, SignatureRole.SIGNER) == [(2, False)]
+    assert attempt("pending") == ids and unconfirmed(dossier_id, SignatureRole.SIGNER) == [(2, False)]
     assert not result_signatures_tell(dossier_id, yes)
-    assert attempt("declined") == ids and unconfirmed(records, dossier_id, SignatureRole.SIGNER) == [(2, True)]
+    assert attempt("declined") == ids and unconfirmed(dossier_id, SignatureRole.SIGNER) == [(2, True)]
     assert "Văn bản kết quả 2: đã bị từ chối hoặc hết hạn" in describe_issue(dossier_id)
     with pytest.raises(SignerMissing):
         sign_agency(records, objects, document_id, trust=trust)

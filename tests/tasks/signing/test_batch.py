@@ -15,8 +15,8 @@ from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Document, Signature, SigningRequest
 from blocks.signer import PinRefused, RemoteUnavailable, SignerUnknown
 from blocks.trust import Trust
+from tasks.pauses.facts import unconfirmed
 from tasks.signing import sign_captures, sign_results, verify_pdf
-from tasks.signing.confirmed import unconfirmed
 from tasks.signing.verdicts import as_table
 from tests.conftest import TestPki
 from tests.support.csc_server import MULTISIGN, PIN, control
@@ -150,10 +150,10 @@ def test_CA01_declined_on_the_phone_is_asked_again_when_an_officer_says_so(
     case, ids = papers(2)
     control(csc, mode="declined")
     assert sign_captures(case.records, case.objects, ids).waiting == ids
-    assert unconfirmed(case.records, case.dossier_id, SignatureRole.OFFICER) == [(1, True), (2, True)]
+    assert unconfirmed(case.dossier_id, SignatureRole.OFFICER) == [(1, True), (2, True)]
     control(csc, mode="pending")
     assert sign_captures(case.records, case.objects, ids).waiting == ids
-    assert unconfirmed(case.records, case.dossier_id, SignatureRole.OFFICER) == [(1, False), (2, False)]
+    assert unconfirmed(case.dossier_id, SignatureRole.OFFICER) == [(1, False), (2, False)]
     control(csc, mode="ok")
     sign_captures(case.records, case.objects, ids).insist()
     insist_valid(case, ids, trust)

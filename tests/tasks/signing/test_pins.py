@@ -27,7 +27,7 @@ from blocks.records.tables import Dossier, SealedPin, now
 from blocks.settings import settings
 from blocks.signer import StoredPinRefused, signer_for, stored_pins
 from infra.local import token
-from tasks.pauses.stages import describe_sign
+from tasks.pauses.sign import describe as describe_sign
 from tasks.signing.pins import LASTS, keep_pin, take_pin
 from tests.attack.plugin import Attack
 from tests.conftest import ROOT, TestPki

@@ -14,8 +14,9 @@ from blocks.records.audit import audit
 from blocks.records.states import DocumentState, DossierState, FieldSource
 from blocks.records.tables import AuditEntry, FieldValue, Incident
 from blocks.settings import ROOT
-from tasks.desk_views.history import ACTIONS, ARTICLES, DECISIONS, REMINDERS, STATES, Event, stage_label
-from tasks.pauses.wait import VerificationDecision
+from tasks.desk_views.history import ACTIONS, ARTICLES, REMINDERS, STATES, Event
+from tasks.pauses.registry import decision_labels, pause_label
+from tasks.pauses.verification import VerificationDecision
 from tasks.verification.review import FieldView, NotYours, Review, look
 from tests.tasks.lawcase import NAME, make_dossier, walk_document, walk_dossier
 
@@ -150,5 +151,7 @@ def action_of(call: ast.Call) -> list[str]:
 
 
 def test_every_state_and_decision_has_its_words() -> None:
-    assert set(STATES) == {*DossierState, *DocumentState} and {d.value for d in VerificationDecision} <= set(DECISIONS)
-    assert ACTIONS["view"] and stage_label("signoff-1") == "Trình ký số cơ quan" and stage_label("x-1") == "x-1"
+    assert set(STATES) == {*DossierState, *DocumentState} and {d.value for d in VerificationDecision} <= set(
+        decision_labels()
+    )
+    assert ACTIONS["view"] and pause_label("signoff-1") == "Trình ký số cơ quan" and pause_label("x-1") == "x-1"

@@ -9,10 +9,10 @@ import pytest
 
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
-from tasks.capture import capture_document
 from tasks.capture.completeness import check_dossier
 from tasks.capture.completeness.check import run_suite
 from tasks.capture.completeness.suites import COMPONENTS, PAGES, Rule
+from tasks.capture.document import capture_document
 from tests.tasks.capture.pages_for_tests import jpeg, paper, scanned
 from tests.tasks.capture.test_document import new_document, state
 

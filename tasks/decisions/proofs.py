@@ -16,15 +16,13 @@ from sqlmodel import Session, col, select
 from blocks.identity import PROOF, Attestation, DecisionNotProven, prove_again, shown_digest
 from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
+from blocks.records.pause_keys import PauseKey, pause_of
 from blocks.records.queries import decision, get_dossier
+from blocks.records.states import SignatureRole
 from blocks.records.tables import AuditEntry, Decision, Dossier
-from tasks.desk_views.worklist import WHO
+from tasks.pauses.registry import ASK_AGAIN, pauses
 
-ASK_AGAIN = "HOI_LAI"  # a row that decides nothing: the answer wasn't good, the next number is asked
 CONFIRMED = "DA_XAC_NHAN"
-# Where a program may answer for who has confirmed on a phone. The answer has no effect of its own: the step that goes
-# on looks for the signature itself.
-ON_PHONE = {"confirm", "issue"}
 
 
 def attested(session: Session, kept: Decision) -> Attestation | None:
@@ -33,16 +31,17 @@ def attested(session: Session, kept: Decision) -> Attestation | None:
     The columns beside the form count only as copies of what was attested.
     """
     dossier = get_dossier(session, kept.dossier_id)
+    pause = pauses().get(pause_of(kept.stage))
+    if pause is None:
+        return None
     try:
         said = prove_again(kept.payload, run=dossier.flow_run_id, pause=kept.stage)
     except DecisionNotProven:
         return None
-    role = WHO.get(kept.stage.rpartition("-")[0])
     form = kept.payload
     fits = (
         said.dossier in (None, kept.dossier_id)
-        and role is not None
-        and (said.role, said.unit) == (role.value, dossier.unit_id)
+        and (said.role, said.unit) == (pause.role.value, dossier.unit_id)
         and (kept.decision, kept.officer, kept.role) == (form.get("decision"), said.officer, said.role)
         and kept.decided_at == said.at
         and (kept.reason or "") == form.get("reason", "")
@@ -52,19 +51,24 @@ def attested(session: Session, kept: Decision) -> Attestation | None:
 
 
 def is_proven(session: Session, kept: Decision) -> bool:
-    """Whether a kept decision counts: attested, or a confirmation on a phone by who holds the key."""
+    """Whether a kept decision counts: attested, or a confirmation on a phone by who holds the key.
+
+    The latter a program may give: it has no effect of its own, the step that goes on looks for the signature itself.
+    """
     if attested(session, kept) is not None:
         return True
-    stage = kept.stage.rpartition("-")[0]
-    if stage not in ON_PHONE or kept.decision != CONFIRMED or kept.payload.get(PROOF):
+    pause = pauses().get(pause_of(kept.stage))
+    if pause is None or pause.on_phone is None or kept.decision != CONFIRMED or kept.payload.get(PROOF):
         return False
-    return kept.officer == kept.payload.get("officer") == _keyholder(session, kept.dossier_id, stage)
+    holder = keyholder(session, get_dossier(session, kept.dossier_id), pause.on_phone)
+    return kept.officer == kept.payload.get("officer") == holder
 
 
-def _keyholder(session: Session, dossier_id: UUID, stage: str) -> str:
-    if stage == "confirm":
-        return get_dossier(session, dossier_id).captured_by
-    allowed = latest_proven(session, dossier_id, "signoff")
+def keyholder(session: Session, dossier: Dossier, role: SignatureRole) -> str:
+    """Whose signature it is: of who captured, or of the leader who has allowed the result to be signed."""
+    if role is SignatureRole.OFFICER:
+        return dossier.captured_by
+    allowed = latest_proven(session, dossier.id, "signoff")
     return allowed.officer if allowed else ""
 
 
@@ -83,9 +87,11 @@ def latest_proven(session: Session, dossier_id: UUID, stage: str) -> Decision | 
         col(Decision.stage).startswith(f"{stage}-"),
         col(Decision.decision) != ASK_AGAIN,
     )
-    rows = [row for row in session.exec(query) if row.stage.removeprefix(f"{stage}-").isdecimal()]
-    rows.sort(key=lambda row: int(row.stage.rpartition("-")[2]), reverse=True)
-    return next((row for row in rows if is_proven(session, row)), None)
+    rows = [
+        (key.number, row) for row in session.exec(query) if (key := PauseKey.parse(row.stage)) and key.pause == stage
+    ]
+    rows.sort(key=lambda found: found[0], reverse=True)
+    return next((row for _, row in rows if is_proven(session, row)), None)
 
 
 def drafted(session: Session, dossier: Dossier) -> list[str]:

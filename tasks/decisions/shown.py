@@ -20,7 +20,7 @@ from blocks.records.queries import documents, fields, get_dossier
 from blocks.records.states import DocumentState, ElectronicOriginal, SignatureRole
 from blocks.records.tables import Document, Dossier, FieldValue, Page, Scan, Signature
 from blocks.settings import settings
-from tasks.pauses.proofs import drafted
+from tasks.decisions.proofs import drafted
 from tasks.scope.decide import case_date
 
 CHANGED = "Hồ sơ vừa thay đổi; vui lòng mở lại trang, xem lại rồi quyết định."

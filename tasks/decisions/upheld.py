@@ -19,14 +19,15 @@ from blocks.errors import SohoaError
 from blocks.identity import Attestation, DecisionNotProven
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import raise_incident
+from blocks.records.pause_keys import PauseKey
 from blocks.records.queries import documents, fields, get_dossier
 from blocks.records.states import DossierState
 from blocks.records.tables import Decision, Document, FieldValue
 from blocks.records.waiting import waits_at
+from tasks.decisions.proofs import attested, latest_proven
+from tasks.decisions.shown import Shown, ShownChanged, papers_shown, shown, value_digest
 from tasks.extraction.normalise import normalise_field
-from tasks.pauses.proofs import attested, latest_proven
-from tasks.pauses.shown import Shown, ShownChanged, papers_shown, shown, value_digest
-from tasks.pauses.wait import Verification
+from tasks.pauses.verification import Verification
 from tasks.prefect_task import step
 
 ALLOWS = {"verification": "DUYET", "signoff": "KY", "seal": "KY_SO"}
@@ -97,7 +98,8 @@ def still_allowed(dossier_id: UUID, signoff: int, seal: int) -> bool:
 def _asked_after(session: Session, dossier_id: UUID, signoff: int) -> bool:
     """Whether the leader has decided again after this pause."""
     newest = latest_proven(session, dossier_id, "signoff")
-    return newest is not None and int(newest.stage.rpartition("-")[2]) > signoff
+    key = PauseKey.parse(newest.stage) if newest else None
+    return key is not None and key.number > signoff
 
 
 def _decided(session: Session, dossier_id: UUID, stage: str) -> Decision:

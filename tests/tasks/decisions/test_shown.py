@@ -5,7 +5,7 @@ from __future__ import annotations
 from blocks.catalog import Catalog
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Dossier
-from tasks.pauses.shown import shown
+from tasks.decisions.shown import shown
 
 
 def test_B3a_a_dossier_of_an_unknown_procedure_can_be_refused(records: RecordsDatabase) -> None:

@@ -1,0 +1,63 @@
+"""Quét lại thành phần không đạt (QĐ 1333, Điều 8.2; CA05)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from blocks.catalog.staff import Role
+from blocks.errors import Problem
+from blocks.records import RecordsDatabase
+from blocks.records.queries import documents
+from blocks.records.states import DocumentState
+from tasks.capture.rescan import asked_again, not_yet, page_label
+from tasks.pauses.form import Answer, as_markdown
+from tasks.pauses.registry import Pause
+
+
+class RescanDecision(StrEnum):
+    DA_QUET_LAI = "DA_QUET_LAI"
+    TRA_LAI = "TRA_LAI"
+
+
+class Rescan(Answer):
+    """Quét lại thành phần không đạt (Điều 8.2)."""
+
+    decision: RescanDecision = Field(title="Quyết định")
+
+
+def check(dossier_id: UUID, answer: Rescan) -> list[str]:
+    """All new scans must have come."""
+    if answer.decision is not RescanDecision.DA_QUET_LAI:
+        return []
+    with RecordsDatabase.get().session() as session:
+        return not_yet(session, dossier_id)
+
+
+def describe(problems: list[Problem], dossier_id: UUID) -> str:
+    found = as_markdown(problems) or "- Viên chức giải quyết đề nghị quét lại."
+    with RecordsDatabase.get().session() as session:
+        waiting = documents(session, dossier_id, states=[DocumentState.CHUP_LAI])
+        pages = [page_label(document, place) for document in waiting for place in asked_again(session, document).places]
+    only = f"\n\nChỉ cần quét lại: {'; '.join(pages)}." if pages else ""
+    return (
+        f"### Cần quét lại\n{found}{only}\n\n"
+        "Chọn tệp quét lại ngay trên trang xem hồ sơ, hoặc nộp bằng `sohoa rescan <mã hồ sơ> <thành phần> <tệp …>` "
+        "(một trang: thêm `--page <số>`), rồi chọn **DA_QUET_LAI**; hoặc chọn **TRA_LAI** và nêu lý do bằng văn bản. "
+        "Bản quét trước vẫn được lưu giữ."
+    )
+
+
+RESCAN = Pause(
+    name="rescan",
+    form=Rescan,
+    role=Role.RECEIVE,
+    label="Quét lại",
+    choices={RescanDecision.DA_QUET_LAI: "đã quét lại", RescanDecision.TRA_LAI: "trả lại"},
+    rule="CA05",
+    describe=describe,
+    check=check,
+    words_of="verification",
+)

@@ -1,0 +1,57 @@
+"""Bổ sung hồ sơ trước khi tiếp nhận (QĐ 1333, Điều 13.2, 13.3a; B3a)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from blocks.catalog.staff import Role
+from blocks.errors import Problem
+from blocks.records import RecordsDatabase
+from tasks.intake.submission import supplement_came
+from tasks.pauses.facts import dossier_of
+from tasks.pauses.form import Answer, as_markdown
+from tasks.pauses.registry import Pause
+
+
+class SupplementDecision(StrEnum):
+    DA_BO_SUNG = "DA_BO_SUNG"
+    TU_CHOI = "TU_CHOI"
+
+
+class Supplement(Answer):
+    """Bổ sung hồ sơ trước khi tiếp nhận (B3a)."""
+
+    decision: SupplementDecision = Field(title="Quyết định")
+
+
+def check(dossier_id: UUID, answer: Supplement) -> list[str]:
+    """A supplement must have come."""
+    if answer.decision is not SupplementDecision.DA_BO_SUNG:
+        return []
+    if supplement_came(RecordsDatabase.get(), dossier_of(dossier_id)):
+        return []
+    return ["Chưa nhận được hồ sơ bổ sung; vui lòng nộp bổ sung (sohoa supplement) rồi xác nhận lại."]
+
+
+def describe(problems: list[Problem], dossier_id: UUID) -> str:
+    return (
+        "### Hồ sơ chưa đủ điều kiện tiếp nhận\n"
+        f"{as_markdown(problems)}\n\n"
+        "Bổ sung ngay trên trang xem hồ sơ, hoặc bằng `sohoa supplement <mã lần nộp> <thư mục>`, rồi chọn "
+        "**DA_BO_SUNG**; hoặc chọn **TU_CHOI** và nêu lý do bằng văn bản."
+    )
+
+
+SUPPLEMENT = Pause(
+    name="supplement",
+    form=Supplement,
+    role=Role.RECEIVE,
+    label="Bổ sung hồ sơ trước khi tiếp nhận",
+    choices={SupplementDecision.DA_BO_SUNG: "đã bổ sung", SupplementDecision.TU_CHOI: "từ chối"},
+    rule="B3a",
+    describe=describe,
+    check=check,
+)

@@ -1,0 +1,234 @@
+"""Viên chức giải quyết TTHC xác nhận dữ liệu bóc tách, từng trường theo bản giấy (QĐ 1333, Điều 9.1, 9.3; WH03)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import Session
+
+from blocks import fonts
+from blocks.catalog import Catalog
+from blocks.catalog.staff import Role, four_eyes
+from blocks.errors import Problem
+from blocks.records import RecordsDatabase
+from blocks.records.queries import documents, get_dossier
+from blocks.records.queries import fields as field_rows
+from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource, OwnerKind
+from blocks.records.tables import Document, Dossier
+from tasks.extraction.fields import LABELS, REQUIRED
+from tasks.extraction.normalise import normalise_field
+from tasks.extraction.profiles import ROWS, field_label
+from tasks.extraction.settings import CONFIDENCE_THRESHOLD
+from tasks.pauses.form import Answer, Text, as_markdown
+from tasks.pauses.registry import Pause
+from tasks.scope.decide import case_date
+
+SETTABLE = frozenset(LABELS) - {"type_code", "extracted_at"}
+SUBSTITUTES = {
+    OwnerKind.PERSON: ("full_name", "birth_date"),
+    OwnerKind.ORGANISATION: ("organisation_name", "founding_year"),
+}
+Article = Annotated[Text, Field(min_length=1, max_length=4000)]
+
+
+class VerificationDecision(StrEnum):
+    DUYET = "DUYET"
+    QUET_LAI = "QUET_LAI"
+    XIN_Y_KIEN = "XIN_Y_KIEN"
+    TRA_LAI = "TRA_LAI"
+
+
+class CorrectionReason(StrEnum):
+    NHAN_DANG_SAI = "NHAN_DANG_SAI"
+    CHU_MO = "CHU_MO"
+    CHU_VIET_TAY = "CHU_VIET_TAY"
+    BO_SOT = "BO_SOT"
+    KHAC = "KHAC"
+
+
+class Correction(BaseModel):
+    """One field typed by the officer against the paper (EX02)."""
+
+    model_config = ConfigDict(extra="forbid")
+    component: int = Field(title="Thành phần số", ge=1)
+    field: Text = Field(title="Trường dữ liệu", description="Ví dụ: number_symbol", max_length=64)
+    value: Text = Field(title="Giá trị đúng trên giấy tờ", min_length=1, max_length=2000)
+    reason: CorrectionReason = Field(CorrectionReason.NHAN_DANG_SAI, title="Lý do sửa")
+
+
+class Absence(BaseModel):
+    """The officer attests that the paper does not carry this field (never guessed)."""
+
+    model_config = ConfigDict(extra="forbid")
+    component: int = Field(title="Thành phần số", ge=1)
+    field: Text = Field(title="Trường dữ liệu không có trên giấy tờ", max_length=64)
+
+
+class PageAgain(BaseModel):
+    """One page image that must be scanned again (CA05)."""
+
+    model_config = ConfigDict(extra="forbid")
+    component: int = Field(title="Thành phần số", ge=1)
+    page: int = Field(title="Ảnh số, như trên trang xem hồ sơ", ge=1)
+
+
+class Verification(Answer):
+    """Viên chức giải quyết TTHC xác nhận dữ liệu bóc tách (Điều 9.3)."""
+
+    decision: VerificationDecision = Field(title="Quyết định")
+    flagged_checked: bool = Field(False, title="Đã đối chiếu với bản giấy mọi trường có độ tin cậy thấp")
+    originals_seen: bool = Field(False, title="Đã xem các bản điện tử gốc và người ký")
+    corrections: list[Correction] = Field([], title="Sửa, nhập dữ liệu", max_length=2000)
+    absent: list[Absence] = Field([], title="Trường không có trên giấy tờ", max_length=2000)
+    rescan: list[int] = Field([], title="Thành phần cần quét lại toàn bộ (số thứ tự)", max_length=500)
+    rescan_pages: list[PageAgain] = Field([], title="Trang cần quét lại", max_length=2000)
+    result: list[Article] = Field([], title="Nội dung kết quả giải quyết, mỗi điều một đoạn", max_length=50)
+
+
+def awaiting(session: Session, dossier_id: UUID) -> list[Document]:
+    """Documents whose extracted data an officer must confirm."""
+    return documents(session, dossier_id, states=[DocumentState.CHO_XAC_NHAN])
+
+
+def check(dossier_id: UUID, answer: Verification) -> list[str]:
+    """What keeps this answer from being carried out; empty when nothing does."""
+    with RecordsDatabase.get().session() as session:
+        dossier = get_dossier(session, dossier_id)
+        waiting = {document.ordinal: document for document in awaiting(session, dossier_id)}
+        faults: list[str] = []
+        if answer.officer == dossier.captured_by and four_eyes():
+            faults.append("Người xác nhận dữ liệu phải là viên chức giải quyết TTHC, không phải người đã sao chụp.")
+        places = {c.component for c in answer.corrections} | {a.component for a in answer.absent}
+        places |= {*answer.rescan, *(item.component for item in answer.rescan_pages)}
+        faults += [f"Thành phần {n} không có trong hồ sơ chờ xác nhận." for n in sorted(places - set(waiting))]
+        for item in answer.rescan_pages:
+            if item.component in waiting and item.page > (waiting[item.component].page_count or 0):
+                faults.append(f"Thành phần {item.component} không có trang {item.page}.")
+        again = bool(answer.rescan or answer.rescan_pages)
+        if answer.decision is VerificationDecision.QUET_LAI and not again:
+            faults.append("Vui lòng đánh dấu trang hoặc thành phần cần quét lại.")
+        if answer.decision is VerificationDecision.DUYET and again:
+            faults.append("Có trang, thành phần được đánh dấu quét lại: vui lòng bỏ đánh dấu, hoặc chọn quét lại.")
+        faults += _result_points(dossier, answer)
+        if answer.decision is VerificationDecision.DUYET:
+            if not answer.originals_seen:
+                faults += _unseen_originals(session, dossier_id)
+            for ordinal, document in waiting.items():
+                faults += _open_points(session, dossier, document, ordinal, answer)
+        return faults
+
+
+def _unseen_originals(session: Session, dossier_id: UUID) -> list[str]:
+    """An electronic original is no scan that an officer made: somebody looks at it and at who signed it (Điều 4.1)."""
+    found = [d.ordinal for d in documents(session, dossier_id) if d.electronic_original == ElectronicOriginal.VALID]
+    named = ", ".join(map(str, found))
+    return [f"Vui lòng xem bản điện tử gốc và người ký (thành phần {named}), rồi đánh dấu đã xem."] if found else []
+
+
+def _result_points(dossier: Dossier, answer: Verification) -> list[str]:
+    """The result's own content is the resolving officer's, never the program's; only where it is such a document."""
+    issued = Catalog.get().issued_results(dossier.procedure_code, case_date(dossier))
+    written = [article for article in answer.result if article.strip()]
+    if written and not issued:
+        return ["Thủ tục này không có văn bản kết quả do hệ thống phát hành; vui lòng để trống nội dung kết quả."]
+    if fonts.missing(" ".join(written), fonts.REGULAR):
+        return ["Nội dung kết quả giải quyết có ký tự không hiển thị được; vui lòng nhập lại."]
+    if issued and not written and answer.decision is VerificationDecision.DUYET:
+        return ["Vui lòng ghi nội dung kết quả giải quyết (mức hưởng, thời gian hưởng …), mỗi điều một đoạn."]
+    return []
+
+
+def needed_fields(dossier: Dossier, present: set[str]) -> list[str]:
+    """Fields that must have a value or be attested absent; without an owner id also its substitutes (EXa–EXg)."""
+    needed = [name for name in REQUIRED if name != "type_code"]
+    if "owner_id" not in present:
+        needed += ["owner_id", *SUBSTITUTES[dossier.owner_kind]]
+    return needed
+
+
+def _open_points(
+    session: Session, dossier: Dossier, document: Document, ordinal: int, answer: Verification
+) -> list[str]:
+    rows = {row.name: row for row in field_rows(session, document.id)}
+    typed = {c.field: c for c in answer.corrections if c.component == ordinal}
+    absent = {a.field for a in answer.absent if a.component == ordinal}
+    faults = []
+    for name, correction in typed.items():
+        if name not in SETTABLE and not name.startswith("special."):
+            faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
+        elif normalise_field(name, correction.value) is None:
+            faults.append(f"Thành phần {ordinal}: giá trị của “{field_label(name)}” chưa đúng định dạng.")
+    for name in sorted(absent - SETTABLE - {name for name in rows if name.startswith("special.")}):
+        faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
+    present = {name for name, row in rows.items() if row.value} | set(typed)
+    for name in needed_fields(dossier, present):
+        if name not in present and name not in absent:
+            faults.append(
+                f"Thành phần {ordinal}: “{field_label(name)}” còn trống; nhập giá trị hoặc xác nhận giấy tờ không có."
+            )
+    flagged = [
+        name
+        for name, row in rows.items()
+        if row.value and row.source is FieldSource.OCR and row.confidence < CONFIDENCE_THRESHOLD and name not in typed
+    ]
+    if flagged and not answer.flagged_checked:
+        faults.append(
+            f"Thành phần {ordinal}: còn {len(flagged)} trường có độ tin cậy thấp chưa xác nhận đã đối chiếu bản giấy."
+        )
+    return faults
+
+
+def describe(doubts: list[Problem], dossier_id: UUID) -> str:
+    """What the officer reads at the pause: counts and names of fields, never their values (WH04)."""
+    catalog = Catalog.get()
+    with RecordsDatabase.get().session() as session:
+        dossier = get_dossier(session, dossier_id)
+        lines = [
+            f"### Xác nhận dữ liệu bóc tách · hồ sơ {dossier.code}",
+            "Đối chiếu từng trường với bản giấy, sửa trường sai, xác nhận trường không có trên giấy tờ, rồi chọn "
+            "**DUYET** (duyệt), **QUET_LAI** (quét lại trang, thành phần) hoặc **TRA_LAI** (trả lại, nêu lý do).",
+            f"Xem dữ liệu: `sohoa review {dossier.code} MÃ_VIÊN_CHỨC`",
+            "",
+            "| Số | Loại giấy tờ | Trang | Trường | Tin cậy thấp | Còn trống |",
+            "|---|---|---|---|---|---|",
+        ]
+        for document in awaiting(session, dossier_id):
+            rows = field_rows(session, document.id)
+            doubted = [r.name for r in rows if r.value and r.confidence < CONFIDENCE_THRESHOLD]
+            low = [field_label(name) for name in doubted if not name.startswith(ROWS)]
+            if cells := sum(name.startswith(ROWS) for name in doubted):
+                low.append(f"{cells} ô trong danh sách")
+            have = {r.name for r in rows if r.value}
+            empty = [field_label(name) for name in (*REQUIRED, "owner_id") if name not in have]
+            kind = catalog.document_type(document.type_code, dossier.created_at.date()).name
+            lines.append(
+                f"| {document.ordinal} | {kind} | {document.page_count or 0} | {len(have)} | "
+                f"{', '.join(low) or '–'} | {', '.join(empty) or '–'} |"
+            )
+        if issued := catalog.issued_results(dossier.procedure_code, case_date(dossier)):
+            names = ", ".join(result.name for result, _ in issued)
+            lines += ["", f"Khi duyệt, ghi nội dung của văn bản kết quả ({names}), mỗi điều một đoạn."]
+        if doubts:
+            lines += ["", "**Cần kiểm tra trên bản giấy:**", as_markdown(doubts)]
+        return "\n".join(lines)
+
+
+VERIFICATION = Pause(
+    name="verification",
+    form=Verification,
+    role=Role.RESOLVE,
+    label="Xác nhận dữ liệu bóc tách",
+    choices={
+        VerificationDecision.DUYET: "duyệt",
+        VerificationDecision.QUET_LAI: "đề nghị quét lại",
+        VerificationDecision.XIN_Y_KIEN: "xin ý kiến",
+        VerificationDecision.TRA_LAI: "trả lại",
+    },
+    rule="WH03",
+    describe=describe,
+    check=check,
+    words_of="consult",
+)
