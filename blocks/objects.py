@@ -15,12 +15,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
-from prefect.blocks.core import Block
-
 from blocks.errors import IntegrityError, ObjectConflict, Remedy, SohoaError
+from blocks.service import Service
 from blocks.settings import load_stack_env
 
 if TYPE_CHECKING:
@@ -105,22 +104,7 @@ def file_key(document: Paper, name: str) -> str:
     return document_key(document.dossier_id, document.id, document.attempt, name)
 
 
-class _Read(Protocol):
-    def __call__(self, bucket: Bucket, key: str, *, sha256: str, version: str = "") -> bytes: ...
-
-
-class _Get:
-    """`ObjectStore.get()` is the installation's store; `store.get(bucket, key, …)` reads an object."""
-
-    @overload
-    def __get__(self, instance: None, owner: type[ObjectStore]) -> Callable[[], ObjectStore]: ...
-    @overload
-    def __get__(self, instance: ObjectStore, owner: type[ObjectStore]) -> _Read: ...
-    def __get__(self, instance: ObjectStore | None, owner: type[ObjectStore]) -> Any:
-        return owner.registered if instance is None else instance.read
-
-
-class ObjectStore(Block):
+class ObjectStore(Service):
     """An S3 store. The fields name environment variables: no secret is kept in Prefect's database."""
 
     _block_type_name = "Sohoa object store"
@@ -130,13 +114,6 @@ class ObjectStore(Block):
     access_key_env: str = "SOHOA_S3_ACCESS_KEY"
     secret_key_env: str = "SOHOA_S3_SECRET_KEY"  # noqa: S105  (the name of a variable)
     prefix: str = "sohoa"  # of the buckets' names
-
-    get: ClassVar[_Get] = _Get()
-
-    @classmethod
-    def registered(cls) -> Self:
-        """The store of this installation. No document of Prefect is asked: its password would change where we write."""
-        return cls()
 
     @property
     def client(self) -> S3Client:
@@ -295,7 +272,7 @@ class ObjectStore(Block):
     # -- reading ------------------------------------------------------------------------------------------------
     # A key alone proves nothing: who may write can put another version over it. The records say which bytes are meant.
     def read(self, bucket: Bucket, key: str, *, sha256: str, version: str = "") -> bytes:
-        """The bytes with this hash, as the records name them; also callable as `store.get(…)`.
+        """The bytes with this hash, as the records name them.
 
         version: where they were stored; another version of the key with the same bytes is as good. Raises
         ObjectMissing; IntegrityError when no version under the key has these bytes.

@@ -20,11 +20,11 @@ from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
 import httpx
-from prefect.blocks.core import Block
 from prefect.logging import get_logger
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blocks.records.states import OwnerKind
+from blocks.service import Service
 
 A = TypeVar("A", bound=BaseModel)
 MAX_ANSWER = 1_000_000  # bytes: a longer answer is not one of ours
@@ -80,7 +80,7 @@ class _SharedAnswer(BaseModel):
     items: tuple[SharedItem, ...] = Field(max_length=200)
 
 
-class Portal(Block):
+class Portal(Service):
     """Cổng Dịch vụ công quốc gia và hệ thống của ngành. Never raises: a portal that fails is UNAVAILABLE."""
 
     _block_type_name: ClassVar[str] = "Sohoa Portal"
@@ -89,11 +89,6 @@ class Portal(Block):
     url_env: str = "SOHOA_PORTAL_URL"  # unset or empty: no connection configured
     token_env: str = "SOHOA_PORTAL_TOKEN"  # noqa: S105 - name of a variable, not a secret
     timeout_seconds: float = Field(default=5.0, gt=0, le=60)  # the officer and the citizen are waiting
-
-    @classmethod
-    def get(cls) -> Portal:
-        """The portal of this installation; no document of Prefect is asked."""
-        return cls()
 
     @property
     def configured(self) -> bool:

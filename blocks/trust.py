@@ -17,11 +17,10 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 from asn1crypto import cms, tsp, x509
-from prefect.blocks.core import Block
 from pyhanko.keys import load_certs_from_pemder
 from pyhanko.sign.diff_analysis import (
     DEFAULT_DIFF_POLICY,
@@ -45,6 +44,7 @@ from pyhanko_certvalidator.registry import SimpleTrustManager
 
 from blocks import egress, revocation
 from blocks.errors import Remedy, SohoaError
+from blocks.service import Service
 from blocks.settings import in_production, settings
 from blocks.signatories import Signatory, signatories
 from blocks.testmark import leads_to_test, pinned
@@ -198,7 +198,7 @@ def _certificates(stamp: tuple[tuple[str, int, int], ...]) -> tuple[x509.Certifi
 
 def is_test(certificate: x509.Certificate) -> bool:
     """Whether it was made under a TEST root (blocks/testmark.py). Such a signature is never claimed to be legal."""
-    return Trust().is_test(certificate)
+    return Trust.get().is_test(certificate)
 
 
 @contextmanager
@@ -306,7 +306,7 @@ class Handed(Believed):
         return revocation.fetchers(self.anchors, (*self.intermediates, *known), self.ask, self._salt)
 
 
-class Trust(Block, Believed):
+class Trust(Service, Believed):
     """Anchors, intermediates and the time-stamp service. Folders by path, nothing secret.
 
     Without `folder` and `tsa_url` those of the settings are used (SOHOA_PKI_DIR, SOHOA_TSA_URL).
@@ -318,11 +318,6 @@ class Trust(Block, Believed):
     folder: Path | None = None  # with anchors/ and intermediates/
     tsa_url: str | None = None
     timeout: float = 5.0  # seconds, each request
-
-    @classmethod
-    def get(cls) -> Self:
-        """That of this installation. No document of Prefect is asked: its password would change whom we trust."""
-        return cls()
 
     @property
     def anchors(self) -> tuple[x509.Certificate, ...]:

@@ -207,7 +207,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     beat = Path(os.environ["TMPDIR"]) / BEAT
     beat.touch()
-    Agent(RecordsDatabase(), Orchestrator(), settings().inbox_dir).serve(stopped, beat)
+    Agent(RecordsDatabase.get(), Orchestrator(), settings().inbox_dir).serve(stopped, beat)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class Sohoa(Collector):
         yield up
 
     def _records(self) -> Iterator[Metric]:
-        with RecordsDatabase().session() as session:
+        with RecordsDatabase.get().session() as session:
             for name, (about, label, query) in COUNTS.items():
                 family = GaugeMetricFamily(name, about, labels=[label])
                 for value, count in session.connection().execute(text(query)):
@@ -127,7 +127,7 @@ class Sohoa(Collector):
             yield from self._pauses(session)
 
     def _due(self, session: Session) -> Iterator[Metric]:
-        today, calendar = vietnam_day(), Catalog()
+        today, calendar = vietnam_day(), Catalog.get()
         soon = sum(count for due, count in session.connection().execute(DUE) if days_left(calendar, today, due) <= NEAR)
         about = f"Open dossiers whose day of result is today or at most {NEAR} working day away"
         yield GaugeMetricFamily("sohoa_dossiers_due_soon", about, value=soon)

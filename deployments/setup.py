@@ -80,8 +80,8 @@ def _forget_former(prefect: Orchestrator) -> None:
 def main() -> None:
     load_stack_env()
     prefect = Orchestrator()
-    ObjectStore().ensure_buckets()
-    Catalog().load_into(RecordsDatabase())
+    ObjectStore.get().ensure_buckets()
+    Catalog.get().load_into(RecordsDatabase.get())
     register_pool(
         prefect,
         int(os.environ.get("SOHOA_WORKER_LIMIT", os.cpu_count() or 2)),

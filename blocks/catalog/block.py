@@ -13,7 +13,6 @@ from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
 import yaml
-from prefect.blocks.core import Block
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
@@ -37,6 +36,7 @@ from blocks.catalog.models import (
 )
 from blocks.records import RecordsDatabase
 from blocks.records.tables import CatalogueEntry
+from blocks.service import Service
 
 DATA = Path(__file__).parent / "data"
 D = TypeVar("D", bound=Dated)
@@ -129,18 +129,13 @@ def _one(entries: Iterable[C], code: str, on: date) -> C | None:
     return next((entry for entry in entries if entry.code == code and entry.applies(on)), None)
 
 
-class Catalog(Block):
+class Catalog(Service):
     """Danh mục áp dụng tại một ngày (P10/11): ask with the date of the case, not with today's."""
 
     _block_type_name: ClassVar[str] = "Sohoa Catalog"
     _block_type_slug: ClassVar[str] = "sohoa-catalog"
 
     folder: Path | None = None  # None: the catalogue that is shipped
-
-    @classmethod
-    def get(cls) -> Catalog:
-        """The catalogue of this installation; no document of Prefect is asked."""
-        return cls()
 
     @cached_property
     def content(self) -> _Content:

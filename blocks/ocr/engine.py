@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
 
 import numpy as np
-from prefect.blocks.core import Block
 from pydantic import Field
 
 from blocks.errors import Remedy, SohoaError
@@ -24,6 +22,7 @@ from blocks.ocr.order import reading_order
 from blocks.ocr.readers import DETECTION_SIDE, DETECTION_STEP, Models, PageReader, RawLine, WordSpan, words
 from blocks.ocr.trueocr import Orientation
 from blocks.ocr.types import Box, Line, PageText, Word
+from blocks.service import Service
 
 MODELS = Path(__file__).with_name("models")
 _SECRECY = re.compile(r"M[AÂẬĂẠÀẤẦẨẪ]T")
@@ -40,7 +39,7 @@ class OcrModelMissing(SohoaError):
     remedy = Remedy.ADMINISTRATOR
 
 
-class OcrEngine(Block):
+class OcrEngine(Service):
     """Đọc chữ tiếng Việt trên ảnh trang giấy (Điều 9.1)."""
 
     _block_type_name = "Sohoa OCR engine"
@@ -57,11 +56,6 @@ class OcrEngine(Block):
     )
     min_dpi: int = Field(default=100, description="Below: manual entry (EX02)")
     min_confidence: float = Field(default=0.75, description="Mean of the page below: manual entry (EX02)")
-
-    @classmethod
-    def get(cls) -> Self:
-        """The engine of this installation; no document of Prefect is asked."""
-        return cls()
 
     @property
     def name(self) -> str:

@@ -6,10 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Self
 
 import psycopg
-from prefect.blocks.core import Block
 from pydantic import Field
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext, make_url
@@ -24,6 +22,7 @@ from blocks.records import (  # noqa: F401  (session events that guard every ses
     machine,
     partners,
 )
+from blocks.service import Service
 
 CONNECT_ARGS = {
     "application_name": "sohoa",
@@ -56,7 +55,7 @@ class RecordsNotConfigured(SohoaError):
     remedy = Remedy.ADMINISTRATOR
 
 
-class RecordsDatabase(Block):
+class RecordsDatabase(Service):
     """Cơ sở dữ liệu hồ sơ (PostgreSQL). Holds the NAME of the variable with the address, never the address."""
 
     _block_type_name = "Sohoa Records Database"
@@ -64,11 +63,6 @@ class RecordsDatabase(Block):
     _description = "Cơ sở dữ liệu hồ sơ số hóa (PostgreSQL)."
 
     url_env: str = Field(default="SOHOA_DATABASE_URL", title="Biến môi trường chứa địa chỉ cơ sở dữ liệu")
-
-    @classmethod
-    def get(cls) -> Self:
-        """The database of this installation. No document of Prefect is asked: its password would change what we use."""
-        return cls()
 
     @property
     def engine(self) -> Engine:

@@ -66,7 +66,7 @@ def bind(
     ident: Id, sub: Annotated[str, typer.Argument(help="Mã chủ thể (sub) của tài khoản")], issuer: Issuer = None
 ) -> None:
     """Gắn một tài khoản với một viên chức; tài khoản khác dùng tên này sẽ bị từ chối."""
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         signins.bind(session, _issuer(issuer), sub, _officer(ident), _who())
     console.print(f"Đã gắn tài khoản với {ident}.")
 
@@ -74,7 +74,7 @@ def bind(
 @officer.command()
 def unbind(ident: Id, issuer: Issuer = None) -> None:
     """Gỡ tài khoản của một viên chức và kết thúc các phiên của người đó."""
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         signins.unbind(session, _issuer(issuer), _officer(ident), _who())
         for row in signins.still_open(session, ident):
             signins.end(session, row.id, _who(), "UNBOUND")
@@ -85,7 +85,7 @@ def unbind(ident: Id, issuer: Issuer = None) -> None:
 def bound() -> None:
     """Tài khoản nào đã gắn với viên chức nào, từ lúc nào, ai gắn."""
     table = Table("Viên chức", "Máy chủ định danh", "Tài khoản (sub)", "Gắn lúc", "Ai gắn")
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         for row in signins.bindings(session):
             at = f"{row.bound_at.astimezone(VIET_NAM):%d/%m/%Y %H:%M}"
             table.add_row(row.officer, row.issuer, row.sub, at, row.bound_by)
@@ -98,7 +98,7 @@ def listed(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     table = Table("Phiên", "Viên chức", "Bắt đầu", "Dùng lần cuối")
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         for row in signins.still_open(session):
             began, seen = (f"{at.astimezone(VIET_NAM):%d/%m/%Y %H:%M}" for at in (row.began_at, row.seen_at))
             table.add_row(str(row.id), row.officer, began, seen)
@@ -110,7 +110,7 @@ def end(
     which: Annotated[str, typer.Argument(help="Mã phiên, hoặc mã viên chức: mọi phiên của người đó")],
 ) -> None:
     """Kết thúc một phiên, hoặc mọi phiên của một viên chức, trong vòng một phút."""
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         rows = [row for row in signins.still_open(session) if which in (str(row.id), row.officer)]
         if not rows:
             raise NoSession()

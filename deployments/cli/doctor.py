@@ -70,7 +70,7 @@ def good(seen: str) -> tuple[State, str, str]:
 
 
 def records_database() -> tuple[State, str, str]:
-    records = RecordsDatabase()
+    records = RecordsDatabase.get()
     with records.session() as session:
         attempt = session.begin_nested()
         session.add(Incident(code="CANARY"))  # what flows and gateway alike may write
@@ -88,11 +88,11 @@ def audit_trail(newest: int | None = None) -> tuple[State, str, str]:
     """newest: for the page of operations, the chain's end alone; None: all of it, and the anchors outside."""
     advice = "không sửa gì; giữ nguyên máy, báo người phụ trách an toàn thông tin và đối chiếu bản sao lưu"
     if newest is not None:
-        with RecordsDatabase().session() as session:
+        with RecordsDatabase.get().session() as session:
             wrong = verify_chain(session, newest=newest)
             against: list[str] = []
     else:
-        report, found, against = look_through(RecordsDatabase(), ObjectStore(), Trust())
+        report, found, against = look_through(RecordsDatabase.get(), ObjectStore.get(), Trust.get())
         wrong = found.all
     if wrong:
         return (
@@ -104,7 +104,7 @@ def audit_trail(newest: int | None = None) -> tuple[State, str, str]:
         return State.BAD, f"không khớp mốc neo: {', '.join(against[:5])}", advice
     if newest is not None:
         return good("chuỗi băm liền mạch")
-    last = newest_anchor(anchors(ObjectStore()))
+    last = newest_anchor(anchors(ObjectStore.get()))
     if last is None or datetime.now(UTC) - last.at > LATE:
         seen = f"chuỗi băm liền mạch, mốc neo gần nhất {last.at:%d/%m/%Y %H:%M}" if last else "chưa có mốc neo nào"
         return State.WARNING, seen, "lập mốc neo bằng `sohoa anchor`, xem vì sao việc bảo quản hằng đêm không lập"
@@ -113,7 +113,7 @@ def audit_trail(newest: int | None = None) -> tuple[State, str, str]:
 
 def object_store() -> tuple[State, str, str]:
     # One object for ever: most keys may not delete.
-    objects, key, data = ObjectStore(), "canary/doctor", b"sohoa doctor"
+    objects, key, data = ObjectStore.get(), "canary/doctor", b"sohoa doctor"
     stored = objects.put_once(Bucket.INBOX, key, data, content_type="application/octet-stream")
     same = objects.read(Bucket.INBOX, key, version=stored.version, sha256=stored.sha256) == data
     if not (same and objects.records_are_locked()):
@@ -123,7 +123,8 @@ def object_store() -> tuple[State, str, str]:
 
 def time_stamps() -> tuple[State, str, str]:
     async def ask() -> Any:
-        return await Trust().timestamper().async_timestamp(os.urandom(32), "sha256")  # refuses when the clocks differ
+        stamper = Trust.get().timestamper()
+        return await stamper.async_timestamp(os.urandom(32), "sha256")  # refuses when the clocks differ
 
     token = run(ask())
     told: datetime = token["content"]["encap_content_info"]["content"].parsed["gen_time"].native
@@ -132,7 +133,7 @@ def time_stamps() -> tuple[State, str, str]:
 
 def agency_certificate() -> tuple[State, str, str]:
     signer = agency_signer()
-    run(Trust().check(signer.certificate))  # path, dates, revocation, usage
+    run(Trust.get().check(signer.certificate))  # path, dates, revocation, usage
     ends: datetime = signer.certificate.not_valid_after
     seen = f"chứng thư số hợp lệ đến {ends:%d/%m/%Y}" + (", khóa THỬ NGHIỆM" if signer.test else "")
     if ends - datetime.now(UTC) < timedelta(days=CERTIFICATE_DAYS):
@@ -187,7 +188,7 @@ def figures() -> tuple[State, str, str]:
 
 
 def reading() -> tuple[State, str, str]:
-    engine = OcrEngine()
+    engine = OcrEngine.get()
     page = Image.new("RGB", (1240, 400), "white")
     ImageDraw.Draw(page).text((120, 150), SENTENCE, font=ImageFont.truetype(str(fonts.REGULAR), 44), fill=(20, 20, 20))
     found = engine.read(np.asarray(cv2.GaussianBlur(np.asarray(page), (0, 0), 0.6)), 150).text
@@ -214,7 +215,7 @@ def dossiers() -> tuple[State, str, str]:
 
 
 def preservation() -> tuple[State, str, str]:
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         damaged = session.exec(select(func.count()).where(col(ArchivedObject.intact).is_(False))).one()
         oldest = session.exec(select(func.min(ArchivedObject.checked_at))).one()
         due = session.exec(select(func.count()).where(col(ArchivedObject.renew_before) < datetime.now(UTC))).one()
@@ -228,7 +229,7 @@ def preservation() -> tuple[State, str, str]:
 
 def messages() -> tuple[State, str, str]:
     limit = datetime.now(UTC) - timedelta(hours=OLD_MESSAGE_HOURS)
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         open_ = select(func.count()).where(col(Outbox.delivered_at).is_(None))
         count, old = session.exec(open_).one(), session.exec(open_.where(col(Outbox.created_at) < limit)).one()
     if old and os.environ.get("SOHOA_PORTAL_URL"):

@@ -57,7 +57,7 @@ console = Console(width=None if sys.stdout.isatty() else 160)
 
 def find(code: str) -> Dossier:
     """A dossier by its code, or by its submission id while it has no code. Raises DossierUnknown."""
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         row = session.exec(select(Dossier).where((Dossier.code == code) | (Dossier.submission == code))).first()
         if row is None:
             raise DossierUnknown()
@@ -70,8 +70,8 @@ def submit(
     folder: Annotated[Path, typer.Argument(help="Thư mục hồ sơ có tệp dossier.yaml", exists=True, file_okay=False)],
 ) -> None:
     """Nộp một thư mục hồ sơ và bắt đầu xử lý; nộp lại cùng nội dung không tạo hồ sơ mới."""
-    records = RecordsDatabase()
-    submission = hand_in(records, ObjectStore(), folder, by_command())
+    records = RecordsDatabase.get()
+    submission = hand_in(records, ObjectStore.get(), folder, by_command())
     begun = begin(records, Orchestrator(), submission, tags=["cli"])
     if isinstance(begun, Ended):
         console.print(begun.text)
@@ -82,7 +82,7 @@ def submit(
 @app.command()
 def status(code: Annotated[str, typer.Argument(help="Mã hồ sơ")]) -> None:
     """Tra cứu tình trạng giải quyết (không hiển thị dữ liệu cá nhân)."""
-    view = status_of(RecordsDatabase(), code)
+    view = status_of(RecordsDatabase.get(), code)
     for name, value in view.items():
         console.print(f"{name}: [bold]{value if value is not None else '–'}[/]")
 
@@ -94,7 +94,7 @@ def waiting(
     """Các hồ sơ đang chờ viên chức quyết định, hạn trả kết quả gần nhất đứng trước."""
     table = Table("Hồ sơ", "Chờ bước", "Từ lúc", "Hạn trả", "Còn (ngày làm việc)", "Lượt xử lý")
     staff = load_staff() if officer else None
-    for item in first_items(RecordsDatabase(), Catalog(), officer=officer, staff=staff):
+    for item in first_items(RecordsDatabase.get(), Catalog.get(), officer=officer, staff=staff):
         since = item.since.astimezone(VIET_NAM)
         due = f"{item.due:%d/%m/%Y}" if item.due else "–"
         table.add_row(item.code, item.step, f"{since:%d/%m/%Y %H:%M}", due, _left(item), str(item.flow_run_id))
@@ -117,7 +117,7 @@ def review(
     officer: Annotated[str, typer.Argument(help="Mã viên chức xem hồ sơ; mỗi lần xem đều được ghi nhật ký")],
 ) -> None:
     """Xem dữ liệu bóc tách để đối chiếu với bản giấy; trường cần kiểm tra đứng trên cùng (có dữ liệu cá nhân)."""
-    seen = look(RecordsDatabase(), Catalog(), find(code).id, officer, grants=None)
+    seen = look(RecordsDatabase.get(), Catalog.get(), find(code).id, officer, grants=None)
     console.print(f"Hồ sơ [bold]{seen.code}[/] · {seen.state} · {seen.originals} bản giấy đã khai", highlight=False)
     for part in seen.components:
         table = Table("Cần xem", "Trường", "Mã trường", "Giá trị", "Dữ liệu đã có", "Tin cậy", "Trang", "Nguồn")
@@ -159,7 +159,7 @@ def result(
     target: Annotated[Path, typer.Argument(help="Tệp PDF sẽ được ghi (có dữ liệu cá nhân)", dir_okay=False)],
 ) -> None:
     """Ghi văn bản kết quả ra tệp: bản đã phát hành, hoặc dự thảo chưa có số và chữ ký."""
-    found = read_results(RecordsDatabase(), ObjectStore(), Catalog(), code, officer, grants=None)
+    found = read_results(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), code, officer, grants=None)
     for number, data in enumerate(found, 1):
         path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
@@ -181,14 +181,14 @@ def rescan(
     if page is not None and insert is not None:
         raise typer.BadParameter("Chỉ dùng một trong hai: --page hoặc --insert.")
     dossier = find(code)
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         document = next((d for d in documents(session, dossier.id) if d.ordinal == component), None)
         if document is None:
             raise DossierUnknown()
         attempt = document.attempt + 1
     hand_in_rescan(
-        RecordsDatabase(),
-        ObjectStore(),
+        RecordsDatabase.get(),
+        ObjectStore.get(),
         by_command(),
         dossier.submission,
         component,
@@ -208,7 +208,7 @@ def supplement(
     """Bổ sung hồ sơ trước khi tiếp nhận; sau đó xác nhận DA_BO_SUNG tại bước đang chờ."""
     dossier = find(code)
     again = {"submission": dossier.submission, "revision": dossier.revision + 1}
-    hand_in(RecordsDatabase(), ObjectStore(), folder, by_command(), **again)
+    hand_in(RecordsDatabase.get(), ObjectStore.get(), folder, by_command(), **again)
     console.print("Đã nhận hồ sơ bổ sung.")
 
 
@@ -218,7 +218,7 @@ def receipt(
     output: Annotated[Path, typer.Argument(help="Tệp PDF để ghi phiếu")],
 ) -> None:
     """Xuất Phiếu tiếp nhận hồ sơ và hẹn trả kết quả."""
-    output.write_bytes(receipt_pdf(RecordsDatabase(), Catalog(), find(code).id))
+    output.write_bytes(receipt_pdf(RecordsDatabase.get(), Catalog.get(), find(code).id))
     console.print(f"Đã ghi {output}")
 
 
@@ -227,7 +227,7 @@ def originals(code: Annotated[str, typer.Argument(help="Mã hồ sơ")]) -> None
     """Danh sách tệp gốc đã lưu và mã băm SHA-256 của từng tệp."""
     dossier = find(code)
     table = Table("Thành phần", "Lần quét", "Tệp", "SHA-256", "Byte", "Lỗi")
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         for document in documents(session, dossier.id):
             for scan in session.exec(select(Scan).where(Scan.document_id == document.id)):
                 table.add_row(
@@ -248,7 +248,7 @@ def export(
     officer: Annotated[str, typer.Option(help="Mã viên chức xuất hồ sơ (ghi vào nhật ký)")],
 ) -> None:
     """Xuất gói nộp lưu của một hồ sơ đã lưu trữ (có dữ liệu cá nhân): tệp đã ký, dữ liệu đặc tả, mã băm."""
-    report = export_dossier(RecordsDatabase(), ObjectStore(), Catalog(), code, folder, officer)
+    report = export_dossier(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), code, folder, officer)
     console.print(f"Đã ghi {report.documents} thành phần, {report.files} tệp vào {folder}")
     for place in report.shortened:
         console.print(f"Đã rút gọn theo Phụ lục VI (nội dung đầy đủ trong manifest.json): {place}")
@@ -291,7 +291,7 @@ def anchor() -> None:
     from tasks.monitoring.audit_anchor import make_anchor
     from tasks.monitoring.audit_trail import read_whole
 
-    records, objects, trust = RecordsDatabase(), ObjectStore(), Trust()
+    records, objects, trust = RecordsDatabase.get(), ObjectStore.get(), Trust.get()
     read_whole(records, "system", objects, trust)
     made = make_anchor(records, objects, trust, "system")
     console.print(f"Đã lập mốc neo số {made.serial}: nhật ký có {made.seq} dòng, mã băm {made.hash}.")
@@ -309,7 +309,7 @@ def person(
     units = sorted(
         {unit for one in load_staff().of(officer, vietnam_day()) if Role.LEAD in one.roles for unit in one.units}
     )
-    told = held_about(RecordsDatabase(), owner_id.strip(), officer, units)
+    told = held_about(RecordsDatabase.get(), owner_id.strip(), officer, units)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(told, file, ensure_ascii=False, indent=1)
     console.print(f"Đã ghi {len(told['dossiers'])} hồ sơ vào {path} (chỉ bạn đọc được).")
@@ -322,7 +322,7 @@ def dispose(
     """Xóa các bản lưu hết thời hạn mà hai người đã quyết định tiêu hủy; cần khóa S3 riêng của việc tiêu hủy."""
     from tasks.archive.destruction import destroy_ordered
 
-    count = destroy_ordered(RecordsDatabase(), ObjectStore(), operator)
+    count = destroy_ordered(RecordsDatabase.get(), ObjectStore.get(), operator)
     console.print(f"Đã tiêu hủy {count} bản lưu; biên bản được ký trong đêm bảo quản kế tiếp.")
 
 

@@ -54,8 +54,8 @@ class Desk:
     """What the gateway needs of the product."""
 
     def __init__(self, settings: GatewaySettings, records: RecordsDatabase | None = None) -> None:
-        self.records, self.objects = records or RecordsDatabase(), ObjectStore()
-        self.catalog, self.prefect = Catalog(), Orchestrator()
+        self.records, self.objects = records or RecordsDatabase.get(), ObjectStore.get()
+        self.catalog, self.prefect = Catalog.get(), Orchestrator()
         uploads = Uploads(settings.upload_quota_mb << 20, settings.uploads_at_once, settings.spool_limit_mb << 20)
         self.pages, self.origin = Pages(settings.upload_limit_mb, uploads), settings.origin
         self.decisions = Decisions(

@@ -193,7 +193,7 @@ class Counter:
             files = insist_source(session, dossier.submission, part_of(dossier.revision)).files
         sha256 = files.get(f"{part_of(dossier.revision)}/{name}")
         key = inbox_key(dossier.submission, dossier.revision, name)
-        return self.objects.get(Bucket.INBOX, key, sha256=sha256) if sha256 else None
+        return self.objects.read(Bucket.INBOX, key, sha256=sha256) if sha256 else None
 
     # -- taking -------------------------------------------------------------------------------------------------
     def submit(self, officer: Officer, form: Mapping[str, Any], files: Mapping[str, Sequence[UploadFile]]) -> str:

@@ -121,7 +121,7 @@ class Images:
 
     def _read(self, stored: StoredObject) -> bytes:
         """Raises IntegrityError: no officer sees other bytes than the records name (CA08)."""
-        return self.objects.get(stored.bucket, stored.key, version=stored.version, sha256=stored.sha256)
+        return self.objects.read(stored.bucket, stored.key, version=stored.version, sha256=stored.sha256)
 
     def _draft(self, name: str) -> bytes:
         if name not in self._drafts:
@@ -137,7 +137,7 @@ class Images:
                 raise ImageGone()
             key, sha256 = scan.object_key, scan.sha256
         return self._draw(
-            lambda: self.objects.get(Bucket.INTAKE, key, sha256=sha256), ORIGINAL + sha256, page, width, annotated=True
+            lambda: self.objects.read(Bucket.INTAKE, key, sha256=sha256), ORIGINAL + sha256, page, width, annotated=True
         )
 
     def _refused(self, scan_id: UUID, number: int, width: int, units: Collection[str]) -> bytes:

@@ -68,7 +68,7 @@ def add(
         open_limit=open_limit,
         minute_limit=minute_limit,
     )
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         secret = add_partner(session, row, _actor())
     _show(partner, secret)
 
@@ -89,7 +89,7 @@ def change(
     _check("--scope", "|".join(SCOPES), scope or [])
     told = {"units": unit, "procedures": procedure, "officers": officer, "scopes": scope, "hosts": callback_host}
     told |= {"open_limit": open_limit, "minute_limit": minute_limit}
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         change_partner(session, partner, {name: value for name, value in told.items() if value}, _actor())
     console.print(f"Đã thay đổi đối tác {partner}.")
 
@@ -99,7 +99,7 @@ def rotate_secret(
     partner: ID, days: Annotated[int, typer.Option(help="Mật khẩu cũ còn dùng được bao nhiêu ngày", min=0, max=90)] = 7
 ) -> None:
     """Cấp mật khẩu mới; mật khẩu đang dùng hết hiệu lực sau số ngày này."""
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         secret = rotate(session, partner, timedelta(days=days), _actor())
     _show(partner, secret)
 
@@ -107,7 +107,7 @@ def rotate_secret(
 @app.command(name="revoke")
 def revoke_partner(partner: ID) -> None:
     """Thu hồi: mọi mật khẩu và mã truy cập của đối tác hết hiệu lực ngay. Hồ sơ đã nộp vẫn được giải quyết."""
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         revoke(session, partner, _actor())
     console.print(f"Đã thu hồi đối tác {partner}.")
 
@@ -115,9 +115,9 @@ def revoke_partner(partner: ID) -> None:
 @app.command(name="list")
 def list_partners(as_json: Annotated[bool, typer.Option("--json", help="In cho phần mềm (JSON)")] = False) -> None:
     """Các đối tác, phạm vi, số hồ sơ đang mở, mật khẩu còn hiệu lực, thông báo không gửi được."""
-    stuck = [row.payload["partner"] for row in dead(RecordsDatabase())]
+    stuck = [row.payload["partner"] for row in dead(RecordsDatabase.get())]
     rows = []
-    with RecordsDatabase().session() as session:
+    with RecordsDatabase.get().session() as session:
         for row in session.exec(select(Partner).order_by(Partner.id)):
             opened = select(func.count()).where(PartnerCase.partner_id == row.id, col(PartnerCase.ended_at).is_(None))
             valid = select(PartnerSecret).where(
@@ -153,7 +153,7 @@ def list_partners(as_json: Annotated[bool, typer.Option("--json", help="In cho p
 @app.command()
 def resend(partner: ID) -> None:
     """Gửi lại các thông báo mà hệ thống của đối tác không nhận sau mọi lần thử."""
-    console.print(f"Sẽ gửi lại {again(RecordsDatabase(), partner)} thông báo.")
+    console.print(f"Sẽ gửi lại {again(RecordsDatabase.get(), partner)} thông báo.")
 
 
 def _actor() -> str:

@@ -351,9 +351,9 @@ def insist_signed(records: RecordsDatabase, objects: ObjectStore, document_id: U
             return
         agency, manifest = _signatures(session, document)
     manifest_key, sha256 = document.manifest_key or file_key(document, MANIFEST), document.manifest_sha256 or ""
-    data = objects.get(Bucket.WORKING, manifest_key, version=document.manifest_version, sha256=sha256)
-    token = objects.get(Bucket.WORKING, manifest.object_key, version=manifest.version, sha256=manifest.sha256)
-    copy = objects.get(Bucket.WORKING, agency.object_key, version=agency.version, sha256=agency.sha256)
+    data = objects.read(Bucket.WORKING, manifest_key, version=document.manifest_version, sha256=sha256)
+    token = objects.read(Bucket.WORKING, manifest.object_key, version=manifest.version, sha256=manifest.sha256)
+    copy = objects.read(Bucket.WORKING, agency.object_key, version=agency.version, sha256=agency.sha256)
     verdict = verify_record_again(data, token, copy, trust)
     signers = {mark.role: mark.signer for mark in verdict.signatures}
     person = SignatureRole.SIGNER if document.is_issued else SignatureRole.OFFICER

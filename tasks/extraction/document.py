@@ -97,7 +97,7 @@ def _texts(session: Session, document: Document) -> list[tuple[int, str, str, st
 
 
 def _text(objects: ObjectStore, key: str, version: str, sha256: str) -> PageText:
-    return PageText.from_json(objects.get(Bucket.WORKING, key, version=version, sha256=sha256))
+    return PageText.from_json(objects.read(Bucket.WORKING, key, version=version, sha256=sha256))
 
 
 def _write(session: Session, document: Document, found: Extraction | None) -> None:

@@ -267,7 +267,7 @@ def signers_of(objects: ObjectStore, session: Session, document: Document) -> li
     kept = entry.details.get("kept") if entry else None
     if not kept:
         return []
-    data = objects.get(Bucket.WORKING, kept["key"], version=kept["version"], sha256=kept["sha256"])
+    data = objects.read(Bucket.WORKING, kept["key"], version=kept["version"], sha256=kept["sha256"])
     return Verdict.model_validate_json(data).signatures
 
 

@@ -364,7 +364,7 @@ def _unaltered(
     sha256 = handed_in.get(key.removeprefix(f"{submission}/"), "")
     try:
         if sha256:
-            return objects.get(Bucket.INBOX, key, sha256=sha256)
+            return objects.read(Bucket.INBOX, key, sha256=sha256)
     except IntegrityError:
         pass
     with records.session() as session:

@@ -39,7 +39,7 @@ def declared_in(
     if MANIFEST not in files:
         return None
     key = f"{case.submission}/{part}/{MANIFEST}"
-    return parse_manifest(objects.get(Bucket.INBOX, key, sha256=files[MANIFEST].sha256))
+    return parse_manifest(objects.read(Bucket.INBOX, key, sha256=files[MANIFEST].sha256))
 
 
 def handed_in_before(session: Session, case: PartnerCase, revision: int) -> dict[str, str]:

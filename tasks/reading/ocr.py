@@ -173,7 +173,7 @@ def _stored(records: RecordsDatabase, objects: ObjectStore, document: Document, 
     if item.known is None:
         return None
     stored = item.known
-    data = objects.get(Bucket.WORKING, stored.key, version=stored.version, sha256=stored.sha256)
+    data = objects.read(Bucket.WORKING, stored.key, version=stored.version, sha256=stored.sha256)
     text = PageText.from_json(data)
     return _keep(records, objects, document, item, text) if item.known.key != _key(document, item, text) else text
 
@@ -200,7 +200,7 @@ def _keep(records: RecordsDatabase, objects: ObjectStore, document: Document, it
 def _images(objects: ObjectStore, document: Document) -> Iterator[tuple[int, pikepdf.PdfImage]]:
     """The image of each page of the stored PDF, by page number."""
     assert document.file_key and document.file_sha256
-    data = objects.get(Bucket.WORKING, document.file_key, version=document.file_version, sha256=document.file_sha256)
+    data = objects.read(Bucket.WORKING, document.file_key, version=document.file_version, sha256=document.file_sha256)
     with pikepdf.open(io.BytesIO(data)) as pdf:  # an image lives as long as its file is open
         for number, page in enumerate(pdf.pages, 1):
             stream = next(iter(page.get_images(recursive=False).values()))

@@ -193,7 +193,7 @@ def insist_as_decided(
         sha256, version = document.file_sha256, document.file_version
         unsigned = document.file_key == key
     if unsigned:
-        stored = objects.get(Bucket.WORKING, key, version=version, sha256=sha256 or "")
+        stored = objects.read(Bucket.WORKING, key, version=version, sha256=sha256 or "")
     else:  # signed meanwhile, under another key: the comparison proves what was signed
         stored = objects.unproven(Bucket.WORKING, key)[0]
     if not same_but_for_times(stored, _unsigned(content)[0]):

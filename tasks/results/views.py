@@ -80,6 +80,6 @@ def read_results(
     return [
         result_pdf(item)[0]
         if isinstance(item, ResultContent)
-        else objects.get(item.bucket, item.key, version=item.version, sha256=item.sha256)
+        else objects.read(item.bucket, item.key, version=item.version, sha256=item.sha256)
         for item in found
     ]

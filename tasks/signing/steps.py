@@ -519,7 +519,7 @@ def _again(objects: ObjectStore, row: Signature, trust: Trust) -> SignatureRepor
         objects.download(Bucket.WORKING, row.object_key, path, version=row.version, sha256=row.sha256)
         if row.role is SignatureRole.MANIFEST:
             json_key = row.object_key.removesuffix("p7s") + "json"
-            data = objects.get(Bucket.WORKING, json_key, sha256=row.verdict["sha256"])
+            data = objects.read(Bucket.WORKING, json_key, sha256=row.verdict["sha256"])
             verdict = verify_manifest(data, path, trust)
         else:
             verdict = verify_pdf(path, trust)

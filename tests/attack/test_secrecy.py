@@ -80,7 +80,7 @@ def suspected(records: RecordsDatabase, objects: ObjectStore, monkeypatch: pytes
     """A paper of two pages, one with a stamp, as reading leaves it."""
     monkeypatch.setattr(RecordsDatabase, "get", staticmethod(lambda: records))
     monkeypatch.setattr(Catalog, "get", staticmethod(lambda: CATALOG))
-    monkeypatch.setattr(ObjectStore, "registered", classmethod(lambda cls: objects))
+    monkeypatch.setattr(ObjectStore, "get", classmethod(lambda cls: objects))
     document = signed_document(records, objects, [page_image("THÔNG BÁO về việc họp"), stamped()])
     with records.session() as session:
         row = session.get_one(Document, document)

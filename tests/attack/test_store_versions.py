@@ -111,7 +111,7 @@ def test_another_version_over_a_locked_record(
 def test_nothing_is_read_by_its_key_alone(attack: Attack, objects: ObjectStore) -> None:
     with attack("a read that names no hash") as told:
         with pytest.raises(TypeError) as refused:
-            objects.get(Bucket.WORKING, "x")  # type: ignore[call-arg]
+            objects.read(Bucket.WORKING, "x")  # type: ignore[call-arg]
         told.answered(refused.value)
         told.proved("the type checker refuses it, too")
 

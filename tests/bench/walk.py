@@ -127,7 +127,7 @@ class Walk(Desk):
             for block in (way, "ask", self.ask), (Step, "__call__", called):
                 patched.enter_context(patch.object(*block))
             patched.enter_context(patch.object(RecordsDatabase, "get", staticmethod(lambda: self.records)))
-            patched.enter_context(patch.object(ObjectStore, "registered", staticmethod(lambda: self.objects)))
+            patched.enter_context(patch.object(ObjectStore, "get", staticmethod(lambda: self.objects)))
             patched.enter_context(whole_settings())
             patched.enter_context(self.clock.on(self.records.engine))
             try:

@@ -37,7 +37,7 @@ def test_CA08_what_is_put_comes_back_with_its_hash(objects: ObjectStore) -> None
     key, data = new_key(), b"%PDF" * 1000
     stored = put(objects, Bucket.WORKING, key, data)
     assert (stored.sha256, stored.size) == digest(data)
-    assert objects.get(Bucket.WORKING, key, sha256=stored.sha256) == data
+    assert objects.read(Bucket.WORKING, key, sha256=stored.sha256) == data
     assert objects.unproven(Bucket.WORKING, key) == (data, stored)
     assert not objects.exists(Bucket.WORKING, new_key())
     with pytest.raises(ObjectMissing):
@@ -100,14 +100,14 @@ def test_CA08_other_bytes_over_a_key_are_never_read(objects: ObjectStore, tmp_pa
     name = objects.bucket_name(Bucket.WORKING)
     objects.client.put_object(Bucket=name, Key=key, Body=b"wrong", Metadata={"sha256": stored.sha256})
     for version in (stored.version, "", "0" * 32):  # also without the version, or with one that is gone
-        assert objects.get(Bucket.WORKING, key, sha256=stored.sha256, version=version) == b"right"
+        assert objects.read(Bucket.WORKING, key, sha256=stored.sha256, version=version) == b"right"
         objects.download(Bucket.WORKING, key, tmp_path / "a", sha256=stored.sha256, version=version)
         assert (tmp_path / "a").read_bytes() == b"right"
     assert objects.unproven(Bucket.WORKING, key) == (b"right", stored)
     assert put(objects, Bucket.WORKING, key, b"right") == stored
     objects.client.delete_object(Bucket=name, Key=key, VersionId=stored.version)
     with pytest.raises(IntegrityError):
-        objects.get(Bucket.WORKING, key, sha256=stored.sha256)
+        objects.read(Bucket.WORKING, key, sha256=stored.sha256)
     with pytest.raises(IntegrityError):
         objects.download(Bucket.WORKING, key, tmp_path / "b", sha256=stored.sha256)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
@@ -136,9 +136,9 @@ def test_an_older_installation_gets_versions(objects: ObjectStore) -> None:
     key = new_key()
     older.client.put_object(Bucket=older.bucket_name(Bucket.WORKING), Key=key, Body=b"before")
     older.ensure_buckets()
-    assert older.get(Bucket.WORKING, key, sha256=digest(b"before")[0]) == b"before"
+    assert older.read(Bucket.WORKING, key, sha256=digest(b"before")[0]) == b"before"
     objects.client.put_object(Bucket=older.bucket_name(Bucket.WORKING), Key=key, Body=b"over")
-    assert older.get(Bucket.WORKING, key, sha256=digest(b"before")[0]) == b"before"
+    assert older.read(Bucket.WORKING, key, sha256=digest(b"before")[0]) == b"before"
     older.delete(Bucket.WORKING, key)
     assert not older.exists(Bucket.WORKING, key)
 
@@ -169,7 +169,7 @@ def test_LU06_a_locked_record_is_not_deleted_by_anyone(objects: ObjectStore) -> 
             VersionId=stored.version,
             Retention={"Mode": "COMPLIANCE", "RetainUntilDate": datetime.now(UTC) + timedelta(hours=1)},
         )
-    assert objects.get(Bucket.RECORDS, key, version=stored.version, sha256=stored.sha256) == b"record"
+    assert objects.read(Bucket.RECORDS, key, version=stored.version, sha256=stored.sha256) == b"record"
 
 
 def test_LU06_storing_again_makes_a_lock_longer_never_shorter(objects: ObjectStore) -> None:

@@ -146,7 +146,7 @@ def test_ST01_a_run_that_is_killed_after_every_step_does_each_once(
         first["components"][0]["flags"] = {"fragile": True, "important": True}
     (folder / "dossier.yaml").write_text(yaml.safe_dump(first, allow_unicode=True), encoding="utf-8")
     monkeypatch.setattr(RecordsDatabase, "get", staticmethod(lambda: records))
-    monkeypatch.setattr(ObjectStore, "registered", staticmethod(lambda: objects))
+    monkeypatch.setattr(ObjectStore, "get", staticmethod(lambda: objects))
     monkeypatch.delenv("SOHOA_PORTAL_URL", raising=False)
     gateway_key()
     sample = Sample(folder, submission=by_folder(records, objects, folder))

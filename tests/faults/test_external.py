@@ -71,7 +71,7 @@ def store_and_read(told: dict[str, str]) -> subprocess.CompletedProcess[str]:
     program = (
         "from blocks.objects import Bucket, ObjectStore\n"
         "kept = ObjectStore().put_once(Bucket.WORKING, 'tls/probe', b'over TLS', content_type='text/plain')\n"
-        "print(ObjectStore().get(Bucket.WORKING, kept.key, version=kept.version, sha256=kept.sha256).decode())\n"
+        "print(ObjectStore().read(Bucket.WORKING, kept.key, version=kept.version, sha256=kept.sha256).decode())\n"
     )
     env = os.environ | told
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True)

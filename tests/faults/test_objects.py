@@ -45,7 +45,7 @@ def test_CA08_a_lost_answer_is_read_back(
     assert proxy.lost == lost
     versions = objects.client.list_object_versions(Bucket=objects.bucket_name(Bucket.RECORDS), Prefix=key)["Versions"]
     assert [version["VersionId"] for version in versions] == [stored.version]
-    assert objects.get(Bucket.RECORDS, key, version=stored.version, sha256=stored.sha256) == b"record"
+    assert objects.read(Bucket.RECORDS, key, version=stored.version, sha256=stored.sha256) == b"record"
 
 
 def test_CA08_a_lost_answer_to_a_rival_key_is_a_conflict(
@@ -71,7 +71,7 @@ def test_CA08_a_lost_download_is_tried_again(objects: ObjectStore, shaky: Object
     key = new_key()
     stored = objects.put_once(Bucket.WORKING, key, b"data", content_type="application/pdf")
     proxy.lose_answers = 1
-    assert shaky.get(Bucket.WORKING, key, sha256=stored.sha256) == b"data"
+    assert shaky.read(Bucket.WORKING, key, sha256=stored.sha256) == b"data"
 
 
 @settings(max_examples=15, deadline=None)
@@ -87,4 +87,4 @@ def test_CA08_whatever_is_lost_the_bytes_are_stored_once(
             proxy.lose_answers = losses
             stored = shaky.put_once(Bucket.WORKING, key, data, content_type="application/octet-stream")
             proxy.lose_answers = 0
-            assert objects.get(Bucket.WORKING, key, sha256=stored.sha256) == data
+            assert objects.read(Bucket.WORKING, key, sha256=stored.sha256) == data

@@ -148,7 +148,7 @@ def test_CA01_EX17_killed_between_signing_and_storing(case: Case, seaweed: Seawe
     report = sign(case.records, case.objects, case.id)
     assert left is None or report.sha256 == left.sha256, "what the killed process stored is the signed file"
     assert [row.role for row in case.signatures()].count(role) == 1
-    data = case.objects.get(Bucket.WORKING, case.key(file), sha256=report.sha256)
+    data = case.objects.read(Bucket.WORKING, case.key(file), sha256=report.sha256)
     if role is SignatureRole.MANIFEST:
         verdict = verify_manifest(case.objects.unproven(Bucket.WORKING, case.key("manifest.json"))[0], data, Trust())
     else:

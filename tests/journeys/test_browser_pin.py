@@ -150,7 +150,7 @@ def test_CA01_a_pin_typed_at_the_desk_signs_once_and_is_kept_nowhere(
     rows = signed(played, sample)
     assert papers and sorted(row.document_id for row in rows) == sorted(paper.id for paper in papers)
     for row in rows:
-        data = officers.objects.get(Bucket.WORKING, row.object_key, sha256=row.sha256)
+        data = officers.objects.read(Bucket.WORKING, row.object_key, sha256=row.sha256)
         [found] = verify_pdf(data, Trust()).signatures
         assert found.valid and found.level == "B-LT"
 

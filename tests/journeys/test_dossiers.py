@@ -110,7 +110,7 @@ def test_originals_are_kept_whatever_was_wrong(played: Journey, name: str) -> No
     assert scans
     for scan in scans:
         if scan.refused_code != "FILE_MISSING":
-            assert len(played.officers.objects.get(Bucket.INTAKE, scan.object_key, sha256=scan.sha256)) == scan.size
+            assert len(played.officers.objects.read(Bucket.INTAKE, scan.object_key, sha256=scan.sha256)) == scan.size
 
 
 def test_EX17_a_failed_case_is_never_signed_by_the_agency(played: Journey) -> None:
@@ -238,7 +238,7 @@ def test_LU06_a_locked_version_can_not_be_deleted(played: Journey) -> None:
             Bucket=objects.bucket_name(Bucket.RECORDS), Key=document.record_key, VersionId=document.record_version
         )
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
-    assert objects.get(
+    assert objects.read(
         Bucket.RECORDS,
         str(document.record_key),
         version=document.record_version,

@@ -84,7 +84,7 @@ def test_CA01_waits_for_the_phone_and_goes_on_by_itself(played: Journey, csc: st
     assert papers and sorted(row.document_id for row in rows) == sorted(paper.id for paper in papers)
     assert control(csc)["hashes"] == len(papers)
     for row in rows:
-        data = played.officers.objects.get(Bucket.WORKING, row.object_key, sha256=row.sha256)
+        data = played.officers.objects.read(Bucket.WORKING, row.object_key, sha256=row.sha256)
         [found] = verify_pdf(data, Trust()).signatures
         assert found.valid and found.level == "B-LT"
     with played.officers.records.session() as session:

@@ -136,7 +136,7 @@ def outcome(sample: Sample, officers: Officers, states: dict[str, str]) -> Outco
 
 def signature_verdicts(officers: Officers, dossier: Dossier) -> str:
     """Verify the stored files anew: personal (cá nhân) and agency (cơ quan) signatures that are valid, of all."""
-    trust, good, total = Trust(), dict.fromkeys(("OFFICER", "AGENCY"), 0), 0
+    trust, good, total = Trust.get(), dict.fromkeys(("OFFICER", "AGENCY"), 0), 0
     with officers.records.session() as session:
         rows = session.exec(
             select(Signature, Document)
@@ -148,7 +148,7 @@ def signature_verdicts(officers: Officers, dossier: Dossier) -> str:
         total += 1
         if stored is None:
             continue
-        data = officers.objects.get(stored.bucket, stored.key, version=stored.version, sha256=stored.sha256)
+        data = officers.objects.read(stored.bucket, stored.key, version=stored.version, sha256=stored.sha256)
         for item in verify_pdf(data, trust).signatures:
             if item.valid:
                 role = "OFFICER" if item.role == "SIGNER" else item.role  # of an issued result
@@ -176,7 +176,7 @@ def main() -> int:
     parser.add_argument("--patience", type=float, default=300.0, help="seconds without any dossier going on")
     arguments = parser.parse_args()
     load_stack_env()
-    officers = Officers(RecordsDatabase(), ObjectStore(), Orchestrator())
+    officers = Officers(RecordsDatabase.get(), ObjectStore.get(), Orchestrator())
     samples = [Sample(folder) for folder in sorted(arguments.samples.iterdir()) if (folder / "truth.json").is_file()]
     samples = [s for s in samples if arguments.set in ("all", s.truth.get("set", "demo"))]
     if not samples:

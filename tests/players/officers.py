@@ -266,7 +266,7 @@ class Officers:
             "originals_seen": True,
             "corrections": [],
             "absent": [],
-            "result": ARTICLES if Catalog().issued_results(dossier.procedure_code, case_date(dossier)) else [],
+            "result": ARTICLES if Catalog.get().issued_results(dossier.procedure_code, case_date(dossier)) else [],
         }
         truths = {item["ordinal"]: item for item in sample.truth["documents"]}
         with self.records.session() as session:

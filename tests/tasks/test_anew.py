@@ -52,7 +52,7 @@ CATALOG = Catalog()
 def blocks(records: RecordsDatabase, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks as the tasks find them."""
     monkeypatch.setattr(RecordsDatabase, "get", staticmethod(lambda: records))
-    monkeypatch.setattr(ObjectStore, "registered", staticmethod(lambda: objects))
+    monkeypatch.setattr(ObjectStore, "get", staticmethod(lambda: objects))
     monkeypatch.setattr(Catalog, "get", staticmethod(lambda: CATALOG))
 
 

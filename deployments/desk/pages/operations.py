@@ -122,7 +122,7 @@ def troubles(picture: Picture) -> None:
     """Fill in which incidents are open, the oldest first. Empty when the records don't answer: the doctor says so."""
     query = select(Incident.code, func.count(), func.min(Incident.at)).where(col(Incident.closed_at).is_(None))
     try:
-        with RecordsDatabase().session() as session:
+        with RecordsDatabase.get().session() as session:
             rows = session.exec(query.group_by(Incident.code).order_by(func.min(Incident.at))).all()
     except SohoaError:
         return

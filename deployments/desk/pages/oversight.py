@@ -137,7 +137,7 @@ class OversightPages:
         """Read the whole trail now."""
         asked: Mapping[str, str] = {}
         try:
-            report = read_whole(self.records, session.officer.id, ObjectStore(), Trust())
+            report = read_whole(self.records, session.officer.id, ObjectStore.get(), Trust.get())
         except SohoaError as error:  # broken, or a store that doesn't answer
             return self._trail(session, asked, problem=error.text)
         return self._trail(session, asked, whole=report)

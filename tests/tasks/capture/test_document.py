@@ -87,7 +87,7 @@ def test_CA01_CA08_CA10_good_component(records: RecordsDatabase, objects: Object
     report = capture_document(records, objects, document_id)
     assert report.ok and report.pages == 3 and report.problems == []
     assert report.file_key and report.file_sha256
-    objects.get(Bucket.WORKING, report.file_key, sha256=report.file_sha256)
+    objects.read(Bucket.WORKING, report.file_key, sha256=report.file_sha256)
     document = state(records, document_id)
     assert (document.state, document.page_count) == (S.DAT_KIEM_TRA, 3)
     assert (document.file_key, document.file_sha256) == (report.file_key, report.file_sha256)

@@ -34,7 +34,7 @@ BLURRED = jpeg(scanned(paper(2), blur=4))
 def blocks(records: RecordsDatabase, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks as the tasks find them."""
     monkeypatch.setattr(RecordsDatabase, "get", staticmethod(lambda: records))
-    monkeypatch.setattr(ObjectStore, "registered", staticmethod(lambda: objects))
+    monkeypatch.setattr(ObjectStore, "get", staticmethod(lambda: objects))
 
 
 class Counter:

@@ -70,7 +70,7 @@ def test_B1_folder_becomes_a_dossier_with_kept_originals(
         assert (dossier.state, document.state) == (DossierState.NHAP, DocumentState.KHAI_BAO)
         assert dossier.owner_name == NAME and dossier.code is None
         assert [s.sequence for s in scans] == [1, 2]
-        assert [objects.get(Bucket.INTAKE, s.object_key, sha256=s.sha256) for s in scans] == [b"first", b"second"]
+        assert [objects.read(Bucket.INTAKE, s.object_key, sha256=s.sha256) for s in scans] == [b"first", b"second"]
 
 
 def test_CO06_the_same_submission_twice_is_one_dossier(

@@ -55,7 +55,7 @@ def insist_valid(case: Case, ids: list[UUID], trust: Trust) -> None:
     rows = signatures(case)
     assert set(rows) == set(ids)
     for row in rows.values():
-        [found] = verify_pdf(case.objects.get(Bucket.WORKING, row.object_key, sha256=row.sha256), trust).signatures
+        [found] = verify_pdf(case.objects.read(Bucket.WORKING, row.object_key, sha256=row.sha256), trust).signatures
         assert (found.valid, found.level, found.role) == (True, "B-LT", "OFFICER")
 
 

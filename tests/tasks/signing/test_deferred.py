@@ -80,7 +80,7 @@ def insist_signed_once(case: Case, trust: Trust, csc: str) -> None:
     [row] = case.signatures()
     request = request_of(case)
     assert request.signature and request.signed_at and control(csc)["hashes"] == 1
-    data = case.objects.get(Bucket.WORKING, row.object_key, sha256=row.sha256)
+    data = case.objects.read(Bucket.WORKING, row.object_key, sha256=row.sha256)
     assert data.startswith(case.data), "the captured file is kept byte by byte (CA08)"
     [found] = verify_pdf(data, trust).signatures
     assert (found.valid, found.level, found.role, found.certification) == (True, "B-LT", "OFFICER", True)

@@ -135,7 +135,7 @@ def test_CA01_CA02_officer_signs_the_capture(case: Case, trust: Trust) -> None:
     document = case.document()
     assert document.state is D.DA_KY_CA_NHAN
     assert (document.file_key, document.file_sha256) == (report.object_key, report.sha256)
-    data = case.objects.get(Bucket.WORKING, report.object_key, sha256=report.sha256)
+    data = case.objects.read(Bucket.WORKING, report.object_key, sha256=report.sha256)
     assert data.startswith(case.data), "the captured file is kept byte by byte (CA08)"
     [row] = case.signatures()
     assert row.verdict["signatures"][0]["certification"] and "TEST" in row.signer
@@ -289,8 +289,8 @@ def test_EX17_agency_signs_copy_and_data(capture: Case, trust: Trust, tmp_path: 
     verdict = verify_pdf(pdf, trust)
     assert verdict.valid and [item.role for item in verdict.signatures] == ["OFFICER", "AGENCY"]
 
-    manifest = capture.objects.get(Bucket.WORKING, capture.key("manifest.json"), sha256=document.manifest_sha256)
-    token = capture.objects.get(Bucket.WORKING, capture.key("manifest.p7s"), sha256=data.sha256)
+    manifest = capture.objects.read(Bucket.WORKING, capture.key("manifest.json"), sha256=document.manifest_sha256)
+    token = capture.objects.read(Bucket.WORKING, capture.key("manifest.p7s"), sha256=data.sha256)
     content = json.loads(manifest)
     assert content["pdf"]["sha256"] == copy.sha256 and content["test"] is True
     assert {row["name"]: row["value"] for row in content["fields"]} == {"title": "Giấy ra viện", "valid_until": None}
@@ -299,7 +299,7 @@ def test_EX17_agency_signs_copy_and_data(capture: Case, trust: Trust, tmp_path: 
     # what was found is kept: our verdict and the reports by ETSI TS 119 102-2
     [row] = [row for row in capture.signatures() if row.role is SignatureRole.AGENCY]
     reports = {
-        name: capture.objects.get(Bucket.WORKING, place["key"], version=place["version"], sha256=place["sha256"])
+        name: capture.objects.read(Bucket.WORKING, place["key"], version=place["version"], sha256=place["sha256"])
         for name, place in row.verdict["reports"].items()
     }
     kept = json.loads(reports["verification.json"])
