@@ -5,10 +5,10 @@ from __future__ import annotations
 from prefect import flow
 
 from blocks.results import KIND
-from tasks.monitoring.deadlines import look_at_deadlines
+from tasks.monitoring.steps import note_deadlines
 
 
 @flow(name="deadlines", result_serializer=KIND, persist_result=False)
 def deadlines() -> int:
     """Note, tag and tell; an automation then starts the watch. Returns how many dossiers are new."""
-    return look_at_deadlines()
+    return note_deadlines()

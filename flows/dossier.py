@@ -17,19 +17,22 @@ from blocks.errors import Problem
 from blocks.records.pause_keys import PauseKey
 from blocks.records.states import DossierState
 from blocks.results import KIND
-from tasks.archive.closing import close_case, return_case
-from tasks.archive.store import store_record
-from tasks.capture.completeness import check_completeness, insist_complete
-from tasks.capture.document import capture
-from tasks.capture.rescan import receive_rescan
-from tasks.decisions.upheld import still_allowed
-from tasks.extraction.document import extract_fields
-from tasks.intake.electronic_originals import examine_originals, store_originals
-from tasks.intake.reception import check_account, receive, refuse
-from tasks.intake.reuse import find_shared_data
-from tasks.intake.submission import register
+from tasks.archive.steps import close_case, return_case, store_record
+from tasks.capture.completeness.check import insist_complete
+from tasks.capture.steps import capture, check_completeness, receive_rescan
+from tasks.decisions.steps import still_allowed
+from tasks.extraction.steps import extract_fields
+from tasks.intake.steps import (
+    check_account,
+    examine_originals,
+    find_shared_data,
+    receive,
+    refuse,
+    register,
+    store_originals,
+)
 from tasks.journal import goes_on
-from tasks.monitoring.case_report import report_dossier
+from tasks.monitoring.steps import report_dossier
 from tasks.pauses.confirm import CONFIRM, ConfirmDecision
 from tasks.pauses.consult import CONSULT, ConsultationDecision
 from tasks.pauses.issue import ISSUE
@@ -45,15 +48,12 @@ from tasks.pauses.signoff import SIGNOFF, SignOffDecision
 from tasks.pauses.supplement import SUPPLEMENT, SupplementDecision
 from tasks.pauses.verification import VERIFICATION, VerificationDecision
 from tasks.pauses.wait import ask
-from tasks.progress import advance, announce, send_back
-from tasks.reading.ocr import read_pages
-from tasks.results import issue_results, sign_by_leader
-from tasks.scope.decide import decide_scope
-from tasks.scope.fragile import certify_copy, settle_leader_opinion, settle_unlisted
-from tasks.scope.quarantine import isolate, take_back
-from tasks.signing import needs_authorisation, sign_by_agency, sign_captured
-from tasks.verification.coding import assign_code
-from tasks.verification.confirm import confirm_fields
+from tasks.reading.steps import read_pages
+from tasks.results.steps import issue_results, sign_by_leader
+from tasks.scope.steps import certify_copy, decide_scope, isolate, settle_leader_opinion, settle_unlisted, take_back
+from tasks.signing.steps import needs_authorisation, sign_by_agency, sign_captured
+from tasks.steps import advance, announce, send_back
+from tasks.verification.steps import assign_code, confirm_fields
 
 
 @dataclass

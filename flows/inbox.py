@@ -9,8 +9,8 @@ from prefect import flow
 from prefect.states import State
 
 from blocks.results import KIND
-from tasks.intake.inbox import take_ready_folders
-from tasks.signing import go_on_with_confirmed
+from tasks.intake.steps import take_ready_folders
+from tasks.signing.steps import go_on_with_confirmed
 
 
 @flow(name="inbox", result_serializer=KIND, persist_result=False)

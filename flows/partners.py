@@ -8,7 +8,7 @@ from __future__ import annotations
 from prefect import flow
 
 from blocks.results import KIND
-from tasks.partner_cases.callbacks import tell_partners
+from tasks.partner_cases.steps import tell_partners
 
 
 @flow(name="partners", result_serializer=KIND, persist_result=False)

@@ -12,23 +12,20 @@ from prefect import flow
 from prefect.states import State
 
 from blocks.results import KIND
-from tasks.archive.copies import drop_what_is_stored
-from tasks.archive.destruction import certify_disposals
-from tasks.archive.preservation import (
-    FixityReport,
-    NotPreserved,
+from tasks.archive.preservation import FixityReport, NotPreserved
+from tasks.archive.steps import (
+    certify_disposals,
     check_fixity,
     documents_to_renew,
-    keep_locked,
+    drop_stored_copies,
+    extend_locks,
     objects_to_check,
     renew_proof,
     report_preservation,
+    review_trust_list,
 )
-from tasks.archive.trust_list import review_trust_list
 from tasks.journal import goes_on
-from tasks.monitoring.audit_anchor import anchor_trail
-from tasks.monitoring.audit_rows import check_rows
-from tasks.monitoring.audit_trail import check_trail
+from tasks.monitoring.steps import anchor_trail, check_rows, check_trail
 
 BATCH = 50  # objects a task
 
@@ -51,11 +48,11 @@ def preservation(objects: int = 2000, renewals: int = 500) -> str:
     for document in documents_to_renew(renewals):
         outcome: State = renew_proof(document, return_state=True)
         (renewed if outcome.is_completed() else failed).append(document)
-    others += [trail := check_trail(return_state=True), locked := keep_locked(return_state=True)]
+    others += [trail := check_trail(return_state=True), locked := extend_locks(return_state=True)]
     others.append(check_rows(trail.result().since if trail.is_completed() else 0, return_state=True))
     if trail.is_completed():  # never an anchor of what is broken
         others.append(anchor_trail(return_state=True))
-    others += [drop_what_is_stored(return_state=True), certify_disposals(return_state=True)]
+    others += [drop_stored_copies(return_state=True), certify_disposals(return_state=True)]
     report = report_preservation(checks, renewed, failed, locked.result() if locked.is_completed() else 0)
     lost = any(len(check.damaged) > len(check.restored) or check.unread for check in checks)
     if lost or failed or not all(state.is_completed() for state in others):

@@ -6,9 +6,7 @@ from prefect import flow
 from prefect.states import State
 
 from blocks.results import KIND
-from tasks.monitoring.notices import send_notices
-from tasks.monitoring.reminders import remind_officers
-from tasks.monitoring.run_faults import look_after_runs
+from tasks.monitoring.steps import look_after_runs, remind_officers, send_notices
 
 
 @flow(name="watch", result_serializer=KIND, persist_result=False)

@@ -18,10 +18,9 @@ from blocks.records.tables import AuditEntry
 from tasks.archive.custody import Place, move_paper
 from tasks.decisions.proofs import proven_decision
 from tasks.pauses.verification import Verification
-from tasks.prefect_task import step
 
 
-def move_on(records: RecordsDatabase, dossier_id: UUID, target: DossierState, rule: str, actor: str) -> bool:
+def advance(records: RecordsDatabase, dossier_id: UUID, target: DossierState, rule: str, actor: str) -> bool:
     """Move a dossier; with DA_CHUYEN its paper goes to the business unit (LU04). False: it was there already."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
@@ -45,7 +44,7 @@ def has_moved(
         return bool(moves(session, get_dossier(session, dossier_id), target, source=after, since=since))
 
 
-def send_back_to_capture(records: RecordsDatabase, dossier_id: UUID, stage: str) -> list[UUID]:
+def send_back(records: RecordsDatabase, dossier_id: UUID, stage: str) -> list[UUID]:
     """The components of which the resolving officer wants pages scanned again go back to capture. Returns their ids."""
     with records.session() as session:
         answer = Verification.model_validate(proven_decision(session, dossier_id, stage).payload)
@@ -105,41 +104,8 @@ def _label(records: RecordsDatabase, dossier_id: UUID) -> tuple[str, set[str]]:
         return name, tags
 
 
-def show_here(dossier_id: UUID) -> None:
+def announce(dossier_id: UUID) -> None:
     """`show_run` for the run that this task belongs to."""
     context = FlowRunContext.get()
     if context is not None and context.flow_run is not None:
         show_run(RecordsDatabase.get(), dossier_id, context.flow_run.id, context.flow_run.tags)
-
-
-@step("Chuyển bước", rule="ST01")
-def advance(
-    dossier_id: UUID,
-    target: DossierState,
-    rule: str,
-    actor: str = "system",
-    after: DossierState | None = None,
-    times: int = 0,
-) -> bool:
-    """Điều 7, 13: the dossier goes on. Two moves to the same state are told apart by the state that they come `after`,
-    and by the number of the verification that has asked for them (`times`). One that lies behind it isn't made again.
-    """
-    records = RecordsDatabase.get()
-    moved = not has_moved(records, dossier_id, target, after, times) and move_on(
-        records, dossier_id, target, rule, actor
-    )
-    if target is not DossierState.DA_CHUYEN:  # which the dossier leaves at once
-        show_here(dossier_id)
-    return moved
-
-
-@step("Trả về bước sao chụp", rule="CA05")
-def send_back(dossier_id: UUID, stage: str) -> list[UUID]:
-    """Điều 8.2: what the resolving officer can't use is captured again."""
-    return send_back_to_capture(RecordsDatabase.get(), dossier_id, stage)
-
-
-@step("Ghi tên lượt xử lý")
-def announce(dossier_id: UUID) -> None:
-    """What operations staff see of a dossier that has no code yet: the run's name and tags."""
-    show_here(dossier_id)

@@ -288,12 +288,12 @@ def verify(
 @app.command()
 def anchor() -> None:
     """Kiểm tra toàn bộ nhật ký rồi lập mốc neo: ký số, đóng dấu thời gian và khóa ngoài cơ sở dữ liệu."""
-    from tasks.monitoring.audit_anchor import make_anchor
-    from tasks.monitoring.audit_trail import read_whole
+    from tasks.monitoring.audit_anchor import anchor_trail
+    from tasks.monitoring.audit_trail import check_trail
 
     records, objects, trust = RecordsDatabase.get(), ObjectStore.get(), Trust.get()
-    read_whole(records, "system", objects, trust)
-    made = make_anchor(records, objects, trust, "system")
+    check_trail(records, "system", objects, trust)
+    made = anchor_trail(records, objects, trust, "system")
     console.print(f"Đã lập mốc neo số {made.serial}: nhật ký có {made.seq} dòng, mã băm {made.hash}.")
 
 

@@ -11,7 +11,6 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
-from blocks.catalog import Catalog
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOCUMENT_OPEN, move_document, move_dossier
@@ -22,9 +21,7 @@ from blocks.records.tables import Dossier
 from tasks.archive.custody import CustodyOrder, Place, move_paper
 from tasks.archive.store import put_out
 from tasks.decisions.proofs import proven_decision
-from tasks.decisions.upheld import insist_upheld
 from tasks.intake.electronic_originals import awaits_storage
-from tasks.prefect_task import step
 
 OWNER_ACCOUNT = "owner-account"  # topic: the result for the owner's account or e-mail (B5a)
 OWNER_NOTICE = "owner-notice"  # topic: the written notice of a return (B4c)
@@ -50,7 +47,7 @@ class ClosingReport(BaseModel):
     left_out: int = 0  # not digitised, reused, quarantined
 
 
-def close_dossier(
+def close_case(
     records: RecordsDatabase, dossier_id: UUID, actor: str, *, received_by: str = "luu.tru"
 ) -> ClosingReport:
     """KY_CO_QUAN → CO_KET_QUA → DA_TRA → LUU_TRU; the paper goes to the archive (LU04). Idempotent, in one go.
@@ -89,7 +86,7 @@ def return_result(records: RecordsDatabase, dossier_id: UUID, actor: str) -> Non
             move_dossier(session, dossier, DossierState.DA_TRA, actor=actor, rule=rule, details=details)
 
 
-def return_dossier(
+def return_case(
     records: RecordsDatabase,
     dossier_id: UUID,
     actor: str,
@@ -147,18 +144,8 @@ def _report(session: Session, dossier: Dossier) -> ClosingReport:
     )
 
 
-@step("Trả kết quả và lưu hồ sơ", rule="B5-LU04")
-def close_case(dossier_id: UUID, actor: str = "system") -> ClosingReport:
-    """Điều 13.5, 11.4: the result is returned, the paper goes to the archive."""
-    records = RecordsDatabase.get()
-    insist_upheld(records, Catalog.get(), dossier_id)
-    return close_dossier(records, dossier_id, actor)
-
-
-@step("Trả lại hồ sơ có nêu lý do", rule="B4c")
-def return_case(dossier_id: UUID, officer: str, stage: str) -> ClosingReport:
-    """Điều 13.4a: the case goes back with the written reason of the decision at `stage`."""
-    records = RecordsDatabase.get()
+def return_as_decided(records: RecordsDatabase, dossier_id: UUID, pause: str) -> ClosingReport:
+    """The case goes back with the written reason of the decision at this pause. Raises DecisionNotProven."""
     with records.session() as session:
-        kept = proven_decision(session, dossier_id, stage)
-    return return_dossier(records, dossier_id, kept.officer, kept.reason or "")
+        kept = proven_decision(session, dossier_id, pause)
+    return return_case(records, dossier_id, kept.officer, kept.reason or "")

@@ -27,12 +27,11 @@ from blocks.records.audit import audit
 from blocks.records.queries import documents
 from blocks.records.states import DossierState
 from blocks.records.tables import ArchivedObject, Dossier, DroppedHandIn, Source
-from blocks.settings import settings
 from blocks.trust import clock
 from tasks.intake.inbox import TAKEN
 from tasks.intake.submission import SUBMISSION_ID
 from tasks.journal import forget_ended
-from tasks.prefect_task import one_by_one, step
+from tasks.prefect_task import one_by_one
 
 KEPT = ("verification.json",)  # small, and shown on the dossier's page
 AT_ONCE = 500  # dossiers a night
@@ -145,7 +144,7 @@ def _dropped(session: Session, submission: str) -> datetime | None:
     return session.exec(select(Dossier.copies_dropped_at).where(Dossier.submission == submission)).first()
 
 
-def tidy_copies(records: RecordsDatabase, objects: ObjectStore, inbox: Path, bounds: CopySettings) -> CopyReport:
+def drop_stored_copies(records: RecordsDatabase, objects: ObjectStore, inbox: Path, bounds: CopySettings) -> CopyReport:
     """All of it. One dossier that can't be looked at keeps its copies and stops no other."""
     with records.session() as session:
         forget_ended(session, clock() - timedelta(days=NOTHING_GOES_ON))
@@ -156,9 +155,3 @@ def tidy_copies(records: RecordsDatabase, objects: ObjectStore, inbox: Path, bou
         abandoned=drop_abandoned(records, objects, bounds),
         folders=drop_folders(records, inbox, bounds),
     )
-
-
-@step("Bỏ bản sao đã có bản lưu", rule="LU06")
-def drop_what_is_stored() -> CopyReport:
-    """Each night."""
-    return tidy_copies(RecordsDatabase.get(), ObjectStore.get(), settings().inbox_dir, CopySettings())

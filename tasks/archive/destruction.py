@@ -23,7 +23,7 @@ from blocks.trust import Trust
 from tasks.archive.custody import may_dispose
 from tasks.archive.disposal import PAGE, NotDisposable, as_proposed, note_disposal
 from tasks.monitoring.audit_rows import NAMES, RowsUnproven, disputes_proven, order_proven
-from tasks.prefect_task import one_by_one, step
+from tasks.prefect_task import one_by_one
 from tasks.scope.quarantine import discard_images
 from tasks.signing.manifest import canonical, sign_statement
 
@@ -137,10 +137,8 @@ def unfinished(session: Session, limit: int = PAGE) -> list[UUID]:
     return list(session.exec(query.limit(limit)))
 
 
-@step("Lập biên bản tiêu hủy, xóa bản sao", rule="LU06")
-def certify_disposals() -> int:
-    """Each night: what was destroyed gets its certificate. Returns how many."""
-    records, objects, trust = RecordsDatabase.get(), ObjectStore.get(), Trust.get()
+def certify_disposals(records: RecordsDatabase, objects: ObjectStore, trust: Trust) -> int:
+    """What was destroyed gets its certificate. Returns how many."""
     with records.session() as session:
         left = unfinished(session)
     return len(one_by_one(left, lambda document: finish(records, objects, trust, document)))

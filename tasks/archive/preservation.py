@@ -43,8 +43,7 @@ from blocks.records.tables import ArchivedObject, Disposal, Document, Scan
 from blocks.settings import in_production
 from blocks.trust import Trust, clock, run
 from tasks.archive.store import FOREVER_YEARS, MANIFEST, MANIFEST_SIGNATURE, ORIGINAL, RECORD, note_archived
-from tasks.artifacts import keep_markdown
-from tasks.prefect_task import one_by_one, step
+from tasks.prefect_task import one_by_one
 from tasks.signing import cades
 from tasks.signing.errors import ForeignFile, SignatureInvalid
 from tasks.signing.pdf import renew
@@ -98,7 +97,7 @@ class RenewalReport(BaseModel):
 
 
 # -- what is due --------------------------------------------------------------------------------------------------
-def due_for_check(records: RecordsDatabase, limit: int, settings: PreservationSettings) -> list[UUID]:
+def objects_to_check(records: RecordsDatabase, limit: int, settings: PreservationSettings) -> list[UUID]:
     """Objects that were not looked at for `fixity_days`, or were damaged at the last look; longest first."""
     before = clock() - timedelta(days=settings.fixity_days)
     query = (
@@ -111,7 +110,7 @@ def due_for_check(records: RecordsDatabase, limit: int, settings: PreservationSe
         return list(session.exec(query).all())
 
 
-def due_for_renewal(records: RecordsDatabase, limit: int, settings: PreservationSettings) -> list[UUID]:
+def documents_to_renew(records: RecordsDatabase, limit: int, settings: PreservationSettings) -> list[UUID]:
     """Documents whose newest time-stamp ends within `renewal_days`; most urgent first."""
     before = clock() + timedelta(days=settings.renewal_days)
     query = select(ArchivedObject.document_id, ArchivedObject.renew_before).where(
@@ -132,7 +131,7 @@ def _disposed() -> ColumnElement[bool]:
 
 
 # -- fixity -------------------------------------------------------------------------------------------------------
-def check_objects(records: RecordsDatabase, objects: ObjectStore, ids: list[UUID]) -> FixityReport:
+def check_fixity(records: RecordsDatabase, objects: ObjectStore, ids: list[UUID]) -> FixityReport:
     """Read each object again; restore what is damaged. Raises ObjectStoreUnavailable when nothing can be read."""
     report = FixityReport()
     for object_id in ids:
@@ -273,7 +272,7 @@ def _places(records: RecordsDatabase, row: ArchivedObject) -> Iterator[tuple[str
 
 
 # -- renewal ------------------------------------------------------------------------------------------------------
-def renew_document(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, trust: Trust) -> RenewalReport:
+def renew_proof(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, trust: Trust) -> RenewalReport:
     """One more archive time-stamp on the record and on the signature of its data, as new locked objects. Idempotent.
 
     Raises SignatureInvalid (with an incident) when the last proof is not valid any more, TimestampUnavailable and
@@ -427,39 +426,12 @@ def _short_locks(records: RecordsDatabase, limit: datetime) -> list[UUID]:
 
 
 # -- tasks --------------------------------------------------------------------------------------------------------
-@step("Chọn bản lưu cần kiểm tra", rule="LU06")
-def objects_to_check(limit: int) -> list[UUID]:
-    """The objects to look at in one run, each once: what can't be read or restored doesn't come again in it."""
-    return due_for_check(RecordsDatabase.get(), limit, PreservationSettings())
 
 
-@step("Kiểm tra toàn vẹn bản lưu", rule="LU06")
-def check_fixity(ids: list[UUID]) -> FixityReport:
-    """Điều 11.5: stored bytes are still what was signed."""
-    return check_objects(RecordsDatabase.get(), ObjectStore.get(), ids)
-
-
-@step("Chọn bản lưu cần gia hạn dấu thời gian", rule="LU06")
-def documents_to_renew(limit: int) -> list[UUID]:
-    """Documents whose proof must be renewed soon."""
-    return due_for_renewal(RecordsDatabase.get(), limit, PreservationSettings())
-
-
-@step("Gia hạn dấu thời gian lưu trữ", rule="LU06")
-def renew_proof(document_id: UUID) -> RenewalReport:
-    """One more archive time-stamp before the last one ends."""
-    return renew_document(RecordsDatabase.get(), ObjectStore.get(), document_id, Trust.get())
-
-
-@step("Kéo dài khóa lưu trữ", rule="LU06")
-def keep_locked() -> int:
-    """Records that are kept for ever stay locked."""
-    return extend_locks(RecordsDatabase.get(), ObjectStore.get())
-
-
-@step("Báo cáo bảo quản", rule="LU06")
-def report_preservation(checks: list[FixityReport], renewed: list[UUID], failed: list[UUID], locks: int) -> str:
-    """One table for operations: counts and ids, no personal data. Returns it (Markdown)."""
+def report_preservation(
+    records: RecordsDatabase, checks: list[FixityReport], renewed: list[UUID], failed: list[UUID], locks: int
+) -> str:
+    """One table for operations: counts and ids, no personal data (Markdown). The trail keeps the counts, too."""
     damaged = [item for report in checks for item in report.damaged]
     restored = [item for report in checks for item in report.restored]
     rows = [
@@ -476,8 +448,7 @@ def report_preservation(checks: list[FixityReport], renewed: list[UUID], failed:
     for title, ids in (("Chưa khôi phục được", lost), ("Gia hạn không thành công", failed)):
         if ids:
             table += f"\n\n**{title}:**\n" + "\n".join(f"- `{item}`" for item in ids)
-    keep_markdown("bao-quan", table, "Báo cáo bảo quản bản lưu điện tử")
-    with RecordsDatabase.get().session() as session:
+    with records.session() as session:
         _audit_run(session, checks, renewed, failed)
     return table
 

@@ -34,7 +34,6 @@ from blocks.records.tables import ArchivedObject, Document, Outbox, RepositoryEn
 from blocks.settings import in_production
 from blocks.signer import agency_signer
 from blocks.trust import Trust
-from tasks.prefect_task import step
 from tasks.scope.decide import case_date
 from tasks.signing.report import REPORT_TYPES
 from tasks.signing.verify import verify_record_again
@@ -126,7 +125,7 @@ def _last_second(day: date) -> datetime:
     return datetime.combine(day, time(23, 59, 59), VIET_NAM)
 
 
-def store_document(
+def store_record(
     records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: UUID, actor: str
 ) -> StorageReport:
     """DA_KY_CO_QUAN → DA_LUU → HIEN_THI_KHO | DA_LUU_CHUA_DINH_DANH. Idempotent, also after a crash in the middle.
@@ -360,11 +359,3 @@ def insist_signed(records: RecordsDatabase, objects: ObjectStore, document_id: U
     ours = {signers.get(SignatureRole.AGENCY.value), signers.get(SignatureRole.MANIFEST.value)}
     if not verdict.valid or person.value not in signers or ours != {agency_signer().name}:
         raise NotAgencySigned(component=document.ordinal)
-
-
-@step("Lưu kết quả số hóa", rule="LU01-LU03")
-def store_record(document_id: UUID, actor: str = "system") -> StorageReport:
-    """Điều 11: the signed record is locked away and shown in its owner's repository."""
-    records, objects = RecordsDatabase.get(), ObjectStore.get()
-    insist_signed(records, objects, document_id, Trust.get())
-    return store_document(records, objects, Catalog.get(), document_id, actor)

@@ -17,8 +17,6 @@ from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
 from blocks.records.tables import AuditEntry
 from blocks.trust import Trust, clock
-from tasks.artifacts import keep_markdown
-from tasks.prefect_task import step
 
 CHANGED = "TRUST_LIST_CHANGED"
 SOON = timedelta(days=90)
@@ -49,7 +47,7 @@ class TrustListReport(BaseModel):
         return bool(self.added or self.removed) and not self.first
 
 
-def review_list(records: RecordsDatabase, trust: Trust, now: datetime | None = None) -> TrustListReport:
+def review_trust_list(records: RecordsDatabase, trust: Trust, now: datetime | None = None) -> TrustListReport:
     """Compare the folders with the last look and note a difference: audit entry, and an incident unless it's the first.
 
     Asked twice it notes once. Raises TrustListUnreadable.
@@ -104,12 +102,3 @@ def as_table(report: TrustListReport) -> str:
         lines.append(f"| {item.kind} | {name} | {item.not_after:%d/%m/%Y} | `{item.sha256[:16]}…` | {note} |")
     lines += [f"\nĐã bị bỏ: `{fingerprint}`" for fingerprint in report.removed]
     return "\n".join(lines)
-
-
-@step("Rà soát danh sách chứng thư số tin cậy", rule="CA01")
-def review_trust_list() -> TrustListReport:
-    """Điều 8.1, 9.4: signatures are believed on the strength of this list."""
-    report = review_list(RecordsDatabase.get(), Trust.get())
-    if report.first or report.changed or report.expired or report.ending:
-        keep_markdown("tin-cay", as_table(report), "Danh sách tin cậy")
-    return report

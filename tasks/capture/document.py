@@ -34,7 +34,6 @@ from tasks.capture.build import build_pdf
 from tasks.capture.guard import inspect_guarded
 from tasks.capture.pages import ScannedPage, Slot, check_pages, check_quality, check_sequence, layout, measure
 from tasks.capture.scan_time import CapturedAt, captured_at
-from tasks.prefect_task import step
 
 BUILT = "built.pdf"
 STARTS = {DocumentState.CHO_SAO_CHUP, DocumentState.CHUP_LAI, DocumentState.DA_SAO_CHUP}
@@ -70,7 +69,7 @@ class _Job:
         self.problems += [p.model_copy(update={"component": self.document.ordinal}) for p in found]
 
 
-def capture_document(
+def capture(
     records: RecordsDatabase,
     objects: ObjectStore,
     document_id: UUID,
@@ -313,9 +312,3 @@ def _page_rows(job: _Job) -> list[Page]:
             )
         )
     return rows
-
-
-@step("Sao chụp", rule="CA01-CA10")
-def capture(document_id: UUID, attempt: int) -> CaptureReport:
-    """Điều 8: sao chụp một thành phần. attempt separates the cache entries of rescans."""
-    return capture_document(RecordsDatabase.get(), ObjectStore.get(), document_id, attempt=attempt)

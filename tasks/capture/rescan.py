@@ -30,7 +30,6 @@ from tasks.decisions.proofs import latest_proven
 from tasks.intake.origin import Origin, expected
 from tasks.intake.submission import Original, keep_originals, stored_name
 from tasks.pauses.verification import Verification, VerificationDecision
-from tasks.prefect_task import step
 
 _NAME = re.compile(r"(?:(\d{20})/)?(?:(replace|insert)-(\d{1,4})/)?.+")
 
@@ -100,7 +99,7 @@ def _expected(session: Session, submission: str, ordinal: int, attempt: int) -> 
     return expected(session, submission, f"rescan/{ordinal}/{attempt}/")
 
 
-def take_rescan(
+def receive_rescan(
     records: RecordsDatabase, objects: ObjectStore, submission: str, document_id: UUID, attempt: int
 ) -> int:
     """Register the new scans of one component as capture attempt `attempt`; the earlier ones stay. Idempotent.
@@ -212,9 +211,3 @@ def page_label(document: Document, place: int) -> str:
         return f"thành phần {document.ordinal}, trang {place}"
     note = " (còn giấy ghi chú)" if slot.with_note else ""
     return f"thành phần {document.ordinal}, ảnh {place}: trang {slot.paper_page}{note}"
-
-
-@step("Nhận bản quét lại", rule="CA05", retries=0)
-def receive_rescan(submission: str, document_id: UUID, attempt: int) -> int:
-    """New scans of one component, or of single pages of it."""
-    return take_rescan(RecordsDatabase.get(), ObjectStore.get(), submission, document_id, attempt)

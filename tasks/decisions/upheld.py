@@ -28,7 +28,6 @@ from tasks.decisions.proofs import attested, latest_proven
 from tasks.decisions.shown import Shown, ShownChanged, papers_shown, shown, value_digest
 from tasks.extraction.normalise import normalise_field
 from tasks.pauses.verification import Verification
-from tasks.prefect_task import step
 
 ALLOWS = {"verification": "DUYET", "signoff": "KY", "seal": "KY_SO"}
 SEALED = {DossierState.KY_CO_QUAN, DossierState.CO_KET_QUA, DossierState.DA_TRA, DossierState.LUU_TRU}
@@ -75,21 +74,18 @@ def note(records: RecordsDatabase, dossier_id: UUID, error: SohoaError) -> None:
         raise_incident(session, code=error.code, dossier_id=dossier_id, rule=error.rule)
 
 
-@step("Đối chiếu nội dung ký với nội dung đã duyệt", rule="EX17")
-def still_allowed(dossier_id: UUID, signoff: int, seal: int) -> bool:
+def still_allowed(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, signoff: int) -> bool:
     """Whether leader and clerk saw what would be signed now; False: they are asked again, and it is an incident.
 
-    signoff, seal: numbers of their pauses, which tell the rounds apart: of one that another has followed it is told
-    what came of it.
+    signoff: number of the leader's pause: of one that another has followed it is told what came of it.
     """
-    records = RecordsDatabase.get()
     with records.session() as session:
         if get_dossier(session, dossier_id).state in SEALED:
             return not _asked_after(session, dossier_id, signoff)
         if waits_at(session, dossier_id, "signoff") or _asked_after(session, dossier_id, signoff):
             return False
     try:
-        insist_upheld(records, Catalog.get(), dossier_id)
+        insist_upheld(records, catalog, dossier_id)
     except ShownChanged:
         return False
     return True

@@ -22,7 +22,6 @@ from blocks.records.tables import Document, FieldValue, Page
 from tasks.extraction.extract import Extraction, empty, extract, substitutes
 from tasks.extraction.fields import REQUIRED, Extracted
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
-from tasks.prefect_task import step
 
 _STARTS = {DocumentState.OCR, DocumentState.NHAP_TAY}
 
@@ -39,7 +38,7 @@ class ExtractionReport(BaseModel):
     likely_type: str | None = None  # another type that the paper looks clearly more like
 
 
-def extract_document(
+def extract_fields(
     records: RecordsDatabase, objects: ObjectStore, document_id: UUID, attempt: int | None = None
 ) -> ExtractionReport:
     """Write the field values of a document's current attempt. Idempotent.
@@ -172,9 +171,3 @@ def _report(session: Session, document: Document) -> ExtractionReport:
         type_confidence=kind.confidence if kind else 0.0,
         likely_type=likely or None,
     )
-
-
-@step("Bóc tách dữ liệu", rule="EXa-l")
-def extract_fields(document_id: UUID, attempt: int) -> ExtractionReport:
-    """Điều 9.2: the fields of one paper, as it was captured by this attempt."""
-    return extract_document(RecordsDatabase.get(), ObjectStore.get(), document_id, attempt)

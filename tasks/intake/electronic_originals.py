@@ -13,7 +13,6 @@ time-stamp proves what the signatures were worth then, long after their own cert
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -46,11 +45,10 @@ from tasks.archive.store import (
 )
 from tasks.capture.errors import ScanError
 from tasks.capture.guard import inspect_electronic_guarded
-from tasks.prefect_task import step
 from tasks.signing.manifest import VERSION, canonical
 from tasks.signing.report import REPORT_TYPES
 from tasks.signing.sandbox import verify_untrusted
-from tasks.signing.steps import insist_succeeded, sign_data
+from tasks.signing.sign import insist_succeeded, sign_data
 from tasks.signing.verify import SignatureVerdict, Verdict, reason
 
 COPIES = {Form.E_COPY_REGISTER, Form.E_COPY_CERTIFIED}  # must be signed by the agency that issued or certified them
@@ -104,7 +102,7 @@ class OriginalReport(BaseModel):
     test: bool = False
 
 
-def examine_dossier(
+def examine_originals(
     records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: UUID
 ) -> list[OriginalReport]:
     """Validate every component that is a signed PDF; the verdict stands in `electronic_original`. Idempotent.
@@ -289,7 +287,7 @@ class OriginalsStored(BaseModel):
     stored: int
 
 
-def store_dossier_originals(
+def store_originals(
     records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: UUID, trust: Trust, actor: str
 ) -> OriginalsStored:
     """Lock the originals away, byte for byte, with the agency's signed manifest of what was found (LU06). Idempotent.
@@ -374,16 +372,3 @@ def _store(
                 "locked_until": until.isoformat(),
             },
         )
-
-
-@step("Kiểm tra chữ ký số của bản điện tử", rule="SC05-SC10")
-def examine_originals(dossier_id: UUID, revision: int) -> Sequence[OriginalReport]:
-    """Điều 4.1: signed PDFs that were handed in are validated. `revision` separates the runs after a supplement."""
-    return examine_dossier(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), dossier_id)
-
-
-@step("Lưu nguyên trạng bản điện tử", rule="SC05-LU06")
-def store_originals(dossier_id: UUID, actor: str = "system") -> OriginalsStored:
-    """Điều 11: electronic originals go under lock as they came, with what was found about their signatures."""
-    trust = Trust.get()
-    return store_dossier_originals(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), dossier_id, trust, actor)

@@ -23,11 +23,10 @@ from blocks.folder import Folder, FolderUnfit
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.settings import settings
 from tasks.intake.begin import Ended, begin
 from tasks.intake.inbox_owners import FolderNotBound, FolderNotGuarded, origin_of
 from tasks.intake.submission import MANIFEST, hand_in
-from tasks.prefect_task import one_by_one, step
+from tasks.prefect_task import one_by_one
 
 SETTLED_SECONDS = 5.0
 TAKEN = ".sohoa-submission"  # left in the folder: the submission's id
@@ -134,12 +133,10 @@ def refuse(path: Path, error: SohoaError) -> None:
         folder.write(REFUSED, f"{error.code}: {error.text}\n")
 
 
-@step("Quét hộp nhận hồ sơ", rule="B1")
-def take_ready_folders() -> int:
+def take_ready_folders(records: RecordsDatabase, objects: ObjectStore, prefect: Orchestrator, inbox: Path) -> int:
     """Every ready folder of the inbox becomes a flow run. Returns how many were handed in.
 
     Raises RowsFailed after the last when some could not be taken for a fault of ours; they are tried again.
     """
-    blocks, inbox = (RecordsDatabase.get(), ObjectStore.get(), Orchestrator()), settings().inbox_dir
-    taken = one_by_one(ready_folders(inbox), lambda path: take_folder(*blocks, inbox, path))
+    taken = one_by_one(ready_folders(inbox), lambda path: take_folder(records, objects, prefect, inbox, path))
     return sum(submission is not None for submission in taken)

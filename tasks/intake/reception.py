@@ -31,7 +31,6 @@ from blocks.records.waiting import waits_at
 from tasks.archive.custody import Place, move_paper
 from tasks.decisions.proofs import proven_decision
 from tasks.intake.electronic_originals import original_problems
-from tasks.prefect_task import step
 from tasks.scope.decide import verdict_of
 
 CHECKABLE = {DossierState.NHAP, DossierState.KIEM_TRA, DossierState.BO_SUNG_TRUOC}
@@ -60,7 +59,7 @@ class ReceptionReport(BaseModel):
     problems: list[Problem] = []
 
 
-def receive_dossier(
+def receive(
     records: RecordsDatabase,
     catalog: Catalog,
     dossier_id: UUID,
@@ -173,7 +172,7 @@ def _accept(session: Session, catalog: Catalog, dossier: Dossier, actor: str, mo
     move_paper(session, dossier.id, Place.COUNTER, handed_by="", received_by=actor, at=moment)
 
 
-def refuse_reception(
+def refuse(
     records: RecordsDatabase,
     dossier_id: UUID,
     actor: str,
@@ -202,7 +201,7 @@ def refuse_reception(
         return _report(dossier, [])
 
 
-def check_digital_account(records: RecordsDatabase, portal: Portal, dossier_id: UUID, actor: str) -> AccountStatus:
+def check_account(records: RecordsDatabase, portal: Portal, dossier_id: UUID, actor: str) -> AccountStatus:
     """B2: has the owner a digital account? Recorded as EXISTS, NONE, or UNCHECKED when nobody answers [R].
 
     EXISTS: the person is told, none is created; NONE: guided to register (no refusal, for organisations neither [R]).
@@ -223,6 +222,15 @@ def check_digital_account(records: RecordsDatabase, portal: Portal, dossier_id: 
             details = {"result": dossier.digital_account, "configured": portal.configured}
             audit(session, actor=actor, action="check_account", dossier_id=dossier_id, rule=rule, details=details)
     return answer
+
+
+def account_asked(records: RecordsDatabase, dossier_id: UUID) -> AccountStatus | None:
+    """What became of the question about the owner's account, also where nobody answered; None: not asked yet."""
+    with records.session() as session:
+        asked = select(AuditEntry.seq).where(AuditEntry.dossier_id == dossier_id, AuditEntry.action == "check_account")
+        if session.exec(asked).first() is None:
+            return None
+        return _account(get_dossier(session, dossier_id)) or AccountStatus.UNAVAILABLE
 
 
 def _account(dossier: Dossier) -> AccountStatus | None:
@@ -293,29 +301,9 @@ def _report(dossier: Dossier, problems: list[Problem]) -> ReceptionReport:
     )
 
 
-@step("Kiểm tra tài khoản số", rule="B2")
-def check_account(dossier_id: UUID, actor: str = "system") -> AccountStatus:
-    """Điều 13.2: the owner's digital account. Asked for once a dossier, also where nobody answered."""
-    records = RecordsDatabase.get()
+def refuse_as_decided(records: RecordsDatabase, dossier_id: UUID, pause: str) -> ReceptionReport:
+    """The refusal that an officer decided at this pause, by who was assigned then. Raises DecisionNotProven."""
     with records.session() as session:
-        asked = select(AuditEntry.seq).where(AuditEntry.dossier_id == dossier_id, AuditEntry.action == "check_account")
-        if session.exec(asked).first() is not None:
-            return _account(get_dossier(session, dossier_id)) or AccountStatus.UNAVAILABLE
-    return check_digital_account(records, Portal.get(), dossier_id, actor)
-
-
-@step("Tiếp nhận hồ sơ", rule="B1-B3a")
-def receive(dossier_id: UUID, actor: str, revision: int = 1) -> ReceptionReport:
-    """Điều 13.1, 13.3a: checked against the procedure and received. revision: of what was declared."""
-    records = RecordsDatabase.get()
-    return checked_before(records, dossier_id, revision) or receive_dossier(records, Catalog.get(), dossier_id, actor)
-
-
-@step("Từ chối tiếp nhận hồ sơ", rule="B3a")
-def refuse(dossier_id: UUID, actor: str, stage: str) -> ReceptionReport:
-    """The refusal that an officer decided at `stage`; its written reason is read from the decision."""
-    records = RecordsDatabase.get()
-    with records.session() as session:
-        kept = proven_decision(session, dossier_id, stage)
+        kept = proven_decision(session, dossier_id, pause)
         reason, at = kept.reason or "", kept.decided_at
-    return refuse_reception(records, dossier_id, kept.officer, reason, at=at)  # by who was assigned when it was decided
+    return refuse(records, dossier_id, kept.officer, reason, at=at)

@@ -21,7 +21,6 @@ from blocks.records.queries import documents, fields, get_dossier
 from blocks.records.states import DocumentState, DossierState, FieldSource, OwnerKind
 from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue
 from tasks.intake.reception import owner_query
-from tasks.prefect_task import step
 
 UNDECIDED = [DocumentState.KHAI_BAO, DocumentState.PHAN_LOAI]
 SHARED = "shared."  # prefix of a value that another system gave, beside the paper's own
@@ -37,7 +36,7 @@ class ReuseReport(BaseModel):
     differing: dict[UUID, list[str]] = {}  # the paper is taken: these fields contradict the declaration (B3g)
 
 
-def reuse_shared(records: RecordsDatabase, portal: Portal, dossier_id: UUID, actor: str) -> ReuseReport:
+def find_shared_data(records: RecordsDatabase, portal: Portal, dossier_id: UUID, actor: str) -> ReuseReport:
     """Ask for each paper that nothing was decided about, and mark those that are shared as data. Idempotent.
 
     Only data with legal value count (5.1). The source is kept in `shared_as_data` and, with its time, in the audit.
@@ -155,10 +154,7 @@ def values_differ(left: str | None, right: str | None) -> bool:
     return bool(left and right) and plain(left or "") != plain(right or "")
 
 
-@step("Khai thác dữ liệu đã có", rule="B3b-B3g")
-def find_shared_data(dossier_id: UUID, actor: str = "system") -> ReuseReport:
-    """Điều 13.3b: papers that exist as data are reused. Not asked for once the scope was decided."""
-    with RecordsDatabase.get().session() as session:
-        if get_dossier(session, dossier_id).state is not DossierState.DA_TIEP_NHAN:
-            return ReuseReport(dossier_id=dossier_id)
-    return reuse_shared(RecordsDatabase.get(), Portal.get(), dossier_id, actor)
+def scope_is_open(records: RecordsDatabase, dossier_id: UUID) -> bool:
+    """Whether it isn't decided yet which papers are digitised."""
+    with records.session() as session:
+        return get_dossier(session, dossier_id).state is DossierState.DA_TIEP_NHAN

@@ -19,7 +19,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import yaml
-from prefect.context import FlowRunContext
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from sqlmodel import Session, select
 
@@ -37,7 +36,6 @@ from blocks.records.tables import Document, Dossier, Scan, Source
 from tasks.capture.scan_time import plausible
 from tasks.intake.begin import ended
 from tasks.intake.origin import HandInAltered, Origin, told
-from tasks.prefect_task import step
 
 MANIFEST = "dossier.yaml"
 SUBMISSION_ID = r"^[0-9a-z][0-9a-z-]{7,63}$"
@@ -301,9 +299,7 @@ def _insist_plausible(manifest: Manifest) -> None:
         raise ManifestInvalid(where=f"{where}: thời điểm quét ở tương lai hoặc đã quá lâu")
 
 
-def register_submission(
-    records: RecordsDatabase, objects: ObjectStore, submission: str, revision: int = 1
-) -> Registered:
+def register(records: RecordsDatabase, objects: ObjectStore, submission: str, revision: int = 1) -> Registered:
     """Rows and stored originals of a submission; a later revision replaces the declaration while that is open.
 
     Raises SubmissionUnknown, SourceUnknown, HandInAltered (with an incident), NotTheCapturer, ManifestInvalid.
@@ -520,13 +516,12 @@ def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest,
     session.flush()
 
 
-@step("Đăng ký hồ sơ", rule="B1")
-def register(submission: str, revision: int = 1) -> Registered:
-    """Điều 13.1: what was handed in becomes a dossier."""
-    records, context = RecordsDatabase.get(), FlowRunContext.get()
-    registered = register_submission(records, ObjectStore.get(), submission, revision)
-    this = context.flow_run.id if context and context.flow_run else None
+def register_for(
+    records: RecordsDatabase, objects: ObjectStore, submission: str, revision: int, run: UUID | None
+) -> Registered:
+    """`register` for a flow run; one that comes after another run of the same submission is told how that one ended."""
+    registered = register(records, objects, submission, revision)
     known = ended(records, submission)
-    if known and this and known.flow_run_id not in (None, this):
+    if known and run and known.flow_run_id not in (None, run):
         registered.ended = known.state
     return registered

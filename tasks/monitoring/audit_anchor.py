@@ -30,7 +30,6 @@ from blocks.records.tables import AuditEntry, Decision
 from blocks.settings import in_production, settings
 from blocks.signer import agency_signer
 from blocks.trust import Trust
-from tasks.prefect_task import step
 from tasks.signing.manifest import canonical, open_statement, sign_statement
 from tasks.signing.verify import verify_manifest
 
@@ -89,7 +88,7 @@ def key_of(serial: int) -> str:
 
 
 # -- making -------------------------------------------------------------------------------------------------------
-def make_anchor(records: RecordsDatabase, objects: ObjectStore, trust: Trust, actor: str) -> Anchor:
+def anchor_trail(records: RecordsDatabase, objects: ObjectStore, trust: Trust, actor: str) -> Anchor:
     """Anchor the trail as it stands. Whole it must be: check it first.
 
     Raises AnchorTaken, TrailEmpty, and the errors of signer, time-stamp service and stores: then nothing was anchored.
@@ -208,9 +207,3 @@ def _silent_decisions(session: Session, since: Anchor | None) -> list[str]:
 def newest(found: Sequence[Found]) -> Anchor | None:
     """The newest anchor that counts."""
     return max((one.anchor for one in found if one.anchor and not one.fault), key=lambda a: a.serial, default=None)
-
-
-@step("Neo nhật ký: ký số, đóng dấu thời gian, khóa", rule="P14")
-def anchor_trail() -> int:
-    """Each night, once the trail was found whole. Returns the anchor's number."""
-    return make_anchor(RecordsDatabase.get(), ObjectStore.get(), Trust.get(), "system").serial

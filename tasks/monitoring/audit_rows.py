@@ -28,7 +28,6 @@ from blocks.seals import DISPOSAL, GATEWAY, WORKER, Seals, part_of
 from tasks.archive.custody import DISPUTE
 from tasks.monitoring.notices import TOPIC as MAIL
 from tasks.partner_cases.callbacks import TOPIC as CALLBACKS
-from tasks.prefect_task import step
 
 CODE = "ROWS_UNPROVEN"
 WINDOW = timedelta(hours=6)  # so much is in memory at once
@@ -246,7 +245,7 @@ def _tells(entry: AuditEntry, part: str, hash_: str) -> bool:
     return part_of(entry.seal) == part and hash_ in entry.details.get(ROWS, {}).get("disposal", [])
 
 
-def look_over(records: RecordsDatabase, since: int = 0, actor: str = "system") -> RowsReport:
+def check_rows(records: RecordsDatabase, since: int = 0, actor: str = "system") -> RowsReport:
     """Compare, and note in the trail that it was done. What doesn't fit is an incident; nothing is mended.
 
     since: number of an entry that was proven; only what came later is compared. Raises RowsUnproven.
@@ -267,9 +266,3 @@ def look_over(records: RecordsDatabase, since: int = 0, actor: str = "system") -
             what=", ".join(NAMES.get(place, place) for place in dict.fromkeys(one.place for one in found))
         )
     return report
-
-
-@step("Đối chiếu sổ giao nhận, kho, tin gửi đi, sự cố, tiêu hủy với nhật ký", rule="P14")
-def check_rows(since: int) -> RowsReport:
-    """Each night what is newer than the newest anchor, each Sunday all. since: as of the check of the trail."""
-    return look_over(RecordsDatabase.get(), since)

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, or_, select
 
 from blocks.catalog.staff import Staff
-from blocks.clock import VIET_NAM, vietnam_day
+from blocks.clock import VIET_NAM
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
@@ -25,7 +25,6 @@ from blocks.records.tables import AuditEntry, Document, Dossier
 from blocks.trust import Trust
 from tasks.desk_views.history import ARTICLES, sentence
 from tasks.monitoring.audit_anchor import anchors, faults, newest
-from tasks.prefect_task import step
 
 BROKEN = "TRAIL_BROKEN"
 SUNDAY, NEWEST_SIGNATURES = 6, 3
@@ -177,7 +176,7 @@ def look_through(
     return report, wrong, against
 
 
-def read_whole(
+def check_trail(
     records: RecordsDatabase,
     actor: str,
     objects: ObjectStore | None = None,
@@ -205,10 +204,3 @@ def read_whole(
     if against:
         raise AnchorsBroken(what=", ".join(against[:5]))
     return report
-
-
-@step("Kiểm tra chuỗi băm, dấu niêm phong và mốc neo của nhật ký", rule="P14")
-def check_trail() -> TrailReport:
-    """Each night from the newest anchor on, each Sunday from the first entry. Raises TrailBroken."""
-    whole = vietnam_day().weekday() == SUNDAY
-    return read_whole(RecordsDatabase.get(), "system", ObjectStore.get(), Trust.get(), whole=whole)

@@ -15,9 +15,6 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import ElectronicOriginal
 from blocks.records.tables import AuditEntry, Decision, Document, Signature
-from tasks.artifacts import keep_markdown
-from tasks.prefect_task import step
-from tasks.progress import show_here
 
 ELECTRONIC: dict[str, str] = {  # of a signed PDF that was handed in (SC05)
     ElectronicOriginal.VALID: "bản điện tử, chữ ký số hợp lệ, giữ nguyên trạng",
@@ -26,7 +23,7 @@ ELECTRONIC: dict[str, str] = {  # of a signed PDF that was handed in (SC05)
 }
 
 
-def summary(records: RecordsDatabase, dossier_id: UUID) -> str:
+def report_dossier(records: RecordsDatabase, dossier_id: UUID) -> str:
     """The dossier in four tables (Markdown, Vietnamese). Raises DossierUnknown."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
@@ -88,12 +85,3 @@ def _span(since: datetime, until: datetime) -> str:
     if days:
         return f"{days} ngày {hours} giờ"
     return f"{hours} giờ {minutes} phút" if hours else f"{minutes} phút {seconds % 60} giây"
-
-
-@step("Tổng kết hồ sơ")
-def report_dossier(dossier_id: UUID) -> str:
-    """What became of the dossier, as an artifact of its run; made once, here in the cached task."""
-    text = summary(RecordsDatabase.get(), dossier_id)
-    keep_markdown(f"tong-ket-{dossier_id}", text, "Tổng kết xử lý hồ sơ")
-    show_here(dossier_id)
-    return text

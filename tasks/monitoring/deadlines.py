@@ -24,7 +24,7 @@ from blocks.records.audit import audit
 from blocks.records.machine import DOSSIER_OPEN
 from blocks.records.tables import AuditEntry, Dossier
 from tasks.desk_views.worklist import NEAR, days_left
-from tasks.prefect_task import one_by_one, step
+from tasks.prefect_task import one_by_one
 from tasks.progress import DEADLINE_NOTED, label_run
 
 EVENT, TOLD = "sohoa.dossier.", "sohoa.deadlines.noted"  # one a dossier and level; one for all that a look has found
@@ -106,12 +106,3 @@ def _tell(records: RecordsDatabase, item: Due) -> None:
             "prefect.resource.name": item.name,
         }
         emit_event(EVENT + item.action, resource, payload={"left_days": item.left})
-
-
-@step("Xem hạn trả kết quả", rule="WH03")
-def look_at_deadlines() -> int:
-    """Note and tell what has come near. Returns how many dossiers that were."""
-    records = RecordsDatabase.get()
-    new = note_deadlines(records, Catalog.get())
-    tell(records, new)
-    return len(new)

@@ -14,13 +14,13 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
-from blocks.catalog.staff import Staff, load_staff
+from blocks.catalog.staff import Staff
 from blocks.clock import vietnam_day
 from blocks.mail import Mail, MailRefused
 from blocks.records import RecordsDatabase
 from blocks.records.named import insert_once
 from blocks.records.tables import Outbox, now
-from tasks.prefect_task import one_by_one, step
+from tasks.prefect_task import one_by_one
 
 TOPIC = "officer-mail"
 EXPIRES = timedelta(days=7)  # a reminder that comes later helps nobody
@@ -52,7 +52,7 @@ def note(session: Session, staff: Staff, officers: Iterable[str], *, key: str, s
     return new
 
 
-def deliver(records: RecordsDatabase, staff: Staff, mail: Mail, day: date | None = None) -> Delivery:
+def send_notices(records: RecordsDatabase, staff: Staff, mail: Mail, day: date | None = None) -> Delivery:
     """Hand all waiting messages to the mail server. Raises MailUnavailable; what was taken till then stays taken."""
     told = Delivery()
     with records.session() as session:
@@ -98,9 +98,3 @@ def _deliver_one(
             return
         row.delivered_at = now()
         told.sent += 1
-
-
-@step("Gửi thư nhắc việc", rule="WH03")
-def send_notices() -> Delivery:
-    """Everything that waits for the mail server."""
-    return deliver(RecordsDatabase.get(), load_staff(), Mail())

@@ -16,7 +16,7 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role, Staff, four_eyes, load_staff
+from blocks.catalog.staff import Role, Staff, four_eyes
 from blocks.clock import VIET_NAM
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
@@ -28,7 +28,7 @@ from blocks.settings import gateway_url
 from tasks.desk_views.worklist import ESCALATED, REMINDED, Item, days_left, reminders_of, worklist
 from tasks.monitoring.notices import note
 from tasks.pauses.registry import pauses
-from tasks.prefect_task import one_by_one, step
+from tasks.prefect_task import one_by_one
 
 OFFICE_HOURS = range(7, 18)  # of Viet Nam; nobody is reminded at night
 DOSSIER = "dossier"  # the flow
@@ -146,22 +146,6 @@ def _text(item: Item, level: str) -> str:
     )
 
 
-@step("Nhắc việc, báo lãnh đạo", rule="WH03")
-def remind_officers() -> Reminded:
-    """Everything that waits for officers now."""
-    records, prefect, told = RecordsDatabase.get(), Orchestrator(), Reminded()
-    reconcile(records, prefect)
-
-    def one(rows: list[Waiting]) -> None:
-        more = sweep(records, Catalog.get(), load_staff(), rows)
-        told.reminded += more.reminded
-        told.escalated += more.escalated
-        told.messages += more.messages
-
-    one_by_one(to_remind(records), one)
-    return told
-
-
 def to_remind(records: RecordsDatabase) -> Iterator[list[Waiting]]:
     """What a reminder may be due for, some at a time: what is escalated has had both."""
     still = (
@@ -194,3 +178,18 @@ def reconcile(records: RecordsDatabase, prefect: Orchestrator) -> None:
             run = paused[dossier.flow_run_id] if dossier.flow_run_id else {}
             since = datetime.fromisoformat(run["state"]["timestamp"])
             wait_at(session, dossier, UUID(run["id"]), pause_key(run), since=since)
+
+
+def remind_officers(records: RecordsDatabase, prefect: Orchestrator, catalog: Catalog, staff: Staff) -> Reminded:
+    """Everything that waits for officers now."""
+    reconcile(records, prefect)
+    told = Reminded()
+
+    def one(rows: list[Waiting]) -> None:
+        more = sweep(records, catalog, staff, rows)
+        told.reminded += more.reminded
+        told.escalated += more.escalated
+        told.messages += more.messages
+
+    one_by_one(to_remind(records), one)
+    return told

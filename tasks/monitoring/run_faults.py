@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from sqlmodel import col, func, select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role, Staff, load_staff
+from blocks.catalog.staff import Role, Staff
 from blocks.clock import vietnam_day
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
@@ -30,7 +30,6 @@ from tasks.monitoring.incidents import AWAY, KINDS
 from tasks.monitoring.notices import TOPIC, note
 from tasks.partner_cases.callbacks import dead
 from tasks.pauses.outages import away
-from tasks.prefect_task import step
 
 DOSSIER, WATCH = "dossier", "watch"  # names of flows
 REFUSED = "Refused"  # name of the state of a run that the worker didn't let in (infra/worker/admission.py)
@@ -102,6 +101,13 @@ def faults(
     return found
 
 
+def look_after_runs(records: RecordsDatabase, prefect: Orchestrator, catalog: Catalog, staff: Staff) -> Look:
+    """Incidents for what is wrong now; old runs are deleted."""
+    tidy(records, prefect)
+    tell_refused(records, prefect)
+    return settle(records, staff, faults(records, prefect, catalog))
+
+
 def settle(records: RecordsDatabase, staff: Staff, found: Mapping[Place, Mapping[str, Any]]) -> Look:
     """Open what is new (and tell operations), close what is over."""
     told = Look()
@@ -161,12 +167,3 @@ def tell_refused(records: RecordsDatabase, prefect: Orchestrator) -> int:
             told = {"flow_runs": [run["id"] for run in runs[:20]], "runs": len(runs)}
             raise_incident(session, code="RUN_REFUSED", rule="P14", details=told)
     return len(runs)
-
-
-@step("Xem các lượt xử lý, hàng đợi", rule="P14")
-def look_after_runs() -> Look:
-    """Incidents for what is wrong now; old runs are deleted."""
-    records, prefect = RecordsDatabase.get(), Orchestrator()
-    tidy(records, prefect)
-    tell_refused(records, prefect)
-    return settle(records, load_staff(), faults(records, prefect, Catalog.get()))

@@ -35,7 +35,6 @@ from blocks.webhooks import KEY, CallbackFailed, CallbackRefused, deliver, signe
 from tasks.intake.submission import part_of
 from tasks.partner_cases.cases import start_case
 from tasks.partner_cases.status import Phase, view_case
-from tasks.prefect_task import step
 
 TOPIC = "partner-callback"
 MINUTES = (0, 1, 5, 15, 60, 180, 360, 720, 1440, 2880)  # after its writing each try may be made; then it is dead
@@ -177,11 +176,9 @@ def again(records: RecordsDatabase, partner: str) -> int:
     return len(ids)
 
 
-@step("Báo tin cho hệ thống của đối tác", rule="P03")
-def tell_partners() -> Told:
+def tell_partners(records: RecordsDatabase, catalog: Catalog, prefect: Orchestrator) -> Told:
     """Note what changed, send what is due, start what couldn't be started."""
-    records = RecordsDatabase.get()
-    seen, sent = look(records, Catalog.get(), Orchestrator()), send(records)
+    seen, sent = look(records, catalog, prefect), send(records)
     return Told(
         written=seen.written, started=seen.started, faults=seen.faults, delivered=sent.delivered, failed=sent.failed
     )

@@ -30,12 +30,10 @@ from blocks.records.past import moves
 from blocks.records.queries import get_document
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Page
-from tasks.artifacts import keep_markdown, progress_shown
+from tasks.artifacts import progress_shown
 from tasks.capture.guard import pixels_guarded
 from tasks.capture.numbers import check_printed_numbers
-from tasks.prefect_task import step
-from tasks.reading import page_map
-from tasks.scope.quarantine import insist_cleared, suspect, suspected_in, suspected_level
+from tasks.scope.quarantine import suspect, suspected_in, suspected_level
 
 _DONE = {DocumentState.OCR, DocumentState.NHAP_TAY, DocumentState.CHO_XAC_NHAN}
 # Highest first. The stamps stand alone in a frame, in capitals (Thông tư 24/2020/TT-BCA); OCR reads the sides of the
@@ -73,7 +71,7 @@ class _Work:
     known: StoredObject | None  # its text, or one of the same image, read before
 
 
-def read_texts(
+def read_pages(
     records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: UUID, *, cleared: bool = False
 ) -> tuple[OcrReport, dict[int, PageText]]:
     """Read all pages of a document's current attempt: report, and the texts by page number. Idempotent.
@@ -298,27 +296,6 @@ def _folded_word(text: str) -> str:
     words = text.upper().split()
     plain = unicodedata.normalize("NFD", words[-1] if words else "")
     return "".join(c for c in plain if not unicodedata.combining(c)).strip(".,:;()")
-
-
-@step("Nhận dạng chữ", rule="EX01")
-def read_pages(document_id: UUID, attempt: int, cleared: str = "") -> OcrReport:
-    """Điều 9.1: read the signed copy of this capture attempt; the report becomes an artifact.
-
-    cleared: the pause at which the leader has decided that this paper isn't secret. Raises DecisionNotProven.
-    """
-    engine, records = OcrEngine.get(), RecordsDatabase.get()
-    if cleared:
-        insist_cleared(records, document_id, attempt, cleared)
-    if (known := read_before(records, document_id, attempt, cleared=bool(cleared))) is not None:
-        return known
-    report, texts = read_texts(records, ObjectStore.get(), engine, document_id, cleared=bool(cleared))
-    if report.secrecy:  # operations read artifacts: nothing of this paper stands there
-        return report
-    told = as_table(report, engine.name) + page_map.as_markdown(texts)
-    keep_markdown(
-        f"doc-{document_id}-{attempt}", told, f"Kết quả nhận dạng chữ của giấy tờ số {report.ordinal}, lần {attempt}"
-    )
-    return report
 
 
 def as_table(report: OcrReport, engine: str) -> str:

@@ -33,14 +33,14 @@ from tasks.results.document import ResultContent, result_pdf, same_but_for_times
 from tasks.scope.decide import case_date
 from tasks.signing.errors import ForeignFile
 from tasks.signing.pdf import add_issuing_fields
-from tasks.signing.steps import insist_succeeded
+from tasks.signing.sign import insist_succeeded
 from tasks.verification.coding import build_code
 
 PDF = "result.pdf"  # unsigned, in WORKING
 ANNOUNCED = {DossierState.CO_KET_QUA, DossierState.DA_TRA, DossierState.LUU_TRU}  # what is to be issued is issued
 
 
-def issue_dossier(
+def issue_results(
     records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: UUID, signer: str, clerk: str
 ) -> list[UUID]:
     """Make the result documents of a case that has succeeded; [] where its result is no such document. Idempotent.

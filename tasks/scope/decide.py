@@ -23,8 +23,7 @@ from blocks.records.machine import move_document
 from blocks.records.queries import get_dossier
 from blocks.records.states import DocumentState, ElectronicOriginal, Form
 from blocks.records.tables import AuditEntry, Document, Dossier, Scan
-from tasks.prefect_task import step
-from tasks.scope.quarantine import SecrecyLevel, quarantine, refuse_images
+from tasks.scope.quarantine import SecrecyLevel, isolate, refuse_images
 
 PAPER_COPIES = {Form.PHOTOCOPY, Form.CERTIFIED_COPY}  # Điều 5.2
 UNDECIDED = {DocumentState.KHAI_BAO, DocumentState.PHAN_LOAI}
@@ -190,7 +189,7 @@ class ScopeReport(BaseModel):
         return sorted(item.ordinal for item in self.documents if item.document_id in document_ids)
 
 
-def apply_scope(
+def decide_scope(
     records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: UUID, actor: str
 ) -> ScopeReport:
     """Decide and record the scope of every declared document (KHAI_BAO → PHAN_LOAI → …). Idempotent.
@@ -223,7 +222,7 @@ def apply_scope(
                 DocumentScope(document_id=document.id, ordinal=document.ordinal, verdict=verdict, state=state)
             )
     for document_id in secret:
-        quarantine(records, objects, document_id, SecrecyLevel.DECLARED, actor)
+        isolate(records, objects, document_id, SecrecyLevel.DECLARED, actor)
     for document_id in shown:
         refuse_images(records, objects, document_id, actor, code=ShowOnlyUploaded.code, rule="SC12")
     for item in report.documents:
@@ -290,9 +289,3 @@ def has_scans(session: Session, document_id: UUID) -> bool:
 def case_date(dossier: Dossier) -> date:
     """The Viet Nam day whose catalogue applies to the case: of reception, before that of registration."""
     return vietnam_day(dossier.received_at or dossier.created_at)
-
-
-@step("Xác định phạm vi số hóa", rule="SC01-SC13")
-def decide_scope(dossier_id: UUID, actor: str = "system") -> ScopeReport:
-    """Điều 4, 5: which components are digitised."""
-    return apply_scope(RecordsDatabase.get(), ObjectStore.get(), Catalog.get(), dossier_id, actor)

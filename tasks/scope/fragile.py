@@ -12,7 +12,6 @@ from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document
-from tasks.prefect_task import step
 
 
 class LeaderSilent(SohoaError):
@@ -23,7 +22,9 @@ class LeaderSilent(SohoaError):
     remedy = Remedy.OFFICER
 
 
-def settle_fragile(records: RecordsDatabase, document_id: UUID, *, digitise: bool | None, actor: str) -> DocumentState:
+def settle_leader_opinion(
+    records: RecordsDatabase, document_id: UUID, *, digitise: bool | None, actor: str
+) -> DocumentState:
     """The leader's decision (B3e): not digitised → paper only; digitised → like any fragile paper (B3d). Idempotent.
 
     digitise None: nothing was decided → LeaderSilent. The written reason is kept with the Decision.
@@ -40,7 +41,7 @@ def settle_fragile(records: RecordsDatabase, document_id: UUID, *, digitise: boo
         return document.state
 
 
-def certify_fragile(
+def certify_copy(
     records: RecordsDatabase, document_id: UUID, *, actor: str, original_captured: bool = False
 ) -> DocumentState:
     """The certified paper copy of a fragile paper is made; now it can be captured (B3d). Idempotent.
@@ -55,7 +56,7 @@ def certify_fragile(
         return document.state
 
 
-def settle_scope(records: RecordsDatabase, document_id: UUID, *, digitise: bool, actor: str) -> DocumentState:
+def settle_unlisted(records: RecordsDatabase, document_id: UUID, *, digitise: bool, actor: str) -> DocumentState:
     """The officer decides what the catalogue could not (SC03 without a list in force). Idempotent."""
     with records.session() as session:
         document = _locked(session, document_id)
@@ -75,21 +76,3 @@ def _move(
 ) -> None:
     move_document(session, document, target, actor=actor, rule=rule, details=details)
     session.add(document)
-
-
-@step("Xử lý giấy tờ quan trọng, dễ hỏng", rule="B3e")
-def settle_leader_opinion(document_id: UUID, digitise: bool, actor: str) -> DocumentState:
-    """Điều 13.3b: the leader's decision is carried out."""
-    return settle_fragile(RecordsDatabase.get(), document_id, digitise=digitise, actor=actor)
-
-
-@step("Sao y giấy tờ dễ hỏng", rule="B3d")
-def certify_copy(document_id: UUID, actor: str, original_captured: bool = False) -> DocumentState:
-    """Điều 13.3b: after the certified paper copy the paper is captured."""
-    return certify_fragile(RecordsDatabase.get(), document_id, actor=actor, original_captured=original_captured)
-
-
-@step("Viên chức quyết định phạm vi số hóa", rule="SC03")
-def settle_unlisted(document_id: UUID, digitise: bool, actor: str) -> DocumentState:
-    """Điều 4: where no list is in force the officer decides."""
-    return settle_scope(RecordsDatabase.get(), document_id, digitise=digitise, actor=actor)

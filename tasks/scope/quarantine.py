@@ -32,7 +32,6 @@ from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState
 from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Page, Scan
 from tasks.decisions.proofs import proven_decision
-from tasks.prefect_task import step
 
 TEXT = re.compile(r"/page-\d{4}(-[0-9a-f]{16})?\.json$")  # what was read of a page
 SECRET = "SECRET"  # noqa: S105 - code of the incident
@@ -81,7 +80,17 @@ def suspect(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, l
     objects.delete_below(Bucket.WORKING, place, TEXT.search)
 
 
-def clear(records: RecordsDatabase, document_id: UUID, attempt: int, stage: str) -> None:
+def isolate_as_decided(
+    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, level: str, attempt: int, pause: str
+) -> QuarantineReport:
+    """The leader has confirmed at this pause that the paper is secret. Raises DecisionNotProven."""
+    with records.session() as session:
+        document = get_document(session, document_id)
+        actor = _decided(session, document, attempt, pause, "XAC_NHAN_MAT").officer
+    return isolate(records, objects, document_id, level, actor)
+
+
+def take_back(records: RecordsDatabase, document_id: UUID, attempt: int, stage: str) -> None:
     """NGHI_MAT → DA_KY_CA_NHAN: the leader has decided at `stage` that this paper isn't secret. Idempotent.
 
     Raises DecisionNotProven, also where that decision was about another paper.
@@ -127,7 +136,7 @@ def _decided(session: Session, document: Document, attempt: int, stage: str, dec
     return kept
 
 
-def quarantine(
+def isolate(
     records: RecordsDatabase, objects: ObjectStore, document_id: UUID, level: SecrecyLevel | str, actor: str
 ) -> QuarantineReport:
     """→ CACH_LY_MAT, incident, audit, images and extracted text deleted (SC13). Idempotent.
@@ -223,19 +232,3 @@ def _audit_once(
             rule=rule,
             details={"objects_removed": removed},
         )
-
-
-@step("Cách ly giấy tờ mật", rule="SC13")
-def isolate(document_id: UUID, level: str, attempt: int, stage: str) -> QuarantineReport:
-    """Điều 5.4: the leader has confirmed at `stage` that the paper is secret: its images are deleted."""
-    records = RecordsDatabase.get()
-    with records.session() as session:
-        document = get_document(session, document_id)
-        actor = _decided(session, document, attempt, stage, "XAC_NHAN_MAT").officer
-    return quarantine(records, ObjectStore.get(), document_id, level, actor)
-
-
-@step("Đưa giấy tờ không mật trở lại quy trình", rule="SC13")
-def take_back(document_id: UUID, attempt: int, stage: str) -> None:
-    """Điều 5.4: the leader has decided at `stage` that the paper isn't secret: it goes on where it was."""
-    clear(RecordsDatabase.get(), document_id, attempt, stage)

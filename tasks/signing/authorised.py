@@ -23,6 +23,7 @@ from blocks.records.pause_keys import PauseKey
 from blocks.records.queries import get_document, get_dossier
 from blocks.records.sources import SourceKind, sources_of
 from blocks.records.tables import Decision, Document, Dossier, Scan
+from blocks.signer import signer_for
 from tasks.capture.again import rebuilt_sha256
 from tasks.decisions.proofs import attested
 from tasks.pauses.sign import SIGN, PaperToSign, SignCapture, SignDecision
@@ -37,6 +38,15 @@ class NotAuthorised(SohoaError):
         "vui lòng báo quản trị viên kiểm tra sự cố."
     )
     remedy = Remedy.ADMINISTRATOR
+
+
+def needs_authorisation(records: RecordsDatabase, papers: Sequence[tuple[UUID, int]]) -> bool:
+    """Whether the officer who captured is asked for the signature on one of these papers, with their attempts."""
+    if not papers:
+        return False
+    with records.session() as session:
+        owner = get_dossier(session, get_document(session, papers[0][0]).dossier_id).captured_by
+    return signer_for(owner).asks_pin or bool(unauthorised(records, papers))
 
 
 def unauthorised(records: RecordsDatabase, papers: Sequence[tuple[UUID, int]]) -> list[UUID]:

@@ -35,7 +35,7 @@ from blocks.trust import Trust, run
 from tasks.artifacts import progress_shown
 from tasks.signing.deferred import collect
 from tasks.signing.pins import unlocked
-from tasks.signing.steps import (
+from tasks.signing.sign import (
     SignatureReport,
     prepare_capture,
     prepare_result,

@@ -23,7 +23,7 @@ from tasks.signing.deferred import collect
 logger = logging.getLogger(__name__)
 
 
-def go_on(records: RecordsDatabase, prefect: Orchestrator) -> int:
+def go_on_with_confirmed(records: RecordsDatabase, prefect: Orchestrator) -> int:
     """Fetch what was confirmed and resume those runs: who holds the key has answered. Returns how many.
 
     Nobody is asked again who declined. Prefect is asked about dossiers with such a request only, not about all.

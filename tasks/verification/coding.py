@@ -32,7 +32,6 @@ from blocks.records.queries import fields, get_dossier
 from blocks.records.states import DocumentState, FieldSource, OwnerKind
 from blocks.records.tables import Document, Dossier, FieldValue
 from tasks.extraction.fields import LABELS
-from tasks.prefect_task import step
 from tasks.scope.decide import case_date
 
 SUBSTITUTES = {
@@ -103,7 +102,7 @@ class CodeReport(BaseModel):
     owner_id_source: str | None = None
 
 
-def assign_document_code(records: RecordsDatabase, catalog: Catalog, document_id: UUID, actor: str) -> CodeReport:
+def assign_code(records: RecordsDatabase, catalog: Catalog, document_id: UUID, actor: str) -> CodeReport:
     """DA_BOC_TACH → DA_CAP_MA → CHO_KET_QUA with the code and its parts in columns. Idempotent.
 
     Raises FieldsUnconfirmed, CodeBlocked (naming the fields, never their values), TypeUnknown.
@@ -214,9 +213,3 @@ def _declared(dossier: Dossier) -> dict[str, str]:
         "organisation_name": dossier.owner_name,
         "founding_year": str(dossier.owner_founding_year or ""),
     }
-
-
-@step("Cấp mã kết quả số hóa", rule="CO01-CO06")
-def assign_code(document_id: UUID, actor: str = "system") -> CodeReport:
-    """Điều 10: the digitised paper gets its code."""
-    return assign_document_code(RecordsDatabase.get(), Catalog.get(), document_id, actor)

@@ -19,10 +19,9 @@ from blocks.records.tables import Document, FieldValue, now
 from tasks.decisions.proofs import proven_decision
 from tasks.extraction.normalise import normalise_field
 from tasks.pauses.verification import Absence, Correction, Verification, awaiting
-from tasks.prefect_task import step
 
 
-def apply_verification(records: RecordsDatabase, dossier_id: UUID, stage: str) -> int:
+def confirm_fields(records: RecordsDatabase, dossier_id: UUID, stage: str) -> int:
     """Carry out the decision kept under `stage`: fields are set and confirmed, documents become DA_BOC_TACH.
 
     Idempotent: documents that are confirmed already are left alone. Returns how many were confirmed.
@@ -95,9 +94,3 @@ def _attest_absent(session: Session, document: Document, rows: dict[str, FieldVa
         row.extracted_value, row.value, row.printed = row.value, None, None
     row.attested_absent, row.confidence = True, 1.0
     session.add(row)
-
-
-@step("Ghi nhận dữ liệu đã xác nhận", rule="WH03")
-def confirm_fields(dossier_id: UUID, stage: str) -> int:
-    """Điều 9.3: what the resolving officer confirmed becomes the data of the paper."""
-    return apply_verification(RecordsDatabase.get(), dossier_id, stage)

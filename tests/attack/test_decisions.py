@@ -37,10 +37,10 @@ from tasks.pauses.seal import check as check_seal
 from tasks.pauses.signoff import SIGNOFF, SignOff, SignOffDecision
 from tasks.pauses.signoff import check as check_signoff
 from tasks.pauses.wait import Answered, ask
-from tasks.results.issue import insist_as_decided, issue_dossier
-from tasks.signing import sign_agency
+from tasks.results.issue import insist_as_decided, issue_results
 from tasks.signing.errors import ForeignFile
-from tasks.verification.confirm import apply_verification
+from tasks.signing.sign import sign_agency
+from tasks.verification.confirm import confirm_fields
 from tests.attack.plugin import Attack
 from tests.tasks.decided import attestation, decide, gateway_key, whole_settings
 from tests.tasks.lawcase import NAME, D, H, make_dossier, put_signed, set_fields, walk_document, walk_dossier
@@ -140,7 +140,7 @@ def decided_case(records: RecordsDatabase, owner: RecordsDatabase) -> Case:
     decide(
         records, dossier_id, "verification-1", "DUYET", "gq.01", corrections=[typed], absent=[absent], result=ARTICLES
     )
-    apply_verification(records, dossier_id, "verification-1")
+    confirm_fields(records, dossier_id, "verification-1")
     with records.session() as session:
         document = session.get_one(Document, document_id)
         for target in (D.DA_CAP_MA, D.CHO_KET_QUA):
@@ -343,7 +343,7 @@ def test_a_paper_that_the_officer_did_not_sign(
 
 def test_the_unsigned_result_is_replaced_in_the_store(attack: Attack, case: Case, objects: ObjectStore) -> None:
     case.sql("UPDATE dossier SET state = 'KY_CO_QUAN', procedure_code = '1.001667' WHERE id = :dossier")
-    (result,) = issue_dossier(case.records, objects, CATALOG, case.id, "ld.01", "vt.01")
+    (result,) = issue_results(case.records, objects, CATALOG, case.id, "ld.01", "vt.01")
     insist_as_decided(case.records, objects, CATALOG, result, "ld.01")
     with case.records.session() as session:
         row = session.get_one(Document, result)

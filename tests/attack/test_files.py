@@ -29,8 +29,8 @@ from blocks.records import RecordsDatabase
 from blocks.records.states import ElectronicOriginal, Form
 from blocks.sandbox import LimitBroken, Limits, NoWalls, keeper, locks
 from blocks.trust import Trust, run
-from tasks.intake.electronic_originals import examine_dossier
-from tasks.intake.reception import receive_dossier
+from tasks.intake.electronic_originals import examine_originals
+from tasks.intake.reception import receive
 from tasks.pauses.verification import Verification
 from tasks.pauses.verification import check as check_verification
 from tasks.signing.report import lines
@@ -448,9 +448,9 @@ def test_a_citizen_signs_an_electronic_original(
     """A valid signature says who signed, not that they may issue such a paper."""
     dossier_id, document_id = submitted(records, objects, signed_with(pki.folder, trust, "gq.02"), form)
     with attack(f"A person's own valid certificate signs an electronic original ({form}, {kind})") as told:
-        (report,) = examine_dossier(records, objects, CATALOG, dossier_id)
+        (report,) = examine_originals(records, objects, CATALOG, dossier_id)
         assert (report.found, report.code) == (ElectronicOriginal.INVALID, "NOT_ISSUER")
-        received = receive_dossier(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED)
+        received = receive(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED)
         assert not received.accepted and "ELECTRONIC_INVALID" in {problem.code for problem in received.problems}
         told.answered("ELECTRONIC_INVALID: waits for a supplement")
         told.audited("examine_original NOT_ISSUER")
@@ -465,7 +465,7 @@ def test_nobody_approves_an_electronic_original_unseen(
     trust: Trust,  # noqa: F811
 ) -> None:
     dossier_id, _ = submitted(records, objects, signed_with(pki.folder, trust, "ubnd"))
-    examine_dossier(records, objects, CATALOG, dossier_id)
+    examine_originals(records, objects, CATALOG, dossier_id)
     said = {"decision": "DUYET", "officer": "gq.01", "flagged_checked": True, "originals_seen": False}
     with attack("An officer approves a case without having looked at its electronic original") as told:
         faults = check_verification(dossier_id, Verification.model_validate(said))

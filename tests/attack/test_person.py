@@ -21,15 +21,15 @@ from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Scan,
 from blocks.settings import settings
 from deployments.desk.auth.sessions import Officer
 from deployments.desk.decisions import why_not
-from tasks.capture.document import capture_document
+from tasks.capture.document import capture
 from tasks.capture.rescan import handed_in
 from tasks.intake.inbox import take_folder
 from tasks.intake.origin import HandInAltered, Origin, by_command
-from tasks.intake.submission import MANIFEST, hand_in, inbox_key, register_submission
+from tasks.intake.submission import MANIFEST, hand_in, inbox_key, register
 from tasks.pauses.sign import SIGN, PaperToSign, SignCapture, SignDecision, to_sign
 from tasks.pauses.sign import check as check_sign
-from tasks.signing import sign_capture
 from tasks.signing.authorised import NotAuthorised, unauthorised
+from tasks.signing.sign import sign_capture
 from tests.attack.plugin import Attack
 from tests.conftest import TestPki
 from tests.support.attested import allow_signature, at_desk, gateway_key
@@ -136,7 +136,7 @@ def test_scanner_folder_of_the_list(
         assert said(put) == "INBOX_NOT_GUARDED"
     owners.chmod(0o644)
     submission = take_folder(records, objects, prefect, inbox, put)  # type: ignore[arg-type]
-    assert submission and register_submission(records, objects, submission).counter_officer == "tnhs.02"
+    assert submission and register(records, objects, submission).counter_officer == "tnhs.02"
 
 
 def test_flow_for_papers_that_nobody_handed_in(attack: Attack, records: RecordsDatabase, objects: ObjectStore) -> None:
@@ -146,7 +146,7 @@ def test_flow_for_papers_that_nobody_handed_in(attack: Attack, records: RecordsD
     objects.put_once(Bucket.INBOX, inbox_key(submission, 1, MANIFEST), body, content_type="application/yaml")
     with attack("flow for a submission without a source", watch=lambda: rows(records)) as told:
         with pytest.raises(SourceUnknown) as refused:
-            register_submission(records, objects, submission)
+            register(records, objects, submission)
         told.answered(refused.value.code)
 
 
@@ -168,7 +168,7 @@ def test_files_swapped_after_the_hand_in(
     objects.client.put_object(Bucket=bucket, Key=key, Body=forged)
     with attack(f"{name.rpartition('/')[2]} swapped in the inbox bucket before reception", watch=kept) as told:
         with pytest.raises(HandInAltered) as refused:
-            register_submission(records, objects, submission)
+            register(records, objects, submission)
         told.answered(refused.value.code)
         assert incidents(records) == [HandInAltered.code]
         told.audited(f"incident {HandInAltered.code}")
@@ -184,7 +184,7 @@ def test_another_version_over_a_file_after_the_hand_in(
     for name in ("c1/0001-1.jpg", MANIFEST):
         objects.client.put_object(Bucket=bucket, Key=inbox_key(submission, 1, name), Body=b"another")
     with attack("another version over each file in the inbox bucket before reception") as told:
-        register_submission(records, objects, submission)
+        register(records, objects, submission)
         with records.session() as session:
             taken = {scan.sha256 for scan in session.exec(select(Scan))}
             dossier = session.exec(select(Dossier)).one()
@@ -214,7 +214,7 @@ def test_hand_in_under_another_name(
         with pytest.raises(SourceConflict) as refused:
             hand_in(records, objects, papers, Origin(SourceKind.INBOX, "tnhs.02", "tnhs.02"), submission=id_)
         told.answered(refused.value.code)
-    assert register_submission(records, objects, id_).counter_officer == "tnhs.01"
+    assert register(records, objects, id_).counter_officer == "tnhs.01"
 
 
 def test_source_rewritten_in_the_database(attack: Attack, records: RecordsDatabase) -> None:
@@ -247,7 +247,7 @@ class Captured:
             dossier.captured_by = "tnhs.01"
             session.add(dossier)
             self.dossier = dossier.id
-        assert capture_document(records, objects, self.document).ok
+        assert capture(records, objects, self.document).ok
 
     def paper(self) -> PaperToSign:
         with self.records.session() as session:

@@ -31,8 +31,8 @@ from infra.local.roles import APP, GATEWAY
 from tasks.archive.custody import Place, move_paper
 from tasks.archive.disposal import Person, reject
 from tasks.archive.store import attach_owner_id
-from tasks.monitoring.audit_rows import CODE, RowsUnproven, look_over
-from tasks.monitoring.audit_trail import BROKEN, TrailBroken, Unsealed, read_whole
+from tasks.monitoring.audit_rows import CODE, RowsUnproven, check_rows
+from tasks.monitoring.audit_trail import BROKEN, TrailBroken, Unsealed, check_trail
 from tests.attack.plugin import Attack
 from tests.tasks.archive.test_disposal import propose
 from tests.tasks.lawcase import OWNER_ID, make_dossier, walk_document
@@ -74,14 +74,14 @@ class Office:
     def rows_found(self, since: int = 0) -> str:
         """What the nightly comparison says, and its incident."""
         with pytest.raises(RowsUnproven) as told:
-            look_over(self.records, since)
+            check_rows(self.records, since)
         self.incident(CODE)
         return str(told.value)
 
     def trail_found(self, seq: int) -> str:
         """What the nightly reading and the auditor's button say: the first entry that no part wrote."""
         with pytest.raises(Unsealed, match=f"Dòng {seq} của nhật ký") as told:
-            read_whole(self.records, "system")
+            check_trail(self.records, "system")
         self.incident(BROKEN)
         return str(told.value)
 
@@ -123,9 +123,9 @@ def office(records: RecordsDatabase, postgres: Postgres, monkeypatch: pytest.Mon
         reject(desk, papers[1], Person("ld.02", LEAD), WHY)
         propose(desk, papers[2], "ld.01", LEAD, WHY)
     made = Office(records, desk, dossier, papers[0], papers[1], papers[2], closed.id, still.id, enter)
-    assert look_over(records).rows == 5, "a custody, a repository's row, a message, a closing, a proposal"
-    assert look_over(records, since=made.newest()).since > 0
-    read_whole(records, "kt.01")
+    assert check_rows(records).rows == 5, "a custody, a repository's row, a message, a closing, a proposal"
+    assert check_rows(records, since=made.newest()).since > 0
+    check_trail(records, "kt.01")
     yield made
     for connection in opened:
         connection.close()
@@ -197,7 +197,7 @@ def again(office: Office) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOHOA_PART", "gateway")
         reject(office.desk, office.proposed, Person("ld.02", LEAD), WHY)
-    look_over(office.records)
+    check_rows(office.records)
     with office.desk.session() as session:
         session.add(Disposal(**told))
 
@@ -235,7 +235,7 @@ def test_P14_what_a_role_may_not_write_at_all(attack: Attack, office: Office, ro
                 do()
             assert refused.value.sqlstate in {"42501", "23514", "P0001"}, refused.value
             told.answered(f"{type(refused.value).__name__} {refused.value.sqlstate}")
-    assert look_over(office.records).rows == 5
+    assert check_rows(office.records).rows == 5
 
 
 def of_the_last(office: Office) -> Callable[[str], str]:
@@ -284,7 +284,7 @@ def test_P14_an_entry_of_another_part_vouches_for_no_row(attack: Attack, office:
         custody(office, **row.model_dump())
         changes = {"action": "custody", "dossier_id": office.dossier, "details": naming(row)}
         office.append(APP, by("gateway"), **changes)
-        read_whole(office.records, "kt.01")
+        check_trail(office.records, "kt.01")
         told.answered(office.rows_found())
         told.audited(f"incident {CODE}")
         told.proved("trail and row are as they are: found, not mended")
@@ -335,7 +335,7 @@ def test_P14_a_key_that_was_replaced_seals_nothing_more(
             before = session.exec(select(AuditEntry.hash).where(AuditEntry.seq == seq - 1)).one()
             assert read_chain(session, since=ChainHead(seq - 1, before)).unsealed == [seq], "also each night"
         with pytest.raises(TrailBroken) as broken:
-            read_whole(office.records, "system")
+            check_trail(office.records, "system")
         told.answered(broken.value)
         told.audited(f"incident {BROKEN}")
         told.proved("nothing was rewritten")

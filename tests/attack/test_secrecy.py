@@ -18,16 +18,18 @@ from blocks.records.machine import move_document
 from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue, Page
 from deployments.desk.images import WIDTH, ImageGone, Images
 from tasks import artifacts
-from tasks.archive.closing import NotStored, announce_result, return_dossier
+from tasks.archive.closing import NotStored, announce_result, return_case
 from tasks.capture.completeness.facts import dossier_facts
 from tasks.decisions.shown import shown
 from tasks.pauses.secrecy import Secrecy, SecrecyDecision
 from tasks.pauses.secrecy import check as check_secrecy
 from tasks.pauses.secrecy import describe as describe_secrecy
 from tasks.reading import ocr
-from tasks.reading.ocr import read_pages, read_texts
+from tasks.reading.ocr import read_pages
+from tasks.reading.steps import read_pages as read_pages_step
 from tasks.scope import quarantine
-from tasks.scope.quarantine import clear, isolate
+from tasks.scope.quarantine import take_back
+from tasks.scope.steps import isolate
 from tasks.verification.review import NotYours, look
 from tests.attack.plugin import Attack
 from tests.samples.look import font
@@ -86,7 +88,7 @@ def suspected(records: RecordsDatabase, objects: ObjectStore, monkeypatch: pytes
         row = session.get_one(Document, document)
         row.page_count = 2
         session.add(row)
-    report, texts = read_texts(records, objects, ENGINE, document)
+    report, texts = read_pages(records, objects, ENGINE, document)
     assert (report.secrecy, report.pages, report.problems, texts) == ("TOI_MAT", 0, [], {})
     made = Suspected(records, objects, get(records, document).dossier_id, document)
     assert made.state() == "NGHI_MAT" and made.copies() == 1  # nothing was deleted but what was read
@@ -130,7 +132,7 @@ def test_nothing_that_was_read_is_left(attack: Attack, suspected: Suspected, mon
         "what was read of it is looked for: texts, rows, artifacts, facts, the pause", watch=suspected.copies
     ) as t:
         monkeypatch.setattr(ocr.OcrEngine, "get", staticmethod(lambda: ENGINE))
-        report = read_pages.fn(suspected.document, 1)  # a retry of the step
+        report = read_pages_step.fn(suspected.document, 1)  # a retry of the step
         assert report.secrecy == "TOI_MAT" and report.mean_confidence == 0 and kept == []
         with suspected.records.session() as session:
             pages = session.exec(select(Page).where(Page.document_id == suspected.document)).all()
@@ -164,11 +166,11 @@ def test_a_paper_is_not_shown_again_without_the_leader(attack: Attack, suspected
     decide(suspected.records, suspected.dossier, "secrecy-1", "KHONG_PHAI_MAT", "ld.01", reason="Từ trong bảng.")
     with attack("a decision about this paper is used for its next scan", watch=suspected.state) as told:
         with pytest.raises(DecisionNotProven) as refused:
-            clear(suspected.records, suspected.document, 2, "secrecy-1")
+            take_back(suspected.records, suspected.document, 2, "secrecy-1")
         told.answered(refused.value.code)
     with attack("the case is returned while the paper waits", watch=suspected.state) as told:
         walk_dossier(suspected.records, suspected.dossier, H.SO_HOA)
-        return_dossier(suspected.records, suspected.dossier, "ld.01", "Thiếu giấy tờ.")
+        return_case(suspected.records, suspected.dossier, "ld.01", "Thiếu giấy tờ.")
         told.answered("returned; the paper stays isolated")
 
 
@@ -209,10 +211,10 @@ def test_SC13_a_false_alarm_goes_on_where_it_was(suspected: Suspected) -> None:
         listed = shown(session, CATALOG, suspected.dossier)
     assert ["suspected", str(suspected.document), 1] in listed
     decide(suspected.records, suspected.dossier, "secrecy-1", "KHONG_PHAI_MAT", "ld.01", reason="Cột tiền mặt.")
-    clear(suspected.records, suspected.document, 1, "secrecy-1")
-    clear(suspected.records, suspected.document, 1, "secrecy-1")
+    take_back(suspected.records, suspected.document, 1, "secrecy-1")
+    take_back(suspected.records, suspected.document, 1, "secrecy-1")
     quarantine.insist_cleared(suspected.records, suspected.document, 1, "secrecy-1")
-    report, texts = read_texts(suspected.records, suspected.objects, ENGINE, suspected.document, cleared=True)
+    report, texts = read_pages(suspected.records, suspected.objects, ENGINE, suspected.document, cleared=True)
     assert (report.secrecy, report.readable, suspected.state()) == (None, 2, "OCR")
     assert any("MẬT" in line.text for line in texts[2].lines) and len(suspected.texts()) == 2
     assert suspected.seen_by("gq.01", "RESOLVE") == (2, False)

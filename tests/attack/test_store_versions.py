@@ -19,7 +19,7 @@ from blocks.records.tables import Document, now
 from deployments.cli import backup
 from deployments.desk.images import WIDTH, Images
 from infra.local.seaweed import Seaweed
-from tasks.archive.store import store_document
+from tasks.archive.store import store_record
 from tests.attack.plugin import Attack
 from tests.attack.test_store_keys import client
 from tests.tasks.capture.pages_for_tests import jpeg, paper, pdf_of, scanned
@@ -136,7 +136,7 @@ def test_a_forged_report_is_not_locked_with_the_record(
     key = document_key(dossier_id, document_id, 1, "verification.json")
     thief.put_object(Bucket=objects.bucket_name(Bucket.WORKING), Key=key, Body=b'{"valid": true}')
     with attack("a report of one's own beside a signed copy, to be locked with it") as told:
-        store_document(records, objects, Catalog(), document_id, "test")
+        store_record(records, objects, Catalog(), document_id, "test")
         with pytest.raises(ObjectMissing) as refused:
             objects.unproven(Bucket.RECORDS, key)
         told.answered(refused.value.code)

@@ -22,8 +22,8 @@ from blocks.records.tables import AuditEntry, Decision, Incident
 from blocks.signer import signer_for
 from blocks.trust import Trust, run
 from tasks.monitoring import audit_anchor as module
-from tasks.monitoring.audit_anchor import anchors, faults, key_of, make_anchor, newest
-from tasks.monitoring.audit_trail import BROKEN, AnchorsBroken, TrailBroken, look_through, read_whole
+from tasks.monitoring.audit_anchor import anchor_trail, anchors, faults, key_of, newest
+from tasks.monitoring.audit_trail import BROKEN, AnchorsBroken, TrailBroken, check_trail, look_through
 from tasks.signing.manifest import canonical as signed_bytes
 from tasks.signing.manifest import sign_detached
 from tests.attack.plugin import Attack
@@ -77,7 +77,7 @@ class Trail:
         """What the nightly look and the auditor's button both say, and the incident."""
         for whole in (False, True):
             with pytest.raises(TrailBroken) as told:
-                read_whole(self.records, "system", self.objects, self.trust, whole=whole)
+                check_trail(self.records, "system", self.objects, self.trust, whole=whole)
         with self.records.session() as session:
             assert [row.code for row in session.exec(select(Incident))] == [BROKEN]
         return str(told.value)
@@ -95,9 +95,9 @@ def anchored(records: RecordsDatabase, owner: RecordsDatabase, pki: TestPki) -> 
     made = Trail(records, owner, store, Trust(folder=pki.folder, tsa_url=pki.tsa))
     for _ in range(2):
         made.note()
-        make_anchor(records, store, made.trust, "system")
+        anchor_trail(records, store, made.trust, "system")
     made.note()
-    report = read_whole(records, "kt.01", store, made.trust)
+    report = check_trail(records, "kt.01", store, made.trust)
     assert (report.anchors, report.entries) == (2, 11)
     return made
 
@@ -147,7 +147,7 @@ def test_what_is_cut_after_the_newest_anchor_shows_by_the_decisions(attack: Atta
         record_decision(session, dossier_id, "signoff-1", decision="KY", officer="ld.01")
         details = {"stage": "signoff-1", "decision": "KY"}
         audit(session, actor="ld.01", action="decide", dossier_id=dossier_id, rule="EX17", details=details)
-    read_whole(trail.records, "kt.01", trail.objects, trail.trust)
+    check_trail(trail.records, "kt.01", trail.objects, trail.trust)
     with attack("the last entries, made after the newest anchor, are cut off", watch=trail.stored) as told:
         cut(trail, 11)
         told.answered(trail.broken())
@@ -184,7 +184,7 @@ def test_anchors_cannot_be_deleted_and_a_gap_is_seen(
         with attack(f"anchor {serial} of 2 is destroyed on the disk") as told, monkeypatch.context() as patch:
             patch.setattr(ObjectStore, "list", lambda *a, gone=gone: [k for k in whole(*a) if k != gone])
             with pytest.raises(AnchorsBroken, match=f"MISSING {serial}") as broken:
-                read_whole(trail.records, "system", trail.objects, trail.trust, whole=serial == 1)
+                check_trail(trail.records, "system", trail.objects, trail.trust, whole=serial == 1)
             told.answered(broken.value)
             told.proved("the trail goes on naming it")
 

@@ -19,7 +19,7 @@ from deployments.desk.auth.sessions import Officer
 from deployments.desk.counter import Counter, DeclarationInvalid, NotAtCounter
 from deployments.desk.uploads import UploadRefused
 from tasks.intake.origin import by_command
-from tasks.intake.submission import hand_in, inbox_key, parse_manifest, register_submission, supplement_came
+from tasks.intake.submission import hand_in, inbox_key, parse_manifest, register, supplement_came
 from tests.tasks.intake.test_submission import PAGES, folder, manifest
 
 AT_COUNTER = Officer("tnhs.02", frozenset({("BHXH-TEST", "RECEIVE")}))
@@ -36,7 +36,7 @@ def dossier(counter: Counter, tmp_path: Any) -> Dossier:
     # An id of its own: the same content is the same submission.
     papers, blocks = folder(tmp_path, manifest(), PAGES), (counter.records, counter.objects)
     submission = hand_in(*blocks, papers, by_command(), submission=uuid4().hex)
-    register_submission(counter.records, counter.objects, submission)
+    register(counter.records, counter.objects, submission)
     with counter.records.session() as session:
         row = session.exec(select(Dossier)).one()
         session.expunge(row)

@@ -22,8 +22,8 @@ from blocks.records.tables import Dossier, Outbox
 from deployments import metrics
 from deployments.metrics import SIGNING, Sohoa
 from infra.local.process import free_port
-from tasks.results import sign_by_leader
-from tasks.signing import sign_by_agency, sign_captured
+from tasks.results.steps import sign_by_leader
+from tasks.signing.steps import sign_by_agency, sign_captured
 from tests.conftest import TestPki
 from tests.tasks.lawcase import make_dossier, walk_document
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)

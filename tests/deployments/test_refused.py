@@ -20,13 +20,13 @@ from blocks.records.tables import Document
 from deployments.desk.images import LARGE, WIDTH, ImageGone, Images
 from deployments.desk.prefect_access.policy import is_tricky
 from deployments.desk.rescans import Rescans
-from tasks.capture.document import capture_document
+from tasks.capture.document import capture
 from tasks.capture.errors import ImageBomb, NotColour
 from tasks.capture.file_checks import inspect_file
 from tasks.capture.look import draw_pages
-from tasks.capture.rescan import hand_in_rescan, take_rescan
+from tasks.capture.rescan import hand_in_rescan, receive_rescan
 from tasks.intake.origin import by_command
-from tasks.scope.quarantine import quarantine
+from tasks.scope.quarantine import isolate
 from tests.tasks.capture.pages_for_tests import DPI, encoded, jpeg, paper, pdf_of, scanned
 from tests.tasks.capture.test_document import new_document, state
 
@@ -44,7 +44,7 @@ class Desk:
         self.images = Images(records, objects)
         self.rescans = Rescans(records, objects, Catalog(), self.images)
         self.document = new_document(records, objects, files, pages=pages)
-        assert not capture_document(records, objects, self.document).ok
+        assert not capture(records, objects, self.document).ok
 
     @property
     def dossier(self) -> UUID:
@@ -98,10 +98,10 @@ def test_WH04_an_address_is_for_one_officer_and_one_attempt(
     again.write_bytes(GOOD)
     submission = _submission(desk)
     hand_in_rescan(records, objects, by_command(), submission, 1, 2, [again])
-    take_rescan(records, objects, submission, desk.document, 2)
+    receive_rescan(records, objects, submission, desk.document, 2)
     with pytest.raises(ImageGone):  # it was seen before, and is still in memory
         desk.open(picture)
-    assert capture_document(records, objects, desk.document).ok
+    assert capture(records, objects, desk.document).ok
     assert desk.rescans.refused(COUNTER, desk.dossier) == {}  # an accepted paper isn't shown this way
 
 
@@ -125,7 +125,7 @@ def test_SC13_nothing_is_shown_of_a_secret_paper(records: RecordsDatabase, objec
         row = session.get_one(Document, desk.document)
         row.secret = False
         session.add(row)
-    quarantine(records, objects, desk.document, "MAT", "system")
+    isolate(records, objects, desk.document, "MAT", "system")
     assert state(records, desk.document).state is DocumentState.CACH_LY_MAT
     assert desk.rescans.refused(COUNTER, desk.dossier) == {}
     with pytest.raises(ImageGone):

@@ -19,7 +19,7 @@ from deployments.desk.decisions import Decisions
 from deployments.desk.pages.dossier import DossierPages
 from deployments.desk.pages.rendering import Pages
 from tasks.archive.custody import Place, move_paper
-from tasks.progress import move_on
+from tasks.progress import advance
 from tests.tasks.lawcase import make_dossier, walk_dossier
 
 RESOLVING = Officer("gq.01", frozenset({("BHXH-TEST", "RESOLVE")}))
@@ -52,7 +52,7 @@ def test_P14_the_history_on_the_page_is_plain_vietnamese(records: RecordsDatabas
     walk_dossier(records, dossier_id, DossierState.SO_HOA)
     with records.session() as session:
         move_paper(session, dossier_id, Place.COUNTER, handed_by="tnhs.01", received_by="tnhs.01")
-    move_on(records, dossier_id, DossierState.DA_CHUYEN, "LU04", "system")
+    advance(records, dossier_id, DossierState.DA_CHUYEN, "LU04", "system")
     with records.session() as session:
         audit(session, actor="tnhs.01", action="capture", dossier_id=dossier_id, rule="CA08")
         assert session.get_one(Dossier, dossier_id).flow_run_id is None  # it waits for nobody, Prefect isn't asked

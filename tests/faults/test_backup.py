@@ -29,7 +29,7 @@ from infra.local.plan import load_plan
 from infra.local.process import StackError
 from infra.local.roles import OWNER
 from tasks.archive.reconcile import compare
-from tasks.archive.store import store_document
+from tasks.archive.store import store_record
 from tests.faults.stack import free_base
 from tests.tasks.lawcase import TO_SIGN_OFF, get, make_dossier, put_signed, scan_of, walk_dossier
 
@@ -63,7 +63,7 @@ def archive_one(records: RecordsDatabase, objects: ObjectStore) -> UUID:
     scan_of(records, objects, document_id)
     walk_dossier(records, dossier_id, TO_SIGN_OFF[-1])
     put_signed(records, objects, document_id)
-    store_document(records, objects, Catalog(), document_id, "test")
+    store_record(records, objects, Catalog(), document_id, "test")
     return document_id
 
 

@@ -35,11 +35,13 @@ from infra.local import token
 from infra.local.pki import ARCHITECTURE, _architecture, ensure_pki, tsa_url
 from infra.local.process import free_port
 from infra.local.seaweed import Seaweed
-from tasks.archive.preservation import PreservationSettings, check_objects, due_for_check, renew_document
-from tasks.archive.store import store_document
-from tasks.signing import sign_agency, sign_capture, sign_captures, sign_manifest, verify_manifest, verify_pdf
+from tasks.archive.preservation import PreservationSettings, check_fixity, objects_to_check, renew_proof
+from tasks.archive.store import store_record
+from tasks.signing.batch import sign_captures
 from tasks.signing.errors import DiskFull
 from tasks.signing.pdf import sign_as_officer
+from tasks.signing.sign import sign_agency, sign_capture, sign_manifest
+from tasks.signing.verify import verify_manifest, verify_pdf
 from tests.blocks.test_devices import folder, in_process, listing, on_token  # noqa: F401  (fixtures)
 from tests.conftest import ROOT, TestPki
 from tests.faults.proxy import FaultyProxy
@@ -326,7 +328,7 @@ def stored(case: Case) -> Case:
     case.to_signoff()
     sign_agency(case.records, case.objects, case.id)
     sign_manifest(case.records, case.objects, case.id)
-    store_document(case.records, case.objects, Catalog(), case.id, "gq.01")
+    store_record(case.records, case.objects, Catalog(), case.id, "gq.01")
     return case
 
 
@@ -339,7 +341,7 @@ def archived(case: Case) -> list[ArchivedObject]:
 @pytest.mark.usefixtures("signing_settings")
 def test_LU06_a_check_that_was_killed_goes_on_where_it_was(stored: Case) -> None:
     start = datetime.now(UTC)
-    due = due_for_check(stored.records, 100, PreservationSettings(fixity_days=0))
+    due = objects_to_check(stored.records, 100, PreservationSettings(fixity_days=0))
     names = "[" + ", ".join(f"UUID({str(one)!r})" for one in due) + "]"
     with locked(stored.records, "archivedobject", due[2]) as waiting:
         process = child(f"check_objects(RecordsDatabase(), ObjectStore(), {names})")
@@ -347,9 +349,11 @@ def test_LU06_a_check_that_was_killed_goes_on_where_it_was(stored: Case) -> None
         kill(process)
     looked = [row.id for row in archived(stored) if row.checked_at > start]
     assert set(looked) == set(due[:2])
-    left = [one for one in due_for_check(stored.records, 100, PreservationSettings(fixity_days=0)) if one not in looked]
+    left = [
+        one for one in objects_to_check(stored.records, 100, PreservationSettings(fixity_days=0)) if one not in looked
+    ]
     assert left == due[2:]
-    assert check_objects(stored.records, stored.objects, left).damaged == []
+    assert check_fixity(stored.records, stored.objects, left).damaged == []
     assert all(row.checked_at > start and row.intact for row in archived(stored))
 
 
@@ -373,9 +377,9 @@ def test_LU06_a_renewal_that_was_killed_is_done_once(
             assert proxy.held.wait(PATIENCE)
             kill(process)
     assert all(row.number == 0 for row in archived(stored))
-    assert renew_document(stored.records, stored.objects, stored.id, Trust()).renewed == ["record.pdf", "manifest.p7s"]
+    assert renew_proof(stored.records, stored.objects, stored.id, Trust()).renewed == ["record.pdf", "manifest.p7s"]
     monkeypatch.delenv("SOHOA_RENEWAL_DAYS")
-    assert renew_document(stored.records, stored.objects, stored.id, Trust()).renewed == []
+    assert renew_proof(stored.records, stored.objects, stored.id, Trust()).renewed == []
     fresh = {row.kind: row for row in archived(stored) if row.number == 1}
     assert set(fresh) == {"record.pdf", "manifest.p7s"}
     key = fresh["record.pdf"].object_key

@@ -22,7 +22,7 @@ from blocks.records.queries import documents, fields
 from blocks.records.tables import AuditEntry, Decision, Dossier, Signature
 from blocks.records.tables import Page as Image
 from blocks.trust import Trust
-from tasks.signing import verify_pdf
+from tasks.signing.verify import verify_pdf
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 from tests.players.officers import Sample

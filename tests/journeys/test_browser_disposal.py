@@ -19,8 +19,8 @@ from blocks.records.machine import move_dossier
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import ArchivedObject, AuditEntry, Disposal, Document, Dossier, FieldValue, now
 from blocks.trust import Trust
-from tasks.signing import verify_manifest
 from tasks.signing.manifest import open_statement
+from tasks.signing.verify import verify_manifest
 from tests.faults.stack import ROOT, until
 from tests.journeys.conftest import Journey
 from tests.journeys.test_browser import SignIn, chromium, insist_accessible, sign_in  # noqa: F401

@@ -23,7 +23,7 @@ from blocks.settings import settings
 from blocks.trust import Trust
 from infra.local import token
 from infra.local.keys import read_env
-from tasks.signing import verify_pdf
+from tasks.signing.verify import verify_pdf
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 from tests.journeys.test_browser import SignIn, chromium, drawn, insist_accessible, sign_in  # noqa: F401

@@ -22,8 +22,7 @@ from blocks.settings import settings
 from blocks.trust import Trust
 from tasks.intake.public_status import status_of
 from tasks.monitoring.audit_rows import unproven
-from tasks.signing import verify_manifest
-from tasks.signing.verify import verify_pdf
+from tasks.signing.verify import verify_manifest, verify_pdf
 from tests.journeys.conftest import Journey
 from tests.players.demo import play
 from tests.tasks.intake.test_electronic_originals import signed_with

@@ -15,7 +15,7 @@ from blocks.records.states import SignatureRole
 from blocks.records.tables import Decision, Document, Signature, SigningRequest
 from blocks.settings import settings
 from blocks.trust import Trust
-from tasks.signing import verify_pdf
+from tasks.signing.verify import verify_pdf
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 from tests.players.officers import Sample

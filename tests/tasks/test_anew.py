@@ -24,18 +24,18 @@ from blocks.records.states import DossierState, Form
 from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Scan
 from blocks.records.waiting import wait_at, waits_no_more
 from tasks.archive.custody import Place, move_paper
-from tasks.capture.completeness import check_completeness, check_dossier
-from tasks.decisions.upheld import still_allowed
-from tasks.intake.reception import check_account, receive
-from tasks.intake.reuse import find_shared_data
-from tasks.intake.submission import hand_in, register
-from tasks.progress import advance, send_back
-from tasks.reading.ocr import read_pages
-from tasks.scope.decide import apply_scope
-from tasks.scope.fragile import certify_fragile, settle_fragile, settle_scope
-from tasks.scope.quarantine import isolate, take_back
-from tasks.signing import needs_authorisation, sign_captured
+from tasks.capture.completeness import check
+from tasks.capture.steps import check_completeness
+from tasks.decisions.steps import still_allowed
+from tasks.intake.steps import check_account, find_shared_data, receive, register
+from tasks.intake.submission import hand_in
+from tasks.reading.steps import read_pages
+from tasks.scope.decide import decide_scope
+from tasks.scope.fragile import certify_copy, settle_leader_opinion, settle_unlisted
+from tasks.scope.steps import isolate, take_back
 from tasks.signing.awaited import awaited
+from tasks.signing.steps import needs_authorisation, sign_captured
+from tasks.steps import advance, send_back
 from tests.attack.test_person import Captured
 from tests.attack.test_secrecy import Suspected, suspected  # noqa: F401  (a fixture)
 from tests.support.attested import allow_signature
@@ -166,14 +166,14 @@ def test_SC01_the_scope_is_told_as_it_was_decided(records: RecordsDatabase, obje
     secret: dict[str, Any] = {"type_code": "LOCAL:GIAY-RA-VIEN", "secret": True}
     important = fragile | {"important": True}
     dossier_id, ids = make_dossier(records, [fragile, important, "LOCAL:GIAY-RA-VIEN", "LOCAL:CCCD", copy, secret])
-    first = apply_scope(records, objects, CATALOG, dossier_id, "system")
+    first = decide_scope(records, objects, CATALOG, dossier_id, "system")
     with records.session() as session:  # one of them is nobody's rule to decide
         undecided = session.get_one(Document, ids[4])
         told = [(item.document_id, item.state) for item in first.documents]
-    settle_scope(records, ids[4], digitise=True, actor="tnhs.01")
-    settle_fragile(records, ids[1], digitise=True, actor="ld.01")
+    settle_unlisted(records, ids[4], digitise=True, actor="tnhs.01")
+    settle_leader_opinion(records, ids[1], digitise=True, actor="ld.01")
     for fragile_one in ids[:2]:
-        certify_fragile(records, fragile_one, actor="tnhs.01")
+        certify_copy(records, fragile_one, actor="tnhs.01")
     with records.session() as session:
         for document_id in ids[:3]:
             for state in (D.DA_SAO_CHUP, D.CHUP_LAI):
@@ -181,7 +181,7 @@ def test_SC01_the_scope_is_told_as_it_was_decided(records: RecordsDatabase, obje
         issued = Document(dossier_id=dossier_id, ordinal=7, type_code="KHONG-CO", scope_rule="KQ01", declared_pages=1)
         assert issued.is_issued
         session.add(issued)
-    again = apply_scope(records, objects, CATALOG, dossier_id, "system")
+    again = decide_scope(records, objects, CATALOG, dossier_id, "system")
     assert [(item.document_id, item.state) for item in again.documents] == told
     assert (again.to_capture, again.to_ask, again.fragile) == (first.to_capture, first.to_ask, first.fragile)
     assert again.undecided == first.undecided and undecided.id in {*again.undecided, *[d for d, _ in told]}
@@ -199,7 +199,7 @@ def test_CA05_a_paper_that_was_captured_again_is_not_sent_back_again(
     decided(records, counter.dossier, key)
     assert check_completeness.verb(counter.dossier, 1).ok
     assert send_back.verb(counter.dossier, key) == [counter.document]
-    assert not check_dossier(records, counter.dossier).ok  # a paper is missing now,
+    assert not check.check_completeness(records, counter.dossier).ok  # a paper is missing now,
     assert check_completeness.verb(counter.dossier, 1).ok  # but was not when this round was checked
     counter.hand_in(PAGES[1])
     assert counter.capture() == []

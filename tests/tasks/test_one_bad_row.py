@@ -18,11 +18,11 @@ from blocks.objects import ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from blocks.records import RecordsDatabase
 from blocks.records.tables import ArchivedObject, AuditEntry, Outbox, Waiting
 from tasks.archive import preservation
-from tasks.archive.preservation import check_objects
+from tasks.archive.preservation import check_fixity
 from tasks.desk_views.worklist import days_left, worklist
 from tasks.monitoring import deadlines, reminders
 from tasks.monitoring.deadlines import note_deadlines
-from tasks.monitoring.notices import TOPIC, deliver
+from tasks.monitoring.notices import TOPIC, send_notices
 from tasks.monitoring.reminders import sweep
 from tasks.prefect_task import IN_A_ROW, RowsFailed, one_by_one
 from tests.tasks.lawcase import make_dossier, make_waiting
@@ -145,7 +145,7 @@ def test_a_message_that_can_not_be_written_does_not_keep_the_next(
         for number, payload in enumerate([*texts, good]):
             session.add(Outbox(topic=TOPIC, dedup_key=str(number), payload=payload))
     with pytest.raises(RowsFailed):
-        deliver(records, staff, Mail(), date(2026, 11, 20))
+        send_notices(records, staff, Mail(), date(2026, 11, 20))
     with records.session() as session:
         delivered = session.exec(select(Outbox.dedup_key).where(Outbox.delivered_at != None)).all()  # noqa: E711
     assert list(delivered) == ["3"] and Server.sent == 1
@@ -179,7 +179,7 @@ def test_an_object_that_can_not_be_looked_at_is_counted_and_the_next_read(
         return real(store, row)
 
     monkeypatch.setattr(preservation, "_fault", fault)
-    report = check_objects(records, objects, ids)
+    report = check_fixity(records, objects, ids)
     assert report.unread == [ids[0]] and report.checked == 1 and report.damaged == [document]
     monkeypatch.setattr(preservation, "_fault", lambda *_: (_ for _ in ()).throw(ObjectMissing()))
-    assert check_objects(records, objects, ids).unread == ids
+    assert check_fixity(records, objects, ids).unread == ids

@@ -28,7 +28,7 @@ from blocks.trust import Trust
 from deployments.desk.auth.sessions import Officer, Session
 from deployments.desk.pages.rendering import Pages
 from tasks.desk_views.history import ACTION_NAMES
-from tasks.monitoring.audit_trail import Line, Wanted, entries, note_look, read_whole
+from tasks.monitoring.audit_trail import Line, Wanted, check_trail, entries, note_look
 from tasks.monitoring.incidents import IncidentGone, incidents, open_dispute, settle_incident
 
 PAGE, MOST = 100, 10_000  # entries on a page, in a file
@@ -137,7 +137,7 @@ class OversightPages:
         """Read the whole trail now."""
         asked: Mapping[str, str] = {}
         try:
-            report = read_whole(self.records, session.officer.id, ObjectStore.get(), Trust.get())
+            report = check_trail(self.records, session.officer.id, ObjectStore.get(), Trust.get())
         except SohoaError as error:  # broken, or a store that doesn't answer
             return self._trail(session, asked, problem=error.text)
         return self._trail(session, asked, whole=report)

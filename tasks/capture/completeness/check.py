@@ -16,13 +16,11 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import documents
 from blocks.records.states import DocumentState
 from blocks.records.tables import Decision
-from tasks.artifacts import keep_markdown
 from tasks.capture.completeness.facts import Row, dossier_facts
 from tasks.capture.completeness.suites import COMPONENTS, PAGES, Rule
 from tasks.capture.document import outcome as captured
 from tasks.decisions.proofs import is_proven
 from tasks.pauses.registry import ASK_AGAIN
-from tasks.prefect_task import step
 
 _one_at_a_time = threading.Lock()  # Great Expectations keeps its context in module state
 
@@ -51,7 +49,7 @@ class Checked(BaseModel):
     failed: list[tuple[int, int | None]]
 
 
-def check_dossier(records: RecordsDatabase, dossier_id: UUID) -> CompletenessReport:
+def check_completeness(records: RecordsDatabase, dossier_id: UUID) -> CompletenessReport:
     """Điều 8.2: every captured paper of the dossier against both suites. Reads only; the same facts, the same report.
 
     A dossier without any paper to capture is complete.
@@ -162,18 +160,3 @@ def insist_complete(report: CompletenessReport) -> None:
     """Raise DossierIncomplete unless the report is without problems."""
     if not report.ok:
         raise DossierIncomplete(codes=", ".join(sorted({problem.code for problem in report.problems})))
-
-
-@step("Kiểm tra đầy đủ", rule="CA04-CA10")
-def check_completeness(dossier_id: UUID, attempt: int) -> CompletenessReport:
-    """Điều 8.2: technical and completeness checks; the report becomes an artifact of this run.
-
-    attempt: which round of capture, from 1. One that lies behind was complete, or something was scanned again after it.
-    """
-    records = RecordsDatabase.get()
-    with records.session() as session:
-        if is_over(session, dossier_id, attempt):
-            return CompletenessReport(ok=True)
-    report = check_dossier(records, dossier_id)
-    keep_markdown(f"kiem-tra-{dossier_id}-{attempt}", report.markdown, "Kết quả kiểm tra bản sao chụp")
-    return report

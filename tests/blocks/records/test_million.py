@@ -25,7 +25,7 @@ from deployments.desk.auth.sessions import Officer
 from deployments.desk.work import Work
 from deployments.metrics import COUNTS, DUE, PAUSES, SINGLE, STAGES, WAITING
 from infra.local.postgres import Postgres
-from tasks.archive.preservation import PreservationSettings, due_for_check, due_for_renewal
+from tasks.archive.preservation import PreservationSettings, documents_to_renew, objects_to_check
 from tasks.desk_views.history import history
 from tasks.desk_views.worklist import for_officer, reminders_of
 from tasks.monitoring.audit_trail import Wanted, entries
@@ -163,8 +163,8 @@ QUESTIONS: dict[str, Callable[[RecordsDatabase], Any]] = {
     "trail of a day": trail(since=DAY - timedelta(days=300), until=DAY - timedelta(days=300)),
     "incidents": lambda records: incidents(records, ["BHXH-7"]),
     "head of the trail": in_session(chain_head),
-    "objects to read again": lambda records: due_for_check(records, 2000, PreservationSettings(fixity_days=1)),
-    "proofs to renew": lambda records: due_for_renewal(records, 500, PreservationSettings()),
+    "objects to read again": lambda records: objects_to_check(records, 2000, PreservationSettings(fixity_days=1)),
+    "proofs to renew": lambda records: documents_to_renew(records, 500, PreservationSettings()),
     "messages to send": in_session(
         lambda s: s.exec(select(Outbox.id).where(Outbox.topic == "x", col(Outbox.delivered_at).is_(None))).all()
     ),

@@ -14,8 +14,8 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.sources import SourceKind
 from blocks.records.tables import ArchivedObject, AuditEntry, Document, Dossier, Source, now
-from tasks.archive.copies import CopySettings, drop_abandoned, drop_copies, drop_folders, ended, tidy_copies
-from tasks.archive.store import store_document
+from tasks.archive.copies import CopySettings, drop_abandoned, drop_copies, drop_folders, drop_stored_copies, ended
+from tasks.archive.store import store_record
 from tests.tasks.lawcase import make_dossier, put_signed
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401
 
@@ -27,7 +27,7 @@ def archived(records: RecordsDatabase, objects: ObjectStore, signing_settings: N
     """A dossier in LUU_TRU with one locked record, its copies and its scanner's file."""
     dossier, (document,) = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
     put_signed(records, objects, document)
-    store_document(records, objects, Catalog(), document, "gq.01")
+    store_record(records, objects, Catalog(), document, "gq.01")
     with records.session() as session:
         row = session.get_one(Dossier, dossier)
         objects.put_once(Bucket.INBOX, f"{row.submission}/r1/c1/0001-1.jpg", b"scan" * 1000, content_type="image/jpeg")
@@ -51,7 +51,7 @@ def test_LU06_copies_go_record_and_scans_stay(records: RecordsDatabase, objects:
     assert before["working"] >= 2 and before["inbox"] == 1
     assert ended(records, CopySettings(copies_days=30)) == []  # the grace time
     assert ended(records, AT_ONCE) == [archived]
-    report = tidy_copies(records, objects, Path("/nowhere"), AT_ONCE)
+    report = drop_stored_copies(records, objects, Path("/nowhere"), AT_ONCE)
     assert (report.dossiers, report.kept) == (1, 0)
     after = held(records, objects, archived)
     assert after == {"inbox": 0, "working": 0, "intake": before["intake"], "records": before["records"]}

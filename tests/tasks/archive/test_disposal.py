@@ -41,8 +41,8 @@ from tasks.archive.disposal import (
     proposed,
     reject,
 )
-from tasks.archive.preservation import PreservationSettings, due_for_check
-from tasks.archive.store import store_document
+from tasks.archive.preservation import PreservationSettings, objects_to_check
+from tasks.archive.store import store_record
 from tasks.monitoring.audit_rows import RowsUnproven
 from tests.attack.plugin import Attack
 from tests.tasks.lawcase import make_dossier, put_signed
@@ -169,7 +169,7 @@ def test_LU06_two_persons_then_destruction_and_a_certificate(
     assert WHY not in told["certificate"] and "Nguyễn" not in told["certificate"]
     assert json.loads(told["certificate"])["confirmed_by"] == "vt.01" and len(bytes.fromhex(told["cades"])) > 1000
     assert audited(records, stored) == ["dispose-proposed", "dispose-confirmed", "dispose", "dispose-certified"]
-    assert due_for_check(records, 10, PreservationSettings(fixity_days=0)) == []  # nobody misses it
+    assert objects_to_check(records, 10, PreservationSettings(fixity_days=0)) == []  # nobody misses it
 
 
 def test_one_person_alone(
@@ -437,7 +437,7 @@ def test_the_lock_of_the_store_holds_against_a_forged_row(
     """Rows say that the lock is over; the store knows better."""
     _, (document,) = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
     put_signed(records, objects, document)
-    store_document(records, objects, Catalog(), document, "gq.01")
+    store_record(records, objects, Catalog(), document, "gq.01")
     over = now() - timedelta(days=1)
     with records.session() as session:
         paper = session.get_one(Document, document)

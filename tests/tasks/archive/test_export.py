@@ -17,9 +17,9 @@ from blocks.records import RecordsDatabase
 from blocks.records.codes import assign_dossier_code
 from blocks.records.states import DossierState
 from blocks.records.tables import ArchivedObject, AuditEntry, Dossier
-from tasks.archive.closing import close_dossier
+from tasks.archive.closing import close_case
 from tasks.archive.export import ExportFolderExists, IdentifierTooLong, NotFiled, export_dossier
-from tasks.archive.store import store_document
+from tasks.archive.store import store_record
 from tests.tasks.lawcase import NAME, OWNER_ID, RECEIVED, make_dossier, put_signed, set_fields, walk_dossier
 
 CATALOG = Catalog()
@@ -37,9 +37,9 @@ def filed(
                abstract="Giấy ra viện " + "dài " * 200, full_name=NAME)  # fmt: skip
     walk_dossier(records, dossier_id, DossierState.KY_CO_QUAN)
     files = put_signed(records, objects, ids[0])
-    store_document(records, objects, CATALOG, ids[0], "gq.01")
+    store_record(records, objects, CATALOG, ids[0], "gq.01")
     if close:
-        close_dossier(records, dossier_id, "gq.01")
+        close_case(records, dossier_id, "gq.01")
     return files
 
 

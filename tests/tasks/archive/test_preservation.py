@@ -22,16 +22,17 @@ from infra.local.seaweed import Seaweed
 from tasks.archive import preservation
 from tasks.archive.preservation import (
     PreservationSettings,
-    check_objects,
-    due_for_check,
-    due_for_renewal,
+    check_fixity,
+    documents_to_renew,
     extend_locks,
-    renew_document,
+    objects_to_check,
+    renew_proof,
 )
-from tasks.archive.store import store_document
-from tasks.signing import sign_agency, sign_capture, sign_manifest, verify_manifest, verify_pdf
+from tasks.archive.store import store_record
 from tasks.signing.errors import ForeignFile
 from tasks.signing.report import REPORT_TYPES
+from tasks.signing.sign import sign_agency, sign_capture, sign_manifest
+from tasks.signing.verify import verify_manifest, verify_pdf
 from tests.conftest import TestPki
 from tests.tasks.lawcase import get, make_dossier, put_signed
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401
@@ -45,7 +46,7 @@ AT_ONCE = PreservationSettings(fixity_days=0)
 def stored(records: RecordsDatabase, objects: ObjectStore) -> UUID:
     _, ids = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
     put_signed(records, objects, ids[0])
-    store_document(records, objects, CATALOG, ids[0], "gq.01")
+    store_record(records, objects, CATALOG, ids[0], "gq.01")
     return ids[0]
 
 
@@ -69,10 +70,10 @@ def test_LU06_everything_stored_is_listed_and_found_intact(
 ) -> None:
     listed = rows(records, stored)
     assert list(listed) == ["record.pdf/0", "manifest.json/0", "manifest.p7s/0"]
-    assert due_for_check(records, 10, PreservationSettings()) == []  # looked at when it was stored
-    due = due_for_check(records, 10, AT_ONCE)
+    assert objects_to_check(records, 10, PreservationSettings()) == []  # looked at when it was stored
+    due = objects_to_check(records, 10, AT_ONCE)
     assert set(due) == {row.id for row in listed.values()}
-    report = check_objects(records, objects, due)
+    report = check_fixity(records, objects, due)
     assert (report.checked, report.damaged) == (3, [])
     assert incidents(records) == []
 
@@ -85,7 +86,7 @@ def test_LU06_a_version_put_over_a_record_is_found_and_undone(
     name = objects.bucket_name(Bucket.RECORDS)
     objects.client.put_object(Bucket=name, Key=row.object_key, Body=b"%PDF-1.7 another")
     assert objects.client.get_object(Bucket=name, Key=row.object_key)["Body"].read() != right
-    report = check_objects(records, objects, [row.id])
+    report = check_fixity(records, objects, [row.id])
     assert report.damaged == report.restored == [stored]
     assert objects.read(Bucket.RECORDS, row.object_key, sha256=row.sha256) == right
     again = rows(records, stored)["record.pdf/0"]
@@ -94,7 +95,7 @@ def test_LU06_a_version_put_over_a_record_is_found_and_undone(
     assert incident.closed_at is not None and incident.details["fault"] == "HIDDEN"
     with pytest.raises(Exception, match=r"Denied|WORM|retention|Forbidden|lock"):  # locked like the first one
         objects.client.delete_object(Bucket=name, Key=row.object_key, VersionId=again.version)
-    assert check_objects(records, objects, [row.id]).damaged == []
+    assert check_fixity(records, objects, [row.id]).damaged == []
 
 
 def sizes(seaweed: Seaweed) -> dict[Path, int]:
@@ -134,7 +135,7 @@ def test_LU06_a_byte_changed_on_the_disk_is_found_and_restored(
     before = sizes(seaweed)
     stored_alone(objects, records, row, tmp_path / "copy")
     spoil(seaweed, before)
-    report = check_objects(records, objects, [row.id])
+    report = check_fixity(records, objects, [row.id])
     assert report.damaged == report.restored == [stored]
     again = rows(records, stored)["record.pdf/0"]
     assert objects.read(Bucket.RECORDS, row.object_key, version=again.version, sha256=row.sha256) == right
@@ -150,13 +151,13 @@ def test_LU06_what_is_nowhere_else_stays_an_open_incident(
         known = session.get_one(ArchivedObject, row.id)
         known.sha256 = "0" * 64
         session.add(known)
-    report = check_objects(records, objects, [row.id])
+    report = check_fixity(records, objects, [row.id])
     assert (report.damaged, report.restored) == ([stored], [])
     (incident,) = incidents(records)
     assert incident.closed_at is None and incident.details["fault"] == "DIFFERENT"
     assert not rows(records, stored)["manifest.json/0"].intact
-    assert row.id in due_for_check(records, 10, PreservationSettings())  # asked for again until it is mended
-    check_objects(records, objects, [row.id])
+    assert row.id in objects_to_check(records, 10, PreservationSettings())  # asked for again until it is mended
+    check_fixity(records, objects, [row.id])
     assert len(incidents(records)) == 1
 
 
@@ -168,7 +169,7 @@ def signed(records: RecordsDatabase, objects: ObjectStore, pki: TestPki) -> Iter
     case.to_signoff()
     sign_agency(records, objects, case.id)
     sign_manifest(records, objects, case.id)
-    store_document(records, objects, CATALOG, case.id, "gq.01")
+    store_record(records, objects, CATALOG, case.id, "gq.01")
     yield case
 
 
@@ -180,10 +181,10 @@ def test_LU06_proofs_are_renewed_once_and_in_time(
     before = rows(records, signed.id)
     assert before["record.pdf/0"].renew_before > datetime.now(UTC) + timedelta(days=3000)  # type: ignore[operator]
     assert {f"{name}/0" for name in REPORT_TYPES} < set(before)  # what the verification found is locked with the record
-    assert due_for_renewal(records, 10, PreservationSettings()) == []
-    assert renew_document(records, objects, signed.id, trust).renewed == []
+    assert documents_to_renew(records, 10, PreservationSettings()) == []
+    assert renew_proof(records, objects, signed.id, trust).renewed == []
     monkeypatch.setenv("SOHOA_RENEWAL_DAYS", "4000")
-    assert due_for_renewal(records, 10, PreservationSettings()) == [signed.id]
+    assert documents_to_renew(records, 10, PreservationSettings()) == [signed.id]
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -191,9 +192,9 @@ def test_LU06_proofs_are_renewed_once_and_in_time(
     with monkeypatch.context() as patch:  # stopped between storing and noting
         patch.setattr(preservation, "_note_renewed", killed)
         with pytest.raises(KeyboardInterrupt):
-            renew_document(records, objects, signed.id, trust)
+            renew_proof(records, objects, signed.id, trust)
     assert list(rows(records, signed.id)) == list(before)
-    assert renew_document(records, objects, signed.id, trust).renewed == ["record.pdf", "manifest.p7s"]
+    assert renew_proof(records, objects, signed.id, trust).renewed == ["record.pdf", "manifest.p7s"]
     after = rows(records, signed.id)
     assert {"record.pdf/1", "manifest.p7s/1"} == set(after) - set(before)
     record, data = after["record.pdf/1"], after["manifest.json/0"]
@@ -229,7 +230,7 @@ def test_LU06_a_foreign_file_is_not_adopted_as_renewal(
     key = f"{first.object_key.rpartition('/')[0]}/record.r0001.pdf"
     objects.put_once(Bucket.RECORDS, key, other, content_type="application/pdf")
     with pytest.raises(ForeignFile):
-        renew_document(records, objects, signed.id, Trust())
+        renew_proof(records, objects, signed.id, Trust())
     assert get(records, signed.id).record_key == first.object_key
 
 
@@ -240,13 +241,13 @@ def test_LU06_a_lost_original_is_cut_out_of_its_renewal(
     monkeypatch.setenv("SOHOA_RENEWAL_DAYS", "4000")
     first = rows(records, signed.id)["record.pdf/0"]
     right = objects.unproven(Bucket.RECORDS, first.object_key)[0]
-    renew_document(records, objects, signed.id, Trust())
+    renew_proof(records, objects, signed.id, Trust())
     objects.delete(Bucket.WORKING, signed.key("agency.pdf"))
     places = list(preservation._places(records, first))
     assert [source for source, *_ in places] == ["VERSION", "WORKING", "RENEWAL"]
     monkeypatch.setattr(preservation, "_places", lambda *_: iter(places[1:]))  # as if the version were unreadable
     monkeypatch.setattr(preservation, "_fault", lambda *_: "UNREADABLE")
-    assert check_objects(records, objects, [first.id]).restored == [signed.id]
+    assert check_fixity(records, objects, [first.id]).restored == [signed.id]
     again = rows(records, signed.id)["record.pdf/0"]
     assert objects.read(Bucket.RECORDS, again.object_key, version=again.version, sha256=again.sha256) == right
 
@@ -260,7 +261,7 @@ def test_LU06_an_invalid_record_is_not_renewed_but_reported(
         row.renew_before = datetime.now(UTC)
         session.add(row)
     with pytest.raises(Exception, match="SIGNATURE_INVALID"):
-        renew_document(records, objects, stored, Trust())
+        renew_proof(records, objects, stored, Trust())
     (incident,) = incidents(records)
     assert (incident.code, incident.details["error"]) == ("RENEWAL_FAILED", "SIGNATURE_INVALID")
 

@@ -20,7 +20,7 @@ from blocks.records.audit import verify_chain
 from blocks.records.machine import ReasonMissing, SignedCaseNotReturned
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Custody, Document, Outbox, RepositoryEntry
-from tasks.archive.closing import NotStored, close_dossier, return_dossier
+from tasks.archive.closing import NotStored, close_case, return_case
 from tasks.archive.custody import (
     CustodyOrder,
     Place,
@@ -38,7 +38,7 @@ from tasks.archive.store import (
     attach_owner_id,
     legally_usable,
     lock_until,
-    store_document,
+    store_record,
 )
 from tasks.monitoring.incidents import incidents, settle_incident
 from tests.tasks.lawcase import OWNER_ID, get, get_case, make_dossier, put_signed, walk_document, walk_dossier
@@ -62,7 +62,7 @@ def test_LU03_truth_table(facts: tuple[bool, bool, bool]) -> None:
 
 def test_LU01_LU02_a_record_is_locked_shown_and_put_out(records: RecordsDatabase, objects: ObjectStore) -> None:
     dossier_id, document_id = signed(records, objects)
-    report = store_document(records, objects, CATALOG, document_id, "gq.01")
+    report = store_record(records, objects, CATALOG, document_id, "gq.01")
     assert report.state is D.HIEN_THI_KHO and report.shown and report.retention_class == "LOCAL:LT-CHE-DO"
     assert not report.legally_usable  # signed with test keys: never claimed legal (LU03)
     assert report.retain_until and report.retain_until > datetime.now(UTC) + timedelta(hours=12)
@@ -88,7 +88,7 @@ def test_LU01_LU02_a_record_is_locked_shown_and_put_out(records: RecordsDatabase
 def test_LU01_storing_twice_and_at_the_same_time_stores_once(records: RecordsDatabase, objects: ObjectStore) -> None:
     dossier_id, document_id = signed(records, objects)
     with ThreadPoolExecutor(4) as pool:
-        reports = list(pool.map(lambda _: store_document(records, objects, CATALOG, document_id, "gq.01"), range(4)))
+        reports = list(pool.map(lambda _: store_record(records, objects, CATALOG, document_id, "gq.01"), range(4)))
     assert len({report.record_version for report in reports}) == 1
     versions = objects.client.list_object_versions(Bucket=objects.bucket_name(Bucket.RECORDS), Prefix=f"{dossier_id}/")[
         "Versions"
@@ -120,9 +120,9 @@ def test_LU01_a_crash_anywhere_is_finished_by_the_next_run(
         patch.setattr(storage, "lock_away", crashing)
         patch.setattr(storage, "_note_stored", killed)
         with pytest.raises(KeyboardInterrupt):
-            store_document(records, objects, CATALOG, document_id, "gq.01")
+            store_record(records, objects, CATALOG, document_id, "gq.01")
     assert get(records, document_id).state is D.DA_KY_CO_QUAN
-    report = store_document(records, objects, CATALOG, document_id, "gq.01")
+    report = store_record(records, objects, CATALOG, document_id, "gq.01")
     assert report.state is D.HIEN_THI_KHO
     if done:
         assert report.record_version == done[0].version
@@ -132,7 +132,7 @@ def test_LU02_without_an_id_stored_but_not_shown_until_it_comes(records: Records
     _, document_id = signed(records, objects, owner="")
     with pytest.raises(InvalidTransition):
         attach_owner_id(records, document_id, OWNER_ID, "gq.01")
-    assert store_document(records, objects, CATALOG, document_id, "gq.01").state is D.DA_LUU_CHUA_DINH_DANH
+    assert store_record(records, objects, CATALOG, document_id, "gq.01").state is D.DA_LUU_CHUA_DINH_DANH
     with records.session() as session:
         assert session.exec(select(RepositoryEntry)).all() == session.exec(select(Outbox)).all() == []
     with pytest.raises(OwnerIdInvalid):
@@ -150,10 +150,10 @@ def test_EX17_nothing_is_stored_without_valid_agency_signatures(records: Records
     _, ids = make_dossier(records, ["LOCAL:GIAY-RA-VIEN", "LOCAL:GIAY-RA-VIEN"])
     put_signed(records, objects, ids[0], valid=False)
     with pytest.raises(NotAgencySigned):
-        store_document(records, objects, CATALOG, ids[0], "gq.01")
+        store_record(records, objects, CATALOG, ids[0], "gq.01")
     walk_document(records, ids[1], D.CHO_KET_QUA)
     with pytest.raises(InvalidTransition):
-        store_document(records, objects, CATALOG, ids[1], "gq.01")
+        store_record(records, objects, CATALOG, ids[1], "gq.01")
 
 
 def test_CA08_other_bytes_than_the_signed_ones_are_refused(records: RecordsDatabase, objects: ObjectStore) -> None:
@@ -163,7 +163,7 @@ def test_CA08_other_bytes_than_the_signed_ones_are_refused(records: RecordsDatab
         document.manifest_sha256 = "0" * 64
         session.add(document)
     with pytest.raises(IntegrityError):
-        store_document(records, objects, CATALOG, document_id, "gq.01")
+        store_record(records, objects, CATALOG, document_id, "gq.01")
     assert get(records, document_id).state is D.DA_KY_CO_QUAN
     assert not objects.exists(Bucket.RECORDS, document_key(dossier_id, document_id, 1, "manifest.json"))
 
@@ -197,7 +197,7 @@ def test_LU06_the_real_store_takes_a_lock_of_a_hundred_years(
     monkeypatch.setenv("SOHOA_ENVIRONMENT", "production")
     dossier_id, ids = make_dossier(records, ["LOCAL:VAN-BAN-HANH-CHINH"])
     put_signed(records, objects, ids[0], test=False)
-    report = store_document(records, objects, CATALOG, ids[0], "gq.01")
+    report = store_record(records, objects, CATALOG, ids[0], "gq.01")
     assert report.retain_until is None and report.retention_class == "forever"
     assert report.legally_usable  # real keys, signed, stored (LU03)
     head = objects.client.head_object(
@@ -223,7 +223,7 @@ def test_LU04_the_paper_goes_from_counter_to_unit_to_archive(records: RecordsDat
 
 def test_LU05_a_dispute_freezes_disposal(records: RecordsDatabase, objects: ObjectStore) -> None:
     dossier_id, document_id = signed(records, objects)
-    store_document(records, objects, CATALOG, document_id, "gq.01")
+    store_record(records, objects, CATALOG, document_id, "gq.01")
     later = datetime.now(UTC) + timedelta(days=30)
     assert not may_dispose(records, document_id)  # its retention has not ended
     assert may_dispose(records, document_id, at=later)
@@ -239,10 +239,10 @@ def test_KQ03_B5_the_case_is_closed_when_everything_is_stored(records: RecordsDa
     dossier_id, document_id = signed(records, objects)
     walk_dossier(records, dossier_id, H.KY_CO_QUAN)
     with pytest.raises(NotStored):
-        close_dossier(records, dossier_id, "gq.01")
-    store_document(records, objects, CATALOG, document_id, "gq.01")
+        close_case(records, dossier_id, "gq.01")
+    store_record(records, objects, CATALOG, document_id, "gq.01")
     for _ in range(2):
-        report = close_dossier(records, dossier_id, "gq.01")
+        report = close_case(records, dossier_id, "gq.01")
         assert report.state is H.LUU_TRU and (report.shown, report.hidden, report.without_value) == (1, 0, 0)
     assert get_case(records, dossier_id).result_at
     with records.session() as session:
@@ -264,15 +264,15 @@ def test_B4c_EX17_a_failed_case_goes_back_in_writing_and_keeps_its_working_copie
         document.file_key = key
         session.add(document)
     with pytest.raises(ReasonMissing):
-        return_dossier(records, dossier_id, "gq.01", " ")
+        return_case(records, dossier_id, "gq.01", " ")
     for _ in range(2):
-        report = return_dossier(records, dossier_id, "gq.01", "Không đủ điều kiện hưởng.")
+        report = return_case(records, dossier_id, "gq.01", "Không đủ điều kiện hưởng.")
         assert report.state is H.TRA_LAI and report.without_value == 3
     assert get(records, ids[0]).state is D.DA_LUU_KHONG_GIA_TRI
     assert objects.unproven(Bucket.WORKING, key)[0] == b"officer"
     assert not objects.exists(Bucket.RECORDS, document_key(dossier_id, ids[0], 1, "record.pdf"))
     with pytest.raises(InvalidTransition):
-        store_document(records, objects, CATALOG, ids[0], "gq.01")
+        store_record(records, objects, CATALOG, ids[0], "gq.01")
     assert get_case(records, dossier_id).return_reason == "Không đủ điều kiện hưởng."
 
 
@@ -280,4 +280,4 @@ def test_EX17_a_signed_case_cannot_be_returned(records: RecordsDatabase, objects
     dossier_id, _ = signed(records, objects)
     walk_dossier(records, dossier_id, H.KY_CO_QUAN)
     with pytest.raises(SignedCaseNotReturned):
-        return_dossier(records, dossier_id, "gq.01", "Lý do.")
+        return_case(records, dossier_id, "gq.01", "Lý do.")

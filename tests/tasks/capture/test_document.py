@@ -15,7 +15,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.states import DocumentState as S
 from blocks.records.tables import AuditEntry, Document, Dossier, Incident, Page, Scan
-from tasks.capture.document import capture_document
+from tasks.capture.document import capture
 from tests.tasks.capture.pages_for_tests import DPI, jpeg, noted, paper, pdf_of, scanned
 
 
@@ -84,7 +84,7 @@ def state(records: RecordsDatabase, document_id: UUID) -> Document:
 def test_CA01_CA08_CA10_good_component(records: RecordsDatabase, objects: ObjectStore) -> None:
     files = [jpeg(scanned(paper(1))), jpeg(scanned(noted(paper(2)))), jpeg(scanned(paper(2), 5, skew=-0.4))]
     document_id = new_document(records, objects, files, pages=2, notes=[2])
-    report = capture_document(records, objects, document_id)
+    report = capture(records, objects, document_id)
     assert report.ok and report.pages == 3 and report.problems == []
     assert report.file_key and report.file_sha256
     objects.read(Bucket.WORKING, report.file_key, sha256=report.file_sha256)
@@ -99,7 +99,7 @@ def test_CA01_CA08_CA10_good_component(records: RecordsDatabase, objects: Object
         entries = session.exec(select(AuditEntry).where(AuditEntry.action == "capture")).all()
         assert len(entries) == 1 and entries[0].details["files"] == 3
 
-    again = capture_document(records, objects, document_id)  # idempotent: same outcome, no second effect
+    again = capture(records, objects, document_id)  # idempotent: same outcome, no second effect
     assert again == report
     with records.session() as session:
         assert len(session.exec(select(Page)).all()) == 3
@@ -111,7 +111,7 @@ def test_CA05_CA06_problems_are_collected_and_the_component_waits_for_a_rescan(
 ) -> None:
     blurred = jpeg(scanned(paper(1), blur=4))
     document_id = new_document(records, objects, [b"", None, jpeg(paper(2).convert("L")), blurred], pages=4)
-    report = capture_document(records, objects, document_id)
+    report = capture(records, objects, document_id)
     found = {(problem.code, problem.component, problem.file) for problem in report.problems}
     assert found == {("FILE_EMPTY", 1, 1), ("FILE_MISSING", 1, 2), ("NOT_COLOUR", 1, 3), ("PAGE_BLURRED", 1, 4)}
     assert not report.ok and report.file_key is None
@@ -120,7 +120,7 @@ def test_CA05_CA06_problems_are_collected_and_the_component_waits_for_a_rescan(
         scans = sorted(session.exec(select(Scan)), key=lambda scan: scan.ordinal)
         assert [s.refused_code for s in scans] == ["FILE_EMPTY", "FILE_MISSING", "NOT_COLOUR", "PAGE_BLURRED"]
         assert session.exec(select(Page)).all() == []
-    assert capture_document(records, objects, document_id) == report
+    assert capture(records, objects, document_id) == report
     assert state(records, document_id).state is S.CHUP_LAI
 
     with records.session() as session:  # the rescan
@@ -128,16 +128,16 @@ def test_CA05_CA06_problems_are_collected_and_the_component_waits_for_a_rescan(
         document.attempt, document.declared_pages = 2, 2
         session.add(document)
         put_scans(session, objects, document, [pdf_of([jpeg(scanned(paper(1))), jpeg(scanned(paper(2)))])])
-    better = capture_document(records, objects, document_id, attempt=2)
+    better = capture(records, objects, document_id, attempt=2)
     assert better.ok and better.pages == 2
     assert state(records, document_id).state is S.DAT_KIEM_TRA
-    assert capture_document(records, objects, document_id, attempt=1) == report  # a replay reads its own outcome
+    assert capture(records, objects, document_id, attempt=1) == report  # a replay reads its own outcome
 
 
 def test_CA06_count_is_not_judged_while_a_file_is_unreadable(records: RecordsDatabase, objects: ObjectStore) -> None:
     whole = jpeg(scanned(paper(1)))
     document_id = new_document(records, objects, [whole, whole[:9000]], pages=2)
-    assert [p.code for p in capture_document(records, objects, document_id).problems] == ["FILE_TRUNCATED"]
+    assert [p.code for p in capture(records, objects, document_id).problems] == ["FILE_TRUNCATED"]
 
 
 def test_CA10_COMPONENT_FILES_same_file_in_two_components(records: RecordsDatabase, objects: ObjectStore) -> None:
@@ -145,7 +145,7 @@ def test_CA10_COMPONENT_FILES_same_file_in_two_components(records: RecordsDataba
     first = new_document(records, objects, [data])
     second = new_document(records, objects, [data], dossier_id=state(records, first).dossier_id, ordinal=2)
     for document_id, ordinal in ((first, 1), (second, 2)):
-        (problem,) = capture_document(records, objects, document_id).problems
+        (problem,) = capture(records, objects, document_id).problems
         assert (problem.code, problem.rule, problem.component) == ("COMPONENT_FILES", "CA10", ordinal)
 
 
@@ -156,7 +156,7 @@ def test_CA08_an_altered_original_is_refused_with_an_incident(records: RecordsDa
     objects.delete(Bucket.INTAKE, scan.object_key)
     objects.put_once(Bucket.INTAKE, scan.object_key, jpeg(scanned(paper(2))), content_type="image/jpeg")
     with pytest.raises(IntegrityError):
-        capture_document(records, objects, document_id)
+        capture(records, objects, document_id)
     with records.session() as session:
         assert [(i.code, i.rule) for i in session.exec(select(Incident))] == [("INTEGRITY", "CA08")]
     assert state(records, document_id).state is S.CHO_SAO_CHUP
@@ -169,9 +169,9 @@ def test_ST01_only_documents_that_wait_for_capture(records: RecordsDatabase, obj
         session.flush()
         document_id = document.id
     with pytest.raises(InvalidTransition):
-        capture_document(records, objects, document_id)
+        capture(records, objects, document_id)
 
 
 def test_CA06_no_scan_at_all(records: RecordsDatabase, objects: ObjectStore) -> None:
     document_id = new_document(records, objects, [])
-    assert [p.code for p in capture_document(records, objects, document_id).problems] == ["FILE_MISSING"]
+    assert [p.code for p in capture(records, objects, document_id).problems] == ["FILE_MISSING"]

@@ -14,14 +14,14 @@ from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.states import DocumentState as S
 from blocks.records.tables import AuditEntry, Document, Dossier, Page, Scan
-from tasks.capture.document import capture_document
-from tasks.capture.rescan import Again, RescanMissing, asked_again, hand_in_rescan, handed_in, not_yet, take_rescan
+from tasks.capture.document import capture
+from tasks.capture.rescan import Again, RescanMissing, asked_again, hand_in_rescan, handed_in, not_yet, receive_rescan
 from tasks.desk_views.history import history
 from tasks.intake.origin import by_command
 from tasks.pauses.rescan import Rescan, RescanDecision
 from tasks.pauses.rescan import check as check_rescan
 from tasks.pauses.rescan import describe as describe_rescan
-from tasks.progress import send_back_to_capture
+from tasks.progress import send_back
 from tests.tasks.capture.pages_for_tests import jpeg, noted, paper, pdf_of, scanned
 from tests.tasks.capture.test_document import new_document, state
 from tests.tasks.decided import decide
@@ -45,7 +45,7 @@ class Counter:
     ) -> None:
         self.records, self.objects, self.folder = records, objects, folder
         self.document = new_document(records, objects, files, **declared)  # type: ignore[arg-type]
-        self.report = capture_document(records, objects, self.document)
+        self.report = capture(records, objects, self.document)
         with records.session() as session:
             dossier = session.get_one(Dossier, session.get_one(Document, self.document).dossier_id)
             self.dossier, self.submission = dossier.id, dossier.submission
@@ -74,9 +74,9 @@ class Counter:
     def capture(self) -> list[str]:
         """Take what was handed in, twice as after a retry; codes of what is wrong with it."""
         attempt = state(self.records, self.document).attempt + 1
-        took = {take_rescan(self.records, self.objects, self.submission, self.document, attempt) for _ in range(2)}
+        took = {receive_rescan(self.records, self.objects, self.submission, self.document, attempt) for _ in range(2)}
         assert len(took) == 1
-        self.report = capture_document(self.records, self.objects, self.document, attempt=attempt)
+        self.report = capture(self.records, self.objects, self.document, attempt=attempt)
         return [problem.code for problem in self.report.problems]
 
     def again(self, *, pages: Sequence[int] = (), whole: bool = False) -> str:
@@ -88,7 +88,7 @@ class Counter:
             key = f"verification-{document.attempt}"
         again = {"rescan": [1] if whole else [], "rescan_pages": [{"component": 1, "page": page} for page in pages]}
         decide(self.records, self.dossier, key, "QUET_LAI", "gq.01", **again)
-        assert send_back_to_capture(self.records, self.dossier, key) == [self.document]
+        assert send_back(self.records, self.dossier, key) == [self.document]
         assert state(self.records, self.document).state is S.CHUP_LAI
         return key
 
@@ -119,7 +119,7 @@ def test_CA05_only_the_bad_page_is_scanned_again(
     assert [p.code for p in counter.report.problems] == ["PAGE_BLURRED"] and counter.asked() == Again([2])
     assert "thành phần 1, trang 2" in describe_rescan(counter.report.problems, counter.dossier)
     with pytest.raises(RescanMissing):
-        take_rescan(records, objects, counter.submission, counter.document, 2)
+        receive_rescan(records, objects, counter.submission, counter.document, 2)
     assert counter.missing() == ["Chưa nhận được bản quét lại của thành phần 1."]
     counter.hand_in(replaced={1: PAGES[0]})
     assert counter.missing() == ["Chưa nhận được bản quét lại của thành phần 1, trang 2."]

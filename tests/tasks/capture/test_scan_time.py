@@ -16,7 +16,7 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.sources import SourceKind
 from blocks.records.tables import AuditEntry, Document, Dossier, Scan
-from tasks.capture.document import capture_document
+from tasks.capture.document import capture
 from tasks.capture.file_checks import inspect_file
 from tasks.capture.scan_time import CapturedAt, TimeSource, captured_at, time_in_file
 from tasks.intake.origin import Origin
@@ -121,7 +121,7 @@ def test_CA02_capture_keeps_the_scans_time(records: RecordsDatabase, objects: Ob
         dossier.transitional = True  # the day of this test run may be any
         session.add(dossier)
     Origin(SourceKind.COMMAND, "scan").note(records, submission, "r1", {"r1/c1/0001-1.jpg": scan.sha256})
-    assert capture_document(records, objects, document).ok
+    assert capture(records, objects, document).ok
     with records.session() as session:
         row = session.get_one(Document, document)
         (entry,) = session.exec(select(AuditEntry).where(AuditEntry.action == "capture"))

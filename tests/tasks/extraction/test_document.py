@@ -16,9 +16,9 @@ from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import AuditEntry, Document, FieldValue, Page, Scan, now
-from tasks.extraction.document import extract_document
+from tasks.extraction.document import extract_fields
 from tasks.pauses.verification import Absence, Correction
-from tasks.verification.confirm import apply_verification
+from tasks.verification.confirm import confirm_fields
 from tests.tasks.decided import decide
 from tests.tasks.extraction.test_extract import paper
 from tests.tasks.lawcase import get, make_dossier, walk_document
@@ -80,7 +80,7 @@ def rows(records: RecordsDatabase, document_id: UUID) -> dict[str, FieldValue]:
 
 def test_EXa_EXl_fields_are_written_once(records: RecordsDatabase, objects: ObjectStore) -> None:
     document_id = read_paper(records, objects, "giay-ra-vien")
-    report = extract_document(records, objects, document_id)
+    report = extract_fields(records, objects, document_id)
     _, truth, _ = paper("giay-ra-vien")
     first = rows(records, document_id)
     assert first["issue_date"].value == truth["issue_date"] and first["owner_id"].value == truth["owner_id"]
@@ -89,7 +89,7 @@ def test_EXa_EXl_fields_are_written_once(records: RecordsDatabase, objects: Obje
     assert report.empty == ["abstract"] and not report.manual and report.likely_type is None
     assert first["birth_date"].page == 1 and len(first["birth_date"].box or []) == 4
     assert get(records, document_id).state is D.CHO_XAC_NHAN
-    assert extract_document(records, objects, document_id) == report
+    assert extract_fields(records, objects, document_id) == report
     again = rows(records, document_id)
     assert {n: (r.id, r.extracted_at) for n, r in again.items()} == {
         n: (r.id, r.extracted_at) for n, r in first.items()
@@ -99,7 +99,7 @@ def test_EXa_EXl_fields_are_written_once(records: RecordsDatabase, objects: Obje
 def test_EXk_cells_of_a_list_are_corrected_like_other_fields(records: RecordsDatabase, objects: ObjectStore) -> None:
     """WH03: the officer corrects one cell, types one that wasn't read and says of a third that the paper has none."""
     document_id = read_paper(records, objects, "d02-ts")
-    extract_document(records, objects, document_id)
+    extract_fields(records, objects, document_id)
     found = rows(records, document_id)
     wrong, lost = "special.rows.016.bhxh_number", "special.rows.017.full_name"
     assert found[wrong].value == "7412395162" and found[wrong].page == 2 and lost not in found
@@ -113,7 +113,7 @@ def test_EXk_cells_of_a_list_are_corrected_like_other_fields(records: RecordsDat
         ],
         absent=[Absence(component=place, field="special.rows.016.position")],
     )  # fmt: skip
-    assert apply_verification(records, dossier_id, "verification-1") == 1
+    assert confirm_fields(records, dossier_id, "verification-1") == 1
     kept = rows(records, document_id)
     assert (kept[wrong].value, kept[wrong].extracted_value) == ("7412395163", "7412395162")
     assert kept[lost].value == "Thử Văn An" and kept[lost].source is FieldSource.MANUAL
@@ -124,7 +124,7 @@ def test_EXk_cells_of_a_list_are_corrected_like_other_fields(records: RecordsDat
 
 def test_EX02_unreadable_papers_are_typed(records: RecordsDatabase, objects: ObjectStore) -> None:
     document_id = read_paper(records, objects, "giay-ra-vien", state=D.NHAP_TAY)
-    report = extract_document(records, objects, document_id)
+    report = extract_fields(records, objects, document_id)
     found = rows(records, document_id)
     assert report.manual and report.fields == 1  # the type, as declared
     assert all(r.value is None and r.source is FieldSource.MANUAL for n, r in found.items() if n != "type_code")
@@ -134,14 +134,14 @@ def test_EX02_unreadable_papers_are_typed(records: RecordsDatabase, objects: Obj
 
 def test_CA07_the_covered_image_is_not_extracted(records: RecordsDatabase, objects: ObjectStore) -> None:
     document_id = read_paper(records, objects, "giay-ra-vien", note=True)
-    extract_document(records, objects, document_id)
+    extract_fields(records, objects, document_id)
     pages = {row.page for row in rows(records, document_id).values() if row.value and row.page}
     assert pages == {2}
 
 
 def test_a_rescan_replaces_what_is_not_confirmed(records: RecordsDatabase, objects: ObjectStore) -> None:
     document_id = read_paper(records, objects, "giay-khai-sinh")
-    extract_document(records, objects, document_id)
+    extract_fields(records, objects, document_id)
     with records.session() as session:
         row = session.exec(
             select(FieldValue).where(FieldValue.document_id == document_id, FieldValue.name == "issuer")
@@ -155,7 +155,7 @@ def test_a_rescan_replaces_what_is_not_confirmed(records: RecordsDatabase, objec
     shorter = [replace(texts[0], lines=tuple(line for line in texts[0].lines if "định danh" not in line.text))]
     before = rows(records, document_id)
     add_pages(records, objects, document_id, shorter)
-    extract_document(records, objects, document_id)
+    extract_fields(records, objects, document_id)
     after = rows(records, document_id)
     assert after["issuer"].value == "Ủy ban nhân dân xã Thử Nghiệm" and after["issuer"].id == before["issuer"].id
     assert before["owner_id"].value and after["owner_id"].value is None
@@ -166,7 +166,7 @@ def test_EXa_a_paper_of_another_type_is_told(records: RecordsDatabase, objects: 
     document_id = read_paper(records, objects, "giay-khai-sinh")
     with records.session() as session:
         session.get_one(Document, document_id).type_code = "LOCAL:GIAY-RA-VIEN"
-    report = extract_document(records, objects, document_id)
+    report = extract_fields(records, objects, document_id)
     assert report.likely_type == "LOCAL:GIAY-KHAI-SINH" and report.type_confidence == 0.5
     assert rows(records, document_id)["type_code"].value == "LOCAL:GIAY-RA-VIEN"  # the officer decides
 
@@ -175,12 +175,12 @@ def test_ST01_unread_pages_are_not_extracted(records: RecordsDatabase, objects: 
     _, ids = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
     walk_document(records, ids[0], D.DA_KY_CA_NHAN)
     with pytest.raises(InvalidTransition):
-        extract_document(records, objects, ids[0])
+        extract_fields(records, objects, ids[0])
 
 
 def test_WH04_nothing_read_gets_into_audit_or_report(records: RecordsDatabase, objects: ObjectStore) -> None:
     document_id = read_paper(records, objects, "giay-ra-vien")
-    report = extract_document(records, objects, document_id)
+    report = extract_fields(records, objects, document_id)
     with records.session() as session:
         entries = session.exec(select(AuditEntry).where(AuditEntry.document_id == document_id)).all()
         said = json.dumps([e.details for e in entries], ensure_ascii=False) + report.model_dump_json()

@@ -27,22 +27,22 @@ from blocks.records.states import DocumentState, DossierState, ElectronicOrigina
 from blocks.records.tables import ArchivedObject, AuditEntry, Document, Scan
 from blocks.trust import Trust, run
 from deployments.desk.images import ImageGone, Images
-from tasks.archive.closing import NotStored, close_dossier
-from tasks.archive.preservation import check_objects
+from tasks.archive.closing import NotStored, close_case
+from tasks.archive.preservation import check_fixity
 from tasks.capture.errors import PdfSigned
 from tasks.capture.guard import inspect_guarded
 from tasks.intake.electronic_originals import (
     _issued_by_its_signer,
-    examine_dossier,
+    examine_originals,
     original_problems,
     signers_of,
-    store_dossier_originals,
+    store_originals,
 )
-from tasks.intake.reception import receive_dossier
-from tasks.monitoring.case_report import summary
+from tasks.intake.reception import receive
+from tasks.monitoring.case_report import report_dossier
 from tasks.pauses.verification import Verification
 from tasks.pauses.verification import check as check_verification
-from tasks.scope.decide import apply_scope
+from tasks.scope.decide import decide_scope
 from tasks.signing.errors import AgencyNotAllowed
 from tasks.signing.sandbox import verify_untrusted
 from tasks.signing.verify import verify_manifest, verify_pdf
@@ -156,30 +156,28 @@ def test_SC05_a_valid_original_is_kept_byte_for_byte_with_its_verdict(
 ) -> None:
     data = sign(pki, trust, "ubnd")
     dossier_id, document_id = submitted(records, objects, data)
-    (report,) = examine_dossier(records, objects, CATALOG, dossier_id)
+    (report,) = examine_originals(records, objects, CATALOG, dossier_id)
     assert (report.found, report.code, report.signatures, report.test) == (E.VALID, "OK", 1, True)
-    assert examine_dossier(records, objects, CATALOG, dossier_id) == []  # looked at once
-    assert receive_dossier(
-        records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED
-    ).accepted  # one paper was counted (CA04)
+    assert examine_originals(records, objects, CATALOG, dossier_id) == []  # looked at once
+    assert receive(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED).accepted  # one paper was counted (CA04)
     with records.session() as session:
         from blocks.records.machine import move_dossier
         from blocks.records.tables import Dossier
 
         move_dossier(session, session.get_one(Dossier, dossier_id), H.SO_HOA, actor="test")
-    scope = apply_scope(records, objects, CATALOG, dossier_id, "system")
+    scope = decide_scope(records, objects, CATALOG, dossier_id, "system")
     assert document_id not in scope.to_capture and len(scope.to_capture) == 1
     document = get(records, document_id)
     assert (document.state, document.scope_rule, document.in_scope) == (D.TAI_SU_DUNG, "SC05", False)
     assert document.page_count == 2
 
     with pytest.raises(AgencyNotAllowed):  # EX17: not before the case has succeeded
-        store_dossier_originals(records, objects, CATALOG, dossier_id, trust, "system")
+        store_originals(records, objects, CATALOG, dossier_id, trust, "system")
     walk_dossier(records, dossier_id, H.KY_CO_QUAN)
     with pytest.raises(NotStored):
-        close_dossier(records, dossier_id, "gq.01")
+        close_case(records, dossier_id, "gq.01")
     for _ in range(2):
-        assert store_dossier_originals(records, objects, CATALOG, dossier_id, trust, "system").stored == 1
+        assert store_originals(records, objects, CATALOG, dossier_id, trust, "system").stored == 1
     document = get(records, document_id)
     assert document.record_key == document_key(dossier_id, document_id, 1, "original.pdf")
     assert objects.unproven(Bucket.RECORDS, document.record_key)[0] == data
@@ -199,8 +197,8 @@ def test_SC05_a_valid_original_is_kept_byte_for_byte_with_its_verdict(
         assert "NHÂN DÂN" not in told and NAME not in told  # who signed stands beside the file, not in the trail (WH04)
         assert hashlib.sha256(data).hexdigest() in told
         assert verify_chain(session) == []
-    assert check_objects(records, objects, ids).damaged == []
-    assert "bản điện tử, chữ ký số hợp lệ, giữ nguyên trạng" in summary(records, dossier_id)
+    assert check_fixity(records, objects, ids).damaged == []
+    assert "bản điện tử, chữ ký số hợp lệ, giữ nguyên trạng" in report_dossier(records, dossier_id)
 
 
 def test_LU06_a_damaged_original_is_restored_from_what_was_handed_in(
@@ -211,10 +209,10 @@ def test_LU06_a_damaged_original_is_restored_from_what_was_handed_in(
 ) -> None:
     data = sign(pki, trust, "ubnd", stamped=False)
     dossier_id, document_id = submitted(records, objects, data)
-    examine_dossier(records, objects, CATALOG, dossier_id)
-    apply_scope(records, objects, CATALOG, dossier_id, "system")
+    examine_originals(records, objects, CATALOG, dossier_id)
+    decide_scope(records, objects, CATALOG, dossier_id, "system")
     walk_dossier(records, dossier_id, H.KY_CO_QUAN)
-    store_dossier_originals(records, objects, CATALOG, dossier_id, trust, "system")
+    store_originals(records, objects, CATALOG, dossier_id, trust, "system")
     with records.session() as session:
         query = select(ArchivedObject).where(
             ArchivedObject.document_id == document_id, ArchivedObject.kind == "original.pdf"
@@ -225,7 +223,7 @@ def test_LU06_a_damaged_original_is_restored_from_what_was_handed_in(
     objects.client.put_object(
         Bucket=objects.bucket_name(Bucket.RECORDS), Key=get(records, document_id).record_key or "", Body=b"other"
     )
-    report = check_objects(records, objects, [row_id])
+    report = check_fixity(records, objects, [row_id])
     assert report.restored == [document_id]
     assert objects.unproven(Bucket.RECORDS, get(records, document_id).record_key or "")[0] == data
 
@@ -269,21 +267,21 @@ def test_SC05_what_is_not_valid_is_refused_at_the_counter(
     elif kind == "cut":
         data = data[: data.index(b"/ByteRange") + 20]
     dossier_id, document_id = submitted(records, objects, data, originals_declared=2)
-    (report,) = examine_dossier(records, objects, CATALOG, dossier_id)
+    (report,) = examine_originals(records, objects, CATALOG, dossier_id)
     assert report.found is E.INVALID and (report.code == code or not code), report
-    received = receive_dossier(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED)
+    received = receive(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED)
     assert not received.accepted and received.state is H.BO_SUNG_TRUOC
     (problem,) = received.problems
     assert (problem.code, problem.rule, problem.component) == ("ELECTRONIC_INVALID", "SC05", 1)
     assert told in problem.text and "vui lòng" in problem.text and "(TEST)" not in problem.text
     assert get(records, document_id).electronic_original == E.INVALID
-    assert "bản điện tử, chữ ký số KHÔNG hợp lệ" in summary(records, dossier_id)
+    assert "bản điện tử, chữ ký số KHÔNG hợp lệ" in report_dossier(records, dossier_id)
 
 
 def test_SC05_an_electronic_copy_without_signature_is_refused(records: RecordsDatabase, objects: ObjectStore) -> None:
     for form, found in ((Form.E_COPY_REGISTER, E.UNSIGNED), (Form.E_COPY_CERTIFIED, E.UNSIGNED), (Form.ORIGINAL, None)):
         dossier_id, document_id = submitted(records, objects, blank_pdf(pages=2), form)
-        assert [report.found for report in examine_dossier(records, objects, CATALOG, dossier_id)] == (
+        assert [report.found for report in examine_originals(records, objects, CATALOG, dossier_id)] == (
             [found] if found else []
         )
         with records.session() as session:
@@ -298,7 +296,7 @@ def test_SC05_a_paper_that_only_speaks_of_signatures_is_a_scan(records: RecordsD
         pdf.save(out, compress_streams=False, object_stream_mode=pikepdf.ObjectStreamMode.disable)
     assert b"/ByteRange" in out.getvalue()
     dossier_id, document_id = submitted(records, objects, out.getvalue())
-    assert examine_dossier(records, objects, CATALOG, dossier_id) == []
+    assert examine_originals(records, objects, CATALOG, dossier_id) == []
     assert get(records, document_id).electronic_original is None
 
 
@@ -309,7 +307,7 @@ def test_SC05_a_supplement_is_examined_anew(
     trust: Trust,  # noqa: F811
 ) -> None:
     dossier_id, document_id = submitted(records, objects, changed(sign(pki, trust, "ubnd")))
-    assert examine_dossier(records, objects, CATALOG, dossier_id)[0].found is E.INVALID
+    assert examine_originals(records, objects, CATALOG, dossier_id)[0].found is E.INVALID
     data = sign(pki, trust, "ubnd", stamped=False)
     key = document_key(dossier_id, document_id, 2, "0001-x.pdf")
     objects.put_once(Bucket.INTAKE, key, data, content_type="application/octet-stream")
@@ -318,8 +316,8 @@ def test_SC05_a_supplement_is_examined_anew(
         document.attempt, document.electronic_original = 2, None
         sha256 = hashlib.sha256(data).hexdigest()
         session.add(Scan(document_id=document_id, attempt=2, ordinal=1, object_key=key, sha256=sha256, size=len(data)))
-    assert examine_dossier(records, objects, CATALOG, dossier_id)[0].found is E.VALID
-    assert receive_dossier(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED).accepted
+    assert examine_originals(records, objects, CATALOG, dossier_id)[0].found is E.VALID
+    assert receive(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED).accepted
 
 
 def test_CA01_a_signed_pdf_is_never_a_scan(pki: TestPki, trust: Trust, tmp_path: Path) -> None:  # noqa: F811
@@ -368,7 +366,7 @@ def test_SC05_an_officer_sees_who_signed(
     trust: Trust,  # noqa: F811
 ) -> None:
     dossier_id, document_id = submitted(records, objects, sign(pki, trust, "ubnd"))
-    examine_dossier(records, objects, CATALOG, dossier_id)
+    examine_originals(records, objects, CATALOG, dossier_id)
     images = Images(records, objects)
     with records.session() as session:
         document = session.get_one(Document, document_id)
@@ -391,7 +389,7 @@ def test_WH03_a_case_with_electronic_originals_is_confirmed_after_a_look(
     trust: Trust,  # noqa: F811
 ) -> None:
     dossier_id, _ = submitted(records, objects, sign(pki, trust, "ubnd"))
-    examine_dossier(records, objects, CATALOG, dossier_id)
+    examine_originals(records, objects, CATALOG, dossier_id)
     said = {"decision": "DUYET", "officer": "gq.01", "flagged_checked": True, "result": ["Điều một"]}
     asked = "Vui lòng xem bản điện tử gốc và người ký (thành phần 1), rồi đánh dấu đã xem."
     assert asked in check_verification(dossier_id, Verification.model_validate(said))

@@ -19,13 +19,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.machine import ReasonMissing
 from blocks.records.states import DossierState, OwnerKind
 from blocks.records.tables import AuditEntry, Custody, Document, Dossier, Incident
-from tasks.intake.reception import (
-    ACCOUNT_GUIDANCE,
-    OfficerNotAssigned,
-    check_digital_account,
-    receive_dossier,
-    refuse_reception,
-)
+from tasks.intake.reception import ACCOUNT_GUIDANCE, OfficerNotAssigned, check_account, receive, refuse
 from tests.support.portal_server import portal_server, reply
 from tests.tasks.lawcase import RECEIVED, get_case, make_dossier
 
@@ -36,11 +30,11 @@ H = DossierState
 
 def test_B3a_P01_a_complete_dossier_is_received_once(records: RecordsDatabase) -> None:
     dossier_id, _ = make_dossier(records, SICKNESS)
-    report = receive_dossier(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED)
+    report = receive(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED)
     assert report.accepted and report.problems == [] and report.state is H.DA_TIEP_NHAN
     assert report.code == "BHXH-TEST-261120-0001"
     assert report.due_date == date(2026, 12, 1)  # six working days, 24/11 is a day off
-    assert receive_dossier(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED) == report
+    assert receive(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED) == report
     dossier = get_case(records, dossier_id)
     assert dossier.received_at == RECEIVED and dossier.procedure_valid_from == date(2020, 3, 6)
     with records.session() as session:
@@ -52,7 +46,7 @@ def test_P01_codes_are_unique_when_counters_work_at_the_same_time(records: Recor
     ids = [make_dossier(records, SICKNESS)[0] for _ in range(12)]
 
     def receive(dossier_id: UUID) -> str | None:
-        return receive_dossier(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED).code
+        return receive(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED).code
 
     with ThreadPoolExecutor(6) as pool:
         codes = list(pool.map(receive, [*ids, *ids]))
@@ -74,13 +68,13 @@ def test_B3a_CA04_what_is_wrong_is_collected_and_waits_for_a_supplement(
     records: RecordsDatabase, types: list[str], values: dict[str, Any], codes: set[str]
 ) -> None:
     dossier_id, _ = make_dossier(records, types, **values)
-    report = receive_dossier(records, CATALOG, dossier_id, "tnhs.01")
+    report = receive(records, CATALOG, dossier_id, "tnhs.01")
     assert {problem.code for problem in report.problems} == codes
     assert all("vui lòng" in problem.text for problem in report.problems)
     assert not report.accepted and report.state is H.BO_SUNG_TRUOC and report.code is None
     with records.session() as session:
         entries = len(session.exec(select(AuditEntry)).all())
-    assert receive_dossier(records, CATALOG, dossier_id, "tnhs.01") == report
+    assert receive(records, CATALOG, dossier_id, "tnhs.01") == report
     with records.session() as session:
         assert len(session.exec(select(AuditEntry)).all()) == entries
 
@@ -89,18 +83,18 @@ def test_CA04_only_papers_that_will_be_captured_are_counted(records: RecordsData
     shown = {"type_code": "LOCAL:CCCD", "show_only": True}
     shared = {"type_code": "LOCAL:GIAY-KHAI-SINH", "shared_as_data": "CSDL hộ tịch"}
     dossier_id, _ = make_dossier(records, [*SICKNESS, shown, shared], originals_declared=2)
-    assert receive_dossier(records, CATALOG, dossier_id, "tnhs.01").accepted
+    assert receive(records, CATALOG, dossier_id, "tnhs.01").accepted
 
 
 def test_B3a_a_supplement_is_checked_again(records: RecordsDatabase) -> None:
     dossier_id, _ = make_dossier(records, ["LOCAL:C65-HD"])
-    assert not receive_dossier(records, CATALOG, dossier_id, "tnhs.01").accepted
+    assert not receive(records, CATALOG, dossier_id, "tnhs.01").accepted
     with records.session() as session:
         session.add(Document(dossier_id=dossier_id, ordinal=2, type_code="LOCAL:01B-HSB", declared_pages=1))
         dossier = session.get_one(Dossier, dossier_id)
         dossier.originals_declared, dossier.revision = 2, 2
         session.add(dossier)
-    assert receive_dossier(records, CATALOG, dossier_id, "tnhs.01").accepted
+    assert receive(records, CATALOG, dossier_id, "tnhs.01").accepted
 
 
 @pytest.mark.parametrize("actor", ["ai.do", "gq.01", "ld.01"])
@@ -108,7 +102,7 @@ def test_WH01_who_is_not_assigned_is_refused_and_audited(records: RecordsDatabas
     dossier_id, _ = make_dossier(records, SICKNESS)
     for _ in range(2):
         with pytest.raises(OfficerNotAssigned):
-            receive_dossier(records, CATALOG, dossier_id, actor)
+            receive(records, CATALOG, dossier_id, actor)
     assert get_case(records, dossier_id).state is H.NHAP
     with records.session() as session:
         incident = session.exec(select(Incident)).one()
@@ -121,7 +115,7 @@ def test_WH02_postal_staff_by_delegation_until_its_last_day(
     records: RecordsDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, _ = make_dossier(records, SICKNESS)
-    assert receive_dossier(records, CATALOG, first, "buudien.01", at=RECEIVED).accepted
+    assert receive(records, CATALOG, first, "buudien.01", at=RECEIVED).accepted
     office = tmp_path / "staff.yaml"
     office.write_text(
         "staff: []\ndelegations: [{id: buudien.01, units: [BHXH-TEST], roles: [RECEIVE], delegated_by: ld.01, "
@@ -130,25 +124,25 @@ def test_WH02_postal_staff_by_delegation_until_its_last_day(
     monkeypatch.setenv("SOHOA_STAFF_FILE", str(office))
     second, _ = make_dossier(records, SICKNESS)
     with pytest.raises(OfficerNotAssigned):
-        receive_dossier(records, CATALOG, second, "buudien.01", at=RECEIVED)
+        receive(records, CATALOG, second, "buudien.01", at=RECEIVED)
 
 
 def test_B3a_refusal_in_writing_with_a_code_to_look_up(records: RecordsDatabase) -> None:
     dossier_id, _ = make_dossier(records, ["LOCAL:C65-HD"])
-    receive_dossier(records, CATALOG, dossier_id, "tnhs.01")
+    receive(records, CATALOG, dossier_id, "tnhs.01")
     with pytest.raises(ReasonMissing):
-        refuse_reception(records, dossier_id, "tnhs.01", "  ")
-    report = refuse_reception(records, dossier_id, "tnhs.01", "Thiếu mẫu 01B-HSB.")
+        refuse(records, dossier_id, "tnhs.01", "  ")
+    report = refuse(records, dossier_id, "tnhs.01", "Thiếu mẫu 01B-HSB.")
     assert report.state is H.TU_CHOI_TIEP_NHAN and not report.accepted and report.code
-    assert refuse_reception(records, dossier_id, "tnhs.01", "Thiếu mẫu 01B-HSB.") == report
+    assert refuse(records, dossier_id, "tnhs.01", "Thiếu mẫu 01B-HSB.") == report
     assert get_case(records, dossier_id).return_reason == "Thiếu mẫu 01B-HSB."
     with pytest.raises(InvalidTransition):
-        receive_dossier(records, CATALOG, dossier_id, "tnhs.01")
+        receive(records, CATALOG, dossier_id, "tnhs.01")
 
 
 def test_CT01_transitional_mode_is_noted(records: RecordsDatabase) -> None:
     dossier_id, _ = make_dossier(records, SICKNESS, transitional=True)
-    assert receive_dossier(records, CATALOG, dossier_id, "tnhs.01").transitional
+    assert receive(records, CATALOG, dossier_id, "tnhs.01").transitional
     with records.session() as session:
         assert session.exec(select(AuditEntry).where(col(AuditEntry.rule) == "CT01")).one().details["transitional"]
 
@@ -170,11 +164,11 @@ def test_B2_the_account_check_is_recorded_and_stops_nobody(
     with portal_server() as server:
         monkeypatch.setenv("SOHOA_PORTAL_URL", f"http://127.0.0.1:{server.server_port}")
         server.answer = reply(200, json.dumps({"status": says}).encode())
-        assert check_digital_account(records, Portal(), dossier_id, "tnhs.01") is says
-        assert check_digital_account(records, Portal(), dossier_id, "tnhs.01") is says
+        assert check_account(records, Portal(), dossier_id, "tnhs.01") is says
+        assert check_account(records, Portal(), dossier_id, "tnhs.01") is says
         assert len(server.seen) == (2 if says is AccountStatus.UNAVAILABLE else 1)  # an answer is not asked for again
     assert get_case(records, dossier_id).digital_account == kept
-    assert receive_dossier(records, CATALOG, dossier_id, "tnhs.01").accepted
+    assert receive(records, CATALOG, dossier_id, "tnhs.01").accepted
     assert ACCOUNT_GUIDANCE[says]
     with records.session() as session:
         assert session.exec(select(AuditEntry).where(col(AuditEntry.rule) == rule)).all()[0].details["result"] == kept
@@ -183,5 +177,5 @@ def test_B2_the_account_check_is_recorded_and_stops_nobody(
 def test_B2_without_a_connection_it_is_unchecked(records: RecordsDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOHOA_PORTAL_URL", raising=False)
     dossier_id, _ = make_dossier(records, SICKNESS)
-    assert check_digital_account(records, Portal(), dossier_id, "tnhs.01") is AccountStatus.UNAVAILABLE
+    assert check_account(records, Portal(), dossier_id, "tnhs.01") is AccountStatus.UNAVAILABLE
     assert get_case(records, dossier_id).digital_account == "UNCHECKED"

@@ -13,7 +13,7 @@ from blocks.portal import Portal
 from blocks.records import RecordsDatabase
 from blocks.records.states import FieldSource
 from blocks.records.tables import AuditEntry, FieldValue
-from tasks.intake.reuse import compare_shared, reuse_shared, safe_source
+from tasks.intake.reuse import compare_shared, find_shared_data, safe_source
 from tests.support.portal_server import PortalServer, portal_server, reply
 from tests.tasks.lawcase import NAME, get, make_dossier, set_fields
 
@@ -36,7 +36,7 @@ def items(*fields: dict[str, str], legal: bool = True, source: str = "CSDL hộ 
 def test_B3b_B3f_shared_data_are_reused_with_their_source(records: RecordsDatabase, server: PortalServer) -> None:
     dossier_id, ids = make_dossier(records, ["LOCAL:GIAY-KHAI-SINH", {"type_code": "LOCAL:CCCD", "show_only": True}])
     server.answer = items({"full_name": "Cũ"}, {"full_name": NAME.upper(), "number_symbol": "88/2026"})
-    report = reuse_shared(records, Portal(), dossier_id, "tnhs.01")
+    report = find_shared_data(records, Portal(), dossier_id, "tnhs.01")
     assert report.reused == [ids[0]] and report.differing == {} and len(server.seen) == 1
     assert get(records, ids[0]).shared_as_data == "CSDL hộ tịch điện tử"
     with records.session() as session:
@@ -45,13 +45,13 @@ def test_B3b_B3f_shared_data_are_reused_with_their_source(records: RecordsDataba
         rows = {row.name: row for row in session.exec(select(FieldValue))}
         assert rows["shared.number_symbol"].value == "88/2026"
         assert {row.source for row in rows.values()} == {FieldSource.LOOKUP}
-    assert reuse_shared(records, Portal(), dossier_id, "tnhs.01").reused == [] and len(server.seen) == 1
+    assert find_shared_data(records, Portal(), dossier_id, "tnhs.01").reused == [] and len(server.seen) == 1
 
 
 def test_SC10_data_without_legal_value_do_not_count(records: RecordsDatabase, server: PortalServer) -> None:
     dossier_id, ids = make_dossier(records, ["LOCAL:GIAY-KHAI-SINH"])
     server.answer = items({"full_name": NAME}, legal=False)
-    assert reuse_shared(records, Portal(), dossier_id, "tnhs.01").reused == []
+    assert find_shared_data(records, Portal(), dossier_id, "tnhs.01").reused == []
     assert get(records, ids[0]).shared_as_data is None
 
 
@@ -59,7 +59,7 @@ def test_B3g_a_contradiction_takes_the_paper_and_keeps_both(records: RecordsData
     dossier_id, ids = make_dossier(records, ["LOCAL:GIAY-KHAI-SINH"])
     server.answer = items({"full_name": NAME, "birth_date": "1998-01-02", "number_symbol": "1/A"})
     for _ in range(2):
-        report = reuse_shared(records, Portal(), dossier_id, "tnhs.01")
+        report = find_shared_data(records, Portal(), dossier_id, "tnhs.01")
         assert report.reused == [] and report.differing == {ids[0]: ["birth_date"]}
     assert get(records, ids[0]).shared_as_data is None
     set_fields(records, ids[0], number_symbol="2/B", full_name=NAME)
@@ -74,7 +74,7 @@ def test_B3g_a_contradiction_takes_the_paper_and_keeps_both(records: RecordsData
 def test_B3b_nobody_answers_and_the_case_goes_on(records: RecordsDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOHOA_PORTAL_URL", raising=False)
     dossier_id, _ = make_dossier(records, ["LOCAL:GIAY-KHAI-SINH", "LOCAL:GIAY-RA-VIEN"])
-    report = reuse_shared(records, Portal(), dossier_id, "tnhs.01")
+    report = find_shared_data(records, Portal(), dossier_id, "tnhs.01")
     assert (report.reused, report.unavailable) == ([], 2)
 
 
@@ -84,5 +84,5 @@ def test_WH04_no_number_of_a_person_gets_into_the_audit_by_the_source(
     assert safe_source("Hệ thống 001099012345 của tỉnh") == "Hệ thống … của tỉnh"
     dossier_id, ids = make_dossier(records, ["LOCAL:GIAY-KHAI-SINH"])
     server.answer = items({"full_name": NAME}, source="CSDL 001099012345")
-    assert reuse_shared(records, Portal(), dossier_id, "tnhs.01").reused == ids
+    assert find_shared_data(records, Portal(), dossier_id, "tnhs.01").reused == ids
     assert get(records, ids[0]).shared_as_data == "CSDL …"

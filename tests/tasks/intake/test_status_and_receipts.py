@@ -21,7 +21,7 @@ from blocks.records.states import DossierState
 from blocks.records.tables import AuditEntry, Dossier
 from tasks.intake.public_status import DossierWithdrawn, status_of
 from tasks.intake.receipt import SlipNotAvailable, receipt_pdf
-from tasks.intake.reception import receive_dossier, refuse_reception
+from tasks.intake.reception import receive, refuse
 from tests.tasks.lawcase import NAME, OWNER_ID, RECEIVED, get_case, make_dossier
 
 H = DossierState
@@ -37,7 +37,7 @@ LABELS = [
 
 def received(records: RecordsDatabase) -> tuple[str, Dossier]:
     dossier_id, _ = make_dossier(records, ["LOCAL:C65-HD", "LOCAL:01B-HSB"])
-    code = receive_dossier(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED).code
+    code = receive(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED).code
     assert code
     return code, get_case(records, dossier_id)
 
@@ -71,7 +71,7 @@ def test_P03_P04_the_five_values_and_nothing_personal(records: RecordsDatabase) 
 
 def test_P03_refused_and_withdrawn(records: RecordsDatabase) -> None:
     dossier_id, _ = make_dossier(records, ["LOCAL:C65-HD"])
-    code = refuse_reception(records, dossier_id, "tnhs.01", "Thiếu giấy tờ.").code
+    code = refuse(records, dossier_id, "tnhs.01", "Thiếu giấy tờ.").code
     assert code
     view = status_of(records, code)
     assert view["Tình trạng xử lý hồ sơ"] == "Bảo hiểm xã hội đã từ chối hồ sơ"
@@ -129,7 +129,7 @@ def test_P02_no_slip_before_reception(records: RecordsDatabase) -> None:
 def test_P02_a_long_list_goes_on_a_second_sheet_and_odd_letters_stay_visible(records: RecordsDatabase) -> None:
     types = ["LOCAL:C65-HD", "LOCAL:01B-HSB", *["LOCAL:HOA-DON"] * 60]
     dossier_id, _ = make_dossier(records, types, owner_name="Trần 陳 Văn B", owner_birth_date=date(1990, 1, 1))
-    receive_dossier(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED)
+    receive(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED)
     with pymupdf.open(stream=receipt_pdf(records, CATALOG, dossier_id)) as pdf:
         text = " ".join(" ".join(page.get_text() for page in pdf).split())
         assert len(pdf) == 2

@@ -22,7 +22,7 @@ from tasks.intake.submission import (
     SubmissionUnknown,
     hand_in,
     parse_manifest,
-    register_submission,
+    register,
     sequence_of,
     stored_name,
     submission_id,
@@ -62,7 +62,7 @@ def test_B1_folder_becomes_a_dossier_with_kept_originals(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
     submission = hand_in(records, objects, folder(tmp_path, manifest(), PAGES), COMMAND)
-    registered = register_submission(records, objects, submission)
+    registered = register(records, objects, submission)
     with records.session() as session:
         dossier = session.get_one(Dossier, registered.dossier_id)
         scans = session.exec(select(Scan).order_by(Scan.ordinal)).all()
@@ -77,8 +77,8 @@ def test_CO06_the_same_submission_twice_is_one_dossier(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
     root = folder(tmp_path, manifest(), PAGES)
-    first = register_submission(records, objects, hand_in(records, objects, root, COMMAND))
-    second = register_submission(records, objects, hand_in(records, objects, root, COMMAND))
+    first = register(records, objects, hand_in(records, objects, root, COMMAND))
+    second = register(records, objects, hand_in(records, objects, root, COMMAND))
     assert first == second
     with records.session() as session:
         assert len(session.exec(select(Dossier)).all()) == 1
@@ -91,7 +91,7 @@ def test_WH04_object_keys_and_audit_carry_no_personal_data(
 ) -> None:
     data = manifest(components=[{"type": "LOCAL:GIAY-RA-VIEN", "pages": 1, "files": ["Nguyễn Thị Hồng Ánh 0007.jpg"]}])
     root = folder(tmp_path, data, {"Nguyễn Thị Hồng Ánh 0007.jpg": b"x"})
-    register_submission(records, objects, hand_in(records, objects, root, COMMAND))
+    register(records, objects, hand_in(records, objects, root, COMMAND))
     keys = [key for bucket in (Bucket.INBOX, Bucket.INTAKE) for key in objects.list(bucket, "")]
     assert keys and all(key.isascii() and "Nguy" not in key for key in keys)
     with records.session() as session:
@@ -103,7 +103,7 @@ def test_a_declared_file_that_is_missing_waits_for_its_scan(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
     submission = hand_in(records, objects, folder(tmp_path, manifest(), {"a/0001.jpg": b"first"}), COMMAND)
-    register_submission(records, objects, submission)
+    register(records, objects, submission)
     with records.session() as session:
         codes = {s.ordinal: s.refused_code for s in session.exec(select(Scan))}
     assert codes == {1: None, 2: "FILE_MISSING"}
@@ -113,13 +113,13 @@ def test_B3a_a_supplement_corrects_the_declaration_but_drops_nothing(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
     submission = hand_in(records, objects, folder(tmp_path, manifest(), PAGES), COMMAND)
-    first = register_submission(records, objects, submission)
+    first = register(records, objects, submission)
     component = {"type": "LOCAL:01B-HSB", "pages": 1, "files": ["b/0001.jpg"]}
     more = manifest(procedure="2.000693", originals=2, components=[*manifest()["components"], component])  # type: ignore[misc]
     (tmp_path / "two").mkdir()
     root = folder(tmp_path / "two", more, {**PAGES, "b/0001.jpg": b"third"})
     hand_in(records, objects, root, COMMAND, submission=submission, revision=2)
-    second = register_submission(records, objects, submission, 2)
+    second = register(records, objects, submission, 2)
     assert second.dossier_id == first.dossier_id and len(second.documents) == 2
     with records.session() as session:  # each paper at the attempt that the supplement is
         assert {d.attempt for d in session.exec(select(Document))} == {2}
@@ -127,7 +127,7 @@ def test_B3a_a_supplement_corrects_the_declaration_but_drops_nothing(
     less = folder(tmp_path / "three", manifest(), PAGES)
     hand_in(records, objects, less, COMMAND, submission=submission, revision=3)
     with pytest.raises(ManifestInvalid):
-        register_submission(records, objects, submission, 3)
+        register(records, objects, submission, 3)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_names_in_nfd_are_refused_without_repeating_them() -> None:
 @pytest.mark.parametrize("submission", ["chua-nop-lan-nao", "../../x", "A" * 40, ""])
 def test_an_unknown_submission_is_refused(records: RecordsDatabase, objects: ObjectStore, submission: str) -> None:
     with pytest.raises(SubmissionUnknown):
-        register_submission(records, objects, submission)
+        register(records, objects, submission)
 
 
 @given(st.integers(1, 99), st.integers(1, 9999), st.integers(0, 999_999_999), st.text(max_size=20))

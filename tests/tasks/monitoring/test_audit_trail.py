@@ -15,7 +15,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import assign_dossier_code
 from blocks.records.tables import AuditEntry, Dossier, Incident
-from tasks.monitoring.audit_trail import BROKEN, Line, TrailBroken, Wanted, entries, note_look, read_whole
+from tasks.monitoring.audit_trail import BROKEN, Line, TrailBroken, Wanted, check_trail, entries, note_look
 from tests.tasks.lawcase import RECEIVED, make_dossier
 
 CODE = "BHXH-TEST-261120-0001"
@@ -88,7 +88,7 @@ def test_P14_the_nightly_reading_is_noted_and_what_is_broken_is_an_incident(
     with records.session() as session:
         for _ in range(3):
             audit(session, actor="system", action="view")
-    report = read_whole(records, "kt.01")
+    report = check_trail(records, "kt.01")
     assert report.entries == 3 and len(report.hash) == 64
     (noted,) = found(records, action="check_trail")
     assert noted.details == report.model_dump() and noted.actor == "kt.01"
@@ -98,7 +98,7 @@ def test_P14_the_nightly_reading_is_noted_and_what_is_broken_is_an_incident(
         session.execute(text("ALTER TABLE auditentry ENABLE TRIGGER USER"))
     for _ in range(2):
         with pytest.raises(TrailBroken, match="dòng 3"):
-            read_whole(records, "system")
+            check_trail(records, "system")
     with records.session() as session:
         assert [row.code for row in session.exec(select(Incident))] == [BROKEN]  # one, until somebody has closed it
         query = select(AuditEntry).where(col(AuditEntry.action) == "incident")

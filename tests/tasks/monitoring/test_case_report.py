@@ -10,7 +10,7 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.queries import record_decision
 from blocks.records.states import DossierState
-from tasks.monitoring.case_report import _span, summary
+from tasks.monitoring.case_report import _span, report_dossier
 from tests.tasks.lawcase import OWNER_ID, get_case, make_dossier, put_signed, walk_dossier
 
 
@@ -21,7 +21,7 @@ def test_WH04_the_summary_names_states_decisions_and_papers(records: RecordsData
     with records.session() as session:
         record_decision(session, dossier_id=dossier_id, stage="verification-1", decision="DUYET", reason=None,
                         officer="gq.01", role="verification", payload={})  # fmt: skip
-    told = summary(records, dossier_id)
+    told = report_dossier(records, dossier_id)
     case = get_case(records, dossier_id)
     assert case.state.value in told and "2 giấy tờ" in told
     assert "| verification-1 | DUYET |" in told

@@ -30,7 +30,7 @@ from blocks.records.tables import AuditEntry, Decision, Outbox, Waiting
 from infra.local.process import free_port
 from tasks.desk_views.history import history
 from tasks.desk_views.worklist import worklist
-from tasks.monitoring.notices import EXPIRES, deliver
+from tasks.monitoring.notices import EXPIRES, send_notices
 from tasks.monitoring.reminders import Limits, sweep
 from tests.tasks.lawcase import NAME, OWNER_ID, make_waiting, now_at
 
@@ -158,8 +158,8 @@ def test_WH04_messages_carry_code_and_link_and_nobodys_data(
     dossier, row = paused(records, due_date=date(2026, 12, 25))
     look(records, staff, [row], DAYS["mon"])
     look(records, staff, [row], DAYS["wed"])
-    assert deliver(records, staff, Mail()).sent == 3
-    assert deliver(records, staff, Mail()).sent == 0  # once each
+    assert send_notices(records, staff, Mail()).sent == 3
+    assert send_notices(records, staff, Mail()).sent == 0  # once each
     first, _, last = mailbox.messages
     assert [message["To"] for message in mailbox.messages] == [ADDRESSES[who] for who in ("gq.01", "tnhs.02", "ld.01")]
     assert first["Subject"] == "Nhắc việc: hồ sơ đang chờ · BHXH-TEST-261120-0001"
@@ -180,18 +180,18 @@ def test_a_mail_server_that_is_down_is_asked_again_and_nothing_is_lost(
     up = Mail()
     monkeypatch.setenv("SOHOA_SMTP_URL", f"smtp://127.0.0.1:{free_port()}")
     with pytest.raises(MailUnavailable):
-        deliver(records, staff, Mail())
-    assert deliver(records, staff, up).sent == 2
+        send_notices(records, staff, Mail())
+    assert send_notices(records, staff, up).sent == 2
 
 
 def test_a_refused_address_holds_up_nobody_else(records: RecordsDatabase, staff: Staff, mailbox: Mailbox) -> None:
     _, row = paused(records)
     look(records, staff, [row], DAYS["mon"])
     mailbox.refuses = ADDRESSES["gq.01"]
-    done = deliver(records, staff, Mail())
+    done = send_notices(records, staff, Mail())
     assert (done.sent, done.refused) == (1, 1)
     mailbox.refuses = ""
-    assert deliver(records, staff, Mail()).sent == 1
+    assert send_notices(records, staff, Mail()).sent == 1
 
 
 def test_who_has_left_and_what_is_old_is_not_written_to(
@@ -204,7 +204,7 @@ def test_who_has_left_and_what_is_old_is_not_written_to(
         row.created_at -= EXPIRES
         session.add(row)
     others = Staff(staff=tuple(person for person in staff.staff if person.id != "gq.01"))
-    assert deliver(records, others, Mail()).dropped == 2 and mailbox.messages == []
+    assert send_notices(records, others, Mail()).dropped == 2 and mailbox.messages == []
     with records.session() as session:
         assert session.exec(select(Outbox)).all() == []
 

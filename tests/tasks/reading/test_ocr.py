@@ -18,7 +18,7 @@ from blocks.ocr.types import Line, PageText
 from blocks.records import RecordsDatabase
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Page, Scan
-from tasks.reading.ocr import OcrReport, read_texts, secrecy_level
+from tasks.reading.ocr import OcrReport, read_pages, secrecy_level
 from tests.samples.look import font
 from tests.tasks.capture.pages_for_tests import jpeg, pdf_of
 from tests.tasks.lawcase import get, make_dossier, walk_document
@@ -85,7 +85,7 @@ def store_attempt(
 
 
 def read(records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: UUID) -> OcrReport:
-    return read_texts(records, objects, engine, document_id)[0]
+    return read_pages(records, objects, engine, document_id)[0]
 
 
 def pages(records: RecordsDatabase, document_id: UUID) -> list[Page]:
@@ -135,11 +135,11 @@ def test_CA08_a_text_that_somebody_laid_there_is_not_taken(records: RecordsDatab
     for name in ("page-0001.json", "page-0001-0123456789abcdef.json"):
         key = document_key(document.dossier_id, document.id, 1, name)
         objects.put_once(Bucket.WORKING, key, forged.to_json(), content_type="application/json")
-    report, texts = read_texts(records, objects, ENGINE, document_id)
+    report, texts = read_pages(records, objects, ENGINE, document_id)
     assert report.reused == 0 and "1.000.000" in " ".join(line.text for line in texts[1].lines)
     [page] = pages(records, document_id)
     objects.client.put_object(Bucket=objects.bucket_name(Bucket.WORKING), Key=str(page.text_key), Body=forged.to_json())
-    _, texts = read_texts(records, objects, NoEngine(), document_id)
+    _, texts = read_pages(records, objects, NoEngine(), document_id)
     assert "1.000.000" in " ".join(line.text for line in texts[1].lines)
 
 

@@ -41,8 +41,8 @@ from blocks.records.tables import (
     SigningRequest,
 )
 from blocks.trust import Trust
-from tasks.archive.closing import NotStored, close_dossier
-from tasks.archive.store import NotAgencySigned, store_document
+from tasks.archive.closing import NotStored, close_case
+from tasks.archive.store import NotAgencySigned, store_record
 from tasks.capture.completeness.facts import dossier_facts
 from tasks.pauses.facts import unconfirmed
 from tasks.pauses.issue import Issue, IssueDecision
@@ -55,13 +55,13 @@ from tasks.pauses.verification import Verification, needed_fields
 from tasks.pauses.verification import check as check_verification
 from tasks.pauses.verification import describe as describe_verification
 from tasks.results.document import ResultContent, ResultNotDrawable, result_pdf
-from tasks.results.issue import issue_dossier
+from tasks.results.issue import issue_results
 from tasks.results.views import drafts, read_results
 from tasks.sheet import Sheet
-from tasks.signing import sign_agency, sign_manifest, verify_manifest, verify_pdf
 from tasks.signing.batch import sign_issued_results
 from tasks.signing.errors import AgencyNotAllowed, SignerMissing
-from tasks.signing.steps import sign_result
+from tasks.signing.sign import sign_agency, sign_manifest, sign_result
+from tasks.signing.verify import verify_manifest, verify_pdf
 from tasks.verification.review import NotYours
 from tests.conftest import TestPki
 from tests.support.csc_server import control
@@ -217,14 +217,14 @@ def test_KQ01_KQ03_a_result_is_numbered_signed_stored_and_returned(
     tmp_path: Path,
 ) -> None:
     dossier_id = succeeded(records)
-    (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    (document_id,) = issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     with pytest.raises(NotStored):  # KQ03: not returned before it is stored
-        close_dossier(records, dossier_id, "gq.01")
+        close_case(records, dossier_id, "gq.01")
     sign(records, objects, document_id, trust)
     sign(records, objects, document_id, trust)  # a rerun signs nothing again
-    report = store_document(records, objects, CATALOG, document_id, "system")
+    report = store_record(records, objects, CATALOG, document_id, "system")
     assert report.state is D.HIEN_THI_KHO and not report.legally_usable  # test keys
-    assert close_dossier(records, dossier_id, "gq.01").state is H.LUU_TRU
+    assert close_case(records, dossier_id, "gq.01").state is H.LUU_TRU
 
     document = get(records, document_id)
     assert document.code == f"{OWNER_ID}.KQ.G24.000005.01/QĐ-BHXH" and document.ordinal == 2
@@ -274,7 +274,7 @@ def test_KQ02_an_issued_result_carries_all_fields_and_the_agency_signs_them(
 ) -> None:
     """Điều 12.2: the fields of Điều 9.2, a–l, as of a paper that was read; the same values stand in the document."""
     dossier_id = succeeded(records, owner_id=owner_id)
-    (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    (document_id,) = issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     sign(records, objects, document_id, trust)
     document, dossier = get(records, document_id), get_case(records, dossier_id)
     manifest = json.loads(objects.unproven(Bucket.WORKING, document.manifest_key or "")[0])
@@ -306,7 +306,7 @@ def test_B4e_pictures_of_signature_and_seal_stand_as_appendix_I_says(
             ImageDraw.Draw(image).ellipse((8, 8, size[0] - 8, size[1] - 8), outline=(*colour, 255), width=16)
             image.save(folder / f"{name}.png")
         dossier_id = succeeded(records)
-        (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+        (document_id,) = issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
         sign(records, objects, document_id, trust)
     finally:
         shutil.rmtree(folder)
@@ -328,7 +328,7 @@ def test_B4e_pictures_of_signature_and_seal_stand_as_appendix_I_says(
         assert "TEST – không có giá trị pháp lý" in " ".join(page.get_text().split())
 
 
-@pytest.mark.parametrize("place", ["tasks.signing.deferred._complete", "tasks.signing.steps._record"])
+@pytest.mark.parametrize("place", ["tasks.signing.deferred._complete", "tasks.signing.sign._record"])
 @pytest.mark.usefixtures("registered")
 def test_B4e_a_leader_confirms_on_a_phone_though_the_process_dies(
     records: RecordsDatabase,
@@ -343,7 +343,7 @@ def test_B4e_a_leader_confirms_on_a_phone_though_the_process_dies(
     listed(officer="ld.01", kind="csc", url=csc, credential="test/ld.01", token="env:CSC_TOKEN", pin="")
     dossier_id = succeeded(records)
     decide(records, dossier_id, "signoff-1", "KY", "ld.01")
-    (document_id,) = ids = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    (document_id,) = ids = issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
 
     def attempt(mode: str) -> list[UUID]:
         control(csc, mode=mode)
@@ -398,7 +398,7 @@ def test_B4e_only_who_signs_a_result_answers_for_the_phone(
     listed(officer="ld.01", kind="csc", url=csc, credential="test/ld.01", token="env:CSC_TOKEN", pin="")
     dossier_id = succeeded(records)
     decide(records, dossier_id, "signoff-1", "KY", "ld.01")
-    ids = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    ids = issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     control(csc, mode="pending")
     assert sign_issued_results(records, objects, dossier_id, ids, "ld.01", trust=trust).waiting == ids
     assert check_issue(dossier_id, Issue(decision=IssueDecision.DA_XAC_NHAN, officer="ld.01")) == []
@@ -410,7 +410,7 @@ def test_B4e_retried_and_concurrent_tasks_issue_one_number(records: RecordsDatab
     dossier_id = succeeded(records)
     with ThreadPoolExecutor(4) as pool:
         made = list(
-            pool.map(lambda _: issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01"), range(4))
+            pool.map(lambda _: issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01"), range(4))
         )
     assert len({tuple(ids) for ids in made}) == 1 and len(made[0]) == 1
     with records.session() as session:
@@ -429,8 +429,8 @@ def test_B4e_a_death_on_the_way_is_finished_with_the_same_number(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(place, killed)
-        issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
-    (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+        issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    (document_id,) = issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     document = get(records, document_id)
     assert document.code_number == "01/QĐ-BHXH" and document.file_key and document.state is D.CHO_KET_QUA
     with records.session() as session:
@@ -446,21 +446,21 @@ def test_EX17_nothing_is_issued_or_stored_before_its_turn(
     dossier_id, _ = make_dossier(records, [])
     walk_dossier(records, dossier_id, H.TRINH_KY)
     with pytest.raises(AgencyNotAllowed):
-        issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+        issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     walk_dossier(records, dossier_id, H.KY_CO_QUAN)
-    (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    (document_id,) = issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     with pytest.raises(SignerMissing):  # the seal never goes before the signature
         sign_agency(records, objects, document_id, trust=trust)
     sign_result(records, objects, document_id, "ld.01", trust=trust)
     sign_agency(records, objects, document_id, trust=trust)
     with pytest.raises(NotAgencySigned):  # its data are not signed yet
-        store_document(records, objects, CATALOG, document_id, "system")
+        store_record(records, objects, CATALOG, document_id, "system")
 
 
 def test_KQ01_books_and_cards_are_not_issued(records: RecordsDatabase, objects: ObjectStore) -> None:
     dossier_id = succeeded(records, procedure_code="1.001939")
-    assert issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01") == []
-    assert close_dossier(records, dossier_id, "gq.01").state is H.LUU_TRU
+    assert issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01") == []
+    assert close_case(records, dossier_id, "gq.01").state is H.LUU_TRU
 
 
 def test_CO03_an_owner_without_id_is_named_by_the_substitutes(
@@ -470,10 +470,10 @@ def test_CO03_an_owner_without_id_is_named_by_the_substitutes(
     trust: Trust,  # noqa: F811
 ) -> None:
     dossier_id = succeeded(records, owner_id=None)
-    (document_id,) = issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    (document_id,) = issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     sign(records, objects, document_id, trust)
     assert get(records, document_id).code == ".KQ.G24.000005.01/QĐ-BHXH"
-    report = store_document(records, objects, CATALOG, document_id, "system")
+    report = store_record(records, objects, CATALOG, document_id, "system")
     assert report.state is D.DA_LUU_CHUA_DINH_DANH
     text = text_of(objects.unproven(Bucket.RECORDS, get(records, document_id).record_key or "")[0])
     assert f"{NAME}, sinh ngày 02/01/1999" in text
@@ -528,7 +528,7 @@ def test_B4e_a_draft_follows_what_is_typed_and_ends_with_the_number(
     (typed,) = drafts(records, CATALOG, dossier_id, typed=["Đang soạn"])
     assert typed.articles[1:-1] == ("Đang soạn",) and "Điều 2. Đang soạn." in text_of(typed.pdf)
     assert "Vũ Đình Khuê" not in text_of(typed.pdf)
-    issue_dossier(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
+    issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     assert drafts(records, CATALOG, dossier_id) == []
 
 

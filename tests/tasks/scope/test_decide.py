@@ -19,9 +19,9 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import verify_chain
 from blocks.records.states import DocumentState, Form
 from blocks.records.tables import AuditEntry, Dossier, FieldValue, Incident, Scan
-from tasks.scope.decide import PAPER_COPIES, DocumentFacts, ScopeVerdict, apply_scope, decide
-from tasks.scope.fragile import LeaderSilent, certify_fragile, settle_fragile, settle_scope
-from tasks.scope.quarantine import SecrecyLevel, SecretStored, quarantine
+from tasks.scope.decide import PAPER_COPIES, DocumentFacts, ScopeVerdict, decide, decide_scope
+from tasks.scope.fragile import LeaderSilent, certify_copy, settle_leader_opinion, settle_unlisted
+from tasks.scope.quarantine import SecrecyLevel, SecretStored, isolate
 from tests.tasks.lawcase import get, make_dossier, put_signed, scan_of, set_fields, walk_document
 
 D = DocumentState
@@ -175,7 +175,7 @@ def test_scope_is_recorded_once_with_its_rule(records: RecordsDatabase, objects:
             {"type_code": "LOCAL:KHONG-CO"},
         ],
     )
-    report = apply_scope(records, objects, CATALOG, dossier_id, "tnhs.01")
+    report = decide_scope(records, objects, CATALOG, dossier_id, "tnhs.01")
     states = [D.CHO_SAO_CHUP, D.NGOAI_PHAM_VI, D.NGOAI_PHAM_VI, D.TAI_SU_DUNG, D.DE_HONG, D.XIN_Y_KIEN]
     assert [item.state for item in report.documents] == states
     assert [item.verdict.rule for item in report.documents] == ["SC03", "SC12", "SC11", "SC10", "SC03", "SC03"]
@@ -185,7 +185,7 @@ def test_scope_is_recorded_once_with_its_rule(records: RecordsDatabase, objects:
     assert get(records, ids[0]).scope_rule == "SC03" and get(records, ids[0]).in_scope is True
     with records.session() as session:
         entries = len(session.exec(select(AuditEntry)).all())
-    assert apply_scope(records, objects, CATALOG, dossier_id, "tnhs.01") == report
+    assert decide_scope(records, objects, CATALOG, dossier_id, "tnhs.01") == report
     with records.session() as session:
         assert len(session.exec(select(AuditEntry)).all()) == entries
 
@@ -196,11 +196,11 @@ def test_SC03_no_list_in_force_waits_for_the_officer(records: RecordsDatabase, o
         dossier = session.get_one(Dossier, dossier_id)
         dossier.created_at = dossier.created_at.replace(year=2022)
         session.add(dossier)
-    report = apply_scope(records, objects, CATALOG, dossier_id, "tnhs.01")
+    report = decide_scope(records, objects, CATALOG, dossier_id, "tnhs.01")
     assert [problem.code for problem in report.problems] == ["SCOPE_UNDECIDED"] * 2 and report.undecided == ids
-    assert settle_scope(records, ids[0], digitise=True, actor="tnhs.01") is D.CHO_SAO_CHUP
-    assert settle_scope(records, ids[0], digitise=False, actor="tnhs.01") is D.CHO_SAO_CHUP  # decided already
-    assert settle_scope(records, ids[1], digitise=False, actor="tnhs.01") is D.NGOAI_PHAM_VI
+    assert settle_unlisted(records, ids[0], digitise=True, actor="tnhs.01") is D.CHO_SAO_CHUP
+    assert settle_unlisted(records, ids[0], digitise=False, actor="tnhs.01") is D.CHO_SAO_CHUP  # decided already
+    assert settle_unlisted(records, ids[1], digitise=False, actor="tnhs.01") is D.NGOAI_PHAM_VI
 
 
 def test_SC12_images_of_a_show_only_paper_are_refused_and_deleted(
@@ -210,7 +210,7 @@ def test_SC12_images_of_a_show_only_paper_are_refused_and_deleted(
     for document_id in ids:
         scan_of(records, objects, document_id)
     for _ in range(2):
-        report = apply_scope(records, objects, CATALOG, dossier_id, "tnhs.01")
+        report = decide_scope(records, objects, CATALOG, dossier_id, "tnhs.01")
         assert [(p.code, p.component) for p in report.problems] == [("SHOW_ONLY", 1)]
     assert _objects_of(objects, records, dossier_id, ids[0], 1) == []
     assert len(_objects_of(objects, records, dossier_id, ids[1], 2)) == 5
@@ -234,9 +234,9 @@ def test_SC13_a_declared_secret_paper_leaves_no_image(records: RecordsDatabase, 
     dossier_id, ids = make_dossier(records, [secret, "LOCAL:GIAY-RA-VIEN"])
     for document_id in ids:
         scan_of(records, objects, document_id)
-    report = apply_scope(records, objects, CATALOG, dossier_id, "tnhs.01")
+    report = decide_scope(records, objects, CATALOG, dossier_id, "tnhs.01")
     assert [item.state for item in report.documents] == [D.CACH_LY_MAT, D.CHO_SAO_CHUP]
-    assert apply_scope(records, objects, CATALOG, dossier_id, "tnhs.01") == report
+    assert decide_scope(records, objects, CATALOG, dossier_id, "tnhs.01") == report
     assert _objects_of(objects, records, dossier_id, ids[0], 1) == []
     assert len(_objects_of(objects, records, dossier_id, ids[1], 2)) == 5
 
@@ -248,8 +248,8 @@ def test_SC13_a_stamp_read_later_quarantines_with_incident_and_audit(
     scan_of(records, objects, ids[0])
     set_fields(records, ids[0], number_symbol="01/BC-BHXH")
     walk_document(records, ids[0], D.CHO_XAC_NHAN)
-    first = quarantine(records, objects, ids[0], SecrecyLevel.TOI_MAT, "system")
-    again = quarantine(records, objects, ids[0], "TOI_MAT", "system")
+    first = isolate(records, objects, ids[0], SecrecyLevel.TOI_MAT, "system")
+    again = isolate(records, objects, ids[0], "TOI_MAT", "system")
     assert (first.first, first.removed, again.first, again.removed) == (True, 5, False, 0)
     assert get(records, ids[0]).state is D.CACH_LY_MAT
     assert _objects_of(objects, records, dossier_id, ids[0], 1) == []
@@ -271,9 +271,9 @@ def test_SC13_a_crash_before_the_deletion_is_finished_by_the_next_run(
     with monkeypatch.context() as patch:
         patch.setattr("tasks.scope.quarantine.discard_images", _killed)
         with pytest.raises(KeyboardInterrupt):
-            quarantine(records, objects, ids[0], SecrecyLevel.MAT, "system")
+            isolate(records, objects, ids[0], SecrecyLevel.MAT, "system")
     assert get(records, ids[0]).state is D.CACH_LY_MAT  # nobody can open it meanwhile
-    assert quarantine(records, objects, ids[0], SecrecyLevel.MAT, "system").removed == 5
+    assert isolate(records, objects, ids[0], SecrecyLevel.MAT, "system").removed == 5
     assert _objects_of(objects, records, dossier_id, ids[0], 1) == []
 
 
@@ -285,7 +285,7 @@ def test_SC13_a_signed_record_is_an_incident_for_people(records: RecordsDatabase
     _, ids = make_dossier(records, ["LOCAL:VAN-BAN-HANH-CHINH"])
     put_signed(records, objects, ids[0])
     with pytest.raises(SecretStored):
-        quarantine(records, objects, ids[0], SecrecyLevel.MAT, "system")
+        isolate(records, objects, ids[0], SecrecyLevel.MAT, "system")
     with records.session() as session:
         assert session.exec(select(Incident)).one().code == "SECRET_STORED"
 
@@ -293,15 +293,15 @@ def test_SC13_a_signed_record_is_an_incident_for_people(records: RecordsDatabase
 def test_B3d_B3e_fragile_papers(records: RecordsDatabase, objects: ObjectStore) -> None:
     fragile = {"type_code": "LOCAL:SO-BHXH", "fragile": True}
     dossier_id, ids = make_dossier(records, [fragile, fragile | {"important": True}, fragile | {"important": True}])
-    apply_scope(records, objects, CATALOG, dossier_id, "tnhs.01")
-    assert certify_fragile(records, ids[0], actor="tnhs.01", original_captured=True) is D.CHO_SAO_CHUP
+    decide_scope(records, objects, CATALOG, dossier_id, "tnhs.01")
+    assert certify_copy(records, ids[0], actor="tnhs.01", original_captured=True) is D.CHO_SAO_CHUP
     with pytest.raises(LeaderSilent):
-        settle_fragile(records, ids[1], digitise=None, actor="ld.01")
+        settle_leader_opinion(records, ids[1], digitise=None, actor="ld.01")
     assert get(records, ids[1]).state is D.XIN_Y_KIEN  # silence is not approval
-    assert settle_fragile(records, ids[1], digitise=False, actor="ld.01") is D.KHONG_SO_HOA
-    assert settle_fragile(records, ids[1], digitise=True, actor="ld.01") is D.KHONG_SO_HOA
-    assert settle_fragile(records, ids[2], digitise=True, actor="ld.01") is D.DE_HONG
-    assert certify_fragile(records, ids[2], actor="tnhs.01") is D.CHO_SAO_CHUP
+    assert settle_leader_opinion(records, ids[1], digitise=False, actor="ld.01") is D.KHONG_SO_HOA
+    assert settle_leader_opinion(records, ids[1], digitise=True, actor="ld.01") is D.KHONG_SO_HOA
+    assert settle_leader_opinion(records, ids[2], digitise=True, actor="ld.01") is D.DE_HONG
+    assert certify_copy(records, ids[2], actor="tnhs.01") is D.CHO_SAO_CHUP
     with records.session() as session:
         kept = session.exec(select(AuditEntry).where(col(AuditEntry.rule) == "B3d")).all()
         assert {row.details["reason"] for row in kept} == {"FRAGILE"}

@@ -16,8 +16,9 @@ from blocks.records.tables import Document, Signature, SigningRequest
 from blocks.signer import PinRefused, RemoteUnavailable, SignerUnknown
 from blocks.trust import Trust
 from tasks.pauses.facts import unconfirmed
-from tasks.signing import sign_captures, sign_results, verify_pdf
+from tasks.signing.batch import sign_captures, sign_results
 from tasks.signing.verdicts import as_table
+from tasks.signing.verify import verify_pdf
 from tests.conftest import TestPki
 from tests.support.csc_server import MULTISIGN, PIN, control
 from tests.tasks.signing.test_deferred import Listing, csc, listed  # noqa: F401  (fixtures)

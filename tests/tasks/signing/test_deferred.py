@@ -25,8 +25,11 @@ from blocks.settings import settings
 from blocks.signer import KeyMismatch, RemoteUnavailable, SignaturePending
 from blocks.signer.remote import RemoteSigner
 from blocks.trust import CertificateExpired, CertificateRevoked, TimestampUnavailable, Trust
-from tasks.signing import deferred, sign_agency, sign_capture, steps, verify_pdf
+from tasks.signing import deferred
+from tasks.signing import sign as steps
 from tasks.signing.errors import SignatureInvalid
+from tasks.signing.sign import sign_agency, sign_capture
+from tasks.signing.verify import verify_pdf
 from tests.conftest import ROOT, TestPki
 from tests.support.csc_server import control, serving
 from tests.tasks.signing.test_steps import Case
@@ -151,7 +154,8 @@ import os, signal
 from uuid import UUID
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
-from tasks.signing import deferred, sign_capture
+from tasks.signing import deferred
+from tasks.signing.sign import sign_capture
 deferred.insist_fits = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 sign_capture(RecordsDatabase(), ObjectStore(), UUID({str(case.id)!r}))
 """

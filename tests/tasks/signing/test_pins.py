@@ -40,7 +40,7 @@ from uuid import UUID
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.signer import signer_for
-from tasks.signing import sign_captures
+from tasks.signing.batch import sign_captures
 batch = sign_captures(RecordsDatabase(), ObjectStore(), [UUID({id!r})])
 failed = [error.code for error in batch.failed.values()]
 opened = signer_for({officer!r}).is_open

@@ -29,10 +29,12 @@ from blocks.trust import (
     Trust,
     run,
 )
-from tasks.signing import sign_agency, sign_capture, sign_manifest, steps, verify_manifest, verify_pdf
+from tasks.signing import sign as steps
 from tasks.signing.authorised import NotAuthorised
 from tasks.signing.errors import AgencyNotAllowed, FieldsUnconfirmed, ForeignFile, NotCaptured
 from tasks.signing.pdf import sign_as_officer
+from tasks.signing.sign import sign_agency, sign_capture, sign_manifest
+from tasks.signing.verify import verify_manifest, verify_pdf
 from tests.conftest import TestPki
 from tests.support.attested import allow_signature
 from tests.tasks.signing.helpers import blank_pdf

@@ -16,7 +16,7 @@ from blocks.errors import InvalidTransition
 from blocks.records import RecordsDatabase
 from blocks.records.states import DocumentState, FieldSource, OwnerKind
 from blocks.records.tables import AuditEntry, FieldValue
-from tasks.verification.coding import CodeBlocked, FieldsUnconfirmed, assign_document_code, build_code, clean_number
+from tasks.verification.coding import CodeBlocked, FieldsUnconfirmed, assign_code, build_code, clean_number
 from tests.tasks.lawcase import NAME, OWNER_ID, get, make_dossier, set_fields, walk_document
 
 D = DocumentState
@@ -89,7 +89,7 @@ def test_CO06_same_inputs_same_code_and_every_part_is_kept(
 
 def test_CO04_any_other_paper_with_its_parts_in_columns(records: RecordsDatabase) -> None:
     document_id = coded(records, "LOCAL:GIAY-RA-VIEN", {"owner_id": OWNER_ID, "number_symbol": "15 / GRV"})
-    report = assign_document_code(records, CATALOG, document_id, "gq.01")
+    report = assign_code(records, CATALOG, document_id, "gq.01")
     document = get(records, document_id)
     assert document.code == f"{OWNER_ID}.1.001667.LOCAL:GIAY-RA-VIEN.15/GRV"
     assert (document.code_owner, document.code_procedure) == (OWNER_ID, "1.001667")
@@ -101,7 +101,7 @@ def test_CO04_any_other_paper_with_its_parts_in_columns(records: RecordsDatabase
 def test_CO01_a_prior_result_carries_the_result_code(records: RecordsDatabase) -> None:
     fields: dict[str, str | None] = {"owner_id": OWNER_ID, "number_symbol": "123/QĐ-BHXH"}
     document_id = coded(records, "LOCAL:QUYET-DINH-HUONG", fields)
-    assign_document_code(records, CATALOG, document_id, "gq.01")
+    assign_code(records, CATALOG, document_id, "gq.01")
     document = get(records, document_id)
     assert document.code == f"{OWNER_ID}.KQ.G24.000005.123/QĐ-BHXH" and document.code_procedure is None
 
@@ -109,13 +109,13 @@ def test_CO01_a_prior_result_carries_the_result_code(records: RecordsDatabase) -
 def test_CO04_results_of_other_agencies_have_no_bhxh_result_code(records: RecordsDatabase) -> None:
     fields: dict[str, str | None] = {"owner_id": OWNER_ID, "number_symbol": "88/2026"}
     document_id = coded(records, "LOCAL:GIAY-KHAI-SINH", fields, procedure_code="2.000693")
-    assign_document_code(records, CATALOG, document_id, "gq.01")
+    assign_code(records, CATALOG, document_id, "gq.01")
     assert get(records, document_id).code == f"{OWNER_ID}.2.000693.LOCAL:GIAY-KHAI-SINH.88/2026"
 
 
 def test_EXb_the_owners_id_is_linked_as_lookup_never_as_extracted(records: RecordsDatabase) -> None:
     document_id = coded(records, "LOCAL:GIAY-RA-VIEN", {"owner_id": None, "full_name": NAME, **NUMBER})
-    report = assign_document_code(records, CATALOG, document_id, "gq.01")
+    report = assign_code(records, CATALOG, document_id, "gq.01")
     assert report.owner_id_source == "LOOKUP" and get(records, document_id).code_owner == OWNER_ID
     with records.session() as session:
         row = session.exec(select(FieldValue).where(col(FieldValue.name) == "owner_id")).one()
@@ -125,18 +125,18 @@ def test_EXb_the_owners_id_is_linked_as_lookup_never_as_extracted(records: Recor
 def test_WH04_a_list_of_an_employer_is_not_linked_to_one_worker(records: RecordsDatabase) -> None:
     organisation: dict[str, str | None] = {"organisation_name": "Công ty Thử", "founding_year": "2001"}
     document_id = coded(records, "LOCAL:01B-HSB", {"owner_id": None, **organisation, **NUMBER})
-    assert not assign_document_code(records, CATALOG, document_id, "gq.01").has_owner
+    assert not assign_code(records, CATALOG, document_id, "gq.01").has_owner
     assert get(records, document_id).code == ".1.001667.LOCAL:01B-HSB.15/GRV"
 
 
 def test_CO03_no_id_leading_dot_and_substitutes_or_blocked(records: RecordsDatabase) -> None:
     without: dict[str, str | None] = {"owner_id": None, "full_name": NAME, "birth_date": "1999-01-02", **NUMBER}
     document_id = coded(records, "LOCAL:GIAY-RA-VIEN", without, owner_id=None)
-    assign_document_code(records, CATALOG, document_id, "gq.01")
+    assign_code(records, CATALOG, document_id, "gq.01")
     assert get(records, document_id).code == ".1.001667.LOCAL:GIAY-RA-VIEN.15/GRV"
     lacking = coded(records, "LOCAL:GIAY-RA-VIEN", {"owner_id": None, "full_name": NAME, **NUMBER}, owner_id=None)
     with pytest.raises(CodeBlocked) as blocked:
-        assign_document_code(records, CATALOG, lacking, "gq.01")
+        assign_code(records, CATALOG, lacking, "gq.01")
     assert "ngày, tháng, năm sinh" in blocked.value.text and NAME not in blocked.value.text
     assert get(records, lacking).state is D.DA_BOC_TACH and get(records, lacking).code is None
 
@@ -144,10 +144,10 @@ def test_CO03_no_id_leading_dot_and_substitutes_or_blocked(records: RecordsDatab
 def test_CO03_substitutes_not_on_the_paper_may_be_the_declared_ones(records: RecordsDatabase) -> None:
     attested: dict[str, str | None] = {"owner_id": None, "full_name": NAME, "birth_date": None, **NUMBER}
     document_id = coded(records, "LOCAL:GIAY-RA-VIEN", attested, owner_id=None)
-    assert assign_document_code(records, CATALOG, document_id, "gq.01").has_number
+    assert assign_code(records, CATALOG, document_id, "gq.01").has_number
     unknown = coded(records, "LOCAL:GIAY-RA-VIEN", attested, owner_id=None, owner_birth_date=None)
     with pytest.raises(CodeBlocked):
-        assign_document_code(records, CATALOG, unknown, "gq.01")
+        assign_code(records, CATALOG, unknown, "gq.01")
 
 
 def test_CO03_organisations(records: RecordsDatabase) -> None:
@@ -155,27 +155,27 @@ def test_CO03_organisations(records: RecordsDatabase) -> None:
     fields: dict[str, str | None] = {"owner_id": None, "organisation_name": "Công ty Thử", **NUMBER}
     lacking = coded(records, "LOCAL:D02-TS", fields, procedure_code="1.002051", **firm)
     with pytest.raises(CodeBlocked):
-        assign_document_code(records, CATALOG, lacking, "gq.01")
+        assign_code(records, CATALOG, lacking, "gq.01")
     whole = coded(records, "LOCAL:D02-TS", fields | {"founding_year": "2001"}, procedure_code="1.002051", **firm)
-    assert not assign_document_code(records, CATALOG, whole, "gq.01").has_owner
+    assert not assign_code(records, CATALOG, whole, "gq.01").has_owner
 
 
 def test_CO06_a_paper_without_number_ends_with_a_full_stop(records: RecordsDatabase) -> None:
     document_id = coded(records, "LOCAL:14-HSB", {"owner_id": OWNER_ID, "number_symbol": None})
-    assign_document_code(records, CATALOG, document_id, "gq.01")
+    assign_code(records, CATALOG, document_id, "gq.01")
     assert get(records, document_id).code == f"{OWNER_ID}.1.001667.LOCAL:14-HSB."
     for fields in ({"owner_id": OWNER_ID}, {"owner_id": OWNER_ID, "number_symbol": "/KH-BHXH"}):
         nobody_attested = coded(records, "LOCAL:14-HSB", dict(fields))
         with pytest.raises(CodeBlocked):
-            assign_document_code(records, CATALOG, nobody_attested, "gq.01")
+            assign_code(records, CATALOG, nobody_attested, "gq.01")
 
 
 def test_CO06_a_rerun_adds_nothing(records: RecordsDatabase) -> None:
     document_id = coded(records, "LOCAL:GIAY-RA-VIEN", {"owner_id": OWNER_ID, **NUMBER})
-    first = assign_document_code(records, CATALOG, document_id, "gq.01")
+    first = assign_code(records, CATALOG, document_id, "gq.01")
     with records.session() as session:
         entries = len(session.exec(select(AuditEntry)).all())
-    assert assign_document_code(records, CATALOG, document_id, "gq.01") == first
+    assert assign_code(records, CATALOG, document_id, "gq.01") == first
     with records.session() as session:
         assert len(session.exec(select(AuditEntry)).all()) == entries
 
@@ -187,7 +187,7 @@ def test_WH03_unconfirmed_data_never_become_a_code(records: RecordsDatabase) -> 
     walk_document(records, ids[0], D.DA_BOC_TACH)
     walk_document(records, ids[1], D.CHO_XAC_NHAN)
     with pytest.raises(FieldsUnconfirmed):
-        assign_document_code(records, CATALOG, ids[0], "gq.01")
+        assign_code(records, CATALOG, ids[0], "gq.01")
     with pytest.raises(InvalidTransition):  # ST01
-        assign_document_code(records, CATALOG, ids[1], "gq.01")
+        assign_code(records, CATALOG, ids[1], "gq.01")
     assert get(records, ids[1]).code is None

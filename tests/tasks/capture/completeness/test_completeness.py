@@ -9,10 +9,9 @@ import pytest
 
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
-from tasks.capture.completeness import check_dossier
-from tasks.capture.completeness.check import run_suite
+from tasks.capture.completeness.check import check_completeness, run_suite
 from tasks.capture.completeness.suites import COMPONENTS, PAGES, Rule
-from tasks.capture.document import capture_document
+from tasks.capture.document import capture
 from tests.tasks.capture.pages_for_tests import jpeg, paper, scanned
 from tests.tasks.capture.test_document import new_document, state
 
@@ -106,15 +105,15 @@ def test_CA06_the_same_image_twice_in_one_component_only() -> None:
 def test_CA04_CA10_a_real_dossier_and_its_report(records: RecordsDatabase, objects: ObjectStore) -> None:
     good = new_document(records, objects, [jpeg(scanned(paper(1))), jpeg(scanned(paper(2)))], pages=2)
     dossier_id = state(records, good).dossier_id
-    assert capture_document(records, objects, good).ok
-    report = check_dossier(records, dossier_id)
+    assert capture(records, objects, good).ok
+    report = check_completeness(records, dossier_id)
     assert report.ok and report.problems == [] and "**Đạt**" in report.markdown
     assert str(dossier_id) in report.markdown and "Nguyễn" not in report.markdown
-    assert check_dossier(records, dossier_id) == report
+    assert check_completeness(records, dossier_id) == report
 
     bad = new_document(records, objects, [b""], dossier_id=dossier_id, ordinal=2)
-    assert not capture_document(records, objects, bad).ok
-    report = check_dossier(records, dossier_id)
+    assert not capture(records, objects, bad).ok
+    report = check_completeness(records, dossier_id)
     assert {p.component for p in report.problems} == {2}
     assert "COMPONENT_NOT_CAPTURED" in {p.code for p in report.problems}
     assert "| CA05 | Thành phần đã sao chụp đạt yêu cầu | **Không đạt** | thành phần 2 |" in report.markdown
