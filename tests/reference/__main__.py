@@ -1,0 +1,15 @@
+"""`make docs-data`: writes docs/rules.md and docs/errors.md anew."""
+
+from __future__ import annotations
+
+from tests.reference import errors, rules
+
+
+def main() -> None:
+    for part in (rules, errors):
+        part.PAGE.write_text(part.page(), encoding="utf-8")
+        print(part.PAGE.relative_to(rules.ROOT))
+
+
+if __name__ == "__main__":
+    main()
