@@ -29,7 +29,7 @@ down: ## stop it; nothing stays running
 status: ## prove each part of it now
 	@$(PY) -m infra.local status
 
-BENCH := $(wildcard ../shared/ocr-bench)
+BENCH ?=
 SAMPLES := var/samples
 
 $(SAMPLES)/.made: .venv/.base
@@ -78,14 +78,14 @@ journeys: dev check-system ## only the samples, played through the whole stack w
 screenshots: dev check-system ## pictures of the documents, taken while the browser journeys run
 	SCREENSHOTS=docs/images JOURNEY_SAMPLES="01- 10- 12- 13- d05- d09-" .venv/bin/pytest -q -p no:cacheprovider tests/journeys/test_browser.py
 
-bench-ocr: dev check-system ## character errors and seconds a page against Tesseract, same pages, same run
+bench-ocr: dev check-system ## character errors and seconds a page against Tesseract, same pages, same run; BENCH=folder: on those too
 	@command -v tesseract >/dev/null && tesseract --list-langs 2>/dev/null | grep -qx vie \
 	  || { test "$$(id -u)" = 0 && apt-get install -y -qq tesseract-ocr tesseract-ocr-vie >/dev/null 2>&1; } \
 	  || { echo "Tesseract is missing: apt-get install tesseract-ocr tesseract-ocr-vie"; exit 1; }
-	$(PY) -m tests.bench.ocr
+	$(PY) -m tests.bench.ocr $(if $(BENCH),--bench $(BENCH))
 
-bench-extraction: dev check-system ## fields of 374 generated papers (scans, phone photos, low resolution) and the genuine scans
-	$(PY) -m tests.bench.extraction
+bench-extraction: dev check-system ## fields of 374 generated papers (scans, phone photos, low resolution); BENCH=folder: and its scans
+	$(PY) -m tests.bench.extraction $(if $(BENCH),--bench $(BENCH))
 
 bench-sign: dev ## signatures a second against plain pyHanko, memory of a file of 300 MB
 	$(PY) -m tests.bench.sign
@@ -114,6 +114,9 @@ MINUTES_OF_FUZZ ?= 10
 fuzz: dev ## damaged files against the intake's checks and the verifier, for MINUTES_OF_FUZZ
 	$(PY) -m tests.fuzz --minutes $(MINUTES_OF_FUZZ)
 
+docs-data: dev ## make docs/rules.md and docs/errors.md anew from the code
+	$(PY) -m tests.reference
+
 lint: dev ## format, lint, types, layers
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -133,9 +136,8 @@ release: dev ## the wheel, its bill of materials (CycloneDX) and their SHA-256, 
 
 MINUTES ?= 120
 RESUME ?= blocks/ocr/models/sohoa-rec/checkpoint.pt
-LAW ?= ../shared/law
 train-ocr: .venv-train/.train ## train the recogniser on (MINUTES=120), or anew (RESUME=), and export it
-	nice -n 19 .venv-train/bin/python -m infra.training --law $(LAW) train --minutes $(MINUTES) $(if $(RESUME),--resume $(RESUME))
+	nice -n 19 .venv-train/bin/python -m infra.training train --minutes $(MINUTES) $(if $(RESUME),--resume $(RESUME))
 	.venv-train/bin/python -m infra.training export
 
 test-train: .venv-train/.train ## what `make test` skips without torch and Paddle: training, export, the Paddle form
@@ -152,4 +154,4 @@ lock: dev ## renew the lock files
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz lint release train-ocr test-train lock help
+.PHONY: setup dev up down status demo password check-system test attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data lint release train-ocr test-train lock help

@@ -33,7 +33,7 @@ class Problem(BaseModel):
 
 
 class SohoaError(Exception):
-    """Base of all errors with a code, a rule of `requirements.md` and a sentence for the officer.
+    """Base of all errors with a code, a rule of law (`blocks.rules.Rule`) and a sentence for the officer.
 
     code: stable, upper case, e.g. ``PDF_ENCRYPTED``; rule: id of the rule of law, e.g. ``CA09`` (may be empty);
     message: one Vietnamese sentence that says what to do; details: ids, counts and page numbers only.
@@ -63,7 +63,7 @@ class SohoaError(Exception):
 
 
 class InvalidTransition(SohoaError):
-    """A state change that the state machine of `requirements.md` does not know (ST01)."""
+    """A state change that the state machine (docs/formats.md) does not know (ST01)."""
 
     code, rule = "INVALID_TRANSITION", "ST01"
     message = "Không thể chuyển từ trạng thái {source} sang {target}; hãy thực hiện đúng thứ tự các bước."

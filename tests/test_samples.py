@@ -87,7 +87,7 @@ def test_ids_are_valid(seed: int) -> None:
     assert people.tax_code_valid(people.make_employer(rng).tax)
 
 
-def test_the_demo_set_is_what_issue_2_asks_for(demo: Path) -> None:
+def test_the_demo_set_has_every_kind_of_dossier(demo: Path) -> None:
     truths = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(demo.glob("*/truth.json"))]
     sound = [t for t in truths if t["defect"] is None]
     assert len(sound) >= 14 and sum(len(t["documents"]) for t in truths) >= 40

@@ -1,4 +1,4 @@
-"""The one place where a dossier or a document changes its state (ST01; requirements.md, "States").
+"""The one place where a dossier or a document changes its state (ST01; docs/formats.md, "States").
 
 A move locks the row, checks the way, sets the state and notes one audit entry, all in the caller's transaction.
 Of two moves at the same time the second sees the first's result: it is told False (already there) or refused.

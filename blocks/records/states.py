@@ -1,4 +1,4 @@
-"""States of dossier and document (requirements.md, "States"). The law's terms stay as they are."""
+"""States of dossier and document (docs/formats.md, "States"). The law's terms stay as they are."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def fetch_published(work: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.training", description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("/tmp/sohoa-train"), help="scratch folder")  # noqa: S108
-    parser.add_argument("--law", type=Path, default=Path("/work/shared/law"), help="folder of the laws' texts")
+    parser.add_argument("--law", type=Path, default=REPOSITORY / "docs/law", help="folder of texts of laws")
     orders = parser.add_subparsers(dest="order", required=True)
     order = orders.add_parser("train", help="train or go on training")
     order.add_argument("--seed", type=int, default=1)

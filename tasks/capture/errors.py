@@ -1,4 +1,4 @@
-"""What can be wrong with a scanned file or page (Điều 8; "Bad input" of issue 2): one class a code.
+"""What can be wrong with a scanned file or page (Điều 8.2; CA05–CA10): one class a code.
 
 Each message is one Vietnamese sentence that says what to do and carries no personal data. Where it stands in the
 dossier (component, file, page) travels beside it in `Problem`.

@@ -1,4 +1,4 @@
-"""Checks of one scanned file (Điều 8.2; "Bad input: check in this order" of signing.md).
+"""Checks of one scanned file (Điều 8.2; CA05, CA09), in the order of docs/formats.md.
 
 Order: size → magic bytes → pixel and page limits (images inside PDFs too) → encryption → signatures, XFA, JavaScript,
 attachments → full decode → colour and dpi. The number of pages is a matter of the whole component (`tasks.capture`).

@@ -13,6 +13,7 @@ from blocks.records.queries import documents
 from blocks.records.states import DocumentState as T
 from blocks.records.states import DossierState as H
 from blocks.records.tables import AuditEntry
+from blocks.rules import Rule
 from tasks.monitoring.incidents import KINDS
 from tasks.pauses.registry import decision_labels, pause_label
 
@@ -131,41 +132,8 @@ INCIDENT = {"incident", "incident-closed"}
 REMINDERS = {"remind": "đã nhắc viên chức", "escalate": "đã báo lãnh đạo đơn vị"}
 
 
-# What the law calls each rule of requirements.md: ids are for code and tests, officers know articles.
-_ARTICLES = {
-    "Điều 4.1 QĐ 1333": "SC01 SC02 SC03 SC04 SC05",
-    "Điều 4.2 QĐ 1333": "SC06",
-    "Điều 5.1 QĐ 1333": "SC10",
-    "Điều 5.2 QĐ 1333": "SC11",
-    "Điều 5.3 QĐ 1333": "SC12",
-    "Điều 5.4 QĐ 1333": "SC13",
-    "Điều 6.1 QĐ 1333": "WH01 WH02",
-    "Điều 6.2 QĐ 1333": "WH04",
-    "Điều 7 QĐ 1333": "ST01",
-    "Điều 8.1 QĐ 1333": "CA01 CA02",
-    "Điều 8.2 QĐ 1333": "CA04 CA05 CA06 CA07 CA08 CA09",
-    "Điều 9.1 QĐ 1333": "EX01 EX02",
-    "Điều 9.2 QĐ 1333": "EXa",
-    "Điều 9.3 QĐ 1333": "WH03",
-    "Điều 9.4 QĐ 1333": "EX17",
-    "Điều 10 QĐ 1333": "CO01 CO02 CO03 CO04 CO06",
-    "Điều 11.1 QĐ 1333": "LU01",
-    "Điều 11.2 QĐ 1333": "LU02",
-    "Điều 11.4 QĐ 1333": "LU04 LU05",
-    "Điều 11.5 QĐ 1333": "LU06",
-    "Điều 12 QĐ 1333": "KQ01 KQ02 KQ03",
-    "Điều 13.1 QĐ 1333": "B1",
-    "Điều 13.2 QĐ 1333": "B2 B2a B2b",
-    "Điều 13.3 QĐ 1333": "B3a B3b B3c B3d B3e B3f B3g CA03 CA10",
-    "Điều 13.4 QĐ 1333": "B4a B4b B4c B4e",
-    "Điều 13.5 QĐ 1333": "B5a",
-    "Điều 15 QĐ 1333": "CT01 CT03",
-    "Điều 5 QĐ 352": "P02 P14",
-    "Điều 10 QĐ 352": "P01",
-    "Điều 12 QĐ 352": "P03",
-    "Điều 18 QĐ 352": "P10",
-}
-ARTICLES = {rule: article for article, rules in _ARTICLES.items() for rule in rules.split()}
+# What the law calls each rule: ids are for code and tests, officers know articles.
+ARTICLES = {rule.value: rule.citation for rule in Rule if rule.heading}
 
 
 class Event(BaseModel):

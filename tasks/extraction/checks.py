@@ -34,7 +34,7 @@ def cross_check(fields: dict[str, Extracted]) -> dict[str, Extracted]:
         _person(result, name, f"{row}birth_date", f"{row}sex")
     for name in ("owner_id", "special.tax_code"):
         code = _value(result, name)
-        if code and re.fullmatch(r"\d{10}(-\d{3})?", code):  # warned of, not refused (requirements.md, "Formats")
+        if code and re.fullmatch(r"\d{10}(-\d{3})?", code):  # warned of, not refused (docs/formats.md)
             _weigh(result, (name,), tax_code_holds(code), "check-digit")
     card, number = _value(result, "special.health_card"), _value(result, "special.bhxh_number")
     if card and number and len(number) == 10:

@@ -1,4 +1,4 @@
-"""Normal forms of printed values (requirements.md, "Formats"). None: not of that form, so the field stays empty."""
+"""Normal forms of printed values (docs/formats.md). None: not of that form, so the field stays empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phạm vi số hóa (QĐ 1333, Điều 4 và 5): which papers are digitised, in the order that requirements.md fixes.
+"""Phạm vi số hóa (QĐ 1333, Điều 4 và 5): which papers are digitised, in the order of docs/formats.md, "Scope".
 
 Checked in the order 5.4, 5.3, 5.1, electronic originals, 4.1c, 4.2, 5.2, 4.1a, 4.1b, 4.1d [R]: what may not be captured
 comes first, then what need not be (shared data; a valid electronic original is no paper to copy, SC05), then the

@@ -1,4 +1,4 @@
-"""`make bench-extraction`: fields of generated documents of every type, and of genuine scans, against their truth.
+"""`make bench-extraction`: fields of generated papers of every type, and of the scans of `--bench`, against their truth.
 
 A field is right when its normalised value is exactly that of the paper, or is empty where the paper has none. Names
 and agencies that forms print in capitals are compared without regard to case. Pages are drawn from the seed (other
@@ -37,8 +37,6 @@ from tests.bench.papers import (
     text_of,
     unreadable,
 )
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -180,7 +178,7 @@ def main() -> None:
     parser.add_argument("--low", type=int, default=88, help="papers of 100–150 dpi")
     parser.add_argument("--seed", type=int, default=8642)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
-    parser.add_argument("--bench", type=Path, default=ROOT.parent / "shared" / "ocr-bench")
+    parser.add_argument("--bench", type=Path, help="folder of genuine scans (tests/samples/bench.py)")
     parser.add_argument("--faults", action="store_true", help="list what was read wrong (synthetic people)")
     arguments = parser.parse_args()
     cache = home() / "bench-extraction"
@@ -209,7 +207,7 @@ def main() -> None:
     summary.append(("type told from the paper alone", "≥ 99 %", f"{typed:.2f} %", typed >= 99))
     pages = [text_of(pixels, dpi, cache).readable for _, dpi, pixels in unreadable(arguments.seed)]
     summary.append(("unreadable pages to manual entry", "all", f"{pages.count(False)} of {len(pages)}", not any(pages)))
-    if arguments.bench.is_dir():
+    if arguments.bench:
         scans = judge_genuine(arguments.bench, cache, console)
         summary.append(
             ("fields of genuine scans", "all", f"{scans.right} of {scans.right + scans.wrong}", not scans.wrong)

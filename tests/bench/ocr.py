@@ -1,14 +1,14 @@
 """`make bench-ocr`: character errors, errors of marks and seconds a page, against Tesseract `vie` in the same run.
 
-Both readers get the same pages one after the other on one thread. Measures: those of the bench's score.py (order-free
-character error rate and diacritic error rate, percent). Seconds are processor seconds: they don't depend on what else
-the machine does; a wall-clock second of a quiet core is the same.
+Both readers get the same pages one after the other on one thread: the repository's own scans and drawn pages; with
+`--bench folder` (`make bench-ocr BENCH=folder`) those of a folder too. Measures: order-free character error rate and
+diacritic error rate, percent (tests/blocks/ocr/scoring.py). Seconds are processor seconds: they don't depend on what
+else the machine does; a wall-clock second of a quiet core is the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import resource
 import subprocess
@@ -18,7 +18,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
 
@@ -28,9 +27,9 @@ from rich.progress import track
 from rich.table import Table
 
 from blocks.ocr.engine import OcrEngine
-from tests.bench.pages import SPLITS, BenchPage, bench_pages, drawn_pages
+from tests.bench.pages import SPLITS, BenchPage, bench_pages, drawn_pages, own_pages
+from tests.blocks.ocr.scoring import Score, score
 
-ROOT = Path(__file__).resolve().parents[2]
 GOALS = {"rendered": (0.30, 0.15), "born": (0.25, 0.15), "scan": (0.35, 0.15)}
 
 
@@ -58,15 +57,6 @@ class Sum:
         return self.seconds / max(1, self.pages)
 
 
-def scorer(folder: Path) -> Any:
-    """The bench's own score.py."""
-    spec = importlib.util.spec_from_file_location("bench_score", folder / "score.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def tesseract(page: BenchPage, folder: Path) -> tuple[str, float]:
     """Text and processor seconds of `tesseract -l vie` on one thread."""
     file = folder / "page.png"
@@ -84,11 +74,11 @@ def sohoa(engine: OcrEngine, page: BenchPage) -> tuple[str, float]:
     return text, time.process_time() - began
 
 
-def add(to: Sum, score: dict[str, Any], seconds: float) -> None:
-    to.edits += score["of"]
-    to.letters += score["nof"]
-    to.marks += score["dia"]
-    to.markable += score["nd"]
+def add(to: Sum, found: Score, seconds: float) -> None:
+    to.edits += found.edits
+    to.letters += found.letters
+    to.marks += found.marks
+    to.markable += found.markable
     to.seconds += seconds
     to.pages += 1
 
@@ -121,30 +111,37 @@ def table(sums: dict[tuple[str, str], Sum], peer: bool) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bench", type=Path, default=ROOT.parent / "shared" / "ocr-bench")
+    parser.add_argument(
+        "--bench", type=Path, help="folder with rendered/, born/, scan/: pages (jpg) and their text (txt)"
+    )
     parser.add_argument("--drawn", type=int, default=6, help="drawn pages of each fault")
     parser.add_argument("--seed", type=int, default=424242)
     parser.add_argument("--no-peer", action="store_true", help="without Tesseract")
     parser.add_argument("--recogniser", default="", help="model folder, default: the engine's")
     parser.add_argument("--words", action="store_true", help="print the words that were read wrong")
     arguments = parser.parse_args()
-    score, console = scorer(arguments.bench), Console(width=130)
+    console = Console(width=130)
     engine = OcrEngine(recogniser=arguments.recogniser)
     console.print(engine.name)
-    pages = list(chain(bench_pages(arguments.bench), drawn_pages(arguments.drawn, arguments.seed)))
+    pages = list(
+        chain(
+            bench_pages(arguments.bench) if arguments.bench else own_pages(),
+            drawn_pages(arguments.drawn, arguments.seed),
+        )
+    )
     engine.read(pages[0].pixels, pages[0].dpi)  # models are loaded once a process
     sums: dict[tuple[str, str], Sum] = defaultdict(Sum)
     with tempfile.TemporaryDirectory() as scratch:
         for page in track(pages, console=console, description="pages"):
             text, seconds = sohoa(engine, page)
-            verdict = score.score(page.text, text)
+            verdict = score(page.text, text)
             for group in (page.split, *(["bench, all"] if page.split in SPLITS else [])):
                 add(sums[group, "sohoa"], verdict, seconds)
             if arguments.words:
-                console.print(page.split, page.name, f"{verdict['of']}/{verdict['nof']}", verdict["pairs"][:25])
+                console.print(page.split, page.name, f"{verdict.edits}/{verdict.letters}", verdict.pairs[:25])
             if not arguments.no_peer:
                 theirs, spent = tesseract(page, Path(scratch))
-                found = score.score(page.text, theirs)
+                found = score(page.text, theirs)
                 for group in (page.split, *(["bench, all"] if page.split in SPLITS else [])):
                     add(sums[group, "tesseract"], found, spent)
     console.print(table(sums, not arguments.no_peer))

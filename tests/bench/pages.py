@@ -1,4 +1,5 @@
-"""Pages with known text for the benchmarks: the development bench, and seeded pages that nobody has trained on.
+"""Pages with known text for the benchmarks: the repository's own, a folder of more, and drawn ones that nobody has
+trained on.
 
 The drawn pages are made by the samples' generator and then photographed or scanned badly (phone shadows and
 perspective, 100–150 dpi, two colours, a stamp over the text); they are made anew each time and never committed.
@@ -19,6 +20,7 @@ from tests.samples.documents import make_document
 from tests.samples.forms import FORMS
 from tests.samples.scan import Pixels, scan
 
+OWN = Path(__file__).resolve().parents[1] / "blocks/ocr/pages"
 SPLITS = ("rendered", "born", "scan")
 RARE = ("LOCAL:CCCD", "LOCAL:THE-BHYT")  # cards: a handful of words, no measure of running text
 
@@ -35,14 +37,24 @@ class BenchPage:
 
 
 def bench_pages(folder: Path) -> Iterator[BenchPage]:
-    """Pages of the development bench that have a ground truth. dpi: of A4, from the page's width."""
+    """Pages of a folder (rendered/, born/, scan/) that have a ground truth. dpi: of A4, from the page's width."""
     for split in SPLITS:
         for truth in sorted((folder / split).glob("*.txt")):
-            image = cv2.imread(str(truth.with_suffix(".jpg")))
-            assert image is not None, truth
-            pixels = np.ascontiguousarray(image[..., ::-1])
-            dpi = round(min(pixels.shape[:2]) / 8.27)
-            yield BenchPage(split, truth.stem, pixels, dpi, truth.read_text("utf-8"))
+            yield _page(split, truth)
+
+
+def own_pages() -> Iterator[BenchPage]:
+    """The repository's pages with known text: a genuine scan (100 dpi) and one born in Word."""
+    for truth in sorted(OWN.glob("*.txt")):
+        split = "scan" if truth.name.startswith("s_") else "born"
+        yield _page(split, truth)
+
+
+def _page(split: str, truth: Path) -> BenchPage:
+    image = cv2.imread(str(truth.with_suffix(".jpg")))
+    assert image is not None, truth
+    pixels = np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
+    return BenchPage(split, truth.stem, pixels, round(min(pixels.shape[:2]) / 8.27), truth.read_text("utf-8"))
 
 
 def drawn_pages(each: int, seed: int) -> Iterator[BenchPage]:

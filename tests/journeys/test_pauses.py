@@ -1,4 +1,4 @@
-"""Pauses on the real stack: who may decide, twice, at once, with an empty or a wrong form (prefect.md)."""
+"""Pauses on the real stack: who may decide, twice, at once, with an empty or a wrong form (WH03)."""
 
 from __future__ import annotations
 

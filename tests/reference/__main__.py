@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from tests.reference import errors, rules
+from tests.reference.source import ROOT
 
 
 def main() -> None:
     for part in (rules, errors):
         part.PAGE.write_text(part.page(), encoding="utf-8")
-        print(part.PAGE.relative_to(rules.ROOT))
+        print(part.PAGE.relative_to(ROOT))
 
 
 if __name__ == "__main__":

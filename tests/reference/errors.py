@@ -26,8 +26,9 @@ HEAD = """# Errors
 Made by `make docs-data` from the error classes and checks; don't edit it.
 
 A refusal has a code that stays, the rule that it comes from ([rules.md](rules.md)) and one Vietnamese sentence that
-says what to do; neither holds personal data. `{…}` is a number, a page or a code put in. **Who helps** decides what the flow
-does: it tries again by itself, asks for new scans, asks the officer, or stops until an administrator has mended it.
+says what to do; neither holds personal data. `{…}` is a number, a page or a code put in. **Who helps** decides what the
+flow does: it tries again by itself, asks for new scans, asks the officer, or stops until an administrator has mended
+it.
 """
 
 
@@ -82,8 +83,8 @@ class Values:
 @cache
 def read() -> tuple[Values, dict[str, list[Definition]], list[tuple[str, ast.AST]]]:
     """Constants, classes by name, and the modules' trees."""
-    values, classes, trees = Values(), {}, []
-    found: dict[str, list[Definition]] = classes
+    values, trees = Values(), list[tuple[str, ast.AST]]()
+    found: dict[str, list[Definition]] = {}
     for module, text in product_modules():
         tree = ast.parse(text)
         trees.append((module, tree))

@@ -14,6 +14,7 @@ from tests.reference.source import ROOT, Unit, named_rules, product_units, pytho
 PAGE = ROOT / "docs/rules.md"
 MISSING = ROOT / "docs/rules-missing.yaml"
 HOLDS = ("blocks.records.tables", "blocks.records.migrations")  # what they name is done elsewhere
+KNOWN = set(Rule)
 MANY = 8  # of places shown for one rule
 DONE, PART, CODE, NOT = "carried out", "in part", "code only", "not yet"
 HEAD = """# Rules
@@ -24,7 +25,8 @@ Each rule is a provision of a decision (kept as text in [docs/law](law)); "13.3b
 this project's own reading where the text is silent. How the page is computed:
 
 - **Code** names a rule where its id stands in a docstring, a comment or a string (`rule="CA05"`): shown is the
-  function, class or constant around it. A range (`CA04-CA10`) counts for all between. Tables and migrations don't count.
+  function, class or constant around it. A range (`CA04-CA10`) counts for all between. Tables and migrations
+  don't count.
 - **Tests** name a rule in the test's name, docstring or comments; else in the docstring of their module.
 - Code is **reached** when a chain of names leads to it from a flow, a route of the desk or the partners' interface, the
   command line, or a program's start. Names are compared as text, without types: the chain may be too long, never too
@@ -54,10 +56,10 @@ def proofs() -> dict[Rule, Proof]:
         if unit.module.startswith(HOLDS):
             continue
         is_reached = id(unit) in live if unit.name else unit.module in modules
-        for rule in {Rule(name) for name in unit.rules if name in set(Rule)}:
+        for rule in {Rule[name] for name in unit.rules if name in KNOWN}:
             found[rule].code[unit.label] = found[rule].code.get(unit.label, False) or is_reached
     for place, names in test_mentions():
-        for rule in {Rule(name) for name in names if name in set(Rule)}:
+        for rule in {Rule[name] for name in names if name in KNOWN}:
             found[rule].tests.append(place)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,7 +14,7 @@ import tasks.signing.errors  # noqa: F401  (their classes are asked below)
 from blocks.errors import SohoaError
 from blocks.rules import HEADINGS, Rule, Source
 from tests.reference import errors, rules
-from tests.reference.source import PRODUCT, ROOT, named_rules, product_units, python_files
+from tests.reference.source import PRODUCT, ROOT, Unit, named_rules, product_units, python_files, reached
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*/*.md"))]
 TEXTS = [*PAGES, *python_files(*PRODUCT, "tests"), *sorted((ROOT / "deployments").rglob("*.html")), ROOT / "Makefile"]
@@ -21,7 +22,7 @@ OUTSIDE = re.compile(r"\.\./shared|/work/|\b(?:requirements|signing|prefect|plat
 
 
 @pytest.mark.parametrize("made", [rules, errors], ids=["rules.md", "errors.md"])
-def test_the_page_is_current(made) -> None:
+def test_the_page_is_current(made: ModuleType) -> None:
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), "run `make docs-data`"
 
 
@@ -66,10 +67,10 @@ def test_every_rule_stands_on_the_page_and_what_is_missing_names_rules() -> None
 def test_what_only_tests_call_is_not_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The chain of names itself: a function without callers isn't reached, one that a flow calls is."""
     units = product_units()
-    live = rules.reached(units)
+    live = reached(units)
     by_label = {unit.label: id(unit) in live for unit in units if unit.name}
     assert by_label["flows.dossier:dossier"] and by_label["tasks.capture.quality:measure_page"]
-    uncalled = [rules.Unit("tasks.nobody", "nobody_calls_me", range(1, 3), rules=["WH05"])]
+    uncalled = [Unit("tasks.nobody", "nobody_calls_me", range(1, 3), rules=["WH05"])]
     monkeypatch.setattr(rules, "product_units", lambda: [*units, *uncalled])
     rules.proofs.cache_clear()
     try:

@@ -1,4 +1,4 @@
-"""Synthetic people, employers, hospitals and places with the structure of real ones (requirements.md, "Formats").
+"""Synthetic people, employers, hospitals and places with the structure of real ones (docs/formats.md).
 
 Places are real administrative units; names, ids and numbers are drawn at random. Before 1 July 2025 an address has
 three levels, after it two (Resolution 202/2025/QH15).

@@ -1,4 +1,4 @@
-"""The state machines against an own transcript of requirements.md, "States"."""
+"""The state machines against an own transcript of docs/formats.md, "States"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad input: each fault is refused with its own code, quickly and within bounds of memory (CA09 and issue 2)."""
+"""Bad input: each fault is refused with its own code, quickly and within bounds of memory (CA05, CA09)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normal forms (requirements.md, "Formats"): EXd number and symbol, EXđ dates, identifiers, names, amounts."""
+"""Normal forms (docs/formats.md): EXd number and symbol, EXđ dates, identifiers, names, amounts."""
 
 from __future__ import annotations
 

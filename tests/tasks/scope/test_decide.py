@@ -48,7 +48,7 @@ def kind(*, prior: bool = False, law: bool = False, shown: bool = False, consult
 
 
 def expected(facts: DocumentFacts, entry: DocumentType, listed: bool | None) -> tuple[str, bool | None]:
-    """The table of requirements.md, written as a list of (condition, rule, in scope): the first that holds decides."""
+    """The order of docs/formats.md, written as a list of (condition, rule, in scope): the first that holds decides."""
     copy = facts.form in PAPER_COPIES
     rows: list[tuple[bool, str, bool | None]] = [
         (facts.secret, "SC13", False),
