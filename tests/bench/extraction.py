@@ -1,4 +1,4 @@
-"""`make bench-extraction`: fields of generated papers of every type, and of the scans of `--bench`, against their truth.
+"""`make bench-extraction`: fields of generated papers of every type and of the scans of `--bench`, against their truth.
 
 A field is right when its normalised value is exactly that of the paper, or is empty where the paper has none. Names
 and agencies that forms print in capitals are compared without regard to case. Pages are drawn from the seed (other
