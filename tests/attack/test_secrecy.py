@@ -25,6 +25,7 @@ from tasks.pauses.secrecy import Secrecy, SecrecyDecision
 from tasks.pauses.secrecy import check as check_secrecy
 from tasks.pauses.secrecy import describe as describe_secrecy
 from tasks.reading import ocr
+from tasks.reading import steps as reading
 from tasks.reading.ocr import read_pages
 from tasks.reading.steps import read_pages as read_pages_step
 from tasks.scope import quarantine
@@ -126,7 +127,7 @@ def test_nobody_but_the_leader_sees_a_suspected_paper(attack: Attack, suspected:
 
 def test_nothing_that_was_read_is_left(attack: Attack, suspected: Suspected, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[str] = []
-    monkeypatch.setattr(ocr, "keep_markdown", lambda *args: kept.append(str(args)))
+    monkeypatch.setattr(reading, "keep_markdown", lambda *args: kept.append(str(args)))
     monkeypatch.setattr(artifacts, "progress_shown", None)
     with attack(
         "what was read of it is looked for: texts, rows, artifacts, facts, the pause", watch=suspected.copies

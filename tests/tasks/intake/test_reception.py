@@ -45,11 +45,11 @@ def test_B3a_P01_a_complete_dossier_is_received_once(records: RecordsDatabase) -
 def test_P01_codes_are_unique_when_counters_work_at_the_same_time(records: RecordsDatabase) -> None:
     ids = [make_dossier(records, SICKNESS)[0] for _ in range(12)]
 
-    def receive(dossier_id: UUID) -> str | None:
+    def received(dossier_id: UUID) -> str | None:
         return receive(records, CATALOG, dossier_id, "tnhs.01", at=RECEIVED).code
 
     with ThreadPoolExecutor(6) as pool:
-        codes = list(pool.map(receive, [*ids, *ids]))
+        codes = list(pool.map(received, [*ids, *ids]))
     assert len(set(codes)) == 12 and codes[:12] == codes[12:]
 
 
