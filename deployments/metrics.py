@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from prometheus_client import start_http_server
 from prometheus_client.core import REGISTRY, GaugeMetricFamily, Metric
@@ -161,21 +162,21 @@ class Sohoa(Collector):
             asked = {"flow_runs": {"state": {"type": {"any_": [state]}}}}
             runs.add_metric([state], prefect.call("POST", "/flow_runs/count", asked).raise_for_status().json())
         yield runs
-        asked = {"flow_runs": {"state": {"name": {"any_": ["Late"]}}}}
-        late = prefect.call("POST", "/flow_runs/count", asked).raise_for_status().json()
+        late_ones: dict[str, Any] = {"flow_runs": {"state": {"name": {"any_": ["Late"]}}}}
+        late = prefect.call("POST", "/flow_runs/count", late_ones).raise_for_status().json()
         yield GaugeMetricFamily("sohoa_flow_runs_late", "Flow runs that should have started", value=late)
         found = prefect.call("POST", f"/work_pools/{POOL}/workers/filter", {}).raise_for_status().json()
         online = sum(worker["status"] == "ONLINE" for worker in found)
         yield GaugeMetricFamily("sohoa_workers_online", "Workers with a heartbeat", value=online)
         since = (datetime.now(UTC) - timedelta(hours=WINDOW_HOURS)).isoformat()
-        asked = {
+        failed: dict[str, Any] = {
             "task_runs": {
                 "name": {"like_": SIGNING},
                 "state": {"type": {"any_": ["FAILED", "CRASHED"]}},
                 "start_time": {"after_": since},
             }
         }
-        failures = prefect.call("POST", "/task_runs/count", asked).raise_for_status().json()
+        failures = prefect.call("POST", "/task_runs/count", failed).raise_for_status().json()
         about = f"Signing steps that failed after their retries, last {WINDOW_HOURS} h"
         yield GaugeMetricFamily("sohoa_signature_failures", about, value=failures)
 

@@ -11,4 +11,5 @@ from tasks.monitoring.steps import note_deadlines
 @flow(name="deadlines", result_serializer=KIND, persist_result=False)
 def deadlines() -> int:
     """Note, tag and tell; an automation then starts the watch. Returns how many dossiers are new."""
-    return note_deadlines()
+    near: int = note_deadlines()
+    return near

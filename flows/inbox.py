@@ -6,7 +6,7 @@ The agent starts it when there is something (deployments/agent.py), the clock ea
 from __future__ import annotations
 
 from prefect import flow
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from blocks.results import KIND
 from tasks.intake.steps import take_ready_folders

@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from prefect import flow
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from blocks.results import KIND
 from tasks.archive.preservation import FixityReport, NotPreserved
@@ -53,7 +53,7 @@ def preservation(objects: int = 2000, renewals: int = 500) -> str:
     if trail.is_completed():  # never an anchor of what is broken
         others.append(anchor_trail(return_state=True))
     others += [drop_stored_copies(return_state=True), certify_disposals(return_state=True)]
-    report = report_preservation(checks, renewed, failed, locked.result() if locked.is_completed() else 0)
+    report: str = report_preservation(checks, renewed, failed, locked.result() if locked.is_completed() else 0)
     lost = any(len(check.damaged) > len(check.restored) or check.unread for check in checks)
     if lost or failed or not all(state.is_completed() for state in others):
         raise NotPreserved()  # the run is red in Prefect until somebody has looked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prefect import flow
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from blocks.results import KIND
 from tasks.monitoring.steps import look_after_runs, remind_officers, send_notices

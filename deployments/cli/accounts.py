@@ -11,6 +11,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlmodel import Session
 
 from blocks.clock import VIET_NAM
 from blocks.errors import Remedy, SohoaError
@@ -119,6 +120,6 @@ def end(
     console.print(f"Đã kết thúc {len(rows)} phiên; cổng đóng các phiên này trong vòng một phút.")
 
 
-def _end(session: signins.Session, ident: UUID, whose: str) -> None:
+def _end(session: Session, ident: UUID, whose: str) -> None:
     signins.end(session, ident, _who(), "ENDED")
     audit(session, actor=_who(), action="end-session", rule="WH04", details={"officer": whose})

@@ -207,8 +207,8 @@ def supplement(
 ) -> None:
     """Bổ sung hồ sơ trước khi tiếp nhận; sau đó xác nhận DA_BO_SUNG tại bước đang chờ."""
     dossier = find(code)
-    again = {"submission": dossier.submission, "revision": dossier.revision + 1}
-    hand_in(RecordsDatabase.get(), ObjectStore.get(), folder, by_command(), **again)
+    services, revision = (RecordsDatabase.get(), ObjectStore.get()), dossier.revision + 1
+    hand_in(*services, folder, by_command(), submission=dossier.submission, revision=revision)
     console.print("Đã nhận hồ sơ bổ sung.")
 
 

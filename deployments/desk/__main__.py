@@ -76,7 +76,7 @@ class Desk:
             CounterPages(pages, records, catalog, counter).router(),
             OversightPages(pages, records, self.refused).router(),
             DisposalPages(pages, records, self.refused, catalog, self.decisions.step_up_minutes).router(),
-            APIRouter(routes=routes(self.pages, self._refuse_operations)),
+            APIRouter(routes=[*routes(self.pages, self._refuse_operations)]),
         ]
 
     def confirmed(self, officer: str, told: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
@@ -133,7 +133,7 @@ class Desk:
 
 def main() -> None:
     load_stack_env()
-    settings = GatewaySettings()  # type: ignore[call-arg]  (from the environment)
+    settings = GatewaySettings()  # from the environment
     lines = logging.getLogger("sohoa.gateway")  # JSON, one line a request; Prefect's format would go round it
     lines.setLevel(logging.INFO)
     lines.propagate = False

@@ -128,8 +128,10 @@ class Counter:
 
     def origin(self, officer: Officer, form: Mapping[str, Any]) -> Origin:
         """Handed in by the officer of a session, who answers for the scans and may let them be signed at once."""
-        attested = partial(_attested, self.private_key, officer.id, bool(form.get("sign_now")))
-        return Origin(SourceKind.SESSION, officer.id, officer.id, attested if self.private_key else None)
+        attested = None
+        if self.private_key:
+            attested = partial(_attested, self.private_key, officer.id, bool(form.get("sign_now")))
+        return Origin(SourceKind.SESSION, officer.id, officer.id, attested)
 
     def units(self, officer: Officer) -> list[str]:
         """Where this officer may receive today, by the provider's groups and the office's list."""
@@ -220,8 +222,14 @@ class Counter:
             return
         with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
             self._write(Path(folder), officer, form, files, dossier)
-            again = {"submission": dossier.submission, "revision": dossier.revision + 1}
-            hand_in(self.records, self.objects, Path(folder), self.origin(officer, form), **again)
+            hand_in(
+                self.records,
+                self.objects,
+                Path(folder),
+                self.origin(officer, form),
+                submission=dossier.submission,
+                revision=dossier.revision + 1,
+            )
 
     def _write(
         self,
@@ -236,7 +244,7 @@ class Counter:
         body = _declared(form) | {"version": 1, "captured_by": officer.id}
         if before:
             body |= {"unit": before.unit, "transitional": before.transitional}
-        components = []
+        components: list[dict[str, Any]] = []
         for row in _rows(form):
             number = len(components) + 1
             declared = _component(form, row)
@@ -265,7 +273,7 @@ class Counter:
 
     def dossier_of(self, officer: Officer, submission: str) -> UUID | None:
         """What became of a submission at this officer's counter."""
-        mine = (Dossier.submission == submission) & col(Dossier.unit_id).in_(self.units(officer))
+        mine = (col(Dossier.submission) == submission) & col(Dossier.unit_id).in_(self.units(officer))
         with self.records.session() as session:
             return session.exec(select(Dossier.id).where(mine)).first()
 

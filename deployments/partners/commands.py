@@ -6,7 +6,7 @@ import getpass
 import json
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -87,7 +87,8 @@ def change(
     """Thay phạm vi của một đối tác; có hiệu lực ngay, trừ phạm vi của mã truy cập đã cấp (nhiều nhất 15 phút)."""
     _check("--callback-host", ENTRY.pattern, callback_host or [])
     _check("--scope", "|".join(SCOPES), scope or [])
-    told = {"units": unit, "procedures": procedure, "officers": officer, "scopes": scope, "hosts": callback_host}
+    told: dict[str, Any] = {"units": unit, "procedures": procedure, "officers": officer}
+    told |= {"scopes": scope, "hosts": callback_host}
     told |= {"open_limit": open_limit, "minute_limit": minute_limit}
     with RecordsDatabase.get().session() as session:
         change_partner(session, partner, {name: value for name, value in told.items() if value}, _actor())
@@ -116,7 +117,7 @@ def revoke_partner(partner: ID) -> None:
 def list_partners(as_json: Annotated[bool, typer.Option("--json", help="In cho phần mềm (JSON)")] = False) -> None:
     """Các đối tác, phạm vi, số hồ sơ đang mở, mật khẩu còn hiệu lực, thông báo không gửi được."""
     stuck = [row.payload["partner"] for row in dead(RecordsDatabase.get())]
-    rows = []
+    rows: list[dict[str, Any]] = []
     with RecordsDatabase.get().session() as session:
         for row in session.exec(select(Partner).order_by(Partner.id)):
             opened = select(func.count()).where(PartnerCase.partner_id == row.id, col(PartnerCase.ended_at).is_(None))

@@ -145,7 +145,8 @@ def routes(
     submit, read = Depends(needs(access, "submit")), Depends(needs(access, "read"))
     busy: Counter[str] = Counter()  # partner → files that are being received
 
-    again = {200: {"model": CaseMade, "description": "It was opened before, with this content"}}
+    before = {"model": CaseMade, "description": "It was opened before, with this content"}
+    again: dict[int | str, dict[str, Any]] = {200: before}
 
     @router.post("/submissions", status_code=201, response_model=CaseMade, responses=again, summary="Open a case")
     def create(told: NewCase, response: Response, key: Key, partner: Partner = submit) -> CaseMade:

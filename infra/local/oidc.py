@@ -21,20 +21,20 @@ ACR, AMR = "urn:sohoa:test", ["test"]
 LASTS = timedelta(hours=12)  # longer than any session at the gateway
 
 
-class TestCode(_app.OpenIDCode):
+class TestCode(_app.OpenIDCode):  # type: ignore[misc]
     """Adds to the id token how the officer was authenticated."""
 
     __test__ = False
 
     def get_authorization_code_claims(self, authorization_code: AuthorizationCode) -> dict[str, Any]:
-        claims: dict[str, Any] = super().get_authorization_code_claims(authorization_code)  # type: ignore[no-untyped-call]
+        claims: dict[str, Any] = super().get_authorization_code_claims(authorization_code)
         return claims | {"auth_time": int(time.time()), "acr": ACR, "amr": AMR, "sid": authorization_code.code[:16]}
 
 
 def main(arguments: list[str]) -> None:
     os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"  # http on loopback
     users = [json.loads(text) for text in arguments[1:]]
-    _app.OpenIDCode = TestCode  # type: ignore[misc]
+    _app.OpenIDCode = TestCode
     claims = [User(sub=user["sub"], claims={k: v for k, v in user.items() if k != "sub"}) for user in users]
     made = _app.app(user_claims=claims, access_token_max_age=LASTS)
     uvicorn.run(made, interface="wsgi", host="127.0.0.1", port=int(arguments[0]), log_config=None)

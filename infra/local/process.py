@@ -117,7 +117,7 @@ def stop(process: subprocess.Popen[bytes] | None, how: signal.Signals = signal.S
 
 
 def wait_ready(
-    part: str, probe: Callable[[], None], process: subprocess.Popen[bytes], log: Path, timeout: float
+    part: str, probe: Callable[[], object], process: subprocess.Popen[bytes], log: Path, timeout: float
 ) -> None:
     """Call `probe` until it raises nothing. Raises StackError when the process ends or the time is up."""
     deadline = time.monotonic() + timeout

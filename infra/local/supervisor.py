@@ -11,9 +11,11 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from infra.local.accounts import adopt_inbox
 from infra.local.board import Board, take_lock
@@ -27,6 +29,12 @@ LEFT_LYING, SWEEP_EVERY = 24 * 3600.0, 3600.0  # seconds
 CALM = 60.0  # seconds of life after which a part counts as healthy again
 
 
+class Server(Protocol):
+    """PostgreSQL or the object store."""
+
+    def end_strays(self) -> int: ...
+
+
 def end_strays(plan: Plan) -> int:
     """End everything of this stack but ourselves and the command that called; servers last. Returns how many."""
     # The worker first, without notice: it would report the end of its runs as Crashed. Then the runs, which on SIGTERM
@@ -34,7 +42,7 @@ def end_strays(plan: Plan) -> int:
     count = end_all(lambda: list(workers(plan.home)), signal.SIGKILL, 15)
     count += end_all(lambda: list(flow_runs(plan.home)), signal.SIGKILL, 15)
     count += end_all(lambda: list(marked(plan.home)), signal.SIGTERM, 15)
-    servers = [plan.seaweed] if plan.own_seaweed else []
+    servers: list[Callable[[], Server]] = [plan.seaweed] if plan.own_seaweed else []
     servers += [plan.postgres] if plan.own_postgres else []
     return count + sum(server().end_strays() for server in servers)
 

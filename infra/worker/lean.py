@@ -37,9 +37,10 @@ def _models(base: type[BaseModel]) -> set[type[BaseModel]]:
 
 def lean() -> None:
     """In the process of a flow run, once its settings are in force."""
-    events.related_resources_from_run_context = _related  # type: ignore[assignment]
-    task_engine.emit_task_run_state_change_event = partial(_begun, task_engine.emit_task_run_state_change_event)
-    flow_engine.observe_flow_run_suspension = _unobserved
+    events.related_resources_from_run_context = _related  # type: ignore[attr-defined]
+    tell = task_engine.emit_task_run_state_change_event  # type: ignore[attr-defined]
+    task_engine.emit_task_run_state_change_event = partial(_begun, tell)  # type: ignore[attr-defined]
+    flow_engine.observe_flow_run_suspension = _unobserved  # type: ignore[attr-defined]
     flow_engine._send_heartbeats = partial(_beating, flow_engine._send_heartbeats)  # type: ignore[assignment]
     if str(PREFECT_API_URL.value()).startswith("http://"):
         orchestration.ssl = _NoTls  # type: ignore[assignment, attr-defined]
@@ -54,7 +55,7 @@ async def _related(client: Any, exclude: set[str] | None = None) -> list[Related
     """An event of a step names its run. Prefect would ask its server for flow, deployment, queue and pool, too, in
     each process; nobody looks for steps by them."""
     run, task = FlowRunContext.get(), TaskRunContext.get()
-    found = [("flow-run", run.flow_run)] if run is not None and run.flow_run is not None else []
+    found: list[tuple[str, Any]] = [("flow-run", run.flow_run)] if run is not None and run.flow_run is not None else []
     found += [("task-run", task.task_run)] if task is not None else []
     related = [object_as_related_resource(kind, kind, item) for kind, item in found]
     return [item for item in related if item.id not in (exclude or set())]

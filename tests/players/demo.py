@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from sqlmodel import select
+from sqlmodel import col, select
 
 from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
@@ -117,10 +117,8 @@ def outcome(sample: Sample, officers: Officers, states: dict[str, str]) -> Outco
         pages = len(
             session.exec(
                 select(Page.id)
-                .join(Document, Document.id == Page.document_id)
-                .where(  # type: ignore[arg-type]
-                    Document.dossier_id == dossier.id, Page.attempt == Document.attempt
-                )
+                .join(Document, col(Document.id) == col(Page.document_id))
+                .where(Document.dossier_id == dossier.id, Page.attempt == Document.attempt)
             ).all()
         )
     return Outcome(

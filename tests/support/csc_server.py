@@ -26,7 +26,7 @@ PIN = "24681357"
 MULTISIGN = 10
 
 
-class Service(CSCWithCertomancer):
+class Service(CSCWithCertomancer):  # type: ignore[misc]
     """mode: how `authorize` and `signHash` answer; counts: how often each was asked."""
 
     def __init__(self, folder: Path) -> None:
@@ -78,7 +78,7 @@ def serving(folder: Path, log: Path) -> Iterator[str]:
     """The service over the keys of a PKI folder, in a process of its own. Yields its address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    arguments = [sys.executable, "-m", "tests.support.csc_server", folder, str(port)]
+    arguments = [sys.executable, "-m", "tests.support.csc_server", str(folder), str(port)]
     root = Path(__file__).resolve().parents[2]
     server = spawn(arguments, log=log, cwd=root, env=os.environ, parent_death=signal.SIGKILL)
     try:

@@ -149,7 +149,9 @@ class DossierPages:
         # Prefect's dialog shows codes to choose from, this page has buttons with words on them.
         told = self.decisions.told(waiting)
         text = CODE.sub(lambda code: f"**{capital(decision_labels().get(code[1], code[1]))}**", told)
-        return self.markdown.render(text.replace("### ", "## "))  # below the page's own heading
+        # One heading below the page's own.
+        html: str = self.markdown.render(text.replace("### ", "## "))
+        return html
 
     def _doubts(self, waiting: Waiting) -> str:
         """What the flow wants looked at on the paper: the description without its table of fields."""

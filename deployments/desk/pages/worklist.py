@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -24,7 +25,10 @@ from deployments.desk.work import FOUND, SHORTEST, Work
 from tasks.desk_views.claims import TakenByOther, give_up, holders, take
 from tasks.pauses.registry import pauses, step_label
 
-HOMES = {(Role.OPERATE.value,): "/van-hanh", (Role.AUDIT.value,): "/nhat-ky"}  # of who has nothing to decide
+HOMES: dict[tuple[str, ...], str] = {
+    (Role.OPERATE.value,): "/van-hanh",
+    (Role.AUDIT.value,): "/nhat-ky",
+}  # of who has nothing to decide
 
 
 def _written(at: Place | None) -> str:
@@ -56,7 +60,7 @@ class WorklistPages:
         with self.records.session() as database:
             held = holders(database, [item.dossier_id for item in items])
         acting = [one for one in staff.delegations if one.id == session.officer.id and one.in_time(today)]
-        values = {"items": items, "steps": steps, "step": step, "held": held, "acting": acting}
+        values: dict[str, Any] = {"items": items, "steps": steps, "step": step, "held": held, "acting": acting}
         values |= {"more": _written(more), "all": at[step] if step else at.total(), "first": after is None}
         return self.pages.page("worklist.html", session, title="Danh sách việc", **values)
 
