@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
 import socket
 from collections.abc import Iterable, Mapping
@@ -24,6 +23,7 @@ from asn1crypto import x509
 
 from blocks.addresses import Place, literal, place_of, public
 from blocks.settings import in_production
+from blocks.settings.sections import ConnectionSettings
 
 LARGEST = {"ocsp": 64 << 10, "crl": 40 << 20}  # bytes of an answer
 LONGEST_URL, LONGEST_REQUEST = 500, 4 << 10
@@ -80,7 +80,7 @@ def way(authorities: Iterable[x509.Certificate]) -> Way:
         places |= {place for url in urls(certificate) if (place := _place(url))}
     if not in_production():
         addresses = {place: place[0] for place in places if literal(place[0])}
-    for entry in filter(None, map(str.strip, os.environ.get("SOHOA_FETCH_HOSTS", "").split(","))):
+    for entry in filter(None, map(str.strip, ConnectionSettings().fetch_hosts.split(","))):
         named, _, address = entry.partition("=")
         host, _, port = named.rpartition(":") if re.search(r":\d+$", named) else (named, "", "")
         host = host.strip("[]").lower()

@@ -25,13 +25,13 @@ from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from blocks.errors import Remedy, SohoaError
+from blocks.settings.sections import StepUpSettings
 
 ALGORITHM = "Ed25519"
 FRESH = timedelta(minutes=2)  # between the gateway's attestation and Prefect's acceptance of it
 PUBLIC_KEY_FILE = "SOHOA_GATEWAY_PUBLIC_KEY_FILE"
 # What can't be taken back (signatures, deletion of what is secret): the provider is asked anew who sits there.
 STEP_UP = frozenset({"KY", "KY_SO", "XAC_NHAN_MAT"})
-STEP_UP_MINUTES = "SOHOA_STEP_UP_MINUTES"
 PROOF = "proof"  # the field of each form that carries the attestation
 DECISIONS = "decisions"  # name of the gateway's pair
 PAST_KEYS = f"{DECISIONS}.past"  # folder beside the public key: the ones that it replaced, one JSON file each
@@ -171,7 +171,7 @@ def prove(form: Mapping[str, Any], *, run: UUID, pause: str, accepted_at: dateti
 
 def freshly_authenticated(auth_time: datetime | None, at: datetime) -> bool:
     """Whether the officer had proved at the provider who they are shortly before `at` (SOHOA_STEP_UP_MINUTES, 5)."""
-    most = timedelta(minutes=int(os.environ.get(STEP_UP_MINUTES) or 5))
+    most = timedelta(minutes=StepUpSettings().step_up_minutes)
     return auth_time is not None and -FRESH <= at - auth_time <= most + FRESH
 
 

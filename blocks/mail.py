@@ -14,12 +14,10 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from blocks.errors import Remedy, SohoaError
 from blocks.secrets import secret
 from blocks.settings import home
+from blocks.settings.sections import MailSettings
 
 SECONDS = 20  # a mail server that answers later counts as down
 
@@ -45,24 +43,18 @@ class MailMisconfigured(SohoaError):
     message = "Cấu hình máy chủ thư chưa đúng hoặc gửi mật khẩu không mã hóa; vui lòng kiểm tra SOHOA_SMTP_URL."
 
 
-class Mail(BaseSettings):
-    """A mail server, from the environment."""
-
-    model_config = SettingsConfigDict(env_prefix="SOHOA_SMTP_", extra="ignore", populate_by_name=True)
-
-    url: str = ""
-    password: str = ""  # a reference; relative paths count from SOHOA_HOME
-    sender: str = Field("", validation_alias="SOHOA_SMTP_FROM")
+class Mail(MailSettings):
+    """The mail server of the settings."""
 
     @property
     def on(self) -> bool:
-        return bool(self.url)
+        return bool(self.smtp_url)
 
     @contextmanager
     def connected(self) -> Iterator[smtplib.SMTP]:
         """A session with the server. Raises MailUnavailable, MailMisconfigured, SecretMissing."""
-        place = urlsplit(self.url)
-        if place.scheme not in {"smtp", "smtps"} or not place.hostname or not self.sender:
+        place = urlsplit(self.smtp_url)
+        if place.scheme not in {"smtp", "smtps"} or not place.hostname or not self.smtp_from:
             raise MailMisconfigured()
         trusted = ssl.create_default_context()
         try:
@@ -80,7 +72,7 @@ class Mail(BaseSettings):
                 if place.username:
                     if not safe:
                         raise MailMisconfigured()
-                    password = secret(self.password, home()).get_secret_value()
+                    password = secret(self.smtp_password, home()).get_secret_value()
                     server.login(unquote(place.username), password)
                 yield server
         except (OSError, smtplib.SMTPException) as error:  # SMTPException is an OSError, too; said for the reader
@@ -93,9 +85,9 @@ class Mail(BaseSettings):
         mean that the server is down.
         """
         message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = self.sender, to, subject
+        message["From"], message["To"], message["Subject"] = self.smtp_from, to, subject
         message["Date"] = formatdate(localtime=True)
-        message["Message-ID"] = f"<{message_id}@{self.sender.rpartition('@')[2]}>"
+        message["Message-ID"] = f"<{message_id}@{self.smtp_from.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"  # no out-of-office answers
         message.set_content(text)
         try:

@@ -13,7 +13,6 @@ Personal data travel in the body only, never in an address, so that no access lo
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import date, datetime
 from enum import StrEnum
@@ -25,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blocks.records.states import OwnerKind
 from blocks.service import Service
+from blocks.settings.sections import ConnectionSettings
 
 A = TypeVar("A", bound=BaseModel)
 MAX_ANSWER = 1_000_000  # bytes: a longer answer is not one of ours
@@ -86,13 +86,11 @@ class Portal(Service):
     _block_type_name: ClassVar[str] = "Sohoa Portal"
     _block_type_slug: ClassVar[str] = "sohoa-portal"
 
-    url_env: str = "SOHOA_PORTAL_URL"  # unset or empty: no connection configured
-    token_env: str = "SOHOA_PORTAL_TOKEN"  # noqa: S105 - name of a variable, not a secret
     timeout_seconds: float = Field(default=5.0, gt=0, le=60)  # the officer and the citizen are waiting
 
     @property
     def configured(self) -> bool:
-        return bool(os.environ.get(self.url_env))
+        return bool(ConnectionSettings().portal_url)
 
     def digital_account(self, owner: OwnerQuery) -> AccountStatus:
         """Whether the owner has a digital account; without an id nobody can be asked for."""
@@ -113,10 +111,11 @@ class Portal(Service):
 
     def _ask(self, path: str, body: dict[str, Any], shape: type[A]) -> A | None:
         """One question; None when nobody is configured, nobody answers in time, or the answer is not of our form."""
-        url = os.environ.get(self.url_env, "").rstrip("/")
+        known = ConnectionSettings()
+        url = known.portal_url.rstrip("/")
         if not url:
             return None
-        token = os.environ.get(self.token_env, "")
+        token = known.portal_token.get_secret_value()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             with (

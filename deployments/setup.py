@@ -16,6 +16,7 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.settings import ROOT, load_stack_env
+from blocks.settings.sections import MachineSettings
 from deployments import automations
 from deployments.automations import WATCH
 from infra.worker.admission import closed_template, worker_type
@@ -84,7 +85,7 @@ def main() -> None:
     Catalog.get().load_into(RecordsDatabase.get())
     register_pool(
         prefect,
-        int(os.environ.get("SOHOA_WORKER_LIMIT", os.cpu_count() or 2)),
+        MachineSettings().worker_limit or os.cpu_count() or 2,
     )
     apply_deployments(prefect)
 

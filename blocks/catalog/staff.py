@@ -6,7 +6,6 @@ production office has nobody assigned, so that every reception is refused (WH01)
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable
 from datetime import date
 from enum import StrEnum
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from blocks.catalog.models import CatalogueInvalid
 from blocks.foreign import ForeignRefused, read_yaml
 from blocks.settings import in_production
+from blocks.settings.sections import StaffSettings
 
 Grants = Collection[tuple[str, str]]  # (unit, role) pairs
 STAFF_LIMIT, STAFF_VALUES = 16_000_000, 2_000_000  # bytes, values: some 30,000 officers
@@ -132,12 +132,12 @@ class Staff(BaseModel):
 
 def four_eyes() -> bool:
     """Whether who captured may not confirm the data (WH03). ``SOHOA_FOUR_EYES=false`` is for an office of one."""
-    return os.environ.get("SOHOA_FOUR_EYES", "true").lower() not in {"false", "0", "no"}
+    return StaffSettings().four_eyes
 
 
 def load_staff(path: Path | None = None) -> Staff:
     """The assignments in force, read anew when the file has changed. Raises CatalogueInvalid when it can't be read."""
-    named = path or (Path(os.environ["SOHOA_STAFF_FILE"]) if os.environ.get("SOHOA_STAFF_FILE") else None)
+    named = path or StaffSettings().staff_file
     if named is None:
         if in_production():
             return Staff()

@@ -36,6 +36,7 @@ from blocks.records.migrate import VERSION_TABLE, configuration
 from blocks.records.tables import ArchivedObject, Incident, Outbox
 from blocks.sandbox import probe
 from blocks.settings import home
+from blocks.settings.sections import ConnectionSettings, MachineSettings
 from blocks.signer import agency_signer
 from blocks.trust import Trust, run
 from deployments.automations import wanted
@@ -168,7 +169,7 @@ def worker() -> tuple[State, str, str]:
 def gateway() -> tuple[State, str, str]:
     """Asked on this machine: a proxy in front of it is the office's."""
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{os.environ.get('SOHOA_PORT_GATEWAY', '24204')}") as desk:
+        with httpx.Client(base_url=f"http://127.0.0.1:{MachineSettings().port_gateway}") as desk:
             asked = desk.get("/dang-nhap", timeout=20)
     except httpx.TransportError:
         return State.BAD, "không trả lời", "chạy `make up`; xem log/gateway.log"
@@ -179,7 +180,7 @@ def gateway() -> tuple[State, str, str]:
 
 def figures() -> tuple[State, str, str]:
     try:
-        told = httpx.get(f"http://127.0.0.1:{os.environ.get('SOHOA_PORT_METRICS', '24203')}/metrics", timeout=20).text
+        told = httpx.get(f"http://127.0.0.1:{MachineSettings().port_metrics}/metrics", timeout=20).text
     except httpx.TransportError:
         return State.WARNING, "không trả lời", "chạy `make up`; xem log/metrics.log"
     if silent := re.findall(r'^sohoa_source_up\{source="(\w+)"\} 0', told, re.M):
@@ -232,7 +233,7 @@ def messages() -> tuple[State, str, str]:
     with RecordsDatabase.get().session() as session:
         open_ = select(func.count()).where(col(Outbox.delivered_at).is_(None))
         count, old = session.exec(open_).one(), session.exec(open_.where(col(Outbox.created_at) < limit)).one()
-    if old and os.environ.get("SOHOA_PORTAL_URL"):
+    if old and ConnectionSettings().portal_url:
         return State.WARNING, f"{count} tin chờ gửi, {old} tin quá {OLD_MESSAGE_HOURS} giờ", "kiểm tra kết nối với cổng"
     return good(f"{count} tin chờ gửi")
 

@@ -25,6 +25,7 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.settings import load_stack_env
+from blocks.settings.sections import GatewaySettings
 from deployments.desk.app import create_app
 from deployments.desk.auth.sessions import Session
 from deployments.desk.auth.sign_in_records import SignIns
@@ -41,7 +42,6 @@ from deployments.desk.pages.rendering import AGAIN_LATER, Pages
 from deployments.desk.pages.sessions import SessionPages
 from deployments.desk.pages.worklist import WorklistPages
 from deployments.desk.server import config
-from deployments.desk.settings import GatewaySettings
 from deployments.partners.access import Access
 from deployments.partners.app import Front, create_partners
 from tasks.pauses.outages import not_answering

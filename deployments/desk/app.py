@@ -33,6 +33,7 @@ from starlette.websockets import WebSocket
 
 from blocks.errors import Remedy, SohoaError
 from blocks.logs import request_line
+from blocks.settings.sections import GatewaySettings
 from deployments.desk.auth.provider import Provider
 from deployments.desk.auth.sessions import Officer, Session, Sessions, hashed
 from deployments.desk.auth.signin import BACK_CHANNEL, CALLBACK, LOGIN, LOGOUT, SignIn, SignIns, cookie_name
@@ -41,7 +42,6 @@ from deployments.desk.bodies import parse_small, read_small
 from deployments.desk.limits import Rate, Refusals, client_address
 from deployments.desk.prefect_access.policy import is_tricky, open_to_operations
 from deployments.desk.prefect_access.routes import decision_routes, prefect_routes
-from deployments.desk.settings import GatewaySettings
 
 log = logging.getLogger("sohoa.gateway")
 HEALTH, STATIC, SESSION = "/suc-khoe", "/tinh/", "/phien"

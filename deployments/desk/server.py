@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from deployments.desk.settings import GatewaySettings
+from blocks.settings.sections import GatewaySettings
 
 HEAD_SECONDS = 10.0  # from the first byte, or the connection, to the end of the headers
 LOOK_SECONDS = 5.0

@@ -1,4 +1,4 @@
-"""Logs of parts that run for months: never longer in all than (KEPT + 1) times LOG_BYTES each.
+"""Logs of parts that run for months: never longer in all than (KEPT + 1) times SOHOA_LOG_MB each.
 
 A part keeps its file open and appends; so what is full is copied away and the file cut to nothing in its place
 (as logrotate's copytruncate). What is written between the last look and the cut, some microseconds, is lost.
@@ -10,13 +10,15 @@ import os
 import shutil
 from pathlib import Path
 
-LOG_BYTES, KEPT = 20_000_000, 5
+from blocks.settings.sections import MachineSettings
+
+KEPT = 5
 CHECK_EVERY = 5.0  # seconds
 
 
 def log_bytes() -> int:
-    """SOHOA_LOG_MB, or the default."""
-    return int(float(os.environ.get("SOHOA_LOG_MB") or LOG_BYTES / 1e6) * 1e6)
+    """Of one file."""
+    return int(MachineSettings().log_mb * 1e6)
 
 
 def rotate(folder: Path, limit: int | None = None, kept: int = KEPT) -> int:

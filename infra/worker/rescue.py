@@ -29,6 +29,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.events.filters import EventFilter
 from prefect.states import Scheduled
 
+from blocks.settings.sections import MachineSettings
 from infra.worker.zygote import COMM
 
 SECONDS_BETWEEN = 20.0
@@ -38,13 +39,11 @@ MOST_RESCUES = 5  # quick ones within COUNTED; from then on once each SLOWLY, an
 COUNTED, SLOWLY = timedelta(days=1), timedelta(hours=1)
 AFTER_CRASH = timedelta(seconds=15)  # doubled with each rescue: what broke the run needs time to come back
 WITHIN = timedelta(days=45)  # an older crash is left alone
-# A process tells that it lives every 30 s (PREFECT_FLOWS_HEARTBEAT_FREQUENCY, infra/local/plan.py): six misses.
-SILENT_SECONDS = 180.0
 
 
 def silent_seconds() -> float:
-    """SOHOA_SILENT_SECONDS, or the default."""
-    return float(os.environ.get("SOHOA_SILENT_SECONDS") or SILENT_SECONDS)
+    """After which a run is taken as lost."""
+    return MachineSettings().silent_seconds
 
 
 @dataclass

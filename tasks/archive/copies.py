@@ -14,8 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from pydantic import BaseModel, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
@@ -27,6 +26,7 @@ from blocks.records.audit import audit
 from blocks.records.queries import documents
 from blocks.records.states import DossierState
 from blocks.records.tables import ArchivedObject, Dossier, DroppedHandIn, Source
+from blocks.settings.sections import PreservationSettings
 from blocks.trust import clock
 from tasks.intake.inbox import TAKEN
 from tasks.intake.submission import SUBMISSION_ID
@@ -40,15 +40,6 @@ DROPPED, ABANDONED = "drop-copies", "drop-abandoned"
 logger = logging.getLogger(__name__)
 
 
-class CopySettings(BaseSettings):
-    """SOHOA_COPIES_DAYS, SOHOA_ABANDONED_DAYS."""
-
-    model_config = SettingsConfigDict(env_prefix="SOHOA_", extra="ignore")
-
-    copies_days: int = Field(30, ge=0)  # after the result: so long somebody may still want to look at the work itself
-    abandoned_days: int = Field(90, ge=1)  # after a hand-in that never became a dossier
-
-
 class CopyReport(BaseModel):
     """Dossiers whose copies went, hand-ins that were never started, folders of the inbox; dossiers that keep theirs."""
 
@@ -58,7 +49,7 @@ class CopyReport(BaseModel):
     kept: int = 0
 
 
-def ended(records: RecordsDatabase, bounds: CopySettings, limit: int = AT_ONCE) -> list[UUID]:
+def ended(records: RecordsDatabase, bounds: PreservationSettings, limit: int = AT_ONCE) -> list[UUID]:
     """Archived dossiers whose copies are still there, the oldest first."""
     before = clock() - timedelta(days=bounds.copies_days)
     query = select(Dossier.id).where(
@@ -102,7 +93,7 @@ def _readable(objects: ObjectStore, row: ArchivedObject) -> bool:
         return False
 
 
-def drop_abandoned(records: RecordsDatabase, objects: ObjectStore, bounds: CopySettings) -> int:
+def drop_abandoned(records: RecordsDatabase, objects: ObjectStore, bounds: PreservationSettings) -> int:
     """Hand-ins that never became a dossier: nobody started them. Returns how many."""
     before = clock() - timedelta(days=bounds.abandoned_days)
     known = select(Dossier.id).where(Dossier.submission == Source.submission).exists()
@@ -120,7 +111,7 @@ def drop_abandoned(records: RecordsDatabase, objects: ObjectStore, bounds: CopyS
     return len(one_by_one(old, drop))
 
 
-def drop_folders(records: RecordsDatabase, inbox: Path, bounds: CopySettings) -> int:
+def drop_folders(records: RecordsDatabase, inbox: Path, bounds: PreservationSettings) -> int:
     """Taken folders of the inbox whose dossier is archived and whose copies are gone. Returns how many."""
     count = 0
     for path in (*inbox.glob("*"), *inbox.glob("*/*")):
@@ -144,7 +135,9 @@ def _dropped(session: Session, submission: str) -> datetime | None:
     return session.exec(select(Dossier.copies_dropped_at).where(Dossier.submission == submission)).first()
 
 
-def drop_stored_copies(records: RecordsDatabase, objects: ObjectStore, inbox: Path, bounds: CopySettings) -> CopyReport:
+def drop_stored_copies(
+    records: RecordsDatabase, objects: ObjectStore, inbox: Path, bounds: PreservationSettings
+) -> CopyReport:
     """All of it. One dossier that can't be looked at keeps its copies and stops no other."""
     with records.session() as session:
         forget_ended(session, clock() - timedelta(days=NOTHING_GOES_ON))

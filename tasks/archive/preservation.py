@@ -21,7 +21,6 @@ from uuid import UUID
 
 from asn1crypto import cms
 from pydantic import BaseModel
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
@@ -41,6 +40,7 @@ from blocks.records.database import RecordsUnavailable
 from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.tables import ArchivedObject, Disposal, Document, Scan
 from blocks.settings import in_production
+from blocks.settings.sections import PreservationSettings
 from blocks.trust import Trust, clock, run
 from tasks.archive.store import FOREVER_YEARS, MANIFEST, MANIFEST_SIGNATURE, ORIGINAL, RECORD, note_archived
 from tasks.prefect_task import one_by_one
@@ -60,15 +60,6 @@ TYPES = {
 logger = logging.getLogger(__name__)
 DAMAGED = "ARCHIVED_OBJECT_DAMAGED"
 UNRENEWABLE = "RENEWAL_FAILED"
-
-
-class PreservationSettings(BaseSettings):
-    """SOHOA_FIXITY_DAYS, SOHOA_RENEWAL_DAYS."""
-
-    model_config = SettingsConfigDict(env_prefix="SOHOA_", extra="ignore")
-
-    fixity_days: int = 90  # every object is read again at least so often
-    renewal_days: int = 365  # so long before the certificate of the last time-stamp ends
 
 
 class NotPreserved(SohoaError):

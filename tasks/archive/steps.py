@@ -8,6 +8,7 @@ from blocks.catalog import Catalog
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.settings import settings
+from blocks.settings.sections import PreservationSettings
 from blocks.trust import Trust
 from tasks.archive import closing, copies, destruction, preservation, store, trust_list
 from tasks.artifacts import keep_markdown
@@ -40,7 +41,7 @@ def return_case(dossier_id: UUID, officer: str, stage: str) -> closing.ClosingRe
 @step("Chọn bản lưu cần kiểm tra", rule="LU06")
 def objects_to_check(limit: int) -> list[UUID]:
     """The objects to look at in one run, each once: what can't be read or restored doesn't come again in it."""
-    return preservation.objects_to_check(RecordsDatabase.get(), limit, preservation.PreservationSettings())
+    return preservation.objects_to_check(RecordsDatabase.get(), limit, PreservationSettings())
 
 
 @step("Kiểm tra toàn vẹn bản lưu", rule="LU06")
@@ -52,7 +53,7 @@ def check_fixity(ids: list[UUID]) -> preservation.FixityReport:
 @step("Chọn bản lưu cần gia hạn dấu thời gian", rule="LU06")
 def documents_to_renew(limit: int) -> list[UUID]:
     """Documents whose proof must be renewed soon."""
-    return preservation.documents_to_renew(RecordsDatabase.get(), limit, preservation.PreservationSettings())
+    return preservation.documents_to_renew(RecordsDatabase.get(), limit, PreservationSettings())
 
 
 @step("Gia hạn dấu thời gian lưu trữ", rule="LU06")
@@ -81,7 +82,7 @@ def report_preservation(
 def drop_stored_copies() -> copies.CopyReport:
     """Each night."""
     stored = RecordsDatabase.get(), ObjectStore.get()
-    return copies.drop_stored_copies(*stored, settings().inbox_dir, copies.CopySettings())
+    return copies.drop_stored_copies(*stored, settings().inbox_dir, PreservationSettings())
 
 
 @step("Lập biên bản tiêu hủy, xóa bản sao", rule="LU06")

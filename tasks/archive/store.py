@@ -17,7 +17,6 @@ from pathlib import Path, PurePosixPath
 from uuid import UUID
 
 from pydantic import BaseModel
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlmodel import Session, col, select
 
 from blocks.catalog import FOREVER, Catalog, Retention, TypeUnknown
@@ -32,6 +31,7 @@ from blocks.records.queries import get_document, get_dossier
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import ArchivedObject, Document, Outbox, RepositoryEntry, Signature, now
 from blocks.settings import in_production
+from blocks.settings.sections import PreservationSettings
 from blocks.signer import agency_signer
 from blocks.trust import Trust
 from tasks.scope.decide import case_date
@@ -79,14 +79,6 @@ class OwnerIdInvalid(SohoaError):
     remedy = Remedy.OFFICER
 
 
-class RetentionSettings(BaseSettings):
-    """SOHOA_RETENTION_OVERRIDE_DAYS."""
-
-    model_config = SettingsConfigDict(env_prefix="SOHOA_", extra="ignore")
-
-    retention_override_days: int | None = None
-
-
 class StorageReport(BaseModel):
     """What became of a record; ids and versions only."""
 
@@ -107,7 +99,7 @@ def legally_usable(*, agency_signed: bool, stored: bool, legally_valid: bool) ->
     return agency_signed and stored and legally_valid
 
 
-def lock_until(retention: Retention, signed_at: datetime, settings: RetentionSettings, today: date) -> datetime:
+def lock_until(retention: Retention, signed_at: datetime, settings: PreservationSettings, today: date) -> datetime:
     """Last second of the lock: 31 December of the year of signing + the class's years [R].
 
     Counted from 1 January after the case was closed. Raises RetentionOverrideRefused outside ``test``.
@@ -141,7 +133,7 @@ def store_record(
         agency, manifest = _signatures(session, document)
         renewals = {RECORD: _renew_before(agency), MANIFEST_SIGNATURE: _renew_before(manifest)}
         retention = retention_of(session, catalog, document)
-    until = lock_until(retention, agency.signed_at, RetentionSettings(), vietnam_day(now()))
+    until = lock_until(retention, agency.signed_at, PreservationSettings(), vietnam_day(now()))
     assert document.manifest_sha256  # _signatures has looked
     data_key = document.manifest_key or file_key(document, MANIFEST)
     data = StoredObject(Bucket.WORKING, data_key, document.manifest_version, document.manifest_sha256, 0)

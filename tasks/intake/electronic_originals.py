@@ -30,13 +30,13 @@ from blocks.records.audit import audit
 from blocks.records.queries import attempt_entry, documents, get_document, get_dossier
 from blocks.records.states import DocumentState, ElectronicOriginal, Form
 from blocks.records.tables import AuditEntry, Document, Scan, now
+from blocks.settings.sections import PreservationSettings
 from blocks.signer import agency_signer
 from blocks.trust import Trust
 from tasks.archive.store import (
     MANIFEST,
     MANIFEST_SIGNATURE,
     ORIGINAL,
-    RetentionSettings,
     legally_usable,
     lock_away,
     lock_until,
@@ -336,7 +336,7 @@ def _store(
         )
         session.expunge_all()
     manifest, token, signed = sign_data(objects, document, data, scan.sha256, signer, trust)
-    until = lock_until(retention, signed.signatures[0].signed_at or now(), RetentionSettings(), vietnam_day(now()))
+    until = lock_until(retention, signed.signatures[0].signed_at or now(), PreservationSettings(), vietnam_day(now()))
     came = StoredObject(Bucket.INTAKE, scan.object_key, scan.version, scan.sha256, scan.size)
     verdict = StoredObject(Bucket.WORKING, **found["kept"], size=0)
     original = lock_away(objects, document, came, ORIGINAL, "application/pdf", until)

@@ -16,6 +16,7 @@ from blocks.errors import Remedy, SohoaError
 from blocks.foreign import read_yaml
 from blocks.records.sources import SourceKind
 from blocks.settings import home
+from blocks.settings.sections import StaffSettings
 from tasks.intake.origin import Origin
 
 
@@ -42,7 +43,7 @@ class FolderNotGuarded(SohoaError):
 
 def owners_file() -> Path:
     """Names of scanners' folders and the officers that they are bound to."""
-    return Path(os.environ.get("SOHOA_INBOX_FILE") or home() / "inbox.yml")
+    return StaffSettings().inbox_file or home() / "inbox.yml"
 
 
 def origin_of(inbox: Path, folder: Path, staff: Staff | None = None) -> Origin:

@@ -5,7 +5,6 @@ No personal data: neither the owner nor the papers, nor the reason of a refusal,
 
 from __future__ import annotations
 
-import os
 import re
 
 from blocks.clock import vietnam_day
@@ -14,7 +13,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.machine import PUBLIC_STATUS
 from blocks.records.queries import DossierUnknown, find_dossier
 from blocks.records.states import DossierState
-from blocks.settings import Settings
+from blocks.settings import settings
 
 AGENCY, DEPARTMENT = "Cơ quan BHXH giải quyết", "Phòng ban giải quyết"
 RECEIVED, RESULT, STATUS = "Ngày tiếp nhận", "Ngày trả kết quả", "Tình trạng xử lý hồ sơ"
@@ -31,7 +30,7 @@ class DossierWithdrawn(SohoaError):
 
 def agency_name() -> str:
     """The office that resolves the dossiers of this installation (SOHOA_AGENCY_NAME)."""
-    return os.environ.get("SOHOA_AGENCY_NAME") or str(Settings.model_fields["agency_name"].default)
+    return settings().agency_name
 
 
 def status_of(records: RecordsDatabase, code: str) -> dict[str, str | None]:

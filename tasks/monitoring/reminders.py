@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from pydantic import BaseModel, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel
 from sqlalchemy import update
 from sqlmodel import col, select
 
@@ -25,6 +24,7 @@ from blocks.records.named import naming
 from blocks.records.tables import Dossier, Waiting
 from blocks.records.waiting import OUTAGE, at_a_pause, forget_all_but, page, place, wait_at
 from blocks.settings import gateway_url
+from blocks.settings.sections import ReminderSettings
 from tasks.desk_views.worklist import ESCALATED, REMINDED, Item, days_left, reminders_of, worklist
 from tasks.monitoring.notices import note
 from tasks.pauses.registry import pauses
@@ -37,15 +37,6 @@ SETTLED = timedelta(minutes=10)  # a row is written just before its run suspends
 GRACE = timedelta(hours=2)  # a dossier whose deadline is near anyway: not in the minute in which it arrives
 
 
-class Limits(BaseSettings):
-    """Working days that a pause may wait. ``SOHOA_REMIND_AFTER_DAYS``, ``SOHOA_ESCALATE_AFTER_DAYS``."""
-
-    model_config = SettingsConfigDict(env_prefix="SOHOA_", extra="ignore")
-
-    remind_after_days: int = Field(1, ge=0)
-    escalate_after_days: int = Field(3, ge=0)
-
-
 class Reminded(BaseModel):
     """How many dossiers were called to mind, and to how many messages that led."""
 
@@ -54,7 +45,7 @@ class Reminded(BaseModel):
     messages: int = 0
 
 
-def levels(item: Item, waited: int, at: datetime, limits: Limits) -> list[str]:
+def levels(item: Item, waited: int, at: datetime, limits: ReminderSettings) -> list[str]:
     """What is due for a waiting dossier. waited: whole working days since it began to wait."""
     long_enough = at - item.since >= GRACE
     due = []
@@ -72,10 +63,10 @@ def sweep(
     rows: Iterable[Waiting],
     *,
     at: datetime | None = None,
-    limits: Limits | None = None,
+    limits: ReminderSettings | None = None,
 ) -> Reminded:
     """Look over what waits, on working days within office hours. Safe to run as often as one likes."""
-    moment, bounds, told = at or datetime.now(UTC), limits or Limits(), Reminded()
+    moment, bounds, told = at or datetime.now(UTC), limits or ReminderSettings(), Reminded()
     local = moment.astimezone(VIET_NAM)
     if local.hour not in OFFICE_HOURS or not catalog.is_working_day(local.date()):
         return told

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -30,12 +29,12 @@ from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Dossier, Waiting
 from blocks.records.waiting import OUTAGE, wait_at
+from blocks.settings.sections import OutageSettings
 from tasks.prefect_task import BUSY
 
 P = ParamSpec("P")
 R = TypeVar("R")
 AWAITING = "AwaitingService"  # name of the state; its type is SCHEDULED
-PAUSES = "60,120,300,600,1200"  # seconds; the last one again and again
 AFTER_A_DAY, AT_MOST = timedelta(hours=1), timedelta(days=45)
 TOLD_AFTER = timedelta(minutes=15)  # operations hear of it then: shorter ones pass unnoticed
 JITTER = 0.2  # who failed together doesn't come back together
@@ -73,7 +72,7 @@ def service_away(error: BaseException) -> str | None:
 
 def pause_after(tries: int, waited: timedelta) -> timedelta:
     """How long until the next try. tries: those that this outage has cost, 1 for the first."""
-    steps = [float(text) for text in (os.environ.get("SOHOA_OUTAGE_PAUSES") or PAUSES).split(",")]
+    steps = [float(text) for text in OutageSettings().outage_pauses.split(",")]
     pause = timedelta(seconds=steps[min(tries, len(steps)) - 1])
     if waited >= timedelta(days=1):
         pause = max(pause, AFTER_A_DAY)

@@ -18,10 +18,10 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
+from blocks.settings.sections import GatewaySettings
 from deployments.desk.auth.provider import Provider as Office
 from deployments.desk.auth.sessions import Sessions
 from deployments.desk.auth.signin import BACK_CHANNEL, CALLBACK, LOGIN, LOGOUT, SignIn
-from deployments.desk.settings import GatewaySettings
 from tests.deployments.provider import KEY, OTHER, SECRET, Provider, Token, by_hand, signed, url64
 
 ORIGIN = "http://gateway.example"

@@ -29,13 +29,14 @@ from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import ArchivedObject, AuditEntry, Signature
+from blocks.settings.sections import PreservationSettings
 from blocks.signer import PinRefused, Signer, SoftKeySigner, signer_for
 from blocks.trust import TimestampClock, Trust, run
 from infra.local import token
 from infra.local.pki import ARCHITECTURE, _architecture, ensure_pki, tsa_url
 from infra.local.process import free_port
 from infra.local.seaweed import Seaweed
-from tasks.archive.preservation import PreservationSettings, check_fixity, objects_to_check, renew_proof
+from tasks.archive.preservation import check_fixity, objects_to_check, renew_proof
 from tasks.archive.store import store_record
 from tasks.signing.batch import sign_captures
 from tasks.signing.errors import DiskFull

@@ -13,7 +13,8 @@ import tasks.partner_cases.errors
 import tasks.signing.errors  # noqa: F401  (their classes are asked below)
 from blocks.errors import SohoaError
 from blocks.rules import HEADINGS, Rule, Source
-from tests.reference import errors, rules
+from blocks.settings.sections import SECTIONS
+from tests.reference import errors, rules, settings
 from tests.reference.source import PRODUCT, ROOT, Unit, named_rules, product_units, python_files, reached
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*/*.md"))]
@@ -21,7 +22,7 @@ TEXTS = [*PAGES, *python_files(*PRODUCT, "tests"), *sorted((ROOT / "deployments"
 OUTSIDE = re.compile(r"\.\./shared|/work/|\b(?:requirements|signing|prefect|platform)\.md\b|\bissue[ _#]\d", re.I)
 
 
-@pytest.mark.parametrize("made", [rules, errors], ids=["rules.md", "errors.md"])
+@pytest.mark.parametrize("made", [rules, errors, settings], ids=["rules.md", "errors.md", "settings.md"])
 def test_the_page_is_current(made: ModuleType) -> None:
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), "run `make docs-data`"
 
@@ -126,3 +127,14 @@ def test_nothing_cites_a_file_outside_the_repository() -> None:
         if OUTSIDE.search(line)
     ]
     assert cited == []
+
+
+def test_every_variable_that_code_or_pages_name_stands_on_the_page_of_settings() -> None:
+    pages = [ROOT / "README.md", *(path for path in (ROOT / "docs").rglob("*.md") if path != settings.PAGE)]
+    product = [path for part in PRODUCT for path in (ROOT / part).rglob("*.py")]
+    assert not settings.named([*pages, *product]) - settings.known()
+
+
+def test_every_setting_says_what_it_is() -> None:
+    for section in SECTIONS:
+        assert section.__doc__ and all(field.description for field in section.model_fields.values()), section.__name__

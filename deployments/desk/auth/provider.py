@@ -26,8 +26,8 @@ from joserfc.jws import JWSRegistry
 from starlette.requests import Request
 from starlette.responses import Response
 
+from blocks.settings.sections import GatewaySettings, is_loopback
 from deployments.desk.auth.sessions import grants_of
-from deployments.desk.settings import GatewaySettings, is_loopback
 
 ALGORITHMS = "id_token_signing_alg_values_supported"
 PUBLIC_KEY_ALGORITHMS = {f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)} | {"EdDSA"}

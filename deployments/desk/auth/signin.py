@@ -19,9 +19,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from blocks.settings.sections import GatewaySettings
 from deployments.desk.auth.provider import AWAY, FAULTS, LEEWAY, Account, Provider, kind_of
 from deployments.desk.auth.sessions import OFFICER, Asked, Officer, Proven, Session, Sessions
-from deployments.desk.settings import GatewaySettings
 
 log = logging.getLogger("sohoa.gateway")
 SIGNED_IN, SIGNED_OUT, STEPPED_UP = "sign-in", "sign-out", "step-up"  # actions of the audit trail

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from blocks.settings.sections import GatewaySettings
 from deployments.desk.prefect_access.policy import FORM
-from deployments.desk.settings import GatewaySettings
 
 TO_PREFECT = {"accept", "accept-language", "content-type", "user-agent", "x-prefect-api-version", "if-none-match"}
 TO_BROWSER = {"content-type", "etag", "last-modified", "vary", "x-prefect-api-version"}

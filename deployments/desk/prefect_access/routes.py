@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
+from blocks.settings.sections import GatewaySettings
 from deployments.desk.auth.sessions import Session, Sessions
 from deployments.desk.limits import Refusals
 from deployments.desk.prefect_access.policy import OPERATE, has_template, open_to_operations, told_the_ui
 from deployments.desk.prefect_access.proxy import Upstream, read_body
-from deployments.desk.settings import GatewaySettings
 
 if TYPE_CHECKING:
     from deployments.desk.app import Product

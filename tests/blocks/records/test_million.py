@@ -21,11 +21,12 @@ from blocks.records.audit import chain_head
 from blocks.records.queries import attempt_entry, documents, find_dossier
 from blocks.records.tables import Dossier, Outbox, Waiting
 from blocks.records.waiting import Place, at_a_pause, counts, page
+from blocks.settings.sections import PreservationSettings
 from deployments.desk.auth.sessions import Officer
 from deployments.desk.work import Work
 from deployments.metrics import COUNTS, DUE, PAUSES, SINGLE, STAGES, WAITING
 from infra.local.postgres import Postgres
-from tasks.archive.preservation import PreservationSettings, documents_to_renew, objects_to_check
+from tasks.archive.preservation import documents_to_renew, objects_to_check
 from tasks.desk_views.history import history
 from tasks.desk_views.worklist import for_officer, reminders_of
 from tasks.monitoring.audit_trail import Wanted, entries

@@ -14,12 +14,13 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.sources import SourceKind
 from blocks.records.tables import ArchivedObject, AuditEntry, Document, Dossier, Source, now
-from tasks.archive.copies import CopySettings, drop_abandoned, drop_copies, drop_folders, drop_stored_copies, ended
+from blocks.settings.sections import PreservationSettings
+from tasks.archive.copies import drop_abandoned, drop_copies, drop_folders, drop_stored_copies, ended
 from tasks.archive.store import store_record
 from tests.tasks.lawcase import make_dossier, put_signed
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401
 
-AT_ONCE = CopySettings(copies_days=0, abandoned_days=1)
+AT_ONCE = PreservationSettings(copies_days=0, abandoned_days=1)
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def held(records: RecordsDatabase, objects: ObjectStore, dossier: UUID) -> dict[
 def test_LU06_copies_go_record_and_scans_stay(records: RecordsDatabase, objects: ObjectStore, archived: UUID) -> None:
     before = held(records, objects, archived)
     assert before["working"] >= 2 and before["inbox"] == 1
-    assert ended(records, CopySettings(copies_days=30)) == []  # the grace time
+    assert ended(records, PreservationSettings(copies_days=30)) == []  # the grace time
     assert ended(records, AT_ONCE) == [archived]
     report = drop_stored_copies(records, objects, Path("/nowhere"), AT_ONCE)
     assert (report.dossiers, report.kept) == (1, 0)

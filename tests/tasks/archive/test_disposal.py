@@ -23,6 +23,7 @@ from blocks.records.audit import audit
 from blocks.records.grants import GATEWAY
 from blocks.records.named import naming
 from blocks.records.tables import ArchivedObject, AuditEntry, Disposal, Document, Dossier, FieldValue, now
+from blocks.settings.sections import PreservationSettings
 from blocks.trust import Trust
 from infra.local.postgres import Postgres
 from tasks.archive import disposal
@@ -41,7 +42,7 @@ from tasks.archive.disposal import (
     proposed,
     reject,
 )
-from tasks.archive.preservation import PreservationSettings, objects_to_check
+from tasks.archive.preservation import objects_to_check
 from tasks.archive.store import store_record
 from tasks.monitoring.audit_rows import RowsUnproven
 from tests.attack.plugin import Attack

@@ -17,17 +17,11 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import verify_chain
 from blocks.records.queries import file_of
 from blocks.records.tables import ArchivedObject, AuditEntry, Incident
+from blocks.settings.sections import PreservationSettings
 from blocks.trust import Trust
 from infra.local.seaweed import Seaweed
 from tasks.archive import preservation
-from tasks.archive.preservation import (
-    PreservationSettings,
-    check_fixity,
-    documents_to_renew,
-    extend_locks,
-    objects_to_check,
-    renew_proof,
-)
+from tasks.archive.preservation import check_fixity, documents_to_renew, extend_locks, objects_to_check, renew_proof
 from tasks.archive.store import store_record
 from tasks.signing.errors import ForeignFile
 from tasks.signing.report import REPORT_TYPES

@@ -20,6 +20,7 @@ from blocks.records.audit import verify_chain
 from blocks.records.machine import ReasonMissing, SignedCaseNotReturned
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Custody, Document, Outbox, RepositoryEntry
+from blocks.settings.sections import PreservationSettings
 from tasks.archive.closing import NotStored, close_case, return_case
 from tasks.archive.custody import (
     CustodyOrder,
@@ -34,7 +35,6 @@ from tasks.archive.store import (
     OwnerConflict,
     OwnerIdInvalid,
     RetentionOverrideRefused,
-    RetentionSettings,
     attach_owner_id,
     legally_usable,
     lock_until,
@@ -177,18 +177,18 @@ SIGNED_AT = datetime(2026, 12, 31, 18, 0, tzinfo=UTC)  # 2027 in Viet Nam
 )
 def test_LU06_locks_by_retention_class(code: str, years: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOHOA_ENVIRONMENT", "production")
-    until = lock_until(CATALOG.retention(code, ON), SIGNED_AT, RetentionSettings(), ON)
+    until = lock_until(CATALOG.retention(code, ON), SIGNED_AT, PreservationSettings(), ON)
     assert until.isoformat() == f"{2027 + years}-12-31T23:59:59+07:00"
 
 
 def test_LU06_a_short_lock_is_for_tests_only(monkeypatch: pytest.MonkeyPatch) -> None:
     retention = CATALOG.retention("forever", ON)
-    assert lock_until(retention, SIGNED_AT, RetentionSettings(), ON).date() == date(2026, 11, 25)
+    assert lock_until(retention, SIGNED_AT, PreservationSettings(), ON).date() == date(2026, 11, 25)
     monkeypatch.setenv("SOHOA_RETENTION_OVERRIDE_DAYS", "3")
-    assert lock_until(retention, SIGNED_AT, RetentionSettings(), ON).date() == date(2026, 11, 27)
+    assert lock_until(retention, SIGNED_AT, PreservationSettings(), ON).date() == date(2026, 11, 27)
     monkeypatch.setenv("SOHOA_ENVIRONMENT", "production")
     with pytest.raises(RetentionOverrideRefused):
-        lock_until(retention, SIGNED_AT, RetentionSettings(), ON)
+        lock_until(retention, SIGNED_AT, PreservationSettings(), ON)
 
 
 def test_LU06_the_real_store_takes_a_lock_of_a_hundred_years(

@@ -27,18 +27,19 @@ from blocks.mail import Mail, MailMisconfigured, MailUnavailable
 from blocks.records import RecordsDatabase
 from blocks.records.codes import issue_dossier_code
 from blocks.records.tables import AuditEntry, Decision, Outbox, Waiting
+from blocks.settings.sections import ReminderSettings
 from infra.local.process import free_port
 from tasks.desk_views.history import history
 from tasks.desk_views.worklist import worklist
 from tasks.monitoring.notices import EXPIRES, send_notices
-from tasks.monitoring.reminders import Limits, sweep
+from tasks.monitoring.reminders import sweep
 from tests.tasks.lawcase import NAME, OWNER_ID, make_waiting, now_at
 
 FRIDAY = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)  # 10:00 in Viet Nam; Tuesday 24/11 is a day off
 DAYS = {
     name: FRIDAY + timedelta(days=days) for name, days in (("sat", 1), ("mon", 3), ("tue", 4), ("wed", 5), ("thu", 6))
 }
-BOUNDS = Limits(remind_after_days=1, escalate_after_days=2)
+BOUNDS = ReminderSettings(remind_after_days=1, escalate_after_days=2)
 ADDRESSES = {"gq.01": "gq01@bhxh.example", "ld.01": "ld01@bhxh.example", "tnhs.02": "tnhs02@bhxh.example"}
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.errors import Remedy, SohoaError
 
 Environment = Literal["test", "production"]
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+OF_OFFICE = ("unit_id", "agency_name", "agency_symbol", "agency_place", "agency_head")
 RUNS_CHANNEL = "sohoa_runs"  # of PostgreSQL, where the worker hears of runs (blocks/nudge.py)
 
 
@@ -56,21 +57,30 @@ def gateway_url() -> str:
 
 
 class Settings(BaseSettings):
-    """What the processes of one installation share; no secret is among it."""
+    """This office and its trust: what the processes of one installation share; no secret is among it."""
 
     model_config = SettingsConfigDict(env_prefix="SOHOA_", extra="ignore")
 
-    environment: Environment  # required: nothing is TEST or real by default
-    unit_id: str = "BHXH-TEST"  # this office, prefix of dossier codes (P01)
-    agency_name: str = "BẢO HIỂM XÃ HỘI TỈNH (TEST)"
-    agency_parent: str = "BẢO HIỂM XÃ HỘI VIỆT NAM"  # cơ quan chủ quản trực tiếp, over the agency's name on results
-    agency_symbol: str = "BHXH"  # of the agency in the symbol of results: QĐ-BHXH
-    agency_place: str = "Hà Nội"  # địa danh on results
-    agency_head: str = "GIÁM ĐỐC"  # for whom a deputy signs: KT. GIÁM ĐỐC
-    pki_dir: Path  # folder with anchors/, intermediates/ and officers.yml
-    pki_url: str = ""  # root URL of the TEST PKI (OCSP, CRL, TSA); empty where there is none
-    tsa_url: str
-    inbox_dir: Path = Field(default_factory=lambda: home() / "inbox")
+    environment: Environment = Field(description="test or production: nothing is TEST or real by default.")
+    unit_id: str = Field("BHXH-TEST", description="This office: prefix of dossier codes (P01).")
+    agency_name: str = Field("BẢO HIỂM XÃ HỘI TỈNH (TEST)", description="Its name on results and slips.")
+    agency_parent: str = Field("BẢO HIỂM XÃ HỘI VIỆT NAM", description="Cơ quan chủ quản trực tiếp, over that name.")
+    agency_symbol: str = Field("BHXH", description="The agency in the symbol of results: QĐ-BHXH.")
+    agency_place: str = Field("Hà Nội", description="Địa danh on results.")
+    agency_head: str = Field("GIÁM ĐỐC", description="For whom a deputy signs: KT. GIÁM ĐỐC.")
+    pki_dir: Path = Field(description="Folder with anchors/, intermediates/ and officers.yml.")
+    pki_url: str = Field("", description="Root address of the TEST PKI (OCSP, CRL, TSA); empty where there is none.")
+    tsa_url: str = Field(description="The time-stamp service (RFC 3161).")
+    inbox_dir: Path = Field(default_factory=lambda: home() / "inbox", description="Folder inbox of scanners.")
+
+    @model_validator(mode="after")
+    def _own_office(self) -> Self:
+        """The names of the TEST office stand on no real result."""
+        if self.environment == "production" and (
+            left := [name for name in OF_OFFICE if name not in self.model_fields_set]
+        ):
+            raise ValueError(f"in production these must be set: {', '.join(f'SOHOA_{name.upper()}' for name in left)}")
+        return self
 
 
 def load_stack_env() -> None:
