@@ -6,17 +6,25 @@ export PREFECT_LOGGING_LEVEL ?= INFO
 # Compiled modules are kept, also where the shell says otherwise: each flow run would compile all of them anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.venv/.base: requirements/base.txt requirements/uv.txt pyproject.toml
-	@command -v python3.11 >/dev/null || { echo "Python 3.11 is missing: apt-get install python3.11"; exit 1; }
-	@test -x $(PY) || /usr/bin/python3.11 -m venv .venv 2>/dev/null || python3.11 -m venv .venv 2>/dev/null || { rm -rf .venv; echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
-	@echo "· installing (about 1.5 GB, once)"
+# Any of these will do, the system's own first: other users may run it (docs/administrators.md). PYTHON= names one.
+PYTHONS := /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13 python3.11 python3.12 python3.13
+FITTING := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+NEW_VENV = for python in $(or $(PYTHON),$(PYTHONS)); do \
+  "$$python" -c '$(FITTING)' 2>/dev/null && exec "$$python" -m venv --clear $(@D:/bin=); done; \
+  echo "$(if $(PYTHON),$(PYTHON) is no Python 3.11 to 3.13 with venv,No Python 3.11 to 3.13 with venv is here): apt-get install python3 python3-venv, or say PYTHON=/path/of/one"; exit 1
+
+.venv/bin/python .venv-train/bin/python:
+	@$(NEW_VENV)
+
+.venv/.base: requirements/base.txt requirements/uv.txt pyproject.toml | .venv/bin/python
+	@echo "· installing (about 2 GB, once)"
 	@.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --compile-bytecode --no-deps --require-hashes -r requirements/base.txt
 	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --no-deps -e .
 	@touch $@
 
 .venv/.dev: .venv/.base requirements/dev.txt
-	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --require-hashes -r requirements/dev.txt
+	@VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 setup: .venv/.base ## install what the product needs
@@ -129,9 +137,8 @@ release: dev ## the wheel, its bill of materials (CycloneDX) and their SHA-256, 
 	@$(PY) -m infra.release.sbom dist/sohoa.cdx.json
 	@rm -f dist/.gitignore && cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
 
-.venv-train/.train: requirements/train.txt
-	@python3.11 -m venv .venv-train
-	@.venv-train/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/train.txt
+.venv-train/.train: requirements/train.txt | .venv-train/bin/python
+	@.venv-train/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/train.txt
 	@touch $@
 
 MINUTES ?= 120
@@ -144,12 +151,19 @@ test-train: .venv-train/.train ## what `make test` skips without torch and Paddl
 	.venv-train/bin/python -m pytest -q -p no:cacheprovider --confcutdir=tests/blocks/ocr/training \
 	  tests/blocks/ocr/training/test_train.py tests/blocks/ocr/training/test_paddle_form.py
 
+# One lock for every Python that pyproject.toml names. What all lines have in common (Linux on x86_64) is cut out
+# of them: a machine of another kind is told that there is no wheel rather than left with nothing installed.
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 \
   --custom-compile-command "make lock"
-# Training's torch is the CPU build, which only the wheels at hand have: without them its lock file stays and make says so.
-lock: dev ## renew the lock files
-	@for f in base dev uv; do $(COMPILE) requirements/$$f.in --override requirements/overrides.in -o requirements/$$f.txt || exit 1; done
-	@$(COMPILE) requirements/train.in $(addprefix --find-links ,$(PIP_FIND_LINKS)) -o requirements/train.txt
+HERE := implementation_name == 'cpython' and platform_machine == 'x86_64' and platform_python_implementation == 'CPython' and sys_platform == 'linux'
+# Training's torch is the CPU build, which only the wheels at hand have, for Python 3.11: without them its lock file
+# stays and make says so.
+lock: dev ## renew the lock files from pyproject.toml (UPGRADE="--upgrade-package NAME" takes a newer one)
+	@$(COMPILE) --universal $(UPGRADE) pyproject.toml -o requirements/base.txt
+	@$(COMPILE) --universal $(UPGRADE) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
+	@$(COMPILE) --universal $(UPGRADE) --group install -o requirements/uv.txt
+	@sed -i "s/ ; python_full_version < '3.14' and $(HERE) / /; s/ and $(HERE) / /" requirements/base.txt requirements/dev.txt requirements/uv.txt
+	@$(COMPILE) pyproject.toml --extra train -c requirements/base.txt $(addprefix --find-links ,$(PIP_FIND_LINKS)) -o requirements/train.txt
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort

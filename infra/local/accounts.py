@@ -62,7 +62,7 @@ def prepare(home: Path) -> str | None:
     if not _can_run(who):
         return (
             f"other users can't run {sys.executable} in {ROOT}: all parts run as root, and each could read what the "
-            "others keep (install under a folder that everybody may enter, with Debian's own python3.11)"
+            "others keep (install under a folder that everybody may enter, with the system's own Python)"
         )
     return None
 

@@ -17,12 +17,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from packaging.markers import Marker
+
 from blocks.settings import ROOT
 
 LOCK = ROOT / "requirements" / "base.txt"
 VENDORED = ("blocks/ocr/models", "blocks/fonts")
 NOT_SHIPPED = {".pt", ".py", ".csv", ".md", ".txt"}  # a training checkpoint, programs, texts about the files
-_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^ \\;]+)")
+_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^ \\;]+)(?: ; ([^\\]+))?")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
@@ -32,12 +34,14 @@ def normal(name: str) -> str:
 
 
 def locked(lock: Path = LOCK) -> dict[str, tuple[str, list[str]]]:
-    """Package → (version, SHA-256 of each of its files) of a lock file."""
+    """Package → (version, SHA-256 of each of its files) of a lock file, as far as this Python needs it."""
     found: dict[str, tuple[str, list[str]]] = {}
     name = ""
     for line in lock.read_text(encoding="utf-8").splitlines():
         if match := _PIN.match(line):
             name = normal(match[1])
+            if match[3] and not Marker(match[3].strip()).evaluate():
+                continue  # for other Pythons; nor are the hashes that follow taken, as nothing is found for it
             found[name] = (match[2], [])
         found.get(name, ("", []))[1].extend(_HASH.findall(line))
     return found
