@@ -10,19 +10,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.errors import Remedy, SohoaError
 from blocks.ocr import geometry, language, runtime, shared
 from blocks.ocr.codes import read_codes
 from blocks.ocr.lone import read_lone_numbers
 from blocks.ocr.order import reading_order
+from blocks.ocr.orientation import Orientation
 from blocks.ocr.readers import DETECTION_SIDE, DETECTION_STEP, Models, PageReader, RawLine, WordSpan, words
-from blocks.ocr.trueocr import Orientation
 from blocks.ocr.types import Box, Line, PageText, Word
 from blocks.service import Service
+from blocks.settings import load_stack_env
 
 MODELS = Path(__file__).with_name("models")
 _SECRECY = re.compile(r"M[AÂẬĂẠÀẤẦẨẪ]T")
@@ -39,6 +42,14 @@ class OcrModelMissing(SohoaError):
     remedy = Remedy.ADMINISTRATOR
 
 
+class OcrSettings(BaseSettings):
+    """SOHOA_OCR_ENGINE: `onnxruntime` or `paddle`."""
+
+    model_config = SettingsConfigDict(env_prefix="SOHOA_OCR_", extra="ignore")
+
+    engine: runtime.Engine = "onnxruntime"
+
+
 class OcrEngine(Service):
     """Đọc chữ tiếng Việt trên ảnh trang giấy (Điều 9.1)."""
 
@@ -46,25 +57,30 @@ class OcrEngine(Service):
     _block_type_slug = "sohoa-ocr-engine"
 
     detector: str = Field(default="PP-OCRv6_tiny_det", description="Folder under blocks/ocr/models, or a path")
-    recogniser: str = Field(
-        default="", description="Folder under blocks/ocr/models, or a path. Empty: newest sohoa-rec*, else trueocr"
-    )
-    orientation: str = Field(default="trueocr-vi-r01", description="Folder with orient.onnx; empty: not tried")
-    threads: int = Field(default=1, ge=1, description="onnxruntime threads of this process")
+    recogniser: str = Field(default="sohoa-rec", description="Folder under blocks/ocr/models, or a path")
+    orientation: str = Field(default="trueocr-vi-r01", description="Folder with orient.*; empty: not tried")
+    engine: runtime.Engine = Field(default="onnxruntime", description="What computes the networks")
+    threads: int = Field(default=1, ge=1, description="Threads of the engine in this process")
     second_opinion: bool = Field(
         default=True, description="Let a bigram of syllables choose among letters that look nearly alike"
     )
     min_dpi: int = Field(default=100, description="Below: manual entry (EX02)")
     min_confidence: float = Field(default=0.75, description="Mean of the page below: manual entry (EX02)")
 
+    @classmethod
+    def get(cls) -> Self:
+        """The engine of this installation (SOHOA_OCR_ENGINE); no document of Prefect is asked."""
+        load_stack_env()
+        return cls(engine=OcrSettings().engine)
+
     @property
     def name(self) -> str:
         """Names and content hashes of the models and versions of the engine; recorded with every field."""
-        return _name(self.detector, self.recogniser, self.second_opinion)
+        return _name(self._models())
 
     def warm_up(self) -> None:
         """Load the models now rather than at the first page."""
-        _loaded(*self._key())
+        self._loaded()
 
     def read(self, image: np.ndarray, dpi: int) -> PageText:
         """Read one page.
@@ -78,7 +94,7 @@ class OcrEngine(Service):
             return PageText(width, height, dpi, (), engine=self.name, readable=False, reason=LOW_DPI)
         if (found := shared.read({name: getattr(self, name) for name in _FIELDS}, image, dpi)) is not None:
             return found
-        loaded = _loaded(*self._key())
+        loaded = self._loaded()
         grey, has_red = geometry.grey(image), geometry.has_red(image)
         with loaded.lock:
             page, lines = self._best_turn(loaded, geometry.without_red(image) if has_red else grey)
@@ -100,8 +116,11 @@ class OcrEngine(Service):
             seconds=round(time.perf_counter() - started, 3),
         )
 
-    def _key(self) -> tuple[str, str, str, int, bool]:
-        return self.detector, self.recogniser, self.orientation, self.threads, self.second_opinion
+    def _models(self) -> Models:
+        return Models(_folder(self.detector), _folder(self.recogniser), self.engine, self.second_opinion)
+
+    def _loaded(self) -> _Loaded:
+        return _loaded(self._models(), _folder(self.orientation) if self.orientation else None, self.threads)
 
     def _best_turn(self, loaded: _Loaded, image: np.ndarray) -> tuple[geometry.Upright, list[RawLine]]:
         """Upright page of an image (H, W) and its lines; when they come out badly, other quarter turns are tried."""
@@ -129,7 +148,7 @@ class OcrEngine(Service):
         return True, ""
 
 
-_FIELDS = ("detector", "recogniser", "orientation", "threads", "second_opinion", "min_dpi", "min_confidence")
+_FIELDS = ("detector", "recogniser", "orientation", "engine", "threads", "second_opinion", "min_dpi", "min_confidence")
 
 
 @dataclass
@@ -148,40 +167,25 @@ def _folder(name: str) -> Path:
     return path
 
 
-def default_recogniser() -> Path:
-    """The newest own model that is complete, else trueocr's."""
-    own = [f for f in sorted(MODELS.glob("sohoa-rec*")) if (f / "inference.onnx").exists()]
-    own = [f for f in own if (f / "inference.yml").exists()]
-    return own[-1] if own else MODELS / "trueocr-vi-r01"
-
-
 def _stamp(folder: Path, file: str) -> str:
     digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
     return f"{folder.name}@{digest[:8]}"
 
 
 @lru_cache
-def _name(detector: str, recogniser: str, second_opinion: bool) -> str:
-    models = _models(detector, recogniser, 1, second_opinion)
-    weights = "inference.onnx" if models.pp_ocr_style else "rec.onnx"
-    parts = [_stamp(models.detector, "inference.onnx"), _stamp(models.recogniser, weights)]
-    if second_opinion and models.pp_ocr_style:
+def _name(models: Models) -> str:
+    """A network is known by its ONNX file, from which its Paddle form is made: what is measured holds for both."""
+    parts = [_stamp(folder, "inference.onnx") for folder in (models.detector, models.recogniser)]
+    if models.second_opinion:
         parts.append(_stamp(language.MODEL.parent, language.MODEL.name))
-    return " + ".join([*parts, f"paddleocr {version('paddleocr')}", runtime.name()])
-
-
-def _models(detector: str, recogniser: str, threads: int, second_opinion: bool) -> Models:
-    """Which files they are; nothing is loaded yet."""
-    rec = _folder(recogniser) if recogniser else default_recogniser()
-    return Models(_folder(detector), rec, threads, second_opinion)
+    return " + ".join([*parts, f"paddleocr {version('paddleocr')}", runtime.name(models.engine)])
 
 
 @lru_cache
-def _loaded(detector: str, recogniser: str, orientation: str, threads: int, second_opinion: bool) -> _Loaded:
+def _loaded(models: Models, orientation: Path | None, threads: int) -> _Loaded:
     """Load the models: about a second, once a process and configuration."""
-    models = _models(detector, recogniser, threads, second_opinion)
-    turn = Orientation(_folder(orientation), threads) if orientation else None
-    return _Loaded(models.reader, turn, threading.Lock())
+    turn = Orientation(orientation, models.engine, threads) if orientation else None
+    return _Loaded(PageReader(models, threads), turn, threading.Lock())
 
 
 def confidence(lines: list[RawLine]) -> float:

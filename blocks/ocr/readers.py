@@ -1,27 +1,20 @@
-"""From an upright page image to raw lines: the two ways of reading.
+"""From an upright page image to raw lines: the PaddleOCR pipeline with steps for one core (`steps.py`).
 
-`PipelineReader` is the PaddleOCR pipeline with steps for one core (`steps.py`), used with any PP-OCR-style recogniser
-folder (`inference.onnx` and `inference.yml`) whose dictionary holds the Vietnamese letters. `ModuleReader` is
-PaddleOCR's text detection with trueocr's recogniser, until such a folder is there.
+It takes any PP-OCR-style recogniser folder whose dictionary holds the Vietnamese letters.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import unicodedata
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import yaml
 
-from blocks.ocr import geometry, language, pieces, runtime
+from blocks.ocr import geometry, language, runtime
 from blocks.ocr.steps import Cut, Normalise, Read
-from blocks.ocr.trueocr import LineReader
 
 DETECTION_SIDE = 1536  # without this limit and its type the pipeline detects at full resolution
 DETECTION_STEP = 64  # sides of what it is shown: OpenVINO prepares its kernels anew for each size
@@ -30,6 +23,16 @@ UNCLIP = 1.6  # the model's own 1.4 cuts the marks above and below Vietnamese le
 # The model's own; the pipeline's default is 0.6, at which whole lines of forms are lost: the dots of a fill-in line
 # draw the score of the text before them down. What comes in besides is told by its confidence (`engine._scrawl`).
 BOX_SCORE = 0.4
+
+
+@dataclass(frozen=True)
+class Models:
+    """The files of one configuration, and what computes them."""
+
+    detector: Path
+    recogniser: Path
+    engine: runtime.Engine
+    second_opinion: bool
 
 
 @dataclass(frozen=True)
@@ -42,76 +45,23 @@ class RawLine:
     positions: tuple[float, ...] = ()
 
 
-class PageReader(Protocol):
-    def read(self, view: geometry.View) -> list[RawLine]:
-        """The lines in a view, at most `DETECTION_SIDE` pixels of it long; polygons on the upright page."""
-        ...
-
-    def recognise(self, crops: list[geometry.Image]) -> list[tuple[str, float]]:
-        """Text and confidence of pieces (h, w) of one line each, without detection."""
-        ...
-
-
-def _engine_options(threads: int) -> dict[str, Any]:
-    logging.getLogger("paddlex").setLevel(logging.WARNING)
-    os.environ.setdefault("PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK", "True")  # nothing is fetched at run time
-    return {
-        "engine": "onnxruntime",
-        "device": "cpu",
-        "engine_config": runtime.session_config(threads),
-    }
-
-
 def model_name(folder: Path) -> str:
-    """`Global.model_name` of a PP-OCR-style model folder."""
+    """`Global.model_name` of a model folder."""
     config = yaml.safe_load((folder / "inference.yml").read_text(encoding="utf-8"))
     return str(config["Global"]["model_name"])
 
 
-class ModuleReader:
-    """PaddleOCR's text detection, trueocr's recognition."""
-
-    def __init__(self, detector: Path, recogniser: Path, threads: int) -> None:
-        from paddleocr import TextDetection
-
-        self._detect = TextDetection(
-            model_name=model_name(detector),
-            model_dir=str(detector),
-            limit_side_len=DETECTION_SIDE,
-            limit_type="max",
-            unclip_ratio=UNCLIP,
-            **_engine_options(threads),
-        )
-        self._lines = LineReader(recogniser, threads)
-
-    def read(self, view: geometry.View) -> list[RawLine]:
-        pixels = np.repeat(view.pixels[..., None], 3, axis=2)
-        boxes = self._detect.predict(pixels, batch_size=1, limit_side_len=max(pixels.shape))
-        polygons = [np.asarray(p, dtype=np.float64) for r in boxes for p in r["dt_polys"]]
-        found = pieces.cut(view, polygons)
-        kept = [i for i, (piece, _) in enumerate(found) if min(piece.shape) >= 4]
-        texts = self._lines.read([np.atleast_3d(found[i][0])[..., 0] for i in kept])
-        return [
-            RawLine(line.text, line.confidence, view.on_page(found[i][1]), line.positions)
-            for i, line in zip(kept, texts, strict=True)
-            if line.text.strip()
-        ]
-
-    def recognise(self, crops: list[geometry.Image]) -> list[tuple[str, float]]:
-        return [(line.text, line.confidence) for line in self._lines.read(crops)]
-
-
-class PipelineReader:
+class PageReader:
     """The PaddleOCR pipeline with the steps of `steps.py`; with `second_opinion` the language chooses among letters."""
 
-    def __init__(self, detector: Path, recogniser: Path, threads: int, second_opinion: bool) -> None:
+    def __init__(self, models: Models, threads: int) -> None:
         from paddleocr import PaddleOCR
 
         self._pipeline = PaddleOCR(
-            text_detection_model_name=model_name(detector),
-            text_detection_model_dir=str(detector),
-            text_recognition_model_name=model_name(recogniser),
-            text_recognition_model_dir=str(recogniser),
+            text_detection_model_name=model_name(models.detector),
+            text_detection_model_dir=str(models.detector),
+            text_recognition_model_name=model_name(models.recogniser),
+            text_recognition_model_dir=str(models.recogniser),
             use_doc_orientation_classify=False,
             use_doc_unwarping=False,
             use_textline_orientation=False,
@@ -119,16 +69,18 @@ class PipelineReader:
             text_det_limit_type="max",
             text_det_unclip_ratio=UNCLIP,
             text_det_box_thresh=BOX_SCORE,
-            **_engine_options(threads),
+            **runtime.pipeline_options(models.engine, threads),
         )
         steps = self._pipeline.paddlex_pipeline._pipeline
         self._cut = steps._crop_by_polys = Cut()
-        self._lines = steps.text_rec_model = Read(steps.text_rec_model, language.bigram() if second_opinion else None)
+        bigram = language.bigram() if models.second_opinion else None
+        self._lines = steps.text_rec_model = Read(steps.text_rec_model, bigram)
         detection = steps.text_det_model.pre_tfs
         detection["Normalize"] = Normalise(MEAN, STD)
         detection["ToCHW"] = lambda imgs: imgs  # done already
 
     def read(self, view: geometry.View) -> list[RawLine]:
+        """The lines in a view, at most `DETECTION_SIDE` pixels of it long; polygons on the upright page."""
         lines = []
         self._cut.view = view
         side = max(view.pixels.shape)
@@ -139,6 +91,7 @@ class PipelineReader:
         return lines
 
     def recognise(self, crops: list[geometry.Image]) -> list[tuple[str, float]]:
+        """Text and confidence of pieces (h, w) of one line each, without detection."""
         return [self._lines.line(crop) for crop in crops]
 
 
@@ -178,21 +131,3 @@ def _width(character: str) -> float:
     if base in "mwMW@%—":
         return 1.5
     return 1.25 if base.isupper() else 1.0
-
-
-class Models:
-    """The files of one configuration: which folders, which reader, how they call themselves."""
-
-    def __init__(self, detector: Path, recogniser: Path, threads: int, second_opinion: bool) -> None:
-        self.detector, self.recogniser, self.threads = detector, recogniser, threads
-        self.second_opinion = second_opinion
-
-    @property
-    def pp_ocr_style(self) -> bool:
-        return (self.recogniser / "inference.yml").exists()
-
-    @cached_property
-    def reader(self) -> PageReader:
-        if self.pp_ocr_style:
-            return PipelineReader(self.detector, self.recogniser, self.threads, self.second_opinion)
-        return ModuleReader(self.detector, self.recogniser, self.threads)

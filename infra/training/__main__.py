@@ -50,11 +50,17 @@ def main() -> None:
     order.add_argument("--earlier", type=Path, help="an exported inference.onnx to blend with")
     order.add_argument("--earlier-share", type=float, default=0.85)
     orders.add_parser("language", help="count the syllables again (blocks/ocr/models/vi-bigram)")
+    orders.add_parser("paddle-forms", help="translate the ONNX files anew for SOHOA_OCR_ENGINE=paddle")
     arguments = parser.parse_args()
     if arguments.order == "train":
         _train(arguments)
     elif arguments.order == "language":
         _language(arguments)
+    elif arguments.order == "paddle-forms":
+        from blocks.ocr.training import paddle_form
+
+        for folder, name in paddle_form.FORMS.items():
+            paddle_form.write_paddle(MODEL.with_name(folder), name)
     else:
         from infra.training.export import export
 

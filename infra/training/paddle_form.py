@@ -1,8 +1,8 @@
 # mypy: disable-error-code="misc,no-any-return,no-untyped-call"
-"""The recogniser as a Paddle inference model (PaddleX 3: inference.json, inference.pdiparams, beside inference.yml).
+"""The networks as Paddle inference models (PaddleX 3: inference.json, inference.pdiparams, beside inference.yml).
 
-Source: the folder's own inference.onnx; its graph is walked node by node and built again of Paddle's operations, with
-the same weights. Input `x` [N, 3, 48, W] BGR in -1..1, output probabilities [N, W / 8, classes]; N and W are free.
+Source: the ONNX file beside them; its graph is walked node by node and built again of Paddle's operations, with the
+same weights, input and output. Sides that are free in the ONNX file stay free.
 """
 
 from __future__ import annotations
@@ -20,25 +20,52 @@ import paddle
 from onnx import helper, numpy_helper
 from paddle.nn import functional as F
 
-from infra.training.lines import HEIGHT
-
 Array = npt.NDArray[np.float32]
 Operation = Callable[..., Any]
-NAMES = "inference.json", "inference.pdiparams"
+SUFFIXES = ".json", ".pdiparams"
+NAMES = tuple(f"inference{suffix}" for suffix in SUFFIXES)
+FORMS = {"sohoa-rec": "inference", "PP-OCRv6_tiny_det": "inference", "trueocr-vi-r01": "orient"}  # folder: file
 SAME = 2e-4  # greatest difference of a probability between Paddle and onnxruntime
+ALIKE = 2e-3  # of the detector's: means over a whole page add up a million numbers, one after the other or in pairs
 
 
-def _symmetrical(pads: list[int]) -> list[int]:
+def _padding(a: dict[str, Any]) -> list[int] | str:
+    if a.get("auto_pad") == b"SAME_UPPER":
+        return "SAME"
+    pads = a["pads"]
     before, after = pads[: len(pads) // 2], pads[len(pads) // 2 :]
     if before != after:
         raise ValueError(f"padding {pads} isn't the same on both sides")
-    return before
+    return list(before)
 
 
 def _convolution(a: dict[str, Any]) -> Operation:
     convolve = F.conv1d if len(a["kernel_shape"]) == 1 else F.conv2d
-    options = {"stride": a["strides"], "padding": _symmetrical(a["pads"]), "dilation": a["dilations"]}
-    return lambda x, weight, bias: convolve(x, weight, bias, groups=a["group"], **options)
+    options = {"stride": a["strides"], "padding": _padding(a), "dilation": a["dilations"]}
+    return lambda x, weight, bias=None: convolve(x, weight, bias, groups=a["group"], **options)
+
+
+def _deconvolution(a: dict[str, Any]) -> Operation:
+    options = {"stride": a["strides"], "padding": _padding(a), "dilation": a["dilations"]}
+    return lambda x, weight, bias=None: F.conv2d_transpose(x, weight, bias, groups=a["group"], **options)
+
+
+def _gemm(a: dict[str, Any]) -> Operation:
+    if (a.get("alpha", 1), a.get("beta", 1), a.get("transA", 0)) != (1, 1, 0):
+        raise ValueError("only x · w + b is known")
+    return lambda x, weight, bias: paddle.matmul(x, weight, transpose_y=bool(a.get("transB"))) + bias
+
+
+def _nearest(a: dict[str, Any]) -> Operation:
+    if (a["mode"], a["coordinate_transformation_mode"], a["nearest_mode"]) != (b"nearest", b"asymmetric", b"floor"):
+        raise ValueError("only the nearest pixel before is known")
+
+    def repeated(x: Any, _: Any, scales: list[float]) -> Any:  # Paddle 3.3 with oneDNN can't compute F.interpolate
+        for axis in (2, 3):
+            x = paddle.repeat_interleave(x, int(scales[axis]), axis)
+        return x
+
+    return repeated
 
 
 def _pooling(a: dict[str, Any]) -> Operation:
@@ -47,19 +74,26 @@ def _pooling(a: dict[str, Any]) -> Operation:
     return lambda x: F.avg_pool2d(x, a["kernel_shape"], a["strides"])
 
 
-# What `export.write_onnx` makes use of. Each takes the attributes of a node.
+# What the three networks make use of. Each takes the attributes of a node.
 _OPERATIONS: dict[str, Callable[[dict[str, Any]], Operation]] = {
     "Add": lambda a: operator.add,
     "AveragePool": _pooling,
+    "Concat": lambda a: lambda *x: paddle.concat(list(x), a["axis"]),
     "Conv": _convolution,
+    "ConvTranspose": _deconvolution,
     "Div": lambda a: operator.truediv,
     "Erf": lambda a: paddle.erf,
+    "Gemm": _gemm,
+    "GlobalAveragePool": lambda a: lambda x: paddle.mean(x, [2, 3], True),
     "HardSigmoid": lambda a: lambda x: F.hardsigmoid(x, a.get("alpha", 0.2), a.get("beta", 0.5)),
     "HardSwish": lambda a: F.hardswish,
     "MatMul": lambda a: paddle.matmul,
+    "MaxPool": lambda a: lambda x: F.max_pool2d(x, a["kernel_shape"], a["strides"], _padding(a)),
     "Mul": lambda a: operator.mul,
     "ReduceMean": lambda a: lambda x: paddle.mean(x, a["axes"], bool(a.get("keepdims", 1))),
     "Relu": lambda a: F.relu,
+    "Resize": _nearest,
+    "Sigmoid": lambda a: F.sigmoid,
     "Softmax": lambda a: lambda x: F.softmax(x, a.get("axis", -1)),
     "Squeeze": lambda a: lambda x, axes: paddle.squeeze(x, axes),
     "Transpose": lambda a: lambda x: paddle.transpose(x, a["perm"]),
@@ -75,7 +109,11 @@ class Translated(paddle.nn.Layer):
         if unknown:
             raise ValueError(f"no Paddle operation for {', '.join(sorted(unknown))}")
         self._input, self._output = graph.input[0].name, graph.output[0].name
-        self._values: dict[str, Any] = {t.name: self._parameter(t) for t in graph.initializer}
+        plain = {name for node in graph.node if node.op_type == "Resize" for name in node.input[1:]}
+        self._values: dict[str, Any] = {
+            t.name: numpy_helper.to_array(t).tolist() if t.name in plain else self._parameter(t)
+            for t in graph.initializer
+        }
         self._steps: list[tuple[Operation, list[str], str]] = []
         for node in graph.node:
             attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
@@ -100,20 +138,22 @@ class Translated(paddle.nn.Layer):
         return values[self._output]
 
 
-def write_paddle(folder: Path) -> None:
-    """Write the Paddle form of `folder`'s inference.onnx beside it."""
+def write_paddle(folder: Path, name: str = "inference") -> None:
+    """Write the Paddle form of `folder`'s ONNX file of that name beside it."""
     paddle.set_device("cpu")
+    graph = onnx.load(str(folder / f"{name}.onnx")).graph
+    sides = [side.dim_value or -1 for side in graph.input[0].type.tensor_type.shape.dim]
     with paddle.utils.unique_name.guard():
-        net = Translated(onnx.load(str(folder / "inference.onnx")).graph)
+        net = Translated(graph)
         net.eval()
-        shape = paddle.static.InputSpec([-1, 3, HEIGHT, -1], "float32", name="x")
-        paddle.jit.save(net, str(folder / "inference"), input_spec=[shape])
+        shape = paddle.static.InputSpec(sides, "float32", name=graph.input[0].name)
+        paddle.jit.save(net, str(folder / name), input_spec=[shape])
 
 
-def difference(folder: Path, batches: Iterable[Array]) -> float:
-    """Greatest difference of a probability between the two forms in `folder`; ValueError where it is above `SAME`."""
-    session = onnxruntime.InferenceSession(str(folder / "inference.onnx"), providers=["CPUExecutionProvider"])
-    config = paddle.inference.Config(*(str(folder / name) for name in NAMES))
+def difference(folder: Path, batches: Iterable[Array], name: str = "inference", most: float = SAME) -> float:
+    """Greatest difference of a probability between the two forms in `folder`; ValueError where it is above `most`."""
+    session = onnxruntime.InferenceSession(str(folder / f"{name}.onnx"), providers=["CPUExecutionProvider"])
+    config = paddle.inference.Config(*(str(folder / f"{name}{suffix}") for suffix in SUFFIXES))
     config.disable_gpu()
     config.disable_glog_info()
     config.set_cpu_math_library_num_threads(1)
@@ -123,6 +163,6 @@ def difference(folder: Path, batches: Iterable[Array]) -> float:
         (ours,) = predictor.run([paddle.to_tensor(batch)])
         (theirs,) = session.run(None, {"x": batch})
         found = max(found, float(np.abs(ours.numpy() - theirs).max()))
-    if found > SAME:
+    if found > most:
         raise ValueError(f"Paddle differs from onnxruntime by {found:.1e}")
     return found

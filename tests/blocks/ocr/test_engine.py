@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,14 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from pydantic import ValidationError
 from rapidfuzz import fuzz
 
-from blocks.ocr.engine import OcrEngine, OcrModelMissing, _loaded, _scrawl, default_recogniser
+from blocks.ocr.engine import MODELS, OcrEngine, OcrModelMissing, _scrawl
 from blocks.ocr.geometry import upright
 from blocks.ocr.lone import read_lone_numbers
 from blocks.ocr.pieces import cut
-from blocks.ocr.readers import Models, PipelineReader, RawLine
+from blocks.ocr.readers import RawLine
 from blocks.ocr.types import PageText
 from tasks.reading.ocr import secrecy_level
 from tests.bench.pages import drawn_pages
@@ -140,7 +142,8 @@ def test_SC13_red_stamp_over_text_hides_nothing(engine: OcrEngine) -> None:
 def test_engine_says_which_models_read() -> None:
     name = OcrEngine().name
     assert "PP-OCRv6_tiny_det@" in name and "paddleocr 3.7" in name and "onnxruntime" in name
-    assert "trueocr-vi-r01@" in OcrEngine(recogniser="trueocr-vi-r01").name
+    by_paddle = OcrEngine(engine="paddle").name
+    assert by_paddle.endswith("paddlepaddle 3.3.1 f32") and by_paddle.split(" + ")[:4] == name.split(" + ")[:4]
 
 
 def test_missing_model_names_what_to_do() -> None:
@@ -148,31 +151,56 @@ def test_missing_model_names_what_to_do() -> None:
         OcrEngine(recogniser="no-such-model").read(np.zeros((20, 20, 3), np.uint8), 200)
 
 
-def test_trueocr_reads_until_there_is_an_own_model() -> None:
-    page = OcrEngine(recogniser="trueocr-vi-r01").read(pixels(SCAN), 100)
-    assert error_rate(truth(SCAN), page.text) < 0.03
+@pytest.mark.parametrize(
+    ("engine", "other", "runner"),
+    [("onnxruntime", "paddle", "ONNXRuntimeRunner"), ("paddle", "onnxruntime", "PaddleStaticRunner")],
+)
+def test_the_engine_is_a_setting_and_the_other_one_is_not_even_loaded(engine: str, other: str, runner: str) -> None:
+    code = f"""
+import sys, numpy as np
+from PIL import Image
+from blocks.ocr.engine import OcrEngine
+engine = OcrEngine.get()
+with Image.open({str(PAGES / f"{SCAN}.jpg")!r}) as image:
+    page = engine.read(np.asarray(image.convert("RGB")), 100)
+assert page.readable and len(page.lines) > 20
+pipeline = engine._loaded().reader._pipeline.paddlex_pipeline._pipeline
+assert type(pipeline.text_det_model.runner).__name__ == {runner!r}, pipeline.text_det_model.runner
+assert type(engine._loaded().reader._lines._run).__name__ == {runner!r}
+assert {engine!r} in sys.modules and {other!r} not in sys.modules
+"""
+    environment = os.environ | {"SOHOA_OCR_ENGINE": engine, "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_pp_ocr_style_folders_go_through_the_pipeline(engine: OcrEngine) -> None:
-    """The folder decides: inference.yml means the PaddleOCR pipeline."""
-    from blocks.ocr.engine import MODELS
-
-    folder = default_recogniser()
-    models = Models(MODELS / "PP-OCRv6_tiny_det", folder, 1, second_opinion=False)
-    assert isinstance(models.reader, PipelineReader) == (folder / "inference.yml").exists()
+def test_an_unknown_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOHOA_OCR_ENGINE", "tesseract")
+    with pytest.raises(ValidationError, match="'onnxruntime' or 'paddle'"):
+        OcrEngine.get()
 
 
-def test_the_recogniser_s_onnx_form_is_computed_though_its_paddle_form_lies_beside_it(engine: OcrEngine) -> None:
-    assert (default_recogniser() / "inference.json").exists()
-    run = _loaded(*engine._key()).reader._lines._run  # type: ignore[attr-defined]
-    assert type(run).__name__ == "ONNXRuntimeRunner" and "OpenVINOExecutionProvider" in run.session.get_providers()
-    locked = (Path(__file__).parents[3] / "requirements/base.txt").read_text(encoding="utf-8")
-    assert "\npaddleocr==" in locked and "\npaddlepaddle" not in locked  # the product doesn't install Paddle
+def test_EX01_both_engines_read_the_same(scan: PageText) -> None:
+    """Nearly: onnxruntime may compute in bfloat16."""
+    by_paddle = OcrEngine(engine="paddle")
+    for name, dpi, by_onnx in ((SCAN, 100, scan), (BORN, 200, OcrEngine().read(pixels(BORN), 200))):
+        read = by_paddle.read(pixels(name), dpi)
+        assert len(read.lines) == len(by_onnx.lines)
+        assert fuzz.ratio(read.text, by_onnx.text) > 99.5
+        assert error_rate(truth(name), read.text) < 0.03
+    turned = by_paddle.read(np.ascontiguousarray(np.rot90(pixels(SCAN), 1)), 100)
+    assert turned.rotation == 90 and fuzz.ratio(turned.text, scan.text) > 99
+
+
+def test_each_network_is_there_for_both_engines() -> None:
+    forms = [file for folder in MODELS.iterdir() for file in folder.glob("*.onnx")]
+    assert len(forms) == 3
+    assert all(file.with_suffix(suffix).exists() for file in forms for suffix in (".json", ".pdiparams"))
 
 
 def test_one_letter_is_not_read_twice_with_other_marks(engine: OcrEngine) -> None:
     """Where two readings of a letter peak in neighbouring columns: `Nẵng`, not `Nẵằng`; `hươu` keeps its vowels."""
-    lines = _loaded(*engine._key()).reader._lines  # type: ignore[attr-defined]
+    lines = engine._loaded().reader._lines  # type: ignore[attr-defined]
 
     def decoded(*columns: tuple[str, float]) -> str:
         probabilities = np.zeros((len(columns), len(lines._characters)), np.float32)
@@ -189,7 +217,7 @@ def test_one_letter_is_not_read_twice_with_other_marks(engine: OcrEngine) -> Non
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 40), (40, 0)])
 def test_pieces_without_pixels_hold_no_text(engine: OcrEngine, shape: tuple[int, int]) -> None:
-    assert _loaded(*engine._key()).reader.recognise([np.zeros(shape, np.uint8)]) == [("", 0.0)]
+    assert engine._loaded().reader.recognise([np.zeros(shape, np.uint8)]) == [("", 0.0)]
 
 
 @pytest.mark.parametrize("size", [(0, 0), (90, 0), (0, 90), (1, 1)])
@@ -197,7 +225,7 @@ def test_degenerate_polygons_are_cut_and_read_without_failing(engine: OcrEngine,
     view = upright(np.full((300, 400), 250, np.uint8), skew=0.0).view((0, 0, 400, 300))
     (x, y), (width, height) = (100, 100), size
     corners = np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])
-    text, _ = _loaded(*engine._key()).reader.recognise([cut(view, [corners])[0][0]])[0]
+    text, _ = engine._loaded().reader.recognise([cut(view, [corners])[0][0]])[0]
     assert not text.strip()
 
 

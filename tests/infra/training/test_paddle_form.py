@@ -77,11 +77,31 @@ def runner_of(reader: Any) -> str:
     return type(reader.paddlex_pipeline._pipeline.text_rec_model.runner).__name__
 
 
-def test_the_committed_files_are_the_translation_of_the_committed_onnx(tmp_path: Path) -> None:
-    shutil.copy(MODEL / "inference.onnx", tmp_path)
-    paddle_form.write_paddle(tmp_path)
-    for name in paddle_form.NAMES:
-        assert (tmp_path / name).read_bytes() == (MODEL / name).read_bytes()
+@pytest.mark.parametrize(("folder", "name"), paddle_form.FORMS.items())
+def test_the_committed_files_are_the_translation_of_the_committed_onnx(tmp_path: Path, folder: str, name: str) -> None:
+    committed = MODEL.with_name(folder)
+    shutil.copy(committed / f"{name}.onnx", tmp_path)
+    paddle_form.write_paddle(tmp_path, name)
+    for suffix in paddle_form.SUFFIXES:
+        assert (tmp_path / f"{name}{suffix}").read_bytes() == (committed / f"{name}{suffix}").read_bytes()
+
+
+def grey(name: str, size: tuple[int, int]) -> np.ndarray:
+    with Image.open(PAGES / f"{name}.jpg") as image:
+        return np.asarray(image.convert("L").resize(size), np.float32) / 255
+
+
+def test_the_detector_s_map_of_a_page_is_alike_in_both_forms() -> None:
+    mean, std = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
+    pages = [(grey("w_05_p1", size) - mean[:, None, None]) / std[:, None, None] for size in ((704, 960), (768, 1088))]
+    found = paddle_form.difference(DETECTOR, [page[None] for page in pages], most=paddle_form.ALIKE)
+    assert 0 < found < paddle_form.ALIKE
+
+
+def test_the_page_s_turn_is_the_same_in_both_forms() -> None:
+    page = 1 - grey("w_05_p1", (768, 768))
+    turned = [np.ascontiguousarray(np.rot90(page, turn))[None, None] for turn in range(4)]
+    assert paddle_form.difference(MODEL.with_name("trueocr-vi-r01"), turned, "orient") < 1e-5
 
 
 @pytest.mark.parametrize("name", ["s_05CT_p1", "w_05_p1"])
