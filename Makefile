@@ -86,7 +86,7 @@ journeys: dev check-system ## only the samples, played through the whole stack w
 screenshots: dev check-system ## pictures of the documents, taken while the browser journeys run
 	SCREENSHOTS=docs/images JOURNEY_SAMPLES="01- 10- 12- 13- d05- d09-" .venv/bin/pytest -q -p no:cacheprovider tests/journeys/test_browser.py
 
-bench-ocr: dev check-system ## character errors and seconds a page against Tesseract, same pages, same run; BENCH=folder: on those too
+bench-ocr: dev check-system ## character errors and seconds a page of both engines, against Tesseract, same pages, same run; BENCH=folder: on those too
 	@command -v tesseract >/dev/null && tesseract --list-langs 2>/dev/null | grep -qx vie \
 	  || { test "$$(id -u)" = 0 && apt-get install -y -qq tesseract-ocr tesseract-ocr-vie >/dev/null 2>&1; } \
 	  || { echo "Tesseract is missing: apt-get install tesseract-ocr tesseract-ocr-vie"; exit 1; }
@@ -132,7 +132,7 @@ lint: dev ## format, lint, types, layers
 	.venv/bin/lint-imports
 
 release: dev ## the wheel, its bill of materials (CycloneDX) and their SHA-256, in dist/
-	@rm -rf dist
+	@rm -rf dist build
 	@.venv/bin/uv build -q --wheel --out-dir dist .
 	@$(PY) -m infra.release.sbom dist/sohoa.cdx.json
 	@rm -f dist/.gitignore && cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from deployments import automations
 from deployments.automations import WATCH
 from infra.worker.admission import closed_template, worker_type
 
+DEPLOYMENTS = Path(__file__).with_name("prefect.yaml")
 POOL = "sohoa"
 QUEUES = {"watch": 1, "counter": 2, "background": 10}
 CLOSED_TO_UNKNOWN = (
@@ -54,7 +56,7 @@ def apply_deployments(prefect: Orchestrator) -> None:
     parameters otherwise."""
     environment = {**os.environ, "SOHOA_ROOT": str(ROOT)}
     subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)],
         cwd=ROOT,
         env=environment,
         check=True,

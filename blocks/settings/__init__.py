@@ -24,8 +24,11 @@ RUNS_CHANNEL = "sohoa_runs"  # of PostgreSQL, where the worker hears of runs (bl
 
 
 def home() -> Path:
-    """The folder that holds the state of this installation (``var/`` of the checkout unless SOHOA_HOME says other)."""
-    return Path(os.environ.get("SOHOA_HOME", ROOT / "var"))
+    """The folder that holds the state of this installation: SOHOA_HOME, else ``var/`` of the checkout, else (installed
+    from the wheel) ``~/.local/share/sohoa``."""
+    if chosen := os.environ.get("SOHOA_HOME"):
+        return Path(chosen)
+    return ROOT / "var" if (ROOT / "pyproject.toml").exists() else Path.home() / ".local/share/sohoa"
 
 
 class EnvironmentUnknown(SohoaError):

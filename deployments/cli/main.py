@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -47,12 +48,25 @@ from tasks.signing.report import lines, page_pdf
 from tasks.signing.sandbox import verify_untrusted
 from tasks.verification.review import FieldView, look
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sohoa – số hóa hồ sơ thủ tục hành chính BHXH.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(partner, name="partner")
 app.add_typer(accounts.officer, name="officer")
 app.add_typer(accounts.sessions, name="sessions")
 # Not cut at 80 columns where the output is no terminal: codes and ids are there to be copied.
 console = Console(width=None if sys.stdout.isatty() else 160)
+
+
+def _told_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"sohoa {version('sohoa')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def command(
+    _: Annotated[bool, typer.Option("--version", callback=_told_version, is_eager=True, help="In phiên bản")] = False,
+) -> None:
+    """Sohoa – số hóa hồ sơ thủ tục hành chính BHXH."""
 
 
 def find(code: str) -> Dossier:

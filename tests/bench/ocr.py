@@ -1,6 +1,6 @@
-"""`make bench-ocr`: character errors, errors of marks and seconds a page, against Tesseract `vie` in the same run.
+"""`make bench-ocr`: character errors, marks and seconds a page: both engines, against Tesseract `vie` in the same run.
 
-Both readers get the same pages one after the other on one thread: the repository's own scans and drawn pages; with
+All readers get the same pages one after the other on one thread: the repository's own scans and drawn pages; with
 `--bench folder` (`make bench-ocr BENCH=folder`) those of a folder too. Measures: order-free character error rate and
 diacritic error rate, percent (tests/blocks/ocr/scoring.py). Seconds are processor seconds: they don't depend on what
 else the machine does; a wall-clock second of a quiet core is the same.
@@ -15,9 +15,12 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import get_args
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
 
@@ -27,6 +30,7 @@ from rich.progress import track
 from rich.table import Table
 
 from blocks.ocr.engine import OcrEngine
+from blocks.ocr.runtime import Engine
 from tests.bench.pages import SPLITS, BenchPage, bench_pages, drawn_pages, own_pages
 from tests.blocks.ocr.scoring import Score, score
 
@@ -83,29 +87,23 @@ def add(to: Sum, found: Score, seconds: float) -> None:
     to.pages += 1
 
 
-def table(sums: dict[tuple[str, str], Sum], peer: bool) -> Table:
+def table(sums: dict[tuple[str, str], Sum], readers: Sequence[str]) -> Table:
+    """A row a group of pages; the last column compares the first reader with the last: errors, seconds."""
     out = Table(title="OCR: order-free character errors / diacritic errors (%), processor seconds a page")
-    for column in ("pages", "n", "Sohoa", "goal", "s/page", "Tesseract vie", "s/page", "errors ×", "seconds ×"):
-        out.add_column(column, justify="right" if column != "pages" else "left", no_wrap=True)
+    out.add_column("pages", no_wrap=True)
+    for column in ("n", "goal", *readers, f"{readers[0]} : {readers[-1]}"):
+        out.add_column(column, justify="right")
     for split in dict.fromkeys(split for split, _ in sums):
-        ours, theirs = sums[split, "sohoa"], sums.get((split, "tesseract"), Sum())
+        found = [sums[split, reader] for reader in readers]
         goal = GOALS.get(split)
-        row = [
+        errors, seconds = found[0].edits / max(1, found[-1].edits), found[0].seconds / found[-1].seconds
+        out.add_row(
             split,
-            str(ours.pages),
-            f"{ours.cer:.2f} / {ours.der:.2f}",
+            str(found[0].pages),
             f"{goal[0]:.2f} / {goal[1]:.2f}" if goal else "",
-            f"{ours.pace:.2f}",
-        ]
-        if peer:
-            errors = ours.edits / theirs.edits if theirs.edits else 0
-            row += [
-                f"{theirs.cer:.2f} / {theirs.der:.2f}",
-                f"{theirs.pace:.2f}",
-                f"{errors:.2f}",
-                f"{ours.seconds / theirs.seconds:.2f}" if theirs.seconds else "",
-            ]
-        out.add_row(*row)
+            *[f"{one.cer:.2f} / {one.der:.2f}  {one.pace:.2f} s" for one in found],
+            f"{errors:.2f}, {seconds:.2f}",
+        )
     return out
 
 
@@ -117,34 +115,37 @@ def main() -> None:
     parser.add_argument("--drawn", type=int, default=6, help="drawn pages of each fault")
     parser.add_argument("--seed", type=int, default=424242)
     parser.add_argument("--no-peer", action="store_true", help="without Tesseract")
-    parser.add_argument("--recogniser", default="", help="model folder, default: the engine's")
+    parser.add_argument("--engines", nargs="+", choices=get_args(Engine), default=get_args(Engine))
+    parser.add_argument("--recogniser", default="sohoa-rec", help="model folder")
     parser.add_argument("--words", action="store_true", help="print the words that were read wrong")
     arguments = parser.parse_args()
     console = Console(width=130)
-    engine = OcrEngine(recogniser=arguments.recogniser)
-    console.print(engine.name)
+    engines = {name: OcrEngine(engine=name, recogniser=arguments.recogniser) for name in arguments.engines}
     pages = list(
         chain(
             bench_pages(arguments.bench) if arguments.bench else own_pages(),
             drawn_pages(arguments.drawn, arguments.seed),
         )
     )
-    engine.read(pages[0].pixels, pages[0].dpi)  # models are loaded once a process
+    for engine in engines.values():
+        console.print(engine.name)
+        engine.read(pages[0].pixels, pages[0].dpi)  # models are loaded once a process
     sums: dict[tuple[str, str], Sum] = defaultdict(Sum)
+    readers: dict[str, Callable[[BenchPage], tuple[str, float]]]
+    readers = {name: partial(sohoa, engine) for name, engine in engines.items()}
     with tempfile.TemporaryDirectory() as scratch:
+        if not arguments.no_peer:
+            readers["tesseract vie"] = partial(tesseract, folder=Path(scratch))
         for page in track(pages, console=console, description="pages"):
-            text, seconds = sohoa(engine, page)
-            verdict = score(page.text, text)
-            for group in (page.split, *(["bench, all"] if page.split in SPLITS else [])):
-                add(sums[group, "sohoa"], verdict, seconds)
-            if arguments.words:
-                console.print(page.split, page.name, f"{verdict.edits}/{verdict.letters}", verdict.pairs[:25])
-            if not arguments.no_peer:
-                theirs, spent = tesseract(page, Path(scratch))
-                found = score(page.text, theirs)
+            for name, read in readers.items():
+                text, seconds = read(page)
+                verdict = score(page.text, text)
                 for group in (page.split, *(["bench, all"] if page.split in SPLITS else [])):
-                    add(sums[group, "tesseract"], found, spent)
-    console.print(table(sums, not arguments.no_peer))
+                    add(sums[group, name], verdict, seconds)
+                if arguments.words and name in engines:
+                    wrong = f"{verdict.edits}/{verdict.letters}"
+                    console.print(name, page.split, page.name, wrong, verdict.pairs[:25])
+    console.print(table(sums, list(readers)))
 
 
 if __name__ == "__main__":
