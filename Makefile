@@ -131,9 +131,10 @@ lint: dev ## format, lint, types, layers
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-release: dev ## the wheel, its bill of materials (CycloneDX) and their SHA-256, in dist/
+release: dev ## the wheel, its lock, its bill of materials (CycloneDX) and their SHA-256, in dist/
 	@rm -rf dist build
 	@.venv/bin/uv build -q --wheel --out-dir dist .
+	@cp requirements/base.txt dist/
 	@$(PY) -m infra.release.sbom dist/sohoa.cdx.json
 	@rm -f dist/.gitignore && cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
 

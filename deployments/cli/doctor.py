@@ -277,6 +277,22 @@ CHECKS: tuple[tuple[str, Callable[[], tuple[State, str, str]]], ...] = (
 )
 
 
+class NotSetUp(SohoaError):
+    """No stack was ever started with this SOHOA_HOME: no part of it needs to be looked at."""
+
+    code = "NOT_SET_UP"
+    message = (
+        "Hệ thống chưa được cài đặt tại {home}; vui lòng chạy `make up` (cài từ gói: `python -m infra.local up`), "
+        "hoặc đặt biến SOHOA_HOME là thư mục của hệ thống đã có."
+    )
+
+
+def need_set_up() -> None:
+    """Raises NotSetUp."""
+    if not os.environ.get("SOHOA_ENVIRONMENT"):
+        raise NotSetUp(home=home())
+
+
 def examine(newest: int | None = None) -> Iterator[Finding]:
     """Each part in turn. A part that fails in whatever way is a finding, never an end.
 
