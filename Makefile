@@ -149,8 +149,8 @@ train-ocr: .venv-train/.train ## train the recogniser on (MINUTES=120), or anew 
 	.venv-train/bin/python -m infra.training export
 
 test-train: .venv-train/.train ## what `make test` skips without torch and Paddle: training, export, the Paddle form
-	.venv-train/bin/python -m pytest -q -p no:cacheprovider --confcutdir=tests/blocks/ocr/training \
-	  tests/blocks/ocr/training/test_train.py tests/blocks/ocr/training/test_paddle_form.py
+	.venv-train/bin/python -m pytest -q -p no:cacheprovider --confcutdir=tests/infra/training \
+	  tests/infra/training/test_train.py tests/infra/training/test_paddle_form.py
 
 # One lock for every Python that pyproject.toml names. What all lines have in common (Linux on x86_64) is cut out
 # of them: a machine of another kind is told that there is no wheel rather than left with nothing installed.

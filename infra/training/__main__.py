@@ -57,7 +57,7 @@ def main() -> None:
     elif arguments.order == "language":
         _language(arguments)
     elif arguments.order == "paddle-forms":
-        from blocks.ocr.training import paddle_form
+        from infra.training import paddle_form
 
         for folder, name in paddle_form.FORMS.items():
             paddle_form.write_paddle(MODEL.with_name(folder), name)

@@ -44,7 +44,7 @@ tuệ). Debian packages are read where they are unpacked; none of their text is 
 | source | licence | what |
 |---|---|---|
 | laws and decisions on social insurance records (`docs/law`) | official documents, no copyright | paragraphs |
-| `blocks/ocr/training/wording.py` | this repository | labels, phrases, drawn names, addresses, codes, amounts, dates |
+| `infra/training/wording.py` | this repository | labels, phrases, drawn names, addresses, codes, amounts, dates |
 {sources}
 
 ## Fonts ({fonts} faces of {families} families)

@@ -57,7 +57,7 @@ def test_the_wheel_holds_all_that_the_product_reads_and_nothing_of_training(whee
 
 def test_the_command_works_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     def sohoa(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-W", "ignore", "-c", "from deployments.cli import main; main()", *arguments]
+        command = [sys.executable, "-W", "ignore", "-c", "from deployments.cli.main import main; main()", *arguments]
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(wheel), "HOME": str(home)}
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
@@ -74,7 +74,7 @@ def test_what_the_product_reads_from_files_is_found_in_the_wheel(wheel: Path, tm
 import blocks
 assert blocks.__file__.startswith({str(wheel)!r}), blocks.__file__
 from blocks.records.migrate import MIGRATIONS
-from deployments.doctor import State, reading
+from deployments.cli.doctor import State, reading
 from deployments.setup import DEPLOYMENTS
 from infra.local.pki import SPECIFICATION
 assert list((MIGRATIONS / "versions").glob("*.py"))
