@@ -14,7 +14,6 @@ from typing import Self
 
 import numpy as np
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.errors import Remedy, SohoaError
 from blocks.ocr import geometry, language, runtime, shared
@@ -26,6 +25,7 @@ from blocks.ocr.readers import DETECTION_SIDE, DETECTION_STEP, Models, PageReade
 from blocks.ocr.types import Box, Line, PageText, Word
 from blocks.service import Service
 from blocks.settings import load_stack_env
+from blocks.settings.sections import ReadingSettings
 
 MODELS = Path(__file__).with_name("models")
 _SECRECY = re.compile(r"M[AÂẬĂẠÀẤẦẨẪ]T")
@@ -40,14 +40,6 @@ class OcrModelMissing(SohoaError):
     code, rule = "OCR_MODEL_MISSING", "EX01"
     message = "Không tìm thấy mô hình nhận dạng chữ; vui lòng báo quản trị viên kiểm tra cài đặt."
     remedy = Remedy.ADMINISTRATOR
-
-
-class OcrSettings(BaseSettings):
-    """SOHOA_OCR_ENGINE: `onnxruntime` or `paddle`."""
-
-    model_config = SettingsConfigDict(env_prefix="SOHOA_OCR_", extra="ignore")
-
-    engine: runtime.Engine = "onnxruntime"
 
 
 class OcrEngine(Service):
@@ -71,7 +63,7 @@ class OcrEngine(Service):
     def get(cls) -> Self:
         """The engine of this installation (SOHOA_OCR_ENGINE); no document of Prefect is asked."""
         load_stack_env()
-        return cls(engine=OcrSettings().engine)
+        return cls(engine=ReadingSettings().ocr_engine)
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -58,6 +59,14 @@ class PreservationSettings(Section):
     abandoned_days: int = Field(90, ge=1, description="Days after which a hand-in that became no dossier is dropped.")
     retention_override_days: int | None = Field(
         None, description="Shortens the locks of records, in test only; production refuses to start with it."
+    )
+
+
+class ReadingSettings(Section):
+    """How pages are read."""
+
+    ocr_engine: Literal["onnxruntime", "paddle"] = Field(
+        "onnxruntime", description="Library that computes the networks; both read the same."
     )
 
 
@@ -163,7 +172,7 @@ class MachineSettings(Section):
 
 SECTIONS: tuple[type[BaseSettings], ...] = (
     Settings, StaffSettings, GatewaySettings, ReminderSettings, MailSettings, PreservationSettings,
-    OutageSettings, ConnectionSettings, MachineSettings,
+    ReadingSettings, OutageSettings, ConnectionSettings, MachineSettings,
 )  # fmt: skip
 
 
