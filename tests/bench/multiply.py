@@ -21,7 +21,7 @@ from sqlalchemy import Date, DateTime, Table, Uuid
 from sqlmodel import SQLModel
 
 from blocks.records.audit import GENESIS
-from blocks.records.migrations.versions.r0018_seals import SEAL
+from blocks.records.migrations.r0019_guards import SEAL
 from blocks.seals import seal
 
 UNITS = ("BHXH-TEST", "BHXH-TEST", "BHXH-KHAC", "BHXH-BA", "BHXH-BON")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 from uuid import uuid4
@@ -19,10 +21,11 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlmodel import Session, SQLModel
 
-from blocks.records import RecordsDatabase, grants
+from blocks.records import RecordsDatabase, grants, migrate
 from blocks.records.__main__ import main
 from blocks.records.audit import GENESIS, audit, canonical, read_chain
-from blocks.records.migrate import VERSION_TABLE, configuration, downgrade, upgrade
+from blocks.records.migrate import BEFORE_FIRST, VERSION_TABLE, configuration, downgrade, upgrade
+from blocks.records.migrations.r0019_guards import SEALED
 from blocks.records.tables import AuditEntry
 from infra.local.postgres import Postgres
 from tasks.monitoring.audit_rows import unproven
@@ -99,14 +102,18 @@ def test_a_failed_migration_leaves_nothing_half(empty: RecordsDatabase) -> None:
 def test_P14_entries_and_rows_from_before_there_were_seals(empty: RecordsDatabase) -> None:
     """They stay as they are; none is added to them."""
     dossier = str(uuid4())
-    upgrade(empty.engine, "r0017")
-    with empty.session() as session:
+    upgrade(empty.engine)
+    with empty.session() as session:  # as the migration that brought seals left such a database
+        session.execute(text("ALTER TABLE auditentry DROP CONSTRAINT auditentry_sealed"))
+        session.execute(text("ALTER TABLE custody DISABLE TRIGGER custody_written"))
         previous = GENESIS
         for seq in (1, 2):
             previous = _append(session, seq, previous)
         session.execute(text(DOSSIER), {"id": dossier})
         session.execute(text(PAPER), {"id": str(uuid4()), "dossier": dossier})
-    upgrade(empty.engine)
+        session.execute(text("ALTER TABLE custody ENABLE TRIGGER custody_written"))
+        rule = SEALED.replace("seq <= 0", "seq <= 2")
+        session.execute(text(f"ALTER TABLE auditentry ADD CONSTRAINT auditentry_sealed {rule}"))
     with empty.session() as session:
         audit(session, actor="system", action="view")
     with empty.session() as session:
@@ -143,6 +150,36 @@ def _append(session: Session, seq: int, previous: str) -> str:
     del row["seal"]
     session.execute(text(f"INSERT INTO auditentry ({', '.join(row)}) VALUES (:{', :'.join(row)})"), row)
     return str(row["hash"])
+
+
+@pytest.mark.parametrize(
+    ("step", "code"), [("r0001", "SCHEMA_TOO_OLD"), ("r0018", "SCHEMA_TOO_OLD"), ("r9999", "SCHEMA_TOO_NEW")]
+)
+def test_a_database_at_a_step_that_is_not_ours_is_left_alone(
+    empty: RecordsDatabase, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: str, code: str
+) -> None:
+    with empty.session() as session:
+        session.execute(text(f"CREATE TABLE {VERSION_TABLE} (version_num varchar(32) PRIMARY KEY)"))
+        session.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES ('{step}')"))
+    monkeypatch.setattr(sys, "argv", ["records", "migrate", "--url-env", "SOHOA_TEST_EMPTY"])
+    assert main() == 1
+    told = capsys.readouterr().err
+    assert code in told and step in told and (BEFORE_FIRST in told) == (code == "SCHEMA_TOO_OLD")
+    assert inspect(empty.engine).get_table_names() == [VERSION_TABLE]
+    with empty.session() as session:
+        assert session.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all() == [step]
+
+
+def test_the_next_step_is_numbered_after_the_newest(
+    empty: RecordsDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(migrate.MIGRATIONS, tmp_path / "migrations")
+    monkeypatch.setattr(migrate, "MIGRATIONS", folder)
+    empty.migrate()
+    head = ScriptDirectory.from_config(configuration()).get_current_head()
+    made = migrate.new_revision(empty.engine, "more")
+    assert head and made.name == f"r{int(head[1:]) + 1:04d}_more.py"
+    assert f'down_revision = "{head}"' in made.read_text().replace("'", '"')
 
 
 def test_command_line(empty: RecordsDatabase) -> None:
