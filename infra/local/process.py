@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import signal
 import socket
@@ -147,6 +148,7 @@ _KNOWN = {
     "password authentication failed": "the password in the state folder does not fit the database",
     "invalid data in file": "its data is damaged; restore a backup",
 }
+_ERROR = re.compile(r"\[[A-Z]+(_[A-Z]+)+\] ")  # a SohoaError, the last word of one of our commands: code and sentence
 
 
 def explain(log: Path) -> str:
@@ -161,6 +163,8 @@ def explain(log: Path) -> str:
         for needle, meaning in _KNOWN.items():
             if needle in line:
                 return f"{meaning} (log: {log})"
+    if tail and _ERROR.match(tail[-1]):
+        return f"{tail[-1]} (log: {log})"
     return f"see {log}"
 
 

@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from infra.local.process import StackError, alive, free_port, need_port, wait_gone
+from blocks.settings import ROOT
+from infra.local.process import StackError, alive, explain, free_port, need_port, spawn, wait_gone
 
 LISTENER = """
 import socket, sys, threading, time
@@ -37,3 +39,12 @@ def test_the_ports_of_a_killed_process_are_free_once_it_counts_as_gone(attempt: 
         wait_gone(process.pid)
         assert not alive(process.pid)
         need_port("listener", port, "PORT")
+
+
+def test_what_a_command_of_ours_says_at_its_end_is_shown(tmp_path: Path) -> None:
+    log = tmp_path / "migrate.log"
+    command = [sys.executable, "-m", "blocks.records", "migrate", "--url-env", "SOHOA_TEST_NOT_SET"]
+    assert spawn(command, log=log, cwd=ROOT, env=os.environ).wait(60) == 1
+    assert explain(log).startswith("[RECORDS_NOT_CONFIGURED] ") and "SOHOA_TEST_NOT_SET" in explain(log)
+    log.write_text("[RECORDS_NOT_CONFIGURED] before\nthen something else\n")
+    assert explain(log) == f"see {log}"
