@@ -37,6 +37,7 @@ PREPARED = (
     "sqlalchemy.orm:configure_mappers",
     "blocks.catalog.block:prepare",
     "blocks.objects:prepare",
+    "tasks.capture.completeness.check:prepare",
     "tasks.extraction.profiles:prepare",
     "tasks.pauses.registry:prepare",
 )

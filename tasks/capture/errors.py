@@ -7,6 +7,7 @@ dossier (component, file, page) travels beside it in `Problem`.
 from __future__ import annotations
 
 from blocks.errors import Remedy, SohoaError
+from tasks.capture.facts import MIN_DPI
 
 
 class ScanError(SohoaError):
@@ -29,7 +30,9 @@ class FileEmpty(ScanError):
 
 class FileTooLarge(ScanError):
     code, rule = "FILE_TOO_LARGE", "CA09"
-    message = "Tệp vượt quá dung lượng cho phép ({limit_mb} MB); vui lòng quét lại ở 200–300 dpi hoặc tách tệp."
+    message = (
+        f"Tệp vượt quá dung lượng cho phép ({{limit_mb}} MB); vui lòng quét lại ở {MIN_DPI}–300 dpi hoặc tách tệp."
+    )
 
 
 class FileType(ScanError):
@@ -44,7 +47,9 @@ class FileTruncated(ScanError):
 
 class ImageBomb(ScanError):
     code, rule = "IMAGE_BOMB", "CA09"
-    message = "Ảnh có kích thước hoặc số trang bất thường nên không được mở; vui lòng quét lại trang ở 200–600 dpi."
+    message = (
+        f"Ảnh có kích thước hoặc số trang bất thường nên không được mở; vui lòng quét lại trang ở {MIN_DPI}–600 dpi."
+    )
 
 
 class PdfEncrypted(ScanError):
@@ -97,7 +102,7 @@ class PdfNotScan(FileType):
 
 class DpiLow(ScanError):
     code, rule = "DPI_LOW", "CA09"
-    message = "Độ phân giải {dpi} dpi thấp hơn 200 dpi; vui lòng quét lại ở 200 dpi trở lên."
+    message = f"Độ phân giải {{dpi}} dpi thấp hơn {MIN_DPI} dpi; vui lòng quét lại ở {MIN_DPI} dpi trở lên."
 
 
 class DpiMetadata(ScanError):
@@ -125,7 +130,7 @@ class PageCropped(ScanError):
 
 class PageSkewed(ScanError):
     code, rule = "PAGE_SKEWED", "CA05"
-    message = "Trang quét bị nghiêng {degrees} độ; vui lòng đặt giấy ngay ngắn và quét lại."
+    message = "Trang quét bị nghiêng {degrees:.1f} độ; vui lòng đặt giấy ngay ngắn và quét lại."
 
 
 class PageBlurred(ScanError):

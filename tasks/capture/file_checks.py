@@ -24,13 +24,11 @@ from tasks.capture.facts import (
     MAX_FILE_BYTES,
     MAX_PAGES,
     MAX_PIXELS,
-    MAX_SIDE_MM,
-    MIN_DPI,
-    MIN_SIDE_MM,
     MM,
     FileFacts,
     PageFacts,
 )
+from tasks.capture.limits import DPI, LONG_SIDE, SHORT_SIDE
 from tasks.capture.pdf_input import PdfImagePage, electronic_pages, pdf_pages
 from tasks.capture.scan_time import time_in_file
 
@@ -287,17 +285,23 @@ def _check_colour(image: Image.Image, mode: str) -> None:
 
 def check_dpi(width: int, height: int, dpi: tuple[float, float] | None, scan_dpi: int) -> None:
     """The scanner profile is the truth about resolution; what contradicts it is refused (CA09)."""
-    if scan_dpi < MIN_DPI:
-        raise errors.DpiLow(dpi=scan_dpi)
+    if DPI.broken_by(scan_dpi):
+        raise DPI.error(dpi=scan_dpi)
     if dpi is not None and any(abs(value - scan_dpi) > DPI_TOLERANCE * scan_dpi for value in dpi):
         claimed = min(dpi)
         # A whole sheet of usual paper at the lower resolution that the file claims: it was scanned so.
-        if 50 <= claimed < MIN_DPI and max(dpi) < 1.05 * claimed and _is_paper_at(width, height, claimed):
-            raise errors.DpiLow(dpi=round(claimed))
+        if (
+            claimed >= 50
+            and DPI.broken_by(claimed)
+            and max(dpi) < 1.05 * claimed
+            and _is_paper_at(width, height, claimed)
+        ):
+            raise DPI.error(dpi=round(claimed))
         raise errors.DpiMetadata(dpi=scan_dpi)
     short, long = (side / scan_dpi * MM for side in sorted((width, height)))
-    if short < MIN_SIDE_MM or long > MAX_SIDE_MM:
-        raise errors.DpiMetadata(dpi=scan_dpi)
+    for limit, side in ((SHORT_SIDE, short), (LONG_SIDE, long)):
+        if limit.broken_by(side):
+            raise limit.error(dpi=scan_dpi)
     if dpi is None and not _is_paper(short, long) and _another_dpi_fits(width, height):
         raise errors.DpiMetadata(dpi=scan_dpi)
 

@@ -14,7 +14,7 @@ from tasks.capture import errors
 from tasks.capture.compare import View, alike, check_note_pair, comparable, fingerprint, load_view, same_page, sketch
 from tasks.capture.facts import PageFacts
 from tasks.capture.guard import measure_guarded
-from tasks.capture.quality import BLANK_INK_MM2, PageQuality, ink_mask, load_grey, measure_page
+from tasks.capture.quality import PageQuality, ink_mask, load_grey, measure_page
 
 MAX_LOOKS, MAX_CLOSE_LOOKS = 2000, 100  # pairs of pages whose sketches, whose images are laid over each other
 
@@ -108,7 +108,7 @@ def check_duplicates(pages: Sequence[ScannedPage], slots: Sequence[Slot], scan_d
     problems = []
     pairs = _Pairs(pages, scan_dpi)
     for j, page in enumerate(pages):
-        if page.quality.ink_mm2 < BLANK_INK_MM2:
+        if page.quality.is_blank:
             continue
         for i in reversed(range(j)):  # a page fed twice lies beside itself
             if slots[i].paper_page != slots[j].paper_page and pairs.same(i, j):

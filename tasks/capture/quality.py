@@ -17,22 +17,18 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.capture import errors
 from tasks.capture.facts import MM
+from tasks.capture.limits import INK, OF_A_PAGE
 
 Grey = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.uint8]
 
-BLANK_INK_MM2 = 6.0  # a short word printed at 12 points is about 12 mm²
 WORK_DPI = 200  # every page is measured at this resolution: thresholds then mean the same for all scanners
 BORDER_MM = 4.0  # shadows, holes and staples lie here: no ink is counted
-MAX_SKEW_DEGREES = 3.0
 SKEW_RANGE, SKEW_TRUST = 12.0, 1.6  # degrees searched; how much the best angle must stand out
-MAX_EDGE_MM = 0.70  # width of a letter's edge
 HAZE = 0.88  # brightness by background under which strongly blurred text stays …
 MAX_HAZE_SHARE = 0.06  # … over this share of a page that shows no ink,
 MAX_HAZE_BY_INK = 8.0  # or this many times the ink, where no letter has an edge (sharp pages: 2–3)
 MIN_EDGES = 400  # edge pixels a direction, below which blur is unknown
-MIN_CUT_LETTERS = 5  # letters cut by one border
-MIN_CUT_RULES = 3  # table lines that run out over one border
 A4_MM = (210.0, 297.0)
 
 
@@ -56,21 +52,25 @@ class PageQuality(BaseModel):
     cut_rules: int = 0
     cut_paper: bool = False
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is too little ink to judge anything else by."""
+        return INK.broken_by(self.ink_mm2)
+
+    @property
+    def degrees(self) -> float | None:
+        """The skew without its direction."""
+        return None if self.skew is None else abs(self.skew)
+
     def problems(self) -> list[errors.ScanError]:
         """The faults of this page, worst first; a blank page has no other."""
-        if self.ink_mm2 < BLANK_INK_MM2:
-            return [errors.PageBlurred() if self.haze > MAX_HAZE_SHARE else errors.PageBlank()]
-        found: list[errors.ScanError] = []
+        if self.is_blank:
+            return [errors.PageBlurred() if self.haze > MAX_HAZE_SHARE else INK.error()]
         hazy = self.haze * self.width_mm * self.height_mm > MAX_HAZE_BY_INK * self.ink_mm2
         if self.edge_mm is None and self.haze > MAX_HAZE_SHARE and hazy:
             return [errors.PageBlurred()]
-        if self.cut_paper or self.cut_letters >= MIN_CUT_LETTERS or self.cut_rules >= MIN_CUT_RULES:
-            found.append(errors.PageCropped())
-        if self.skew is not None and abs(self.skew) > MAX_SKEW_DEGREES:
-            found.append(errors.PageSkewed(degrees=round(abs(self.skew), 1)))
-        if self.edge_mm is not None and self.edge_mm > MAX_EDGE_MM:
-            found.append(errors.PageBlurred())
-        return found
+        broken = dict.fromkeys(limit.error for limit in OF_A_PAGE if limit.broken_by(getattr(self, limit.measure)))
+        return [error(degrees=self.degrees) for error in broken]
 
 
 def load_grey(source: Path | BinaryIO, dpi: int) -> tuple[Grey, float]:
@@ -99,8 +99,8 @@ def measure_page(grey: Grey, dpi: float) -> PageQuality:
         **facts,
         ink_mm2=round(area, 1),
         haze=_haze(flat, dpi),
-        skew=_skew(ink, dpi) if area >= BLANK_INK_MM2 else None,
-        edge_mm=_edge_width(flat, ink, dpi) if area >= BLANK_INK_MM2 else None,
+        skew=None if INK.broken_by(area) else _skew(ink, dpi),
+        edge_mm=None if INK.broken_by(area) else _edge_width(flat, ink, dpi),
         cut_letters=letters,
         cut_rules=rules,
         cut_paper=cut_paper(width_mm, height_mm),

@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import Any
 
 from blocks.rules import Rule
-from tasks.capture.completeness.suites import COMPONENTS, PAGES
 from tasks.monitoring.incidents import KINDS
 from tests.reference.source import ROOT, product_modules
 
@@ -23,7 +22,7 @@ HELP = {
 }
 HEAD = """# Errors
 
-Made by `make docs-data` from the error classes and checks; don't edit it.
+Made by `make docs-data` from the error classes and refusals; don't edit it.
 
 A refusal has a code that stays, the rule that it comes from ([rules.md](rules.md)) and one Vietnamese sentence that
 says what to do; neither holds personal data. `{…}` is a number, a page or a code put in. **Who helps** decides what the
@@ -60,6 +59,7 @@ class Values:
 
     def __init__(self) -> None:
         self.constants: dict[tuple[str, str], ast.expr] = {}
+        self.imports: dict[tuple[str, str], tuple[str, str]] = {}
 
     def of(self, node: ast.expr | None, module: str) -> str:
         match node:
@@ -67,15 +67,16 @@ class Values:
                 return str(value)
             case ast.JoinedStr(values=parts):
                 return "".join(self.of(part, module) for part in parts)
-            case ast.FormattedValue():
-                return "{…}"
+            case ast.FormattedValue(value=ast.Name() as named):
+                return self.of(named, module)
             case ast.BinOp(left=left, right=right):
                 return self.of(left, module) + self.of(right, module)
             case ast.Attribute(attr=name):
                 return name
             case ast.Name(id=name):
-                known = self.constants.get((module, name))
-                return self.of(known, module) if known is not None else "{…}"
+                place = self.imports.get((module, name), (module, name))
+                known = self.constants.get(place)
+                return self.of(known, place[0]) if known is not None else "{…}"
             case _:
                 return "{…}"
 
@@ -91,6 +92,9 @@ def read() -> tuple[Values, dict[str, list[Definition]], list[tuple[str, ast.AST
         for node in tree.body:
             for name, value in _assigned(node):
                 values.constants[module, name] = value
+            if isinstance(node, ast.ImportFrom):
+                for taken in node.names:
+                    values.imports[module, taken.asname or taken.name] = (node.module or "", taken.name)
             if isinstance(node, ast.ClassDef):
                 bases = [base.id if isinstance(base, ast.Name) else getattr(base, "attr", "") for base in node.bases]
                 told = dict(pair for item in node.body for pair in _assigned(item))
@@ -171,15 +175,9 @@ def from_calls() -> list[Told]:
     return list({(one.code, one.where): one for one in told}.values())
 
 
-def from_checks() -> list[Told]:
-    """Of the completeness check."""
-    where = "tasks.capture.completeness.suites"
-    return [Told(one.code, one.rule, one.text, one.remedy.value, where) for one in (*COMPONENTS, *PAGES)]
-
-
 def catalogue() -> list[Told]:
     """All of them, by code."""
-    told = [one for one in (*from_classes(), *from_calls(), *from_checks()) if one.sentence.strip("{…} ")]
+    told = [one for one in (*from_classes(), *from_calls()) if one.sentence.strip("{…} ")]
     return sorted(told, key=lambda one: (one.code, one.sentence, one.where))
 
 

@@ -1,1 +1,1 @@
-"""Kiểm tra đầy đủ và kỹ thuật của hồ sơ đã sao chụp (Điều 8.2): Great Expectations suites with rule ids."""
+"""Kiểm tra đầy đủ và kỹ thuật của hồ sơ đã sao chụp (Điều 8.2): one Great Expectations suite over its facts."""

@@ -1,4 +1,7 @@
-"""What is known of a captured dossier, as rows: one a component, one a page image. Ids, counts and hashes only."""
+"""What is known of a captured dossier, as rows: one a component, one a page image. Ids, counts and hashes only.
+
+Nothing is judged here: each column is a count, a hash, a measure as capture took it, or YES/NO.
+"""
 
 from __future__ import annotations
 
@@ -52,15 +55,20 @@ def _component(document: Document, scans: Sequence[Scan], images: Sequence[Page]
     waiting = document.state in {S.CHO_SAO_CHUP, S.CHUP_LAI, S.DA_SAO_CHUP}
     return {
         "component": document.ordinal,
-        "captured": "NO" if waiting else "YES",
-        "type_code": document.type_code or None,
+        "captured": _yes(not waiting),
+        "typed": _yes(bool(document.type_code)),
         "files": len(scans),
         "refused_files": sum(1 for scan in scans if scan.refused_code),
-        "expected_images": len(layout(document.declared_pages, document.note_pages)),
-        "images": len(images),
-        "scan_dpi": document.scan_dpi,
+        "expected": len(layout(document.declared_pages, document.note_pages)),
+        "found": len(images),
+        "dpi": document.scan_dpi,
+        "built": _yes(document.file_sha256 is not None),
         "file_sha256": document.file_sha256,
     }
+
+
+def _yes(value: bool) -> str:
+    return "YES" if value else "NO"
 
 
 def _pages(document: Document, images: Sequence[Page]) -> list[Row]:
@@ -73,21 +81,17 @@ def _pages(document: Document, images: Sequence[Page]) -> list[Row]:
             {
                 "component": document.ordinal,
                 "page": image.paper_page,
-                "number": image.number,
                 "dpi": image.dpi,
-                "in_order": "YES"
-                if image.number == index + 1 and slot and slot.paper_page == image.paper_page
-                else "NO",
-                "note_pair": "YES" if slot and slot.with_note == image.with_note else "NO",
+                "in_order": _yes(
+                    image.number == index + 1 and slot is not None and slot.paper_page == image.paper_page
+                ),
+                "note_pair": _yes(slot is not None and slot.with_note == image.with_note),
                 "short_mm": min(image.width, image.height) / image.dpi * MM,
                 "long_mm": max(image.width, image.height) / image.dpi * MM,
                 "image_sha256": image.image_sha256,
-                "ink_mm2": quality.get("ink_mm2"),
-                "skew": abs(quality["skew"]) if quality.get("skew") is not None else None,
-                "edge_mm": quality.get("edge_mm"),
-                "cut_letters": quality.get("cut_letters"),
-                "cut_rules": quality.get("cut_rules"),
-                "cut_paper": "YES" if quality.get("cut_paper") else "NO",
+                "degrees": abs(quality["skew"]) if quality.get("skew") is not None else None,
+                "cut_paper": int(quality.get("cut_paper", False)),
+                **{name: quality.get(name) for name in ("ink_mm2", "edge_mm", "cut_letters", "cut_rules")},
             }
         )
     return rows

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tasks.capture.quality import MAX_EDGE_MM, PageQuality, cut_paper, load_grey, measure_page
+from tasks.capture.limits import EDGE
+from tasks.capture.quality import PageQuality, cut_paper, load_grey, measure_page
 from tests.tasks.capture.pages_for_tests import DPI, SIZE, font, jpeg, paper, scanned
 
 # Genuine pages of the repository, and more where BENCH_PAGES names a folder of them.
@@ -100,7 +101,7 @@ def test_CA05_PAGE_BLURRED_moved_paper_at_300_dpi(tmp_path: Path) -> None:
     path = tmp_path / "moved.jpg"
     path.write_bytes(jpeg(Image.fromarray(cv2.filter2D(large, -1, kernel)), 300))
     found = measure_page(*load_grey(path, 300))
-    assert found.edge_mm is not None and found.edge_mm > MAX_EDGE_MM
+    assert found.edge_mm is not None and EDGE.broken_by(found.edge_mm)
 
 
 def _left(page: Image.Image) -> Image.Image:
