@@ -65,11 +65,20 @@ NEEDED_BY_TESTS = { command -v pdfsig && command -v softhsm2-util && command -v 
 WORKERS ?= 3
 BESIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: dev check-system ## everything that must hold: lint, types, layers, unit and fault tests, the samples on the whole stack
-	@$(NEEDED_BY_TESTS)
+PYTEST := .venv/bin/pytest -q -p no:cacheprovider --durations=10
+
+check: dev ## format, lint, types, layers: under a minute
 	.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports
-	.venv/bin/pytest -q -p no:cacheprovider $(BESIDE) tests --ignore=tests/journeys
-	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
+
+test: check check-system ## what must hold before a commit: units, attacks and faults, a few samples and the desk on the whole stack
+	@$(NEEDED_BY_TESTS)
+	$(PYTEST) $(BESIDE) -m "not long" tests --ignore=tests/journeys
+	$(PYTEST) -m "not long" tests/journeys
+
+test-all: dev check-system ## and what takes long: every defect through the stack, kills, silence, full disks, years, fuzz
+	@$(NEEDED_BY_TESTS)
+	$(PYTEST) $(BESIDE) -m long tests --ignore=tests/journeys
+	JOURNEY_ALL=1 $(PYTEST) -m "long or samples" tests/journeys
 
 ATTACK := .venv/bin/pytest -q -p no:cacheprovider -m attack
 attack: dev check-system ## every attack against real parts, as a table: attempt, answer, audit entry, proof that nothing changed
@@ -125,12 +134,6 @@ fuzz: dev ## damaged files against the intake's checks and the verifier, for MIN
 docs-data: dev ## make docs/rules.md and docs/errors.md anew from the code
 	$(PY) -m tests.reference
 
-lint: dev ## format, lint, types, layers
-	.venv/bin/ruff format --check .
-	.venv/bin/ruff check .
-	.venv/bin/mypy
-	.venv/bin/lint-imports
-
 release: dev ## the wheel, its lock, its bill of materials (CycloneDX) and their SHA-256, in dist/
 	@rm -rf dist build
 	@.venv/bin/uv build -q --wheel --out-dir dist .
@@ -169,4 +172,4 @@ lock: dev ## renew the lock files from pyproject.toml (UPGRADE="--upgrade-packag
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system test attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data lint release train-ocr test-train lock help
+.PHONY: setup dev up down status demo password check-system check test test-all attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data release train-ocr test-train lock help

@@ -26,14 +26,10 @@ from blocks.records import RecordsDatabase
 from blocks.settings import load_stack_env, settings
 from infra.local.process import free_port
 from tests.faults.stack import Stack, free_base, until
+from tests.journeys.samples import played as played_now
 from tests.players.demo import play
 from tests.players.officers import Officers, Sample
 from tests.samples.__main__ import generate
-
-# A developer's short round: JOURNEY_SAMPLES="01- 18- d05-" plays these only (choose the tests with -k).
-ONLY = tuple(os.environ.get("JOURNEY_SAMPLES", "").split())
-GOOD = ("01-", "02-", "10-", "12-", "13-", "18-")
-REFUSED = ("16-", "17-")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -106,7 +102,7 @@ def journey() -> Iterator[Journey]:
     stack = Stack(home, env)
     try:
         with ThreadPoolExecutor(1) as pool:  # the start is mostly waiting
-            drawing = pool.submit(generate, folder / "samples", only=ONLY or (*GOOD, *REFUSED, "d"))
+            drawing = pool.submit(generate, folder / "samples", only=tuple(played_now()))
             stack.up()
         os.environ["SOHOA_HOME"] = str(home)
         load_stack_env()
