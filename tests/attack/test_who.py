@@ -24,9 +24,9 @@ from blocks.records import RecordsDatabase
 from blocks.records.codes import assign_dossier_code
 from blocks.records.states import DossierState
 from blocks.records.tables import AuditEntry, Dossier, OfficerIdentity
-from deployments.desk.app import LOGOUTS_A_MINUTE, STRANGER_ENTRIES
 from deployments.desk.auth.sessions import Session
 from deployments.desk.auth.signin import AGAIN, BACK_CHANNEL, CALLBACK, LOGIN, LOGOUT
+from deployments.desk.guard import LOGOUTS_A_MINUTE, STRANGER_ENTRIES
 from deployments.desk.server import config
 from infra.local.postgres import Postgres
 from tests.attack.plugin import Attack

@@ -18,9 +18,10 @@ from blocks.identity import ensure_keys
 from blocks.records import RecordsDatabase
 from blocks.records.tables import AuditEntry
 from blocks.settings.sections import GatewaySettings
-from deployments.desk.__main__ import Desk
-from deployments.desk.app import Guard, create_app
+from deployments.desk.app import create_app
 from deployments.desk.auth.sessions import Officer
+from deployments.desk.desk import Desk
+from deployments.desk.guard import Guard
 from infra.local.postgres import Postgres
 from infra.local.roles import GATEWAY
 

@@ -20,8 +20,8 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import ResumeRefused
 from blocks.records import RecordsDatabase
 from blocks.settings import settings
-from deployments.desk.app import SESSION
 from deployments.desk.counter import typed_values
+from deployments.desk.guard import SESSION
 from deployments.desk.uploads import SUFFIXES
 from tasks.intake.inbox import REFUSED, TAKEN
 from tasks.intake.origin import by_command

@@ -24,30 +24,30 @@ from deployments.desk.prefect_access.policy import OPERATE, has_template, open_t
 from deployments.desk.prefect_access.proxy import Upstream, read_body
 
 if TYPE_CHECKING:
-    from deployments.desk.app import Product
+    from deployments.desk.desk import Desk
 
 NOT_YOURS = "Trang này dành cho bộ phận vận hành, hoặc địa chỉ không có trên cổng; việc này đã được ghi lại."
 
 
-def decision_routes(product: Product, refusals: Refusals) -> APIRouter:
+def decision_routes(desk: Desk, refusals: Refusals) -> APIRouter:
     """A decision as JSON: any officer's own, at the desk's address; in Prefect's dialog only that of operations."""
     router = APIRouter()
 
     @router.post("/quyet-dinh/{run}", summary="Ghi quyết định của viên chức, dạng JSON")
     async def decide(request: Request, run: UUID) -> Response:
-        return await _decided(product, refusals, request, run)
+        return await _decided(desk, refusals, request, run)
 
     @router.post("/api/flow_runs/{run}/resume", summary="Ghi quyết định từ giao diện Prefect (vai trò vận hành)")
     async def resume(request: Request, run: UUID) -> Response:
         session: Session = request.state.session
         if not session.officer.holds(OPERATE):
-            return await _refused(product, refusals, request)
-        return await _decided(product, refusals, request, run)
+            return await _refused(desk, refusals, request)
+        return await _decided(desk, refusals, request, run)
 
     return router
 
 
-def prefect_routes(settings: GatewaySettings, sessions: Sessions, product: Product, refusals: Refusals) -> APIRouter:
+def prefect_routes(settings: GatewaySettings, sessions: Sessions, desk: Desk, refusals: Refusals) -> APIRouter:
     """Everything that no other route takes: included last."""
     router, upstream = APIRouter(), Upstream(settings)
 
@@ -67,16 +67,16 @@ def prefect_routes(settings: GatewaySettings, sessions: Sessions, product: Produ
     async def prefect(request: Request, path: str) -> Response:
         session: Session = request.state.session
         if not session.officer.holds(OPERATE):
-            return await _refused(product, refusals, request)
+            return await _refused(desk, refusals, request)
         if open_to_operations(request.method, request.url.path):
             return await upstream.pass_on(request)
         told = told_the_ui(request.method, request.url.path, await read_body(request) or b"")
-        return JSONResponse(told[1], told[0]) if told is not None else await _refused(product, refusals, request)
+        return JSONResponse(told[1], told[0]) if told is not None else await _refused(desk, refusals, request)
 
     return router
 
 
-async def _decided(product: Product, refusals: Refusals, request: Request, run: UUID) -> Response:
+async def _decided(desk: Desk, refusals: Refusals, request: Request, run: UUID) -> Response:
     """What became of the form, in Prefect's words."""
     body = await read_body(request)
     try:
@@ -91,7 +91,7 @@ async def _decided(product: Product, refusals: Refusals, request: Request, run: 
     if template:
         await refusals.note("TEMPLATE", session.officer.id, request.state.trace, request.url.path)
         return JSONResponse({"detail": "Biểu mẫu có nội dung không được phép."}, 400)
-    answer = await run_in_threadpool(product.resume, session, run, form, request.state.trace)
+    answer = await run_in_threadpool(desk.resume, session, run, form, request.state.trace)
     reason = " ".join(answer.sentences)
     if answer.status in ("LATER", "FAULT"):
         return JSONResponse({"detail": reason}, 503 if answer.status == "LATER" else 500)
@@ -103,10 +103,10 @@ async def _decided(product: Product, refusals: Refusals, request: Request, run: 
     return JSONResponse(told, 201 if answer.status == "ACCEPT" else 200)
 
 
-async def _refused(product: Product, refusals: Refusals, request: Request) -> Response:
+async def _refused(desk: Desk, refusals: Refusals, request: Request) -> Response:
     """Into the audit trail; a page for a person, JSON for a program."""
     session: Session = request.state.session
     await refusals.note("FORBIDDEN", session.officer.id, request.state.trace, request.url.path)
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-        return await run_in_threadpool(product.say, "Không được xem", NOT_YOURS, 403)
+        return await run_in_threadpool(desk.say, "Không được xem", NOT_YOURS, 403)
     return JSONResponse({"detail": "Cổng không cho phép yêu cầu này; việc này đã được ghi lại."}, 403)
