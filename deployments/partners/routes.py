@@ -9,7 +9,7 @@ import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -117,6 +117,7 @@ class Fault(BaseModel):
     errors: list[dict[str, str]] = []
 
 
+HandIn = Callable[[Partner, str, str], "Started"]
 FAULT: dict[str, Any] = {
     "description": "Problem details",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Fault"}}},
@@ -138,13 +139,60 @@ DECLARATION = {
 }
 
 
+class Receiving:
+    """Files of partners on their way: a few at once, on the disk, with a limit of size and time each."""
+
+    def __init__(self, records: RecordsDatabase, objects: ObjectStore) -> None:
+        self.records, self.objects = records, objects
+        self.busy: Counter[str] = Counter()  # partner → files that are being received
+
+    async def take(
+        self, request: Request, partner: Partner, reference: str, part: str, name: str, header: str
+    ) -> FileTaken:
+        """Keep the body as this file. Raises BodyTooLarge, Busy, TooSlow and what `receive_file` raises."""
+        _insist_length(request, FILE_LIMIT)
+        if self.busy.total() >= UPLOADS or self.busy[partner.id] >= EACH:
+            raise Busy()
+        self.busy[partner.id] += 1
+        try:
+            with tempfile.NamedTemporaryFile(prefix="sohoa-partner-") as file:
+                async with _in_time(SLOWEST):
+                    async for piece in _pieces(request, FILE_LIMIT):
+                        await run_in_threadpool(file.write, piece)
+                file.flush()
+                where = partner, reference, part, name, Path(file.name), _digest(header)
+                kept = await run_in_threadpool(receive_file, self.records, self.objects, *where)
+        finally:
+            self.busy[partner.id] -= 1
+        return FileTaken(part=kept.part, name=kept.name, sha256=kept.sha256, size=kept.size)
+
+
+def _digest(header: str) -> str:
+    """SHA-256 (hex) that the header Content-Digest names; empty: none."""
+    match = DIGEST.fullmatch(header)
+    try:
+        return base64.b64decode(match[1] if match else "", validate=True).hex()
+    except binascii.Error:
+        return ""
+
+
 def routes(
     records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, prefect: Orchestrator, access: Access
 ) -> APIRouter:
     router = APIRouter(responses=FAULTS, tags=["submissions"])
     submit, read = Depends(needs(access, "submit")), Depends(needs(access, "read"))
-    busy: Counter[str] = Counter()  # partner → files that are being received
+    receiving = Receiving(records, objects)
 
+    def hand_in(partner: Partner, reference: str, part: str) -> Started:
+        return _started(hand_over(records, objects, prefect, partner, reference, part))
+
+    _cases(router, records, catalog, submit, read)
+    _submissions(router, records, objects, receiving, submit, hand_in)
+    _rescans(router, receiving, submit, hand_in)
+    return router
+
+
+def _cases(router: APIRouter, records: RecordsDatabase, catalog: Catalog, submit: Any, read: Any) -> None:
     before = {"model": CaseMade, "description": "It was opened before, with this content"}
     again: dict[int | str, dict[str, Any]] = {200: before}
 
@@ -164,29 +212,15 @@ def routes(
                 raise CaseUnknown()
             return view_case(session, catalog, case)
 
-    async def taken(request: Request, partner: Partner, reference: str, part: str, name: str, header: str) -> FileTaken:
-        _insist_length(request, FILE_LIMIT)
-        match = DIGEST.fullmatch(header)
-        try:
-            sha256 = base64.b64decode(match[1] if match else "", validate=True).hex()
-        except binascii.Error:
-            sha256 = ""
-        if busy.total() >= UPLOADS or busy[partner.id] >= EACH:
-            raise Busy()
-        busy[partner.id] += 1
-        try:
-            with tempfile.NamedTemporaryFile(prefix="sohoa-partner-") as file:
-                async with _in_time(SLOWEST):
-                    async for piece in _pieces(request, FILE_LIMIT):
-                        await run_in_threadpool(file.write, piece)
-                file.flush()
-                kept = await run_in_threadpool(
-                    receive_file, records, objects, partner, reference, part, name, Path(file.name), sha256
-                )
-        finally:
-            busy[partner.id] -= 1
-        return FileTaken(part=kept.part, name=kept.name, sha256=kept.sha256, size=kept.size)
 
+def _submissions(
+    router: APIRouter,
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    receiving: Receiving,
+    submit: Any,
+    hand_in: HandIn,
+) -> None:
     @router.put(
         "/submissions/{reference}/r{revision}/c{component}/{name}",
         response_model=FileTaken,
@@ -203,7 +237,8 @@ def routes(
         partner: Partner = submit,
     ) -> FileTaken:
         """Written once: the same again is the same answer, other content under the name is 409."""
-        return await taken(request, partner, reference, part_of(revision), f"c{component}/{name}", content_digest)
+        place = f"c{component}/{name}"
+        return await receiving.take(request, partner, reference, part_of(revision), place, content_digest)
 
     @router.put(
         "/submissions/{reference}/r{revision}/declaration",
@@ -220,8 +255,10 @@ def routes(
     @router.post("/submissions/{reference}/r{revision}/start", response_model=Started, summary="Hand in what was sent")
     def start(reference: Reference, revision: Number, partner: Partner = submit) -> Started:
         """The first (r1) starts the flow; a supplement waits for the officer. Again: the same answer."""
-        return _started(hand_over(records, objects, prefect, partner, reference, part_of(revision)))
+        return hand_in(partner, reference, part_of(revision))
 
+
+def _rescans(router: APIRouter, receiving: Receiving, submit: Any, hand_in: HandIn) -> None:
     @router.put(
         "/submissions/{reference}/rescan/{component}/{attempt}/{name}",
         response_model=FileTaken,
@@ -242,7 +279,7 @@ def routes(
         """All files in order are the whole component; replace or insert: this one page alone."""
         folder = f"replace-{replace:04d}/" if replace else f"insert-{insert:04d}/" if insert else ""
         part = f"rescan/{component}/{attempt}"
-        return await taken(request, partner, reference, part, f"{folder}{name}", content_digest)
+        return await receiving.take(request, partner, reference, part, f"{folder}{name}", content_digest)
 
     @router.post(
         "/submissions/{reference}/rescan/{component}/{attempt}/start",
@@ -250,9 +287,7 @@ def routes(
         summary="Hand in a new scan; the officer confirms it",
     )
     def rescanned(reference: Reference, component: Number, attempt: Number, partner: Partner = submit) -> Started:
-        return _started(hand_over(records, objects, prefect, partner, reference, f"rescan/{component}/{attempt}"))
-
-    return router
+        return hand_in(partner, reference, f"rescan/{component}/{attempt}")
 
 
 def _started(case: Any) -> Started:
