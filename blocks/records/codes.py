@@ -6,11 +6,12 @@ import re
 from datetime import date, datetime
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.records.audit import audit
+from blocks.records.queries import locked
 from blocks.records.tables import Dossier, DossierSequence
 
 LAST = 9999
@@ -62,8 +63,7 @@ def issue_dossier_code(session: Session, unit_id: str, day: date | datetime | No
 
 def assign_dossier_code(session: Session, dossier: Dossier, *, actor: str, at: datetime | None = None) -> str:
     """Give a dossier its code, once: a dossier that has one keeps it. Writes one audit entry with the code."""
-    query = select(Dossier).where(Dossier.id == dossier.id).with_for_update(key_share=True)
-    row = session.exec(query.execution_options(populate_existing=True)).one()
+    row = locked(session, Dossier, dossier.id, key_share=True)
     if row.code is None:
         row.code = issue_dossier_code(session, row.unit_id, at)
         session.add(row)

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from blocks.records.audit import audit
 from blocks.records.named import naming
+from blocks.records.queries import locked
 from blocks.records.tables import Incident, now
 
 
@@ -65,8 +66,7 @@ def close_incident(
 
     reason: what a person wrote, kept with the incident and not in the audit trail, where no personal data may stand.
     """
-    query = select(Incident).where(Incident.id == incident.id).with_for_update()
-    row = session.exec(query.execution_options(populate_existing=True)).one()
+    row = locked(session, Incident, incident.id)
     if row.closed_at is not None:
         return False
     row.closed_at, row.closed_by, row.reason = now(), actor, reason

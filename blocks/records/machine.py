@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import UOWTransaction
@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 
 from blocks.errors import InvalidTransition, Remedy, SohoaError
 from blocks.records.audit import audit
+from blocks.records.queries import locked
 from blocks.records.states import DocumentState as T
 from blocks.records.states import DossierState as H
 from blocks.records.tables import Document, Dossier, now
@@ -152,7 +153,7 @@ def move_dossier(
     audit trail only as SHA-256. The first move to DA_TIEP_NHAN sets `received_at`, to CO_KET_QUA `result_at`.
     Raises InvalidTransition, ReasonMissing, SignedCaseNotReturned.
     """
-    row = _locked(session, Dossier, dossier)
+    row = locked(session, Dossier, dossier.id, key_share=True)
     source = row.state
     if source is target:
         return False
@@ -194,12 +195,10 @@ def move_document(
     """
     if target is T.DA_KY_CO_QUAN:
         # The dossier is locked first, so that it can't be returned while this signature is recorded.
-        found = session.exec(
-            select(Dossier.state).where(Dossier.id == document.dossier_id).with_for_update(key_share=True)
-        ).one()
-        if found in DOSSIER_FAILED:
-            raise FailedCaseNotSigned(state=H(found).value)
-    row = _locked(session, Document, document)
+        dossier = locked(session, Dossier, document.dossier_id, key_share=True)
+        if dossier.state in DOSSIER_FAILED:
+            raise FailedCaseNotSigned(state=H(dossier.state).value)
+    row = locked(session, Document, document.id, key_share=True)
     source = row.state
     if source is target:
         return False
@@ -212,17 +211,7 @@ def move_document(
     return True
 
 
-Row = TypeVar("Row", Dossier, Document)
 _MOVING = "sohoa.moving"
-
-
-def _locked(session: Session, table: type[Row], row: Row) -> Row:
-    """The row as the database has it now, locked until the end of the transaction.
-
-    FOR NO KEY UPDATE: exclusive among moves, but rows that only refer to this one can still be added.
-    """
-    query = select(table).where(table.id == row.id).with_for_update(key_share=True)
-    return session.exec(query.execution_options(populate_existing=True)).one()
 
 
 def _has_signed(session: Session, dossier: Dossier) -> bool:

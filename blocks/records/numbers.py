@@ -10,6 +10,7 @@ from sqlmodel import Session, select
 
 from blocks.clock import vietnam_day
 from blocks.records.audit import audit
+from blocks.records.queries import locked
 from blocks.records.tables import Dossier, ResultNumber, ResultSequence, now
 
 SYMBOL = re.compile(r"[A-ZĐa-z]{1,10}(-[0-9A-ZĐa-z]{1,20})*")
@@ -26,7 +27,7 @@ def issue_result_number(
     """
     if not SYMBOL.fullmatch(symbol):
         raise ValueError("a symbol is letters, joined by hyphens")
-    session.exec(select(Dossier.id).where(Dossier.id == dossier.id).with_for_update(key_share=True)).one()
+    locked(session, Dossier, dossier.id, key_share=True)
     query = select(ResultNumber).where(ResultNumber.dossier_id == dossier.id, ResultNumber.result_code == result_code)
     known = session.exec(query).first()
     if known is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, select
+from sqlalchemy.exc import NoResultFound
+from sqlmodel import Session, SQLModel, col, select
 
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import Bucket, StoredObject
@@ -54,6 +55,22 @@ def get_document(session: Session, document_id: UUID) -> Document:
     if document is None:
         raise DocumentUnknown()
     return document
+
+
+Row = TypeVar("Row", bound=SQLModel)
+_UNKNOWN: dict[type[SQLModel], type[Exception]] = {Dossier: DossierUnknown, Document: DocumentUnknown}
+
+
+def locked(session: Session, table: type[Row], row_id: UUID | str, *, key_share: bool = False) -> Row:
+    """The row as the database has it now, locked until the end of the transaction.
+
+    key_share: rows that only refer to this one may still be added meanwhile (FOR NO KEY UPDATE).
+    Raises DossierUnknown, DocumentUnknown, or sqlalchemy's NoResultFound for a row of another table.
+    """
+    row = session.get(table, row_id, with_for_update={"key_share": key_share}, populate_existing=True)
+    if row is None:
+        raise _UNKNOWN.get(table, NoResultFound)()
+    return row
 
 
 def file_of(document: Document) -> StoredObject | None:

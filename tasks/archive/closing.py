@@ -9,13 +9,13 @@ from __future__ import annotations
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOCUMENT_OPEN, move_document, move_dossier
 from blocks.records.named import naming
-from blocks.records.queries import documents
+from blocks.records.queries import documents, locked
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier
 from tasks.archive.custody import CustodyOrder, Place, move_paper
@@ -57,7 +57,7 @@ def close_case(
     announce_result(records, dossier_id, actor)
     return_result(records, dossier_id, actor)
     with records.session() as session:
-        dossier = _locked(session, dossier_id)
+        dossier = locked(session, Dossier, dossier_id, key_share=True)
         if dossier.state is DossierState.DA_TRA:
             _file_paper(session, dossier, actor, received_by)
             move_dossier(session, dossier, DossierState.LUU_TRU, actor=actor, rule="LU04")
@@ -67,7 +67,7 @@ def close_case(
 def announce_result(records: RecordsDatabase, dossier_id: UUID, actor: str) -> None:
     """KY_CO_QUAN → CO_KET_QUA once every document is stored (KQ03). Idempotent. Raises NotStored."""
     with records.session() as session:
-        dossier = _locked(session, dossier_id)
+        dossier = locked(session, Dossier, dossier_id, key_share=True)
         if dossier.state in {DossierState.CO_KET_QUA, DossierState.DA_TRA, DossierState.LUU_TRU}:
             return
         waiting = [d for d in documents(session, dossier_id) if d.state in UNSTORED or awaits_storage(d)]
@@ -79,7 +79,7 @@ def announce_result(records: RecordsDatabase, dossier_id: UUID, actor: str) -> N
 def return_result(records: RecordsDatabase, dossier_id: UUID, actor: str) -> None:
     """CO_KET_QUA → DA_TRA with the message to the owner's account or e-mail in the outbox (B5a). Idempotent."""
     with records.session() as session:
-        dossier = _locked(session, dossier_id)
+        dossier = locked(session, Dossier, dossier_id, key_share=True)
         if dossier.state is DossierState.CO_KET_QUA:
             details = naming(put_out(session, OWNER_ACCOUNT, dossier_id, {"dossier": str(dossier_id)}))
             rule = "CT03" if dossier.transitional else "B5a"
@@ -100,7 +100,7 @@ def return_case(
     Raises ReasonMissing, SignedCaseNotReturned, InvalidTransition.
     """
     with records.session() as session:
-        dossier = _locked(session, dossier_id)
+        dossier = locked(session, Dossier, dossier_id, key_share=True)
         if dossier.state is not target:
             told = naming(put_out(session, OWNER_NOTICE, dossier_id, {"dossier": str(dossier_id)}))
             move_dossier(session, dossier, target, actor=actor, rule="B4c", reason=reason, details=told)
@@ -119,10 +119,6 @@ def _file_paper(session: Session, dossier: Dossier, actor: str, received_by: str
             move_paper(session, dossier.id, place, handed_by=actor, received_by=taker)
         except CustodyOrder:
             continue  # further on already
-
-
-def _locked(session: Session, dossier_id: UUID) -> Dossier:
-    return session.exec(select(Dossier).where(col(Dossier.id) == dossier_id).with_for_update(key_share=True)).one()
 
 
 def _report(session: Session, dossier: Dossier) -> ClosingReport:

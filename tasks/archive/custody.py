@@ -18,7 +18,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
 from blocks.records.named import naming
-from blocks.records.queries import get_document, get_dossier
+from blocks.records.queries import get_document, get_dossier, locked
 from blocks.records.tables import Custody, Dossier, Incident, now
 
 DISPUTE = "DISPUTE"
@@ -57,7 +57,7 @@ def hand_over_paper(
     """Write the custody log (LU04). False: the paper was there already. Raises CustodyOrder."""
     with records.session() as session:
         # The dossier's row orders two hand-overs at the same time.
-        session.exec(select(Dossier).where(col(Dossier.id) == dossier_id).with_for_update(key_share=True)).one()
+        locked(session, Dossier, dossier_id, key_share=True)
         return move_paper(session, dossier_id, place, handed_by=handed_by, received_by=received_by)
 
 

@@ -38,6 +38,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.database import RecordsUnavailable
 from blocks.records.incidents import close_incident, raise_incident
+from blocks.records.queries import locked
 from blocks.records.tables import ArchivedObject, Disposal, Document, Scan
 from blocks.settings import in_production
 from blocks.settings.sections import PreservationSettings
@@ -169,14 +170,14 @@ def _fault(objects: ObjectStore, row: ArchivedObject) -> str | None:
 
 def _looked_at(records: RecordsDatabase, row: ArchivedObject) -> None:
     with records.session() as session:
-        known = session.get_one(ArchivedObject, row.id, with_for_update=True)
+        known = locked(session, ArchivedObject, row.id)
         known.checked_at, known.intact = clock(), True
         session.add(known)
 
 
 def _incident(records: RecordsDatabase, row: ArchivedObject, fault: str) -> None:
     with records.session() as session:
-        known = session.get_one(ArchivedObject, row.id, with_for_update=True)
+        known = locked(session, ArchivedObject, row.id)
         known.intact = False
         session.add(known)
         document = session.get_one(Document, row.document_id)
@@ -202,7 +203,7 @@ def _restore(records: RecordsDatabase, objects: ObjectStore, row: ArchivedObject
             Bucket.RECORDS, row.object_key, path, content_type=TYPES[row.kind], lock_until=until
         )
     with records.session() as session:
-        known = session.get_one(ArchivedObject, row.id, with_for_update=True)
+        known = locked(session, ArchivedObject, row.id)
         known.version, known.checked_at, known.intact = stored.version, clock(), True
         session.add(known)
         document = session.get_one(Document, row.document_id)
@@ -361,7 +362,7 @@ def _note_renewed(
     records: RecordsDatabase, old: ArchivedObject, stored: StoredObject, verdict: Verdict, number: int
 ) -> ArchivedObject:
     with records.session() as session:
-        document = session.get_one(Document, old.document_id, with_for_update=True)
+        document = locked(session, Document, old.document_id)
         known = session.exec(
             select(ArchivedObject).where(
                 col(ArchivedObject.document_id) == old.document_id,
@@ -396,7 +397,7 @@ def extend_locks(records: RecordsDatabase, objects: ObjectStore) -> int:
 
     def extend(object_id: UUID) -> None:
         with records.session() as session:
-            row = session.get_one(ArchivedObject, object_id, with_for_update=True)
+            row = locked(session, ArchivedObject, object_id)
             objects.extend_lock(Bucket.RECORDS, row.object_key, row.version, until)
             row.locked_until = until
             session.add(row)

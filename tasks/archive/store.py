@@ -27,7 +27,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
 from blocks.records.named import insert_once, naming
-from blocks.records.queries import get_document, get_dossier
+from blocks.records.queries import get_document, get_dossier, locked
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import ArchivedObject, Document, Outbox, RepositoryEntry, Signature, now
 from blocks.settings import in_production
@@ -149,7 +149,7 @@ def store_record(
     ]
     kept = [lock_away(objects, document, *item, until) for item in reports]
     with records.session() as session:
-        document = _locked(session, document_id)
+        document = locked(session, Document, document_id, key_share=True)
         if document.state is DocumentState.DA_KY_CO_QUAN:
             _note_stored(session, document, stored, retention, until, agency, actor)
             for item in [*stored, *kept]:
@@ -291,7 +291,7 @@ def attach_owner_id(records: RecordsDatabase, document_id: UUID, owner_id: str, 
     if not OWNER_ID.fullmatch(owner_id):
         raise OwnerIdInvalid()
     with records.session() as session:
-        document = _locked(session, document_id)
+        document = locked(session, Document, document_id, key_share=True)
         if document.state is DocumentState.HIEN_THI_KHO:
             query = select(RepositoryEntry).where(col(RepositoryEntry.document_id) == document_id)
             if session.exec(query).one().owner_id != owner_id:
@@ -312,11 +312,6 @@ def attach_owner_id(records: RecordsDatabase, document_id: UUID, owner_id: str, 
         )
         _show(session, document, owner_id, actor)
         return _report(document)
-
-
-def _locked(session: Session, document_id: UUID) -> Document:
-    query = select(Document).where(col(Document.id) == document_id).with_for_update(key_share=True)
-    return session.exec(query).one()
 
 
 def _report(document: Document) -> StorageReport:

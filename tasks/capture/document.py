@@ -23,7 +23,7 @@ from blocks.objects import Bucket, ObjectStore, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
-from blocks.records.queries import attempt_entry
+from blocks.records.queries import attempt_entry, locked
 from blocks.records.sources import sources_of
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier, Incident, Page, Scan
@@ -239,7 +239,7 @@ def _record(records: RecordsDatabase, job: _Job, report: CaptureReport, actor: s
     """The effect, in one transaction; a rival's outcome that came first is returned instead."""
     attempt = job.document.attempt
     with records.session() as session:
-        document = session.exec(select(Document).where(Document.id == job.document.id).with_for_update()).one()
+        document = locked(session, Document, job.document.id)
         known = outcome(session, document.id, attempt)
         if known is not None:
             return known

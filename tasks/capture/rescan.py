@@ -21,7 +21,7 @@ from blocks.errors import Remedy, SohoaError
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.queries import documents, get_dossier
+from blocks.records.queries import documents, get_dossier, locked
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Scan
 from tasks.capture.document import outcome, places
@@ -107,7 +107,7 @@ def receive_rescan(
     Where only single images came, the files of the attempt before are part of this one. Returns how many are new.
     """
     with records.session() as session:
-        document = session.exec(select(Document).where(Document.id == document_id).with_for_update()).one()
+        document = locked(session, Document, document_id)
         dossier_id, ordinal = document.dossier_id, document.ordinal
         originals = handed_in(session, submission, ordinal, attempt)
         hashes = _expected(session, submission, ordinal, attempt)

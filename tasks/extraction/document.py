@@ -16,7 +16,7 @@ from blocks.ocr.types import PageText
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
-from blocks.records.queries import attempt_entry, get_document, get_dossier
+from blocks.records.queries import attempt_entry, get_document, get_dossier, locked
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import Document, FieldValue, Page
 from tasks.extraction.extract import Extraction, empty, extract, substitutes
@@ -61,7 +61,7 @@ def extract_fields(
     pages = [(number, _text(objects, *stored)) for number, *stored in texts]
     found = None if manual else extract(pages, type_code)
     with records.session() as session:
-        document = session.exec(select(Document).where(Document.id == document_id).with_for_update()).one()
+        document = locked(session, Document, document_id)
         if document.state in _STARTS and document.attempt == current:
             _write(session, document, found)
             move_document(

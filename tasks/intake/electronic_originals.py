@@ -27,7 +27,7 @@ from blocks.errors import Problem, Remedy, SohoaError
 from blocks.objects import Bucket, ObjectStore, StoredObject, digest, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.queries import attempt_entry, documents, get_document, get_dossier
+from blocks.records.queries import attempt_entry, documents, get_document, get_dossier, locked
 from blocks.records.states import DocumentState, ElectronicOriginal, Form
 from blocks.records.tables import AuditEntry, Document, Scan, now
 from blocks.settings.sections import PreservationSettings
@@ -217,7 +217,7 @@ def _note(
         test=any(item.test for item in signatures),
     )
     with records.session() as session:
-        row = session.exec(select(Document).where(Document.id == document.id).with_for_update(key_share=True)).one()
+        row = locked(session, Document, document.id, key_share=True)
         if row.attempt != document.attempt or _outcome(session, row) is not None:
             return report
         row.electronic_original = found
@@ -344,7 +344,7 @@ def _store(
     locked_token = lock_away(objects, document, token, MANIFEST_SIGNATURE, "application/pkcs7-signature", until)
     locked_verdict = lock_away(objects, document, verdict, VERIFICATION, REPORT_TYPES[VERIFICATION], until)
     with records.session() as session:
-        row = session.exec(select(Document).where(Document.id == document_id).with_for_update(key_share=True)).one()
+        row = locked(session, Document, document_id, key_share=True)
         if row.record_key is not None:
             return
         row.record_key, row.record_version = original.key, original.version

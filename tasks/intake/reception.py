@@ -12,7 +12,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from blocks.catalog import Catalog, Procedure, ProcedureUnknown, TypeUnknown
 from blocks.catalog.staff import Grants, Role, Staff, load_staff
@@ -24,7 +24,7 @@ from blocks.records.audit import audit
 from blocks.records.codes import ManualCode, assign_dossier_code
 from blocks.records.incidents import raise_incident
 from blocks.records.machine import ReasonMissing, move_dossier
-from blocks.records.queries import documents, get_dossier
+from blocks.records.queries import documents, get_dossier, locked
 from blocks.records.states import DossierState, ElectronicOriginal, OwnerKind
 from blocks.records.tables import AuditEntry, Document, Dossier, now
 from blocks.records.waiting import waits_at
@@ -76,7 +76,7 @@ def receive(
     moment = at or now()
     require_assigned(records, dossier_id, actor, Role.RECEIVE, staff=staff, on=vietnam_day(moment))
     with records.session() as session:
-        dossier = _locked(session, dossier_id)
+        dossier = locked(session, Dossier, dossier_id, key_share=True)
         if dossier.state in FAILED:
             raise InvalidTransition(source=dossier.state.value, target=DossierState.DA_TIEP_NHAN.value)
         if dossier.state not in CHECKABLE:
@@ -191,7 +191,7 @@ def refuse(
     moment = at or now()
     require_assigned(records, dossier_id, actor, Role.RECEIVE, Role.LEAD, staff=staff, on=vietnam_day(moment))
     with records.session() as session:
-        dossier = _locked(session, dossier_id)
+        dossier = locked(session, Dossier, dossier_id, key_share=True)
         if dossier.state is not DossierState.TU_CHOI_TIEP_NHAN:
             if dossier.state is DossierState.NHAP:
                 move_dossier(session, dossier, DossierState.KIEM_TRA, actor=actor, rule="B3a")
@@ -214,7 +214,7 @@ def check_account(records: RecordsDatabase, portal: Portal, dossier_id: UUID, ac
         query = owner_query(dossier)
     answer = portal.digital_account(query)  # outside the transaction: it may take seconds
     with records.session() as session:
-        dossier = _locked(session, dossier_id)
+        dossier = locked(session, Dossier, dossier_id, key_share=True)
         if _account(dossier) is None:
             dossier.digital_account = "UNCHECKED" if answer is AccountStatus.UNAVAILABLE else answer.value
             session.add(dossier)
@@ -281,10 +281,6 @@ def require_assigned(
             session, code=OfficerNotAssigned.code, dossier_id=dossier_id, rule="WH01", details=details, actor=actor
         )
     raise OfficerNotAssigned()
-
-
-def _locked(session: Session, dossier_id: UUID) -> Dossier:
-    return session.exec(select(Dossier).where(col(Dossier.id) == dossier_id).with_for_update(key_share=True)).one()
 
 
 def _report(dossier: Dossier, problems: list[Problem]) -> ReceptionReport:

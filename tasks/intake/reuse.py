@@ -12,12 +12,12 @@ import unicodedata
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from blocks.portal import Portal, SharedItem, SharedStatus
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.queries import documents, fields, get_dossier
+from blocks.records.queries import documents, fields, get_dossier, locked
 from blocks.records.states import DocumentState, DossierState, FieldSource, OwnerKind
 from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue
 from tasks.intake.reception import owner_query
@@ -63,9 +63,7 @@ def find_shared_data(records: RecordsDatabase, portal: Portal, dossier_id: UUID,
 
 
 def _keep(session: Session, document_id: UUID, item: SharedItem, actor: str, report: ReuseReport) -> None:
-    document = session.exec(
-        select(Document).where(col(Document.id) == document_id).with_for_update(key_share=True)
-    ).one()
+    document = locked(session, Document, document_id, key_share=True)
     dossier = get_dossier(session, document.dossier_id)
     known = {row.name for row in fields(session, document_id)}
     for name, value in item.fields.items():

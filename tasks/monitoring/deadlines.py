@@ -22,6 +22,7 @@ from blocks.clock import vietnam_day
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import DOSSIER_OPEN
+from blocks.records.queries import locked
 from blocks.records.tables import AuditEntry, Dossier
 from tasks.desk_views.worklist import NEAR, days_left
 from tasks.prefect_task import one_by_one
@@ -75,7 +76,7 @@ def _noted(records: RecordsDatabase, item: Due) -> Due | None:
     """The item when its level is new; None: it was noted before."""
     with records.session() as session:
         # Two looks at once: the second waits here, then finds the entry of the first.
-        session.exec(select(Dossier.id).where(Dossier.id == item.dossier_id).with_for_update()).one()
+        locked(session, Dossier, item.dossier_id)
         query = select(AuditEntry.seq).where(AuditEntry.dossier_id == item.dossier_id)
         if session.exec(query.where(AuditEntry.action == item.action)).first() is not None:
             return None

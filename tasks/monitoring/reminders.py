@@ -21,6 +21,7 @@ from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.named import naming
+from blocks.records.queries import locked
 from blocks.records.tables import Dossier, Waiting
 from blocks.records.waiting import OUTAGE, at_a_pause, forget_all_but, page, place, wait_at
 from blocks.settings import gateway_url
@@ -87,7 +88,7 @@ def _tell(
 ) -> None:
     with records.session() as session:
         # Two sweeps at once: the second waits here, then finds the entry of the first.
-        dossier = session.exec(select(Dossier).where(Dossier.id == item.dossier_id).with_for_update()).one()
+        dossier = locked(session, Dossier, item.dossier_id)
         if level in reminders_of(session, [item.dossier_id]).get((item.dossier_id, item.stage), {}):
             return
         pause = pauses().get(item.pause)

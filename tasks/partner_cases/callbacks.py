@@ -28,6 +28,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.named import naming
 from blocks.records.partners import Partner, PartnerCase
+from blocks.records.queries import locked
 from blocks.records.sources import source_of
 from blocks.records.tables import Outbox, now
 from blocks.settings import load_stack_env
@@ -72,7 +73,7 @@ def look(records: RecordsDatabase, catalog: Catalog, prefect: Orchestrator) -> T
 def _written(records: RecordsDatabase, catalog: Catalog, case_id: UUID) -> bool:
     """Write an event if the partner would see another thing than it was told. Returns whether one is new."""
     with records.session() as session:
-        case = session.exec(select(PartnerCase).where(PartnerCase.id == case_id).with_for_update()).one()
+        case = locked(session, PartnerCase, case_id)
         seen = view_case(session, catalog, case)
         shown = seen.model_dump(mode="json")
         if shown == case.told or (seen.phase is Phase.OPEN and not case.told):

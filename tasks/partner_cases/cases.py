@@ -24,7 +24,7 @@ from blocks.orchestrator import INTEGRATORS, Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.partners import Partner, PartnerCase, PartnerFile, case_of, files_of
-from blocks.records.queries import documents
+from blocks.records.queries import documents, locked
 from blocks.records.sources import SourceKind, source_of
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier, now
@@ -68,7 +68,7 @@ def create_case(
         raise ReferencePersonal()
     _insist_scope(partner, unit, procedure)
     with records.session() as session:
-        session.exec(select(Partner).where(Partner.id == partner.id).with_for_update()).one()
+        locked(session, Partner, partner.id)
         case, new = case_of(session, partner.id, reference), False
         if case is None:
             opened = select(func.count()).where(
@@ -239,7 +239,7 @@ def hand_over(
 def start_case(records: RecordsDatabase, prefect: Orchestrator, case_id: UUID) -> PartnerCase:
     """Create the flow run of a case that was handed in, or find it."""
     with records.session() as session:
-        case = session.exec(select(PartnerCase).where(PartnerCase.id == case_id).with_for_update()).one()
+        case = locked(session, PartnerCase, case_id)
         if case.flow_run_id is None:
             begun = begin(records, prefect, case.submission, deployment=INTEGRATORS, tags=["partner"])
             case.flow_run_id = begun.flow_run_id if isinstance(begun, Ended) else begun

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from blocks.errors import ObjectConflict
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.partners import PartnerCase, PartnerFile, files_of
+from blocks.records.queries import locked
 from blocks.records.sources import source_of
 from tasks.intake.submission import MANIFEST, Manifest, implausible, inbox_key, parse_manifest, part_of
 from tasks.partner_cases.errors import AlreadyOther, DeclarationInvalid
@@ -71,7 +72,7 @@ def take_over(records: RecordsDatabase, objects: ObjectStore, case: PartnerCase,
             except ObjectConflict:  # another file of this name is just being sent
                 raise AlreadyOther() from None
         with records.session() as session:
-            session.exec(select(PartnerCase).where(PartnerCase.id == case.id).with_for_update()).one()
+            locked(session, PartnerCase, case.id)
             if name not in {known.name for known in files_of(session, case.id, part)}:
                 session.add(PartnerFile(case_id=case.id, part=part, name=name, sha256=before[name], size=kept.size))
 

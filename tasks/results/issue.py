@@ -23,7 +23,7 @@ from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.numbers import issue_result_number
-from blocks.records.queries import documents, get_document, get_dossier
+from blocks.records.queries import documents, get_document, get_dossier, locked
 from blocks.records.states import DocumentState, DossierState, FieldSource, OwnerKind
 from blocks.records.tables import ISSUED, Document, Dossier, FieldValue, ResultNumber
 from blocks.settings import settings
@@ -162,7 +162,7 @@ def _build(records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, doc
         if not same_but_for_times(there, data):
             raise ForeignFile() from None
     with records.session() as session:
-        row = session.exec(select(Document).where(Document.id == document_id).with_for_update(key_share=True)).one()
+        row = locked(session, Document, document_id, key_share=True)
         if row.file_key is None:
             row.file_key, row.file_version, row.file_sha256 = key, kept.version, kept.sha256
             row.page_count = row.declared_pages = pages

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
+from blocks.records.queries import locked
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document
 
@@ -32,7 +33,7 @@ def settle_leader_opinion(
     if digitise is None:
         raise LeaderSilent()
     with records.session() as session:
-        document = _locked(session, document_id)
+        document = locked(session, Document, document_id, key_share=True)
         if document.state is DocumentState.XIN_Y_KIEN:
             if not digitise:
                 document.in_scope = False
@@ -49,7 +50,7 @@ def certify_copy(
     original_captured: the original is captured too, because that was possible; kept with the reason in the audit.
     """
     with records.session() as session:
-        document = _locked(session, document_id)
+        document = locked(session, Document, document_id, key_share=True)
         if document.state is DocumentState.DE_HONG:
             details = {"reason": "FRAGILE", "certified_copy": True, "original_captured": original_captured}
             _move(session, document, DocumentState.CHO_SAO_CHUP, actor, "B3d", details)
@@ -59,16 +60,12 @@ def certify_copy(
 def settle_unlisted(records: RecordsDatabase, document_id: UUID, *, digitise: bool, actor: str) -> DocumentState:
     """The officer decides what the catalogue could not (SC03 without a list in force). Idempotent."""
     with records.session() as session:
-        document = _locked(session, document_id)
+        document = locked(session, Document, document_id, key_share=True)
         if document.state is DocumentState.PHAN_LOAI:
             document.in_scope = digitise
             target = DocumentState.CHO_SAO_CHUP if digitise else DocumentState.NGOAI_PHAM_VI
             _move(session, document, target, actor, document.scope_rule or "SC03", {"decided_by": "OFFICER"})
         return document.state
-
-
-def _locked(session: Session, document_id: UUID) -> Document:
-    return session.exec(select(Document).where(col(Document.id) == document_id).with_for_update(key_share=True)).one()
 
 
 def _move(

@@ -28,7 +28,7 @@ from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
 from blocks.records.machine import DOCUMENT_SIGNED, move_document
 from blocks.records.past import moves
-from blocks.records.queries import get_document, get_dossier
+from blocks.records.queries import get_document, get_dossier, locked
 from blocks.records.states import DocumentState
 from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Page, Scan
 from tasks.decisions.proofs import proven_decision
@@ -67,9 +67,7 @@ def suspect(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, l
     """DA_KY_CA_NHAN → NGHI_MAT: hidden from everybody but the unit's leader; what was read is forgotten. Idempotent."""
     level = SecrecyLevel(level)
     with records.session() as session:
-        document = session.exec(
-            select(Document).where(col(Document.id) == document_id).with_for_update(key_share=True)
-        ).one()
+        document = locked(session, Document, document_id, key_share=True)
         details = {"level": level.value, "attempt": document.attempt}
         move_document(session, document, DocumentState.NGHI_MAT, actor="system", rule="SC13", details=details)
         for page in session.exec(select(Page).where(col(Page.document_id) == document_id)):
@@ -145,9 +143,7 @@ def isolate(
     """
     level = SecrecyLevel(level)
     with records.session() as session:
-        document = session.exec(
-            select(Document).where(col(Document.id) == document_id).with_for_update(key_share=True)
-        ).one()
+        document = locked(session, Document, document_id, key_share=True)
         dossier = get_dossier(session, document.dossier_id)
         stored = document.state in DOCUMENT_SIGNED
         first = document.state is not DocumentState.CACH_LY_MAT

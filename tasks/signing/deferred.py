@@ -30,7 +30,7 @@ from blocks.errors import SohoaError
 from blocks.objects import Bucket, ObjectStore, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.queries import open_requests
+from blocks.records.queries import locked, open_requests
 from blocks.records.states import SignatureRole
 from blocks.records.tables import Document, SigningRequest, now
 from blocks.signer import SignatureDeclined, Signer
@@ -186,7 +186,7 @@ def _ask(records: RecordsDatabase, objects: ObjectStore, path: Path, state: dict
     key = file_key(document, f"prepared-{digest[:16]}.pdf")
     stored = objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)
     with records.session() as session:
-        session.exec(select(Document).where(Document.id == document.id).with_for_update()).one()
+        locked(session, Document, document.id)
         if _row(session, wanted) is not None:
             return
         row = SigningRequest(
@@ -199,7 +199,7 @@ def _ask(records: RecordsDatabase, objects: ObjectStore, path: Path, state: dict
 
 def _store(records: RecordsDatabase, request: SigningRequest, signature: bytes) -> None:
     with records.session() as session:
-        row = session.exec(select(SigningRequest).where(SigningRequest.id == request.id).with_for_update()).one()
+        row = locked(session, SigningRequest, request.id)
         if row.signature is None:
             row.signature, row.signed_at = base64.b64encode(signature).decode(), now()
             session.add(row)

@@ -20,7 +20,7 @@ import unicodedata
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from blocks.catalog import Catalog, DocumentType
 from blocks.catalog.models import PaperOwner
@@ -28,7 +28,7 @@ from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
-from blocks.records.queries import fields, get_dossier
+from blocks.records.queries import fields, get_dossier, locked
 from blocks.records.states import DocumentState, FieldSource, OwnerKind
 from blocks.records.tables import Document, Dossier, FieldValue
 from tasks.extraction.fields import LABELS
@@ -108,9 +108,7 @@ def assign_code(records: RecordsDatabase, catalog: Catalog, document_id: UUID, a
     Raises FieldsUnconfirmed, CodeBlocked (naming the fields, never their values), TypeUnknown.
     """
     with records.session() as session:
-        document = session.exec(
-            select(Document).where(col(Document.id) == document_id).with_for_update(key_share=True)
-        ).one()
+        document = locked(session, Document, document_id, key_share=True)
         dossier = get_dossier(session, document.dossier_id)
         if document.code is None or document.state is DocumentState.DA_BOC_TACH:
             kind = catalog.document_type(document.type_code, case_date(dossier))
