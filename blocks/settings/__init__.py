@@ -8,6 +8,7 @@ the stack gets the first and its own part's as environment. A command typed by h
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self, get_args
@@ -86,6 +87,19 @@ class Settings(BaseSettings):
         return self
 
 
+def read_env(path: Path) -> dict[str, str]:
+    """KEY=VALUE lines of a file; empty when there is none.
+
+    Values are literal: python-dotenv would trim and unquote them, so that a word that is nearly `test` would pass.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    pairs = (line.partition("=") for line in lines if not line.startswith("#"))
+    return {name.strip(): value for name, sep, value in pairs if sep}
+
+
 def load_stack_env() -> None:
     """Put the lines of ``stack.env`` and of the part's secrets into the environment, unless a variable is set already.
 
@@ -93,14 +107,9 @@ def load_stack_env() -> None:
     that this OS user may not read is left out: what needs it says which variable is missing. Idempotent.
     """
     for path in (home() / "stack.env", home() / "secrets" / f"{os.environ.get('SOHOA_PART', 'worker')}.env"):
-        try:
-            text = path.read_text()
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            continue
-        for line in text.splitlines():
-            key, sep, value = line.partition("=")
-            if sep and not key.startswith("#"):
-                os.environ.setdefault(key.strip(), value)
+        with suppress(PermissionError):
+            for name, value in read_env(path).items():
+                os.environ.setdefault(name, value)
 
 
 @lru_cache

@@ -7,13 +7,13 @@ what is refused here costs the officer no round, what is forged beside us finds 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from cachetools import FIFOCache
 from pydantic import ValidationError
 from sqlmodel import select
 
@@ -122,7 +122,7 @@ class Decisions:
         self.records, self.prefect, self.private_key = records, prefect, private_key
         self.step_up_minutes = step_up_minutes
         # What was taken and when, until the flow has noted it.
-        self._taken: OrderedDict[tuple[UUID, str], tuple[str, datetime]] = OrderedDict()
+        self._taken: FIFOCache[tuple[UUID, str], tuple[str, datetime]] = FIFOCache(REMEMBERED)
         self._lock = threading.Lock()
 
     def waiting(self, run: UUID) -> Waiting | None:
@@ -254,8 +254,6 @@ class Decisions:
         at = datetime.now(UTC)
         with self._lock:
             self._taken[(waiting.run, waiting.key)] = f"{label} bởi {officer.id}", at
-            while len(self._taken) > REMEMBERED:
-                self._taken.popitem(last=False)
         shown = {
             "step": pause_label(waiting.key),
             "decision": label,

@@ -9,11 +9,11 @@ import json
 import logging
 import secrets
 import time
-from collections import OrderedDict
 from dataclasses import replace
 from ipaddress import ip_network
 from urllib.parse import quote
 
+from cachetools import TTLCache
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.formparsers import MultiPartException
@@ -69,7 +69,7 @@ class Guard:
         self._by_session, self._by_address = Rate(settings.requests_a_minute), Rate(settings.stranger_requests_a_minute)
         self._logouts = Rate(LOGOUTS_A_MINUTE)
         self._proxies = [ip_network(text) for text in settings.trusted_proxies]
-        self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._told: TTLCache[tuple[str, str], None] = TTLCache(TOLD_LIMIT, TOLD_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -189,13 +189,10 @@ class Guard:
         A tab with Prefect's UI that is left open goes on asking all night after its session has ended: one entry is
         enough, thousands would hide what matters.
         """
-        asked, now = (hashed(connection.cookies.get(cookie_name(self.settings), "")), path), time.monotonic()
-        if now - self._told.get(asked, -TOLD_SECONDS) < TOLD_SECONDS:
+        asked = hashed(connection.cookies.get(cookie_name(self.settings), "")), path
+        if asked in self._told:
             return True
-        self._told.pop(asked, None)
-        self._told[asked] = now
-        while len(self._told) > TOLD_LIMIT:
-            self._told.popitem(last=False)
+        self._told[asked] = None
         return False
 
     def _headers(self, path: str, trace: str, headers: MutableHeaders) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
+from cachetools import LRUCache
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from blocks.errors import Remedy, SohoaError
@@ -60,9 +60,9 @@ class Images:
         self.records, self.objects = records, objects
         self._addresses = URLSafeTimedSerializer(secrets.token_bytes(32), salt="page-image")
         self._lock, self._guarded = threading.Lock(), threading.Lock()
-        self._files: OrderedDict[str, bytes] = OrderedDict()
-        self._images: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
-        self._drafts: OrderedDict[str, bytes] = OrderedDict()
+        self._files: LRUCache[str, bytes] = LRUCache(KEPT_FILES)
+        self._images: LRUCache[tuple[str, int, int], bytes] = LRUCache(KEPT_IMAGES)
+        self._drafts: LRUCache[str, bytes] = LRUCache(KEPT_DRAFTS)
 
     def address(self, officer: str, document: UUID, page: int) -> str:
         """For an officer who was let in to this dossier just now. page: 1-based in the PDF."""
@@ -84,9 +84,6 @@ class Images:
         name = f"{DRAFT}{hashlib.sha256(pdf).hexdigest()}:{unit}"
         with self._lock:
             self._drafts[name] = pdf
-            self._drafts.move_to_end(name)
-            while len(self._drafts) > KEPT_DRAFTS:
-                self._drafts.popitem(last=False)
         return [
             Shown(self._address(officer, name, number), number, WIDTH, round(height * WIDTH / width))
             for number, (width, height) in enumerate(sheet_sizes(pdf), 1)
@@ -124,9 +121,10 @@ class Images:
         return self.objects.read(stored.bucket, stored.key, version=stored.version, sha256=stored.sha256)
 
     def _draft(self, name: str) -> bytes:
-        if name not in self._drafts:
-            raise ImageGone()
-        return self._drafts[name]
+        with self._lock:
+            if (pdf := self._drafts.get(name)) is None:
+                raise ImageGone()
+        return pdf
 
     def _original(self, document: UUID, page: int, width: int, units: Collection[str]) -> bytes:
         """A page of an electronic original, from the file as it was handed in."""
@@ -152,14 +150,13 @@ class Images:
             stored = StoredObject(Bucket.INTAKE, scan.object_key, scan.version, scan.sha256, scan.size)
             version = SCAN + scan.sha256
         with self._guarded:  # one file at a time; the images of accepted papers come meanwhile
-            known = self._images.get((version, number, width))
-            if known is not None:
-                return known
+            with self._lock:
+                if (known := self._images.get((version, number, width))) is not None:
+                    return known
             first = (number - 1) // AT_ONCE * AT_ONCE + 1
             drawn = self._drawn_guarded(stored, first, width)
             with self._lock:
-                self._images |= {(version, n, width): image for n, image in enumerate(drawn, first)}
-                self._forget_oldest()
+                self._images.update({(version, n, width): image for n, image in enumerate(drawn, first)})
         if number - first >= len(drawn):
             raise ImageGone()
         return drawn[number - first]
@@ -197,17 +194,10 @@ class Images:
         with self._lock:
             if not keep:
                 self._files.pop(version, None)
-                self._images = OrderedDict(item for item in self._images.items() if item[0][0] != version)
+                for key in [key for key in self._images if key[0] == version]:
+                    del self._images[key]
                 return known
             if data is not None:
                 self._files[version] = data
             self._images[(version, page, width)] = known
-            self._images.move_to_end((version, page, width))
-            self._forget_oldest()
             return known
-
-    def _forget_oldest(self) -> None:
-        while len(self._files) > KEPT_FILES:
-            self._files.popitem(last=False)
-        while len(self._images) > KEPT_IMAGES:
-            self._images.popitem(last=False)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from cachetools import TLRUCache
 from starlette.datastructures import Headers
 
 MINUTE, DAY = 60.0, 86_400.0
@@ -16,23 +16,22 @@ KEPT = 20_000  # addresses, officers that are remembered
 Write = Callable[[str, str | None, str, str, int], Awaitable[None]]  # code, officer, trace, path, how many
 
 
+def _windows(seconds: float) -> TLRUCache[str, tuple[float, int]]:
+    """For each key when its window began and what was counted in it; over after `seconds`, however often counted."""
+    return TLRUCache(KEPT, lambda _key, window, _now: float(window[0]) + seconds, time.monotonic)
+
+
 class Rate:
     """How often a minute, by key."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._seen: TLRUCache[str, tuple[float, int]] = _windows(MINUTE)
 
     def take(self, key: str) -> bool:
         """Whether this one is within the limit."""
-        now = time.monotonic()
-        began, count = self._seen.get(key, (now, 0))
-        if now - began >= MINUTE:
-            began, count = now, 0
+        began, count = self._seen.get(key, (time.monotonic(), 0))
         self._seen[key] = (began, count + 1)
-        self._seen.move_to_end(key)
-        while len(self._seen) > KEPT:
-            self._seen.popitem(last=False)
         return count < self.most
 
 
@@ -51,7 +50,7 @@ class Refusals:
 
     def __init__(self, write: Write, strangers: int, officer: int) -> None:
         self._write, self._strangers, self._officer = write, strangers, officer
-        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._windows: dict[str, _Window] = {}
 
     async def note(self, code: str, officer: str | None, trace: str, path: str) -> None:
         window = await self._window(officer)
@@ -108,17 +107,14 @@ class Uploads:
 
     def __init__(self, quota: int, at_once: int, spool: int) -> None:
         self.quota, self.at_once, self.spool = quota, at_once, spool
-        self._days: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._days: TLRUCache[str, tuple[float, int]] = _windows(DAY)
         self._now: dict[str, int] = {}
         self._spooled = 0
 
     @contextmanager
     def reserved(self, officer: str, size: int) -> Iterator[None]:
         """size: bytes that the request announces. Raises UploadsBusy before any of them is read."""
-        now = time.monotonic()
-        began, used = self._days.get(officer, (now, 0))
-        if now - began >= DAY:
-            began, used = now, 0
+        began, used = self._days.get(officer, (time.monotonic(), 0))
         if used + size > self.quota:
             raise UploadsBusy("QUOTA")
         if self._now.get(officer, 0) >= self.at_once:
@@ -126,8 +122,6 @@ class Uploads:
         if self._spooled + 2 * size > self.spool:  # the form as it comes, and each file as it is handed in
             raise UploadsBusy("SPOOL")
         self._days[officer] = (began, used + size)
-        while len(self._days) > KEPT:
-            self._days.popitem(last=False)
         self._now[officer] = self._now.get(officer, 0) + 1
         self._spooled += 2 * size
         try:

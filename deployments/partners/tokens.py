@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus
 from uuid import UUID
 
+from cachetools import LRUCache
+
 from deployments.desk.auth.sessions import hashed
 
 LIFE, LIMIT, EACH = 900, 10_000, 100  # seconds; tokens at all, of one partner
@@ -61,8 +63,7 @@ class Meter:
     """How often something happened within the last minute, a key; the oldest keys are forgotten."""
 
     def __init__(self, keys: int = 10_000) -> None:
-        self.keys = keys
-        self._seen: OrderedDict[str, deque[float]] = OrderedDict()
+        self._seen: LRUCache[str, deque[float]] = LRUCache(keys)
         self._lock = threading.Lock()
 
     def admits(self, key: str, limit: int) -> bool:
@@ -70,9 +71,6 @@ class Meter:
         now = time.monotonic()
         with self._lock:
             seen = self._seen.setdefault(key, deque())
-            self._seen.move_to_end(key)
-            while len(self._seen) > self.keys:
-                self._seen.popitem(last=False)
             while seen and now - seen[0] >= 60:
                 seen.popleft()
             if len(seen) >= limit:

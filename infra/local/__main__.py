@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any
 
+from filelock import FileLock
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -33,8 +34,7 @@ console = Console(highlight=False)
 def up(plan: Plan) -> None:
     """Start the stack, or find it running. Raises StackError."""
     plan.run.mkdir(parents=True, exist_ok=True)
-    command = take_lock(plan.run / "up.lock", wait=True)  # two `up` at once: the second finds what runs
-    try:
+    with FileLock(plan.run / "up.lock", fallback_to_soft=False):  # two `up` at once: the second finds what runs
         _wait_for_end(plan)
         if not _supervised(plan):
             _launch(plan)
@@ -42,9 +42,6 @@ def up(plan: Plan) -> None:
             console.print("the stack is running already")
         _follow(plan)
         _prove(plan)
-    finally:
-        if command:
-            command.close()
     console.print(f"Prefect: {plan.prefect_url}  (for operations only: `make password`)", soft_wrap=True)
 
 
@@ -71,7 +68,7 @@ def status(plan: Plan) -> None:
     """Show the parts; prove each one now. Raises StackError when not all work."""
     board = read_board(plan.run / "stack.json")
     if not _supervised(plan):
-        left = len(list(marked(plan.home)))
+        left = len(marked(plan.home))
         tail = f"; {left} processes of it are left, `make up` replaces them" if left else ""
         raise StackError(f"the stack is not running{tail or ' (make up)'}")
     failures = {} if board.get("state") != "ready" else _canaries(plan)
@@ -163,7 +160,7 @@ def _supervised(plan: Plan) -> bool:
     plan.run.mkdir(parents=True, exist_ok=True)
     lock = take_lock(plan.run / "supervisor.lock")
     if lock:
-        lock.close()
+        lock.release()
     return lock is None
 
 

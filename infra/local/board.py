@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 
 @dataclass
@@ -53,12 +54,11 @@ def read_board(path: Path) -> dict[str, Any]:
     return content
 
 
-def take_lock(path: Path, *, wait: bool = False) -> IO[str] | None:
+def take_lock(path: Path) -> FileLock | None:
     """An exclusive lock that ends with its process, however that ends; None when another process holds it."""
-    handle = path.open("a")
+    lock = FileLock(path, fallback_to_soft=False)  # a soft lock would outlive a killed process
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        handle.close()
+        lock.acquire(blocking=False)
+    except Timeout:
         return None
-    return handle
+    return lock

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from blocks.settings import read_env
 from blocks.webhooks import KEY as CALLBACKS
 from blocks.webhooks import new_key
 from infra.local import roles
@@ -48,14 +49,6 @@ def is_secret(name: str, value: str) -> bool:
     return (
         bool(_SECRET.search(name)) and not name.endswith("PUBLIC_KEY") and bool(value) and not _REFERENCE.match(value)
     )
-
-
-def read_env(path: Path) -> dict[str, str]:
-    """KEY=VALUE lines of a file; empty when there is none."""
-    if not path.exists():
-        return {}
-    pairs = (line.partition("=") for line in path.read_text().splitlines() if not line.startswith("#"))
-    return {name.strip(): value for name, sep, value in pairs if sep}
 
 
 def read_part(home: Path, part: str) -> dict[str, str]:

@@ -15,21 +15,20 @@ CRL, certificate and time-stamp requests on loopback. Layout of the folder (0700
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import os
 import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from filelock import FileLock
 
 from blocks.testmark import PINS, TEST_POLICY
 from infra.local import token
@@ -54,7 +53,7 @@ def ensure_pki(pki_dir: Path, base_url: str) -> None:
     if urlsplit(base_url).port is None:
         raise ValueError("the URL of the test PKI needs a port")
     pki_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(pki_dir):
+    with FileLock(pki_dir / ".lock", fallback_to_soft=False):
         finished = pki_dir / "officers.yml"  # written last
         if finished.exists():  # also where the certificates are from before they had a mark
             _pin(pki_dir)
@@ -72,13 +71,6 @@ def served_url(pki_dir: Path) -> str | None:
     """The root URL that the certificates in `pki_dir` name, or None where there is no PKI yet."""
     path = pki_dir / "pki.yml"
     return str(yaml.safe_load(path.read_text())["external-url-prefix"]) if path.exists() else None
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _write(path: Path, data: bytes, mode: int = 0o644) -> None:

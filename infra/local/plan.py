@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from blocks.identity import PUBLIC_KEY_FILE, ensure_keys
 from blocks.pins import ensure_pair
 from blocks.seals import ensure_seal_keys
-from blocks.settings import ROOT, home
+from blocks.settings import ROOT, home, read_env
 from blocks.webhooks import PUBLIC_KEY as CALLBACK_PUBLIC_KEY
 from blocks.webhooks import public_of
 from infra.local.accounts import account, clear_temporary, hand_over
-from infra.local.keys import DATABASES, EXTERNAL, Keys, is_secret, read_env, read_part, write_env
+from infra.local.keys import DATABASES, EXTERNAL, Keys, is_secret, read_part, write_env
 from infra.local.pki import tsa_url
 from infra.local.postgres import Postgres
 from infra.local.process import MARK, Account, StackError, need_port

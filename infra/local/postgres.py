@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -26,9 +27,9 @@ from infra.local import roles
 from infra.local.process import (
     Account,
     StackError,
-    alive,
     end_all,
     explain,
+    find,
     need_port,
     need_space,
     spawn,
@@ -187,11 +188,7 @@ class Postgres:
         PostgreSQL overwrites its environment, so its processes are known by their working folder. A stale
         ``postmaster.pid`` must go: its number may belong to another program by now and would stop the start.
         """
-
-        def ours() -> list[int]:
-            return [pid for pid in _pids_in(self.data) if alive(pid)]
-
-        found = end_all(ours, signal.SIGINT, 20)
+        found = end_all(lambda: find(lambda process: _works_in(process, self.data)), signal.SIGINT, 20)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         return found
 
@@ -309,16 +306,7 @@ def _may_enter(folder: Path) -> bool:
     return all(part.stat().st_mode & 0o001 for part in (folder.resolve(), *folder.resolve().parents))
 
 
-def _pids_in(folder: Path) -> list[int]:
-    """Processes whose working folder this is."""
-    folder, found = folder.resolve(), []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and int(entry) != os.getpid():
-            try:
-                inside = os.readlink(f"/proc/{entry}/cwd") == str(folder)
-                command = Path("/proc", entry, "cmdline").read_bytes()
-            except OSError:
-                continue
-            if inside and command.startswith((b"postgres", str(PACKAGE).encode(), str(OUTSIDE).encode())):
-                found.append(int(entry))
-    return found
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    """Is it a PostgreSQL whose working folder this is?"""
+    command = process.cmdline() if process.cwd() == str(folder.resolve()) else []
+    return bool(command) and command[0].startswith(("postgres", str(PACKAGE), str(OUTSIDE)))

@@ -11,9 +11,12 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+
+import psutil
 
 from infra.worker.zygote import COMM
 
@@ -174,51 +177,50 @@ def alive(pid: int) -> bool:
     A killed process is one from the end of its first thread, while the others still hold its ports and files.
     """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # from the third on, proc(5)
-    except OSError:
+        process = psutil.Process(pid)
+        return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD) or process.num_threads() > 1
+    except psutil.NoSuchProcess:
         return False
-    return fields[0] not in "ZX" or int(fields[17]) > 1
 
 
 def wait_gone(pid: int, timeout: float = 10) -> None:
     """Wait until a process has ended."""
     deadline = time.monotonic() + timeout
-    while alive(pid) and time.monotonic() < deadline:
+    while alive(pid) and time.monotonic() < deadline:  # psutil.wait_procs would wait for zombies, too
         time.sleep(0.02)
 
 
-def marked(home: Path) -> Iterator[int]:
+def find(wanted: Callable[[psutil.Process], bool]) -> list[int]:
+    """Ids of the living processes that are wanted, ourselves and those that we may not look into left out."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and wanted(process) and alive(process.pid):
+                found.append(process.pid)
+    return found
+
+
+def marked(home: Path) -> list[int]:
     """Process ids of everything that a stack with this state folder started, ourselves left out."""
-    return (pid for pid, _, _ in _marked(home))
+    return find(lambda process: _is_marked(process, home))
 
 
-def workers(home: Path) -> Iterator[int]:
+def workers(home: Path) -> list[int]:
     """Prefect workers of the stack at `home`."""
-    for pid in marked(home):
-        with contextlib.suppress(OSError):
-            if b"\0worker\0start\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                yield pid
+    return find(lambda process: _is_marked(process, home) and ("worker", "start") in pairwise(process.cmdline()))
 
 
-def flow_runs(home: Path) -> Iterator[int]:
+def flow_runs(home: Path) -> list[int]:
     """Those of them that execute a flow run: forks of the warm worker by their name, others by their environment."""
-    for pid, name, variables in _marked(home):
-        if name.startswith(COMM) or any(entry.startswith(b"PREFECT__FLOW_RUN_ID=") for entry in variables):
-            yield pid
+    return find(lambda process: _is_marked(process, home) and _executes(process))
 
 
-def _marked(home: Path) -> Iterator[tuple[int, str, list[bytes]]]:
-    needle = f"{MARK}={home}".encode()
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
-        try:
-            variables = Path("/proc", entry, "environ").read_bytes().split(b"\0")
-            name = Path("/proc", entry, "comm").read_text().strip()
-        except OSError:
-            continue
-        if needle in variables and alive(int(entry)):
-            yield int(entry), name, variables
+def _is_marked(process: psutil.Process, home: Path) -> bool:
+    return bool(process.environ().get(MARK) == str(home))
+
+
+def _executes(process: psutil.Process) -> bool:
+    return process.name().startswith(COMM) or "PREFECT__FLOW_RUN_ID" in process.environ()
 
 
 def end_all(pids: Callable[[], list[int]], how: signal.Signals = signal.SIGTERM, timeout: float = 10) -> int:

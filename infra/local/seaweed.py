@@ -27,9 +27,9 @@ from botocore.exceptions import ClientError
 from infra.local.process import (
     Account,
     StackError,
-    alive,
     end_all,
     explain,
+    find,
     need_port,
     need_space,
     spawn,
@@ -149,21 +149,8 @@ class Seaweed:
 
     def end_strays(self) -> int:
         """End servers that an earlier supervisor left on our data folder."""
-        needle = f"-dir={self.data}".encode()
-
-        def ours() -> list[int]:
-            found = []
-            for entry in os.listdir("/proc"):
-                if entry.isdigit() and int(entry) != os.getpid():
-                    try:
-                        arguments = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
-                    except OSError:
-                        continue
-                    if needle in arguments and alive(int(entry)):
-                        found.append(int(entry))
-            return found
-
-        return end_all(ours, signal.SIGTERM, 15)
+        argument = f"-dir={self.data}"
+        return end_all(lambda: find(lambda process: argument in process.cmdline()), signal.SIGTERM, 15)
 
     # -- inside -------------------------------------------------------------------------------------------------
     def _hand_over(self) -> None:

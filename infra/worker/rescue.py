@@ -18,11 +18,11 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import anyio
+import psutil
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
@@ -179,10 +179,10 @@ def is_running(run: FlowRun) -> bool:
     """Does the process live that Prefect knows for this run, and is it really this run's?"""
     if not run.infrastructure_pid or not run.infrastructure_pid.isdigit():
         return False
-    process = Path("/proc", run.infrastructure_pid)
     try:
-        if process.joinpath("comm").read_text().strip() == run_name(run.id):
-            return process.joinpath("stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-        return f"PREFECT__FLOW_RUN_ID={run.id}".encode() in process.joinpath("environ").read_bytes().split(b"\0")
-    except OSError:
+        process = psutil.Process(int(run.infrastructure_pid))
+        if process.name() == run_name(run.id):
+            return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return bool(process.environ().get("PREFECT__FLOW_RUN_ID") == str(run.id))
+    except psutil.Error:
         return False

@@ -24,6 +24,7 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import psutil
 from prefect.client.schemas.objects import FlowRun
 from prefect.runner._flow_run_executor import FlowRunExecutorContext
 from prefect.runner._process_manager import ProcessHandle
@@ -185,7 +186,7 @@ class Zygote:
         await asyncio.gather(*(self._watch(child) for child in orphans))
 
     async def _watch(self, child: Child) -> None:
-        while Path(f"/proc/{child.pid}").exists():
+        while psutil.pid_exists(child.pid):
             await asyncio.sleep(0.5)
         child.end(0)  # the engine has reported the run's state, or the next recovery finds it lost
 

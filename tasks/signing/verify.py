@@ -9,7 +9,7 @@ import errno
 import hashlib
 import io
 import re
-import time
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from asn1crypto import cms, crl, ocsp, x509
+from cachetools import TTLCache
 from pydantic import BaseModel
 from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.ades.report import AdESFailure, AdESIndeterminate, AdESPassed
@@ -147,20 +148,20 @@ def verify_manifest_again(manifest: bytes, signature: bytes, trust: Trust, *, pd
     )
 
 
-_lately: dict[tuple[str, ...], tuple[float, Verdict]] = {}  # when by the monotonic clock, what was found valid
-_LATELY_SECONDS, _LATELY_MANY = 300.0, 256
+_lately: TTLCache[tuple[str, ...], Verdict] = TTLCache(256, 300)  # what was found valid; seconds
+_lately_lock = threading.Lock()
 
 
 def _found_lately(kind: str, sha256: tuple[str, ...], trust: Trust, look: Callable[[], Verdict]) -> Verdict:
     key = (kind, *sha256, str(trust.folder), str(trust.tsa_url))
-    at, verdict = _lately.get(key, (-_LATELY_SECONDS, None))
-    if verdict is None or time.monotonic() - at > _LATELY_SECONDS:
+    with _lately_lock:
+        verdict = _lately.get(key)
+    if verdict is None:
         verdict = look()
         if not verdict.valid:  # a service that was away may have answered since
             return verdict
-        if len(_lately) >= _LATELY_MANY:
-            _lately.clear()
-        _lately[key] = time.monotonic(), verdict
+        with _lately_lock:
+            _lately[key] = verdict
     return verdict.model_copy(deep=True)
 
 

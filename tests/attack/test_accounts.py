@@ -13,8 +13,9 @@ import pytest
 
 from blocks.identity import replace_keys
 from blocks.seals import PARTS as SEALERS
+from blocks.settings import read_env
 from infra.local.accounts import USERS, adopt_inbox, hand_over, make_users
-from infra.local.keys import PARTS, read_env
+from infra.local.keys import PARTS
 from infra.local.pki import ensure_pki
 from infra.local.plan import OS_USERS, Plan, load_plan
 from infra.local.process import Account

@@ -21,10 +21,9 @@ from pyhanko.keys import load_cert_from_pemder
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
 
-from blocks.settings import ROOT, EnvironmentUnknown, in_production, settings
+from blocks.settings import ROOT, EnvironmentUnknown, in_production, read_env, settings
 from blocks.signer import TestKeyRefused, agency_signer, signer_for
 from blocks.trust import CertificateIssuer, Trust, run
-from infra.local.keys import read_env
 from infra.local.pki import ensure_pki
 from tasks.signing.verify import verify_pdf
 from tests.attack.plugin import Attack

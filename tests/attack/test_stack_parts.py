@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from blocks.settings import read_env
 from infra.local.accounts import USERS
-from infra.local.keys import PARTS, read_env
+from infra.local.keys import PARTS
 from infra.local.plan import OS_USERS
 from infra.local.process import marked
 from tests.attack.plugin import Attack

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 
 from blocks.objects import ObjectStore
-from blocks.settings import ROOT
+from blocks.settings import ROOT, read_env
 from infra.local import roles
-from infra.local.keys import read_env, read_part
+from infra.local.keys import read_part
 from infra.local.postgres import Postgres
 from infra.local.process import free_port
 from infra.local.seaweed import Seaweed

@@ -17,8 +17,7 @@ from sqlmodel import func, select
 
 from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
-from blocks.settings import gateway_url, home
-from infra.local.keys import read_env
+from blocks.settings import gateway_url, home, read_env
 from tests.attack.partner_client import example
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey

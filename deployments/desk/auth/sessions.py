@@ -19,6 +19,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from cachetools import FIFOCache
+
 GROUP = re.compile(r"sohoa/([0-9A-Za-z][0-9A-Za-z._-]{0,34})/([A-Z]{2,16})")
 OFFICER = re.compile(r"[0-9a-z._-]{1,64}")
 LIMIT = 10_000  # sessions; the oldest go first
@@ -130,7 +132,7 @@ class Sessions:
     def __init__(self, idle: float, longest: float) -> None:
         self.idle, self.longest = idle, longest
         self._kept: dict[str, Session] = {}
-        self._were: OrderedDict[str, None] = OrderedDict()  # cookies of sessions that have ended
+        self._were: FIFOCache[str, None] = FIFOCache(LIMIT)  # cookies of sessions that have ended
         self.gone: list[tuple[UUID, str, str]] = []
 
     def begin(self, officer: Officer, **more: Any) -> str:
@@ -191,8 +193,6 @@ class Sessions:
             session.asked.clear()
             self.gone.append((session.id, by, reason))
             self._were[key] = None
-            while len(self._were) > LIMIT:
-                self._were.popitem(last=False)
 
 
 def hashed(cookie: str) -> str:

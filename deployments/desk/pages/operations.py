@@ -7,13 +7,13 @@ Counts, states and ages; no dossier and no person is named (WH04).
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from cachetools import TTLCache, cached
 from sqlmodel import col, func, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -78,22 +78,6 @@ class Picture:
     failed_runs: list[FailedRun] = field(default_factory=list)  # the newest
 
 
-class Doctor:
-    """Examines the parts once for all who look, and not more often than each EXAMINE_SECONDS."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.found: list[Finding] = []
-        self.until = 0.0
-
-    def findings(self) -> list[Finding]:
-        with self.lock:
-            if time.monotonic() >= self.until:
-                self.found = list(examine(TRAIL_READ))
-                self.until = time.monotonic() + EXAMINE_SECONDS
-            return self.found
-
-
 def figures(picture: Picture) -> None:
     """Fill in from the figures that Prometheus gets, too."""
     values: dict[str, dict[tuple[str, ...], float]] = {}
@@ -148,12 +132,12 @@ def failures(picture: Picture) -> None:
     ]
 
 
-def look(doctor: Doctor) -> Picture:
+def look(findings: Callable[[], list[Finding]]) -> Picture:
     picture = Picture(at=datetime.now(UTC))
     figures(picture)
     troubles(picture)
     failures(picture)
-    picture.findings = doctor.findings()
+    picture.findings = findings()
     return picture
 
 
@@ -206,10 +190,12 @@ def as_json(picture: Picture) -> dict[str, Any]:
 
 def routes(pages: Pages, refuse: Callable[[Request], Response | None]) -> list[Route]:
     """refuse: the answer to who may not look, None for operations. JSON answers 503 when a part is not fit for work."""
-    doctor = Doctor()
+    # The parts are examined once for all who look: whoever comes meanwhile waits for the same findings.
+    kept: TTLCache[Any, list[Finding]] = TTLCache(1, EXAMINE_SECONDS)
+    findings = cached(kept, condition=threading.Condition())(lambda: list(examine(TRAIL_READ)))
 
     def show(session: Session) -> Response:
-        return pages.page("operations.html", session, title="Vận hành", **page_values(look(doctor)))
+        return pages.page("operations.html", session, title="Vận hành", **page_values(look(findings)))
 
     async def html(request: Request) -> Response:
         return await run_in_threadpool(refuse, request) or await pages.shown_to(request, show)
@@ -217,7 +203,7 @@ def routes(pages: Pages, refuse: Callable[[Request], Response | None]) -> list[R
     async def json(request: Request) -> Response:
         if (refusal := await run_in_threadpool(refuse, request)) is not None:
             return refusal
-        told = as_json(await run_in_threadpool(look, doctor))
+        told = as_json(await run_in_threadpool(look, findings))
         headers = {"Cache-Control": "no-store", "x-sohoa-page": "1"}
         return JSONResponse(told, status_code=200 if told["healthy"] else 503, headers=headers)
 
