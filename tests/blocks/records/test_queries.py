@@ -6,9 +6,10 @@ from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
-from sqlmodel import select
+from sqlalchemy.exc import NoResultFound
+from sqlmodel import Session, select, text
 
-from blocks.records import RecordsDatabase
+from blocks.records import RecordsDatabase, RecordsUnavailable
 from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.queries import (
     DocumentUnknown,
@@ -19,10 +20,11 @@ from blocks.records.queries import (
     find_dossier,
     get_document,
     get_dossier,
+    locked,
     record_decision,
 )
 from blocks.records.states import DocumentState
-from blocks.records.tables import AuditEntry, FieldValue, Incident
+from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue, Incident
 from tests.blocks.records.conftest import new_document, new_dossier
 from tests.blocks.records.race import race
 
@@ -35,6 +37,48 @@ def test_unknown_ids_have_a_clear_answer(db: RecordsDatabase) -> None:
             find_dossier(session, "BHXH-TEST-000101-0001")
         with pytest.raises(DocumentUnknown):
             get_document(session, uuid4())
+        with pytest.raises(DossierUnknown):
+            locked(session, Dossier, uuid4())
+        with pytest.raises(DocumentUnknown):
+            locked(session, Document, uuid4(), key_share=True)
+        with pytest.raises(NoResultFound):
+            locked(session, Incident, uuid4())
+
+
+def impatient(session: Session) -> Session:
+    session.execute(text("SET LOCAL lock_timeout = '300ms'"))
+    return session
+
+
+@pytest.mark.parametrize("key_share", [True, False])
+def test_of_two_who_lock_a_row_the_second_waits_and_reads_what_the_first_wrote(
+    db: RecordsDatabase, key_share: bool
+) -> None:
+    dossier_id = new_dossier(db)
+    with db.session() as second:
+        assert get_dossier(second, dossier_id).digital_account == "UNCHECKED"
+        with db.session() as first:
+            locked(first, Dossier, dossier_id, key_share=key_share).digital_account = "YES"
+            with pytest.raises(RecordsUnavailable), db.session() as third:
+                locked(impatient(third), Dossier, dossier_id, key_share=key_share)
+        assert locked(second, Dossier, dossier_id, key_share=key_share).digital_account == "YES"
+
+
+def test_a_row_that_is_locked_for_key_share_may_be_referred_to(db: RecordsDatabase) -> None:
+    def refer(session: Session) -> None:
+        impatient(session).add(
+            Document(dossier_id=dossier_id, ordinal=1, type_code="LOCAL:GIAY-RA-VIEN", declared_pages=1)
+        )
+
+    dossier_id = new_dossier(db)
+    with db.session() as first:
+        locked(first, Dossier, dossier_id)
+        with pytest.raises(RecordsUnavailable), db.session() as second:
+            refer(second)
+    with db.session() as first:
+        locked(first, Dossier, dossier_id, key_share=True)
+        with db.session() as second:
+            refer(second)
 
 
 def test_documents_and_fields_in_order(db: RecordsDatabase) -> None:
