@@ -44,12 +44,13 @@ def leads_to_test(
             return True
         if current.sha256 not in seen:
             seen.add(current.sha256)
-            waiting += [one for one in issuers.get(current.issuer.hashable, ()) if _issued(one.dump(), current.dump())]
+            waiting += [one for one in issuers.get(current.issuer.hashable, ()) if issued(one.dump(), current.dump())]
     return False
 
 
 @lru_cache(maxsize=256)
-def _issued(issuer: bytes, certificate: bytes) -> bool:
+def issued(issuer: bytes, certificate: bytes) -> bool:
+    """Whether the one (DER) has signed the other, whatever their dates and revocation."""
     try:
         load_der_x509_certificate(certificate).verify_directly_issued_by(load_der_x509_certificate(issuer))
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):

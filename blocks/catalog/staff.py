@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blocks.catalog.models import CatalogueInvalid
+from blocks.errors import Remedy, SohoaError
 from blocks.foreign import ForeignRefused, read_yaml
 from blocks.settings import in_production
 from blocks.settings.sections import StaffSettings
@@ -22,6 +23,14 @@ from blocks.settings.sections import StaffSettings
 Grants = Collection[tuple[str, str]]  # (unit, role) pairs
 STAFF_LIMIT, STAFF_VALUES = 16_000_000, 2_000_000  # bytes, values: some 30,000 officers
 TEST_STAFF = Path(__file__).parent / "data" / "staff-test.yaml"
+
+
+class OfficerNotAssigned(SohoaError):
+    """The officer is neither assigned nor validly delegated for this unit on this day (WH01/02, Điều 6.1)."""
+
+    code, rule = "OFFICER_NOT_ASSIGNED", "WH01"
+    message = "Viên chức chưa được phân công hoặc ủy quyền tiếp nhận tại đơn vị này; vui lòng báo lãnh đạo đơn vị."
+    remedy = Remedy.OFFICER
 
 
 class Role(StrEnum):

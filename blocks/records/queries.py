@@ -13,7 +13,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from blocks.errors import Remedy, SohoaError
 from blocks.objects import Bucket, StoredObject
-from blocks.records.states import DocumentState, SignatureRole
+from blocks.records.states import DocumentState, OwnerKind, SignatureRole
 from blocks.records.tables import AuditEntry, Decision, Document, Dossier, FieldValue, SigningRequest, now
 
 
@@ -49,6 +49,11 @@ def find_dossier(session: Session, code: str) -> Dossier:
     return dossier
 
 
+def dossier_of_submission(session: Session, submission: str) -> Dossier | None:
+    """The dossier that this submission became; None: it became none yet."""
+    return session.exec(select(Dossier).where(Dossier.submission == submission)).first()
+
+
 def get_document(session: Session, document_id: UUID) -> Document:
     """The document, or DocumentUnknown."""
     document = session.get(Document, document_id)
@@ -71,6 +76,15 @@ def locked(session: Session, table: type[Row], row_id: UUID | str, *, key_share:
     if row is None:
         raise _UNKNOWN.get(table, NoResultFound)()
     return row
+
+
+def declared_owner(dossier: Dossier) -> dict[str, str]:
+    """What was declared of the owner beside the code, by the names of the fields of Điều 9.2b; only what is known."""
+    if dossier.owner_kind is OwnerKind.PERSON:
+        born = dossier.owner_birth_date
+        return {"full_name": dossier.owner_name} | ({"birth_date": born.isoformat()} if born else {})
+    founded = dossier.owner_founding_year
+    return {"organisation_name": dossier.owner_name} | ({"founding_year": str(founded)} if founded else {})
 
 
 def file_of(document: Document) -> StoredObject | None:

@@ -22,7 +22,7 @@ from sqlmodel import col, select
 from starlette.datastructures import UploadFile
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role
+from blocks.catalog.staff import OfficerNotAssigned, Role
 from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.hand_in import HandInAttestation, files_digest
@@ -94,12 +94,10 @@ class DeclarationInvalid(SohoaError):
     remedy = Remedy.OFFICER
 
 
-class NotAtCounter(SohoaError):
+class NotAtCounter(OfficerNotAssigned):
     """Who isn't assigned to receive in this unit hands in nothing (WH01)."""
 
-    code, rule = "OFFICER_NOT_ASSIGNED", "WH01"
     message = "Bạn chưa được phân công tiếp nhận hồ sơ tại đơn vị này; vui lòng báo lãnh đạo đơn vị."
-    remedy = Remedy.OFFICER
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from sqlmodel import select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Delegation, Role, Staff, four_eyes
+from blocks.catalog.staff import Delegation, OfficerNotAssigned, Role, Staff, four_eyes
 from blocks.clock import vietnam_day
 from blocks.identity import PROOF, STEP_UP, Attestation, Delegated, attest, form_digest, shown_digest
 from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
@@ -39,7 +39,7 @@ STEP_UP_SENTENCE = (
     "Quyết định này không rút lại được: vui lòng xác thực lại với tài khoản của bạn; nội dung đã gõ được giữ nguyên."
 )
 RULES = {
-    "OFFICER_NOT_ASSIGNED": "WH01",
+    OfficerNotAssigned.code: OfficerNotAssigned.rule,
     "OUT_OF_TIME": "WH02",
     "NOT_THE_CAPTURER": "CA01",
 }  # of refusals; WH03 for the others
@@ -99,7 +99,7 @@ def why_not(officer: Officer, dossier: Dossier, pause: Pause[Any], staff: Staff)
     if not staff.may(officer.id, unit, role, day):
         if ended := staff.out_of_time(officer.id, unit, [role], day):
             return "OUT_OF_TIME", f"{ended} nên bạn không được quyết định việc này; vui lòng báo lãnh đạo đơn vị."
-        return "OFFICER_NOT_ASSIGNED", "Bạn chưa được phân công việc này tại đơn vị; vui lòng báo lãnh đạo đơn vị."
+        return OfficerNotAssigned.code, "Bạn chưa được phân công việc này tại đơn vị; vui lòng báo lãnh đạo đơn vị."
     if pause.capturer_only and officer.id != dossier.captured_by:
         return "NOT_THE_CAPTURER", f"Chữ ký số cá nhân là của {dossier.captured_by}; chỉ người đó được cho ký."
     if role is Role.RESOLVE and officer.id == dossier.captured_by and four_eyes():

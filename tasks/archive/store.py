@@ -35,6 +35,7 @@ from blocks.settings.sections import PreservationSettings
 from blocks.signer import agency_signer
 from blocks.trust import Trust
 from tasks.scope.decide import case_date
+from tasks.signing.manifest import MANIFEST, MANIFEST_SIGNATURE
 from tasks.signing.report import REPORT_TYPES
 from tasks.signing.verify import verify_record_again
 
@@ -42,7 +43,7 @@ STORED = {DocumentState.DA_LUU, DocumentState.HIEN_THI_KHO, DocumentState.DA_LUU
 FOREVER_YEARS = 100  # object lock needs a date: a lock "for ever" is renewed by the preservation run
 NATIONAL_PORTAL = "national-portal"  # topic of the outbox (B4f)
 OWNER_ID = re.compile(r"[0-9A-Z.]{1,35}")  # QĐ 20/2020; a personal id is 12 digits
-RECORD, MANIFEST, MANIFEST_SIGNATURE = "record.pdf", "manifest.json", "manifest.p7s"
+RECORD = "record.pdf"
 ORIGINAL = "original.pdf"  # an electronic original, byte for byte (SC05)
 ORIGINAL_NAME = re.compile(r"\.r\d{4}(?=\.)")  # the mark of a renewal in an object's name
 

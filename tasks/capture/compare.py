@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tasks.capture.facts import MM
+from tasks.capture.facts import MM_PER_INCH
 from tasks.capture.guard import pixels_guarded
 from tasks.capture.quality import ink_mask
 
@@ -112,7 +112,7 @@ def _soft(ink: Array, scale: float) -> Array:
 
 def unmatched(one: Array, other: Array, where: Array | None = None) -> float:
     """Share of the ink of either mask that has no partner in the other, inside `where`."""
-    reach = 2 * round(REACH_MM / MM * DPI) + 1
+    reach = 2 * round(REACH_MM / MM_PER_INCH * DPI) + 1
     kernel = np.ones((reach, reach), np.uint8)
     share = 0.0
     for a, b in ((one, other), (other, one)):
@@ -194,15 +194,15 @@ def _note_region(one: Array, other: Array) -> tuple[Array, float]:
     A coloured note is one spot. A white one shows only where it hides letters: then the region is the rectangle round
     all that differs.
     """
-    edge = round(4 / MM * DPI)  # the border moves with the paper
-    soft = [cv2.GaussianBlur(image, (0, 0), 1.2 / MM * DPI) for image in (one, other)]
+    edge = round(4 / MM_PER_INCH * DPI)  # the border moves with the paper
+    soft = [cv2.GaussianBlur(image, (0, 0), 1.2 / MM_PER_INCH * DPI) for image in (one, other)]
     differs = (np.abs(soft[0] - soft[1]).max(axis=2) > NOTE_DIFFERENCE).astype(np.uint8)
     differs[:edge] = differs[-edge:] = 0
     differs[:, :edge] = differs[:, -edge:] = 0
     differs = cv2.morphologyEx(differs, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     differs = cv2.morphologyEx(differs, cv2.MORPH_CLOSE, np.ones((25, 25), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(differs)
-    square = (MM / DPI) ** 2
+    square = (MM_PER_INCH / DPI) ** 2
     if len(stats) < 2:
         return differs, 0.0
     areas = stats[1:, cv2.CC_STAT_AREA]

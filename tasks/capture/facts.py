@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-MM = 25.4  # millimetres an inch
+MM_PER_INCH = 25.4
 MIN_DPI = 200  # CA09
 DPI_TOLERANCE = 0.05  # metadata may differ from the scanner profile by this share
 

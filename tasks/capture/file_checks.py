@@ -24,7 +24,7 @@ from tasks.capture.facts import (
     MAX_FILE_BYTES,
     MAX_PAGES,
     MAX_PIXELS,
-    MM,
+    MM_PER_INCH,
     FileFacts,
     PageFacts,
 )
@@ -298,7 +298,7 @@ def check_dpi(width: int, height: int, dpi: tuple[float, float] | None, scan_dpi
         ):
             raise DPI.error(dpi=round(claimed))
         raise errors.DpiMetadata(dpi=scan_dpi)
-    short, long = (side / scan_dpi * MM for side in sorted((width, height)))
+    short, long = (side / scan_dpi * MM_PER_INCH for side in sorted((width, height)))
     for limit, side in ((SHORT_SIDE, short), (LONG_SIDE, long)):
         if limit.broken_by(side):
             raise limit.error(dpi=scan_dpi)
@@ -307,7 +307,7 @@ def check_dpi(width: int, height: int, dpi: tuple[float, float] | None, scan_dpi
 
 
 def _is_paper_at(width: int, height: int, dpi: float) -> bool:
-    short, long = (side / dpi * MM for side in sorted((width, height)))
+    short, long = (side / dpi * MM_PER_INCH for side in sorted((width, height)))
     return _is_paper(short, long)
 
 
@@ -318,7 +318,7 @@ def _is_paper(short: float, long: float, tolerance: float = 0.03) -> bool:
 def _another_dpi_fits(width: int, height: int) -> bool:
     """Exactly A4 at another usual resolution: the profile was declared wrongly."""
     for dpi in USUAL_DPI:
-        short, long = (side / dpi * MM for side in sorted((width, height)))
+        short, long = (side / dpi * MM_PER_INCH for side in sorted((width, height)))
         if abs(short - 210) <= 2 and abs(long - 297) <= 2:
             return True
     return False

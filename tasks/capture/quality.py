@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from tasks.capture import errors
-from tasks.capture.facts import MM
+from tasks.capture.facts import MM_PER_INCH
 from tasks.capture.limits import INK, OF_A_PAGE
 
 Grey = npt.NDArray[np.uint8]
@@ -90,7 +90,7 @@ def load_grey(source: Path | BinaryIO, dpi: int) -> tuple[Grey, float]:
 def measure_page(grey: Grey, dpi: float) -> PageQuality:
     """All measures of one page. grey: brightness (0 black); dpi: of that array."""
     height, width = grey.shape
-    width_mm, height_mm = width / dpi * MM, height / dpi * MM
+    width_mm, height_mm = width / dpi * MM_PER_INCH, height / dpi * MM_PER_INCH
     ink, flat = ink_mask(grey, dpi)
     area = _ink_area(ink, dpi)
     letters, rules = _cut_marks(ink, dpi)
@@ -124,19 +124,19 @@ def ink_mask(grey: Grey, dpi: float) -> tuple[Mask, npt.NDArray[np.float32]]:
 
 def _ink_area(ink: Mask, dpi: float) -> float:
     """mm² of ink inside the border, specks below 0.35 mm left out."""
-    edge = int(BORDER_MM / MM * dpi)
+    edge = int(BORDER_MM / MM_PER_INCH * dpi)
     inner = ink[edge:-edge, edge:-edge]
     if inner.size == 0:
         return 0.0
     _, _, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
     boxes = stats[1:]
-    least = 0.35 / MM * dpi
+    least = 0.35 / MM_PER_INCH * dpi
     real = boxes[np.maximum(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]) >= least]
-    return float(real[:, cv2.CC_STAT_AREA].sum()) * (MM / dpi) ** 2
+    return float(real[:, cv2.CC_STAT_AREA].sum()) * (MM_PER_INCH / dpi) ** 2
 
 
 def _haze(flat: npt.NDArray[np.float32], dpi: float) -> float:
-    edge = int(BORDER_MM / MM * dpi)
+    edge = int(BORDER_MM / MM_PER_INCH * dpi)
     inner = cv2.blur(flat, (5, 5))[edge:-edge, edge:-edge]
     return round(float((inner < HAZE).mean()), 4) if inner.size else 0.0
 
@@ -185,7 +185,7 @@ def _edge_width(flat: npt.NDArray[np.float32], ink: Mask, dpi: float) -> float |
     no say, and a page with few letters is judged by those.
     """
     smooth = cv2.GaussianBlur(flat, (3, 3), 0)  # the grain of the scanner is no edge
-    reach = 2 * round(0.55 / MM * dpi) + 1
+    reach = 2 * round(0.55 / MM_PER_INCH * dpi) + 1
     kernel = np.ones((reach, reach), np.uint8)
     coarse = np.clip(smooth * 200, 0, 255).astype(np.uint8)  # morphology is ten times faster on bytes
     spread = cv2.dilate(coarse, kernel) - cv2.erode(coarse, kernel)
@@ -206,7 +206,7 @@ def _edge_width(flat: npt.NDArray[np.float32], ink: Mask, dpi: float) -> float |
         if int(chosen.sum()) < MIN_EDGES:
             continue
         widths.append(float(np.median(contrast[chosen] / slope[chosen])))
-    return round(max(widths) / dpi * MM, 3) if widths else None
+    return round(max(widths) / dpi * MM_PER_INCH, 3) if widths else None
 
 
 def _cut_marks(ink: Mask, dpi: float) -> tuple[int, int]:
@@ -224,7 +224,7 @@ def _cut_at_top(ink: Mask, dpi: float) -> tuple[int, int]:
     A letter is 0.25–8 mm along the border and reaches 0.6–8 mm inward; a table line is under 1.2 mm thick and over 8 mm
     long. What is longer along the border is a shadow or the scanner's lid.
     """
-    mm = dpi / MM
+    mm = dpi / MM_PER_INCH
     strip = ink[: round(12 * mm)]
     _, labels, stats, _ = cv2.connectedComponentsWithStats(strip, connectivity=8)
     touching = np.unique(labels[: max(1, round(0.25 * mm))])

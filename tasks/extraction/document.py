@@ -19,8 +19,8 @@ from blocks.records.machine import move_document
 from blocks.records.queries import attempt_entry, get_document, get_dossier, locked
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import Document, FieldValue, Page
-from tasks.extraction.extract import Extraction, empty, extract, substitutes
-from tasks.extraction.fields import REQUIRED, Extracted
+from tasks.extraction.extract import Extraction, empty, extract
+from tasks.extraction.fields import REQUIRED, SUBSTITUTES, Extracted
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 
 _STARTS = {DocumentState.OCR, DocumentState.NHAP_TAY}
@@ -104,7 +104,7 @@ def _write(session: Session, document: Document, found: Extraction | None) -> No
     owner = get_dossier(session, document.dossier_id).owner_kind
     fields = dict(found.fields) if found else empty(document.type_code)
     source = FieldSource.OCR if found else FieldSource.MANUAL
-    for name in (*REQUIRED, "owner_id", *substitutes(owner)):
+    for name in (*REQUIRED, "owner_id", *SUBSTITUTES[owner]):
         fields.setdefault(name, Extracted(name, None, source=source))
     fields["type_code"] = _type_field(document, found)
     kept = set()

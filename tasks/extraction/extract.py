@@ -10,7 +10,7 @@ from functools import partial
 from rapidfuzz import fuzz
 
 from blocks.ocr.types import PageText
-from blocks.records.states import FieldSource, OwnerKind
+from blocks.records.states import FieldSource
 from tasks.extraction.calibration import CELL, LISTED, calibrated
 from tasks.extraction.checks import DOUBT, cross_check, weighed
 from tasks.extraction.classify import Likeness, classify
@@ -62,11 +62,6 @@ def empty(type_code: str) -> dict[str, Extracted]:
         spec.name: Extracted(spec.name, None, rule="EX02", source=FieldSource.MANUAL)
         for spec in profile_of(type_code).fields
     }
-
-
-def substitutes(owner: OwnerKind) -> tuple[str, str]:
-    """What stands in for the owner's id where the paper has none (EXb)."""
-    return ("full_name", "birth_date") if owner is OwnerKind.PERSON else ("organisation_name", "founding_year")
 
 
 def _field(paper: Paper, spec: FieldSpec, profile: Profile) -> Extracted:

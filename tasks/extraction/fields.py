@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from blocks.ocr.types import Box
-from blocks.records.states import FieldSource
+from blocks.records.states import FieldSource, OwnerKind
 
 # name -> (letter of Điều 9.2, label)
 LABELS: dict[str, tuple[str, str]] = {
@@ -25,6 +25,11 @@ LABELS: dict[str, tuple[str, str]] = {
     "extracted_at": ("l", "Thời gian thực hiện bóc tách dữ liệu"),
 }
 # Fields of specialised law (letter k) are named "special.<name>" and labelled by their profile.
+# What describes an owner whose code does not stand on the paper (Điều 9.2b).
+SUBSTITUTES = {
+    OwnerKind.PERSON: ("full_name", "birth_date"),
+    OwnerKind.ORGANISATION: ("organisation_name", "founding_year"),
+}
 REQUIRED = ("type_code", "title", "number_symbol", "issue_date", "issuer", "abstract")
 
 

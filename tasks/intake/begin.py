@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlmodel import select
-
 from blocks.orchestrator import COUNTER, Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOSSIER_FAILED, PUBLIC_STATUS
+from blocks.records.queries import dossier_of_submission
 from blocks.records.states import DossierState
-from blocks.records.tables import Dossier
 
 ENDED = DOSSIER_FAILED | {DossierState.LUU_TRU}  # no run has anything left to do
 
@@ -41,7 +39,7 @@ class Ended:
 def ended(records: RecordsDatabase, submission: str) -> Ended | None:
     """None: it never became a dossier, or its dossier goes on."""
     with records.session() as session:
-        found = session.exec(select(Dossier).where(Dossier.submission == submission)).first()
+        found = dossier_of_submission(session, submission)
         if found is None or found.state not in ENDED:
             return None
         return Ended(found.id, found.code, found.state, found.flow_run_id)

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from sqlmodel import Session, select
 
 from blocks.catalog import Catalog, Procedure, ProcedureUnknown, TypeUnknown
-from blocks.catalog.staff import Grants, Role, Staff, load_staff
+from blocks.catalog.staff import Grants, OfficerNotAssigned, Role, Staff, load_staff
 from blocks.clock import vietnam_day
-from blocks.errors import InvalidTransition, Problem, Remedy, SohoaError
+from blocks.errors import InvalidTransition, Problem
 from blocks.portal import AccountStatus, OwnerQuery, Portal
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -35,14 +35,6 @@ from tasks.scope.decide import verdict_of
 
 CHECKABLE = {DossierState.NHAP, DossierState.KIEM_TRA, DossierState.BO_SUNG_TRUOC}
 FAILED = {DossierState.TU_CHOI_TIEP_NHAN, DossierState.TRA_LAI, DossierState.RUT}
-
-
-class OfficerNotAssigned(SohoaError):
-    """The officer is neither assigned nor validly delegated for this unit on this day (WH01/02, Điều 6.1)."""
-
-    code, rule = "OFFICER_NOT_ASSIGNED", "WH01"
-    message = "Viên chức chưa được phân công hoặc ủy quyền tiếp nhận tại đơn vị này; vui lòng báo lãnh đạo đơn vị."
-    remedy = Remedy.OFFICER
 
 
 class ReceptionReport(BaseModel):

@@ -17,9 +17,9 @@ from sqlmodel import Session, select
 from blocks.portal import Portal, SharedItem, SharedStatus
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
-from blocks.records.queries import documents, fields, get_dossier, locked
-from blocks.records.states import DocumentState, DossierState, FieldSource, OwnerKind
-from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue
+from blocks.records.queries import declared_owner, documents, fields, get_dossier, locked
+from blocks.records.states import DocumentState, DossierState, FieldSource
+from blocks.records.tables import AuditEntry, Document, FieldValue
 from tasks.intake.reception import owner_query
 
 UNDECIDED = [DocumentState.KHAI_BAO, DocumentState.PHAN_LOAI]
@@ -70,7 +70,7 @@ def _keep(session: Session, document_id: UUID, item: SharedItem, actor: str, rep
         if FIELD_NAME.fullmatch(name) and SHARED + name not in known:
             session.add(_shared_value(document, name, value))
     differing = [
-        name for name, declared in _declared(dossier).items() if values_differ(item.fields.get(name), declared)
+        name for name, declared in declared_owner(dossier).items() if values_differ(item.fields.get(name), declared)
     ]
     source = safe_source(item.source)
     details = {"source": source, "as_of": item.as_of.isoformat(), "fields": len(item.fields)}
@@ -134,13 +134,6 @@ def compare_shared(records: RecordsDatabase, document_id: UUID, actor: str) -> l
 def safe_source(source: str) -> str:
     """The name of a system as it may be logged: no run of digits that could be somebody's number (WH04)."""
     return re.sub(r"\d{6,}", "…", unicodedata.normalize("NFC", source)).strip()[:120]
-
-
-def _declared(dossier: Dossier) -> dict[str, str | None]:
-    born, founded = dossier.owner_birth_date, dossier.owner_founding_year
-    if dossier.owner_kind is OwnerKind.ORGANISATION:
-        return {"organisation_name": dossier.owner_name, "founding_year": str(founded) if founded else None}
-    return {"full_name": dossier.owner_name, "birth_date": born.isoformat() if born else None}
 
 
 def values_differ(left: str | None, right: str | None) -> bool:

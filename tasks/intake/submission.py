@@ -30,6 +30,7 @@ from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
+from blocks.records.queries import documents, dossier_of_submission
 from blocks.records.sources import SourceKind, insist_source, source_of
 from blocks.records.states import DossierState, Form, OwnerKind
 from blocks.records.tables import Document, Dossier, Scan, Source
@@ -328,23 +329,23 @@ def register(records: RecordsDatabase, objects: ObjectStore, submission: str, re
         elif revision > 1 and dossier.state in SUPPLEMENTABLE and dossier.revision < revision:
             _replace_declaration(session, dossier, manifest, revision, source)
         dossier_id, officer = dossier.id, dossier.captured_by
-        documents = [(d.id, d.ordinal, d.attempt) for d in _documents(session, dossier_id)]
-    for document_id, ordinal, attempt in documents:
+        declared = [(d.id, d.ordinal, d.attempt) for d in documents(session, dossier_id)]
+    for document_id, ordinal, attempt in declared:
         names = manifest.components[ordinal - 1].files
         originals = [Original(inbox_key(submission, revision, name)) for name in names]
         keep_originals(records, objects, dossier_id, document_id, attempt, originals, handed_in=source.files)
     return Registered(
-        dossier_id=dossier_id, documents=[document_id for document_id, _, _ in documents], counter_officer=officer
+        dossier_id=dossier_id, documents=[document_id for document_id, _, _ in declared], counter_officer=officer
     )
 
 
 def _registered_before(records: RecordsDatabase, submission: str, revision: int) -> Registered | None:
     """The dossier, where it is past this declaration: supplemented since, received or refused. Else None."""
     with records.session() as session:
-        dossier = session.exec(select(Dossier).where(Dossier.submission == submission)).first()
+        dossier = dossier_of_submission(session, submission)
         if dossier is None or (dossier.revision <= revision and dossier.state in SUPPLEMENTABLE):
             return None
-        declared = [document.id for document in _documents(session, dossier.id) if not document.is_issued]
+        declared = [document.id for document in documents(session, dossier.id) if not document.is_issued]
         return Registered(dossier_id=dossier.id, documents=declared, counter_officer=dossier.captured_by)
 
 
@@ -424,10 +425,6 @@ def keep_originals(
                 session.add(scan)
 
 
-def _documents(session: Session, dossier_id: UUID) -> list[Document]:
-    return list(session.exec(select(Document).where(Document.dossier_id == dossier_id).order_by(Document.ordinal)))  # type: ignore[arg-type]
-
-
 def _declare(dossier: Dossier, manifest: Manifest) -> None:
     dossier.unit_id = manifest.unit
     dossier.procedure_code = manifest.procedure
@@ -487,11 +484,11 @@ def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest,
 
     It may correct and add components, not drop them: what was handed in stays accounted for (CA04).
     """
-    if len(manifest.components) < len(_documents(session, dossier.id)):
+    if len(manifest.components) < len(documents(session, dossier.id)):
         raise ManifestInvalid(where="components: không được bớt thành phần đã khai")
     _declare(dossier, manifest)
     dossier.revision = revision
-    rows = {document.ordinal: document for document in _documents(session, dossier.id)}
+    rows = {document.ordinal: document for document in documents(session, dossier.id)}
     for ordinal, component in enumerate(manifest.components, 1):
         row = rows.get(ordinal)
         fresh = _component_row(dossier.id, ordinal, component, manifest)

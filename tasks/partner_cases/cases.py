@@ -24,10 +24,10 @@ from blocks.orchestrator import INTEGRATORS, Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.partners import Partner, PartnerCase, PartnerFile, case_of, files_of
-from blocks.records.queries import documents, locked
+from blocks.records.queries import documents, dossier_of_submission, locked
 from blocks.records.sources import SourceKind, source_of
 from blocks.records.states import DocumentState, DossierState
-from blocks.records.tables import Dossier, now
+from blocks.records.tables import now
 from tasks.capture.rescan import is_asked_again
 from tasks.intake.begin import Ended, begin
 from tasks.intake.origin import NotTheCapturer, Origin
@@ -193,7 +193,7 @@ def declare(
 
 def _insist_whole(session: Session, case: PartnerCase, manifest: Manifest) -> None:
     """A supplement drops nothing (CA04): told at the door, where it can still be mended. Raises DeclarationInvalid."""
-    dossier = session.exec(select(Dossier).where(Dossier.submission == case.submission)).first()
+    dossier = dossier_of_submission(session, case.submission)
     known = len(documents(session, dossier.id)) if dossier else 0
     if len(manifest.components) < known:
         reason = f"không được bớt thành phần đã khai; tờ khai trước có {known} thành phần"
@@ -258,7 +258,7 @@ def open_part(session: Session, partner: Partner, reference: str, part: str, her
         if source_of(session, case.submission, part) is not None:
             raise Closed()
         return case, part
-    dossier = session.exec(select(Dossier).where(Dossier.submission == case.submission)).first()
+    dossier = dossier_of_submission(session, case.submission)
     if dossier is None:
         raise NotAsked()
     if not part.startswith("rescan/"):

@@ -7,14 +7,14 @@ from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from blocks.catalog import Catalog
 from blocks.clock import vietnam_day
 from blocks.errors import Problem
 from blocks.records.machine import DOSSIER_OPEN, PUBLIC_STATUS, PublicStatus
 from blocks.records.partners import PartnerCase
-from blocks.records.queries import documents
+from blocks.records.queries import documents, dossier_of_submission
 from blocks.records.sources import source_of
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier
@@ -64,7 +64,7 @@ class CaseView(BaseModel):
 
 def view_case(session: Session, catalog: Catalog, case: PartnerCase) -> CaseView:
     """Reads only."""
-    dossier = session.exec(select(Dossier).where(Dossier.submission == case.submission)).first()
+    dossier = dossier_of_submission(session, case.submission)
     handed_in = source_of(session, case.submission, part_of(1)) is not None
     seen = CaseView(
         reference=case.reference,

@@ -16,9 +16,9 @@ from blocks.errors import Problem
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.queries import fields as field_rows
-from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource, OwnerKind
+from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource
 from blocks.records.tables import Document, Dossier
-from tasks.extraction.fields import LABELS, REQUIRED
+from tasks.extraction.fields import LABELS, REQUIRED, SUBSTITUTES
 from tasks.extraction.normalise import normalise_field
 from tasks.extraction.profiles import ROWS, field_label
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
@@ -27,10 +27,6 @@ from tasks.pauses.registry import Pause
 from tasks.scope.decide import case_date
 
 SETTABLE = frozenset(LABELS) - {"type_code", "extracted_at"}
-SUBSTITUTES = {
-    OwnerKind.PERSON: ("full_name", "birth_date"),
-    OwnerKind.ORGANISATION: ("organisation_name", "founding_year"),
-}
 Article = Annotated[Text, Field(min_length=1, max_length=4000)]
 
 

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from sqlmodel import Session
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import Role, load_staff
+from blocks.catalog.staff import OfficerNotAssigned, Role, load_staff
 from blocks.clock import vietnam_day
 from blocks.identity import Attestation, DecisionNotProven, prove, shown_digest
 from blocks.records import RecordsDatabase
@@ -235,7 +235,7 @@ def not_assigned(dossier_id: UUID, officer: str, role: Role, on: date) -> list[s
             return []
         raise_incident(
             session,
-            code="OFFICER_NOT_ASSIGNED",
+            code=OfficerNotAssigned.code,
             dossier_id=dossier_id,
             rule="WH01",
             details={"roles": [role.value], "actor": officer},

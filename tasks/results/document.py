@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from blocks import fonts
 from blocks.errors import Remedy, SohoaError
 from tasks.sheet import HEIGHT, LINE, MARGIN, WIDTH, Sheet
+from tasks.signing.geometry import MM
 
-MM = 72 / 25.4
 LEFT, RIGHT = 30 * MM, 20 * MM
 MIDDLE = (LEFT + WIDTH - RIGHT) / 2
 LEFT_COLUMN, RIGHT_COLUMN = LEFT + 88.0, WIDTH - RIGHT - 128.0  # middles of the two columns of the head

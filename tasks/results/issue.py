@@ -23,7 +23,7 @@ from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.numbers import issue_result_number
-from blocks.records.queries import documents, get_document, get_dossier, locked
+from blocks.records.queries import declared_owner, documents, get_document, get_dossier, locked
 from blocks.records.states import DocumentState, DossierState, FieldSource, OwnerKind
 from blocks.records.tables import ISSUED, Document, Dossier, FieldValue, ResultNumber
 from blocks.settings import settings
@@ -131,15 +131,7 @@ def _data(dossier: Dossier, form: IssuedForm, number: ResultNumber) -> dict[str,
     }
     if dossier.owner_id:
         data["owner_id"] = dossier.owner_id
-    if dossier.owner_kind is OwnerKind.PERSON:
-        data["full_name"] = dossier.owner_name
-        if dossier.owner_birth_date:
-            data["birth_date"] = dossier.owner_birth_date.isoformat()
-    else:
-        data["organisation_name"] = dossier.owner_name
-        if dossier.owner_founding_year:
-            data["founding_year"] = str(dossier.owner_founding_year)
-    return data
+    return data | declared_owner(dossier)
 
 
 def _build(records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: UUID, officer: str) -> None:

@@ -21,6 +21,7 @@ from blocks.trust import Trust, clock, run
 from tasks.signing.cades import archive
 from tasks.signing.errors import FieldsUnconfirmed
 
+MANIFEST, MANIFEST_SIGNATURE = "manifest.json", "manifest.p7s"
 VERSION = 1
 
 

@@ -35,7 +35,7 @@ from blocks.errors import SohoaError
 from blocks.signatories import AGENCY, OFFICER, kind_of, organisation_of
 from blocks.trust import Believed, Trust, clock, revocation_answers, run
 from tasks.signing import cades, ltv
-from tasks.signing.manifest import named_pdf
+from tasks.signing.manifest import MANIFEST_SIGNATURE, named_pdf
 from tasks.signing.pdf import AGENCY_FIELD, ISSUER_FIELD, OFFICER_FIELD, SIGNER_FIELD
 
 Source = Path | bytes | BinaryIO  # a file, its content, or an open stream of it
@@ -311,7 +311,7 @@ async def _one(
         certification=item.docmdp_level is not None,
         revision=item.signed_revision + 1,
         revisions=reader.xrefs.total_revisions,
-        revision_sha256=_prefix_sha256(stream, int(item.byte_range[2]) + int(item.byte_range[3])),
+        revision_sha256=prefix_sha256(stream, int(item.byte_range[2]) + int(item.byte_range[3])),
         modification=change.name if change is not None else "OTHER",
     )
     verdict.sentence = _sentence(verdict)
@@ -324,7 +324,7 @@ async def _detached(
     found = await cades.validate(data, content, trust, at)
     status, code = found.status, _code(found.indication)
     verdict = SignatureVerdict(
-        field="manifest.p7s",
+        field=MANIFEST_SIGNATURE,
         role="MANIFEST" if status and _role(status.signing_cert, trust, found.stamped_at or at) == AGENCY else "OTHER",
         valid=code == "OK",
         code=code,
@@ -530,7 +530,8 @@ def _stream(source: Source) -> Iterator[IO[bytes]]:
             yield stream
 
 
-def _prefix_sha256(stream: IO[bytes], length: int) -> str:
+def prefix_sha256(stream: IO[bytes], length: int) -> str:
+    """Of the first `length` bytes."""
     running = hashlib.sha256()
     stream.seek(0)
     while length > 0 and (piece := stream.read(min(length, 1 << 20))):

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog
-from blocks.catalog.staff import SEES_PAPERS, Grants, Role, Staff, load_staff
+from blocks.catalog.staff import SEES_PAPERS, Grants, OfficerNotAssigned, Role, Staff, load_staff
 from blocks.clock import vietnam_day, vietnam_time
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
@@ -28,7 +28,7 @@ from tasks.capture.scan_time import LABELS, TimeSource
 from tasks.desk_views.history import STATES, Event, history
 from tasks.extraction.profiles import ROWS, field_label
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
-from tasks.intake.reception import OfficerNotAssigned, require_assigned
+from tasks.intake.reception import require_assigned
 from tasks.intake.reuse import SHARED, values_differ
 from tasks.pauses.form import OFFICER_ID
 from tasks.pauses.verification import CorrectionReason, needed_fields

@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlmodel import select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
@@ -23,7 +22,7 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator, PrefectUnavailable, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.pause_keys import pause_of
-from blocks.records.queries import documents, fields
+from blocks.records.queries import documents, dossier_of_submission, fields
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier
 from blocks.settings import gateway_url
@@ -194,7 +193,7 @@ class Officers:
 
     def dossier(self, sample: Sample) -> Dossier | None:
         with self.records.session() as session:
-            row = session.exec(select(Dossier).where(Dossier.submission == sample.submission)).first()
+            row = dossier_of_submission(session, sample.submission)
             if row is not None:
                 session.expunge(row)
             return row

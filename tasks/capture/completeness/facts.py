@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from blocks.records.states import DocumentState as S
 from blocks.records.tables import Document, Page, Scan
-from tasks.capture.facts import MM
+from tasks.capture.facts import MM_PER_INCH
 from tasks.capture.pages import layout
 
 # Not (yet) to be captured: out of scope, reused, undecided, isolated (Điều 4, 5, 13.3).
@@ -86,8 +86,8 @@ def _pages(document: Document, images: Sequence[Page]) -> list[Row]:
                     image.number == index + 1 and slot is not None and slot.paper_page == image.paper_page
                 ),
                 "note_pair": _yes(slot is not None and slot.with_note == image.with_note),
-                "short_mm": min(image.width, image.height) / image.dpi * MM,
-                "long_mm": max(image.width, image.height) / image.dpi * MM,
+                "short_mm": min(image.width, image.height) / image.dpi * MM_PER_INCH,
+                "long_mm": max(image.width, image.height) / image.dpi * MM_PER_INCH,
                 "image_sha256": image.image_sha256,
                 "degrees": abs(quality["skew"]) if quality.get("skew") is not None else None,
                 "cut_paper": int(quality.get("cut_paper", False)),

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlmodel import col, select
 
-from blocks.catalog.staff import Role
+from blocks.catalog.staff import OfficerNotAssigned, Role
 from blocks.errors import IntegrityError, SohoaError
 from blocks.identity import DecisionNotProven
 from blocks.records import RecordsDatabase
@@ -18,7 +18,6 @@ from blocks.records.tables import AuditEntry, Dossier
 from tasks.archive import custody, preservation, trust_list
 from tasks.archive.custody import locate_paper
 from tasks.decisions.shown import ShownChanged
-from tasks.intake.reception import OfficerNotAssigned
 from tasks.monitoring import audit_rows, audit_trail, run_faults
 from tasks.monitoring.incidents import (
     CLOSED_SHOWN,
