@@ -18,13 +18,14 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from blocks.errors import Remedy, SohoaError
+from blocks.secrets import write_private
 from blocks.settings.sections import StepUpSettings
 
 ALGORITHM = "Ed25519"
@@ -121,11 +122,8 @@ def ensure_keys(folder: Path, name: str = DECISIONS) -> tuple[Path, Path]:
     if not private.exists():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = Ed25519PrivateKey.generate()
-        half = private.with_suffix(".new")
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-        half.replace(private)
+        write_private(private, key)  # last: without it another pair is made
     return private, public
 
 

@@ -17,8 +17,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
     load_pem_public_key,
@@ -26,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import SecretStr
 
 from blocks.errors import Remedy, SohoaError
+from blocks.secrets import write_private
 from blocks.settings import home
 
 MOST = 64  # characters of a PIN
@@ -65,11 +64,7 @@ def ensure_pair(base: Path | None = None) -> None:
     private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     public.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     if not private.exists():
-        half = private.with_suffix(".new")
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            made = X25519PrivateKey.generate()
-            file.write(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        half.replace(private)
+        write_private(private, X25519PrivateKey.generate())
     key = load_pem_private_key(private.read_bytes(), password=None)
     public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 

@@ -7,6 +7,9 @@ import os
 import secrets
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
 from blocks.errors import SohoaError
@@ -33,6 +36,14 @@ def secret(reference: str, base: Path | None = None) -> SecretStr:
         except OSError as error:
             raise SecretMissing() from error
     raise SecretMissing()
+
+
+def write_private(path: Path, key: Ed25519PrivateKey | X25519PrivateKey) -> None:
+    """Whole or not at all, for its owner only."""
+    half = path.with_suffix(".new")
+    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    half.replace(path)
 
 
 class RefusedPin:

@@ -88,6 +88,16 @@ class Coded(Dated):
     local: bool = False  # not published: this project's code, to be replaced
 
 
+class Published(Coded):
+    """An entry whose code is either published or marked as this project's own."""
+
+    @model_validator(mode="after")
+    def _honest(self) -> Self:
+        if self.code.startswith(LOCAL) != self.local:
+            raise ValueError("LOCAL: codes and local: true go together")
+        return self
+
+
 class ComponentGroup(_Strict):
     """One thing the procedure asks for; one paper of any_of fulfils it."""
 
@@ -97,7 +107,7 @@ class ComponentGroup(_Strict):
     when: str = ""  # for what is not always required: when it is
 
 
-class Procedure(Coded):
+class Procedure(Published):
     """Thủ tục hành chính (QĐ 352, Điều 18)."""
 
     code: str = Field(pattern=PROCEDURE_CODE)
@@ -106,12 +116,6 @@ class Procedure(Coded):
     department: str
     components: tuple[ComponentGroup, ...] = Field(min_length=1)
     results: tuple[str, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _honest(self) -> Self:
-        if self.code.startswith(LOCAL) != self.local:
-            raise ValueError("LOCAL: codes and local: true go together")
-        return self
 
     def missing(self, type_codes: list[str]) -> list[ComponentGroup]:
         """The required groups that no paper fulfils (B3a). A paper fulfils one group only."""
@@ -180,18 +184,12 @@ class IssuedForm(_Strict):
     recipients: tuple[str, ...] = Field(min_length=1)  # nơi nhận
 
 
-class Result(Coded):
+class Result(Published):
     """Kết quả giải quyết TTHC (Điều 10.2, QĐ 2268/QĐ-BHXH)."""
 
     code: str = Field(pattern=RESULT_CODE)
     retention: str
     issued: IssuedForm | None = None  # None: a book, a card, or a form of specialised law: not issued by this system
-
-    @model_validator(mode="after")
-    def _honest(self) -> Self:
-        if self.code.startswith(LOCAL) != self.local:
-            raise ValueError("LOCAL: codes and local: true go together")
-        return self
 
 
 class Retention(Coded):

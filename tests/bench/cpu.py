@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
+import psutil
+
 FLOWS, WORKER = "flow processes", "worker"
 # A word of the command line of a child of the supervisor → part.
 PARTS = {
@@ -37,16 +36,11 @@ class Process:
 def processes() -> dict[int, Process]:
     """All that run now."""
     found: dict[int, Process] = {}
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            stat = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-            command = Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        user, system, ended_user, ended_system = (int(value) / TICKS for value in stat[11:15])
-        found[int(entry)] = Process(int(stat[1]), command, user + system, ended_user + ended_system)
+    for one in psutil.process_iter(["ppid", "cmdline", "cpu_times"]):
+        spent = one.info["cpu_times"]
+        command = " ".join(one.info["cmdline"] or ())
+        own, ended = spent.user + spent.system, spent.children_user + spent.children_system
+        found[one.pid] = Process(one.info["ppid"], command, own, ended)
     for pid, process in found.items():
         if process.parent in found:
             found[process.parent].children.append(pid)

@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from blocks.orchestrator import Orchestrator
 from infra.local.board import read_board
 from infra.local.keys import read_part
-from infra.local.process import alive, free_port, marked
+from infra.local.process import find, free_port, marked
 
 ROOT = Path(__file__).resolve().parents[2]
 PRELOAD = "prefect.main prefect.flow_engine prefect.task_engine prefect.engine prefect.workers.process"
@@ -59,14 +59,8 @@ class Stack:
 
     def processes(self) -> list[int]:
         """Everything that runs for this stack, PostgreSQL by its working folder."""
-        found = set(marked(self.home))
-        for entry in os.listdir("/proc"):
-            try:
-                if entry.isdigit() and os.readlink(f"/proc/{entry}/cwd").startswith(str(self.home)):
-                    found.add(int(entry))
-            except OSError:
-                continue
-        return sorted(pid for pid in found if alive(pid))
+        inside = find(lambda process: process.cwd().startswith(str(self.home)))
+        return sorted({*marked(self.home), *inside})
 
     @property
     def prefect(self) -> Orchestrator:
