@@ -39,9 +39,9 @@ def end_strays(plan: Plan) -> int:
     """End everything of this stack but ourselves and the command that called; servers last. Returns how many."""
     # The worker first, without notice: it would report the end of its runs as Crashed. Then the runs, which on SIGTERM
     # would report the same; so they go on at the next start.
-    count = end_all(lambda: list(workers(plan.home)), signal.SIGKILL, 15)
-    count += end_all(lambda: list(flow_runs(plan.home)), signal.SIGKILL, 15)
-    count += end_all(lambda: list(marked(plan.home)), signal.SIGTERM, 15)
+    count = end_all(lambda: workers(plan.home), signal.SIGKILL, 15)
+    count += end_all(lambda: flow_runs(plan.home), signal.SIGKILL, 15)
+    count += end_all(lambda: marked(plan.home), signal.SIGTERM, 15)
     servers: list[Callable[[], Server]] = [plan.seaweed] if plan.own_seaweed else []
     servers += [plan.postgres] if plan.own_postgres else []
     return count + sum(server().end_strays() for server in servers)
@@ -80,7 +80,7 @@ class Supervisor:
         try:
             return self._live()
         finally:
-            lock.close()
+            lock.release()
 
     def _live(self) -> int:
         for name in NEEDS:
@@ -199,7 +199,7 @@ class Supervisor:
             self._say(f"{name}: stopping")
             self.parts[name].stop()
             if name == "worker":  # flow runs that outlived it
-                end_all(lambda: list(flow_runs(self.plan.home)), signal.SIGKILL, 10)
+                end_all(lambda: flow_runs(self.plan.home), signal.SIGKILL, 10)
             self.board.part(name, "stopped")
         end_strays(self.plan)
 

@@ -43,10 +43,11 @@ from blocks.records.tables import ArchivedObject, Disposal, Document, Scan
 from blocks.settings import in_production
 from blocks.settings.sections import PreservationSettings
 from blocks.trust import Trust, clock, run
-from tasks.archive.store import FOREVER_YEARS, MANIFEST, MANIFEST_SIGNATURE, ORIGINAL, RECORD, note_archived
+from tasks.archive.store import FOREVER_YEARS, ORIGINAL, RECORD, note_archived
 from tasks.prefect_task import one_by_one
 from tasks.signing import cades
 from tasks.signing.errors import ForeignFile, SignatureInvalid
+from tasks.signing.manifest import MANIFEST, MANIFEST_SIGNATURE
 from tasks.signing.pdf import renew
 from tasks.signing.report import REPORT_TYPES
 from tasks.signing.verify import Verdict, verify_manifest, verify_pdf

@@ -34,8 +34,6 @@ from blocks.settings.sections import PreservationSettings
 from blocks.signer import agency_signer
 from blocks.trust import Trust
 from tasks.archive.store import (
-    MANIFEST,
-    MANIFEST_SIGNATURE,
     ORIGINAL,
     legally_usable,
     lock_away,
@@ -45,7 +43,7 @@ from tasks.archive.store import (
 )
 from tasks.capture.errors import ScanError
 from tasks.capture.guard import inspect_electronic_guarded
-from tasks.signing.manifest import VERSION, canonical
+from tasks.signing.manifest import MANIFEST, MANIFEST_SIGNATURE, VERSION, canonical
 from tasks.signing.report import REPORT_TYPES
 from tasks.signing.sandbox import verify_untrusted
 from tasks.signing.sign import insist_succeeded, sign_data

@@ -8,7 +8,6 @@ signatures and never none.
 from __future__ import annotations
 
 import errno
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from blocks.objects import Bucket, ObjectStore, StoredObject, digest, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
+from blocks.records.queries import locked
 from blocks.records.states import DocumentState, DossierState, SignatureRole
 from blocks.records.tables import AuditEntry, Document, Dossier, FieldValue, Signature
 from blocks.signer import Signer, agency_signer, picture, signer_for
@@ -42,6 +42,7 @@ from tasks.signing.errors import (
     SignatureInvalid,
     SignerMissing,
 )
+from tasks.signing.manifest import MANIFEST, MANIFEST_SIGNATURE
 from tasks.signing.pdf import (
     AGENCY_FIELD,
     COPY,
@@ -59,6 +60,7 @@ from tasks.signing.report import REPORT_TYPES, etsi_reports
 from tasks.signing.verify import (
     SignatureVerdict,
     Verdict,
+    prefix_sha256,
     verify_again,
     verify_manifest,
     verify_manifest_again,
@@ -287,7 +289,7 @@ def sign_data(
     pdf_sha256: the file that the manifest names. Returns data and signature as they are stored, and the verdict.
     Raises SignatureInvalid when what is stored as signature isn't the one of `signer` over these data.
     """
-    json_key, key = file_key(document, "manifest.json"), file_key(document, "manifest.p7s")
+    json_key, key = file_key(document, MANIFEST), file_key(document, MANIFEST_SIGNATURE)
     manifest = objects.put_once(Bucket.WORKING, json_key, data, content_type=JSON_TYPE)
     if not objects.exists(Bucket.WORKING, key):
         token = run(manifests.sign_detached(data, signer, trust))
@@ -399,8 +401,9 @@ def _signed_copy(
             with suppress(ObjectConflict):  # another run was faster: what it stored is the signed file
                 return verdict, objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)
         stored = objects.download_unproven(Bucket.WORKING, key, path)
-        if _prefix_sha256(path, size) != document.file_sha256:
-            raise ForeignFile()
+        with path.open("rb") as stream:
+            if prefix_sha256(stream, size) != document.file_sha256:
+                raise ForeignFile()
         verdict = verify_pdf(path, trust)
         insist_valid(verdict, role, signer)
         return verdict, stored
@@ -438,15 +441,6 @@ def insist_valid(verdict: Verdict, role: SignatureRole, signer: Signer) -> Signa
     return found
 
 
-def _prefix_sha256(path: Path, length: int) -> str:
-    running = hashlib.sha256()
-    with path.open("rb") as stream:
-        while length > 0 and (piece := stream.read(min(length, 1 << 20))):
-            running.update(piece)
-            length -= len(piece)
-    return running.hexdigest()
-
-
 # -- recording ----------------------------------------------------------------------------------------------------
 
 
@@ -478,7 +472,7 @@ def _record(
         **(placed or {}),
     }
     with records.session() as session:
-        document = session.exec(select(Document).where(Document.id == work.document.id).with_for_update()).one()
+        document = locked(session, Document, work.document.id)
         if row := _row(session, document, role):
             return _report(row, already=True)
         row = Signature(

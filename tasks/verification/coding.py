@@ -28,16 +28,11 @@ from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
-from blocks.records.queries import fields, get_dossier, locked
-from blocks.records.states import DocumentState, FieldSource, OwnerKind
+from blocks.records.queries import declared_owner, fields, get_dossier, locked
+from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import Document, Dossier, FieldValue
-from tasks.extraction.fields import LABELS
+from tasks.extraction.fields import LABELS, SUBSTITUTES
 from tasks.scope.decide import case_date
-
-SUBSTITUTES = {
-    OwnerKind.PERSON: ("full_name", "birth_date"),
-    OwnerKind.ORGANISATION: ("organisation_name", "founding_year"),
-}
 
 
 class CodeBlocked(SohoaError):
@@ -195,19 +190,9 @@ def _missing_substitutes(dossier: Dossier, rows: dict[str, FieldValue], values: 
     """
     if any(all(values.get(name) for name in pair) for pair in SUBSTITUTES.values()):
         return []
-    declared = _declared(dossier)
+    declared = declared_owner(dossier)
     return [
         name
         for name in SUBSTITUTES[dossier.owner_kind]
-        if not values.get(name) and not (name in rows and rows[name].attested_absent and declared[name])
+        if not values.get(name) and not (name in rows and rows[name].attested_absent and declared.get(name))
     ]
-
-
-def _declared(dossier: Dossier) -> dict[str, str]:
-    """What the counter declared of the owner, by field name; "" where nothing."""
-    return {
-        "full_name": dossier.owner_name,
-        "birth_date": dossier.owner_birth_date.isoformat() if dossier.owner_birth_date else "",
-        "organisation_name": dossier.owner_name,
-        "founding_year": str(dossier.owner_founding_year or ""),
-    }

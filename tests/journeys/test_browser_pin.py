@@ -19,10 +19,9 @@ from sqlmodel import select
 from blocks.objects import Bucket
 from blocks.records.states import SignatureRole
 from blocks.records.tables import Document, SealedPin, Signature
-from blocks.settings import settings
+from blocks.settings import read_env, settings
 from blocks.trust import Trust
 from infra.local import token
-from infra.local.keys import read_env
 from tasks.signing.verify import verify_pdf
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey

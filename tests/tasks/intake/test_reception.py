@@ -13,13 +13,14 @@ import pytest
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
+from blocks.catalog.staff import OfficerNotAssigned
 from blocks.errors import InvalidTransition
 from blocks.portal import AccountStatus, Portal
 from blocks.records import RecordsDatabase
 from blocks.records.machine import ReasonMissing
 from blocks.records.states import DossierState, OwnerKind
 from blocks.records.tables import AuditEntry, Custody, Document, Dossier, Incident
-from tasks.intake.reception import ACCOUNT_GUIDANCE, OfficerNotAssigned, check_account, receive, refuse
+from tasks.intake.reception import ACCOUNT_GUIDANCE, check_account, receive, refuse
 from tests.support.portal_server import portal_server, reply
 from tests.tasks.lawcase import RECEIVED, get_case, make_dossier
 
