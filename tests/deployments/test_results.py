@@ -32,6 +32,7 @@ def test_WH04_a_draft_is_drawn_for_one_officer_and_forgotten(
 ) -> None:
     dossier_id, _ = make_dossier(records, [])
     (draft,) = drafts(records, Catalog(), dossier_id, typed=["Điều " + "rất dài " * 900])
+    monkeypatch.setattr(module, "KEPT_DRAFTS", 1)
     images = Images(records, objects)
     shown = images.of_draft("gq.01", draft.pdf, "BHXH-TEST")
     with pymupdf.open(stream=draft.pdf) as pdf:
@@ -45,7 +46,6 @@ def test_WH04_a_draft_is_drawn_for_one_officer_and_forgotten(
         images.open(shown[0].url.removeprefix("/anh/"), "gq.02", WIDTH, {"BHXH-TEST"})
     with pytest.raises(ImageGone):  # the role in this unit was taken away meanwhile
         images.open(shown[0].url.removeprefix("/anh/"), "gq.01", WIDTH, {"BHXH-KHAC"})
-    monkeypatch.setattr(module, "KEPT_DRAFTS", 1)
     (other,) = drafts(records, Catalog(), dossier_id, typed=["Khác"])
     images.of_draft("gq.01", other.pdf, "BHXH-TEST")
     images._files.clear()
