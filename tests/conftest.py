@@ -28,6 +28,12 @@ _HOME.chmod(0o711)  # PostgreSQL runs as another user when we are root
 os.environ |= {
     "SOHOA_HOME": str(_HOME),
     "SOHOA_ENVIRONMENT": "test",
+    # The office's own names, without which nothing starts in production (blocks/settings).
+    "SOHOA_UNIT_ID": "BHXH-TEST",
+    "SOHOA_AGENCY_NAME": "BẢO HIỂM XÃ HỘI TỈNH (TEST)",
+    "SOHOA_AGENCY_SYMBOL": "BHXH",
+    "SOHOA_AGENCY_PLACE": "Hà Nội",
+    "SOHOA_AGENCY_HEAD": "GIÁM ĐỐC",
     "PREFECT_HOME": str(_HOME / "prefect"),
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import yaml
 from asn1crypto import pem, x509
 
-from blocks.settings import ROOT, Environment
+from blocks.settings import OF_OFFICE, ROOT, Environment
 from blocks.testmark import PINS, leads_to_test, pinned
 from infra.local.process import StackError
 
@@ -52,6 +52,7 @@ def insist_real(home: Path, known: Mapping[str, str]) -> None:
     _insist_trust(_named_folder(known), known)
     _insist_staff(known)
     _insist_provider(home, known)
+    _insist_office(known)
     for name, value in known.items():
         insist_encrypted(name, value)
 
@@ -174,3 +175,9 @@ def _insist_provider(home: Path, known: Mapping[str, str]) -> None:
         raise StackError(f"{home / 'gateway' / 'client-secret'} (0600) is missing: the secret of the provider's client")
     if known.get("SOHOA_RETENTION_OVERRIDE_DAYS"):
         raise StackError("SOHOA_RETENTION_OVERRIDE_DAYS shortens locks: only in test; take the line away")
+
+
+def _insist_office(known: Mapping[str, str]) -> None:
+    left = [name for field in OF_OFFICE if not known.get(name := f"SOHOA_{field.upper()}")]
+    if left:
+        raise StackError(f"{', '.join(left)} not set: the names of the TEST office stand on no real result")

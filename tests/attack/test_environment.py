@@ -21,7 +21,7 @@ from pyhanko.keys import load_cert_from_pemder
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
 
-from blocks.settings import ROOT, EnvironmentUnknown, in_production, read_env, settings
+from blocks.settings import OF_OFFICE, ROOT, EnvironmentUnknown, in_production, read_env, settings
 from blocks.signer import TestKeyRefused, agency_signer, signer_for
 from blocks.trust import CertificateIssuer, Trust, run
 from infra.local.pki import ensure_pki
@@ -113,6 +113,8 @@ def test_production_with_what_only_a_test_has(attack: Attack, tmp_path: Path, pk
     lines["SOHOA_RETENTION_OVERRIDE_DAYS"] = "1"
     refused("a lock of one day", "shortens locks")
     del lines["SOHOA_RETENTION_OVERRIDE_DAYS"]
+    refused("the TEST office's names on real results", "SOHOA_UNIT_ID")
+    lines |= {f"SOHOA_{name.upper()}": "Của cơ quan" for name in OF_OFFICE}
     lines["SOHOA_S3_ENDPOINT"] = "http://s3.example.vn"
     refused("another machine's object store in plain text", "must begin with https://")
     del lines["SOHOA_S3_ENDPOINT"]

@@ -62,7 +62,7 @@ def test_P14_the_history_on_the_page_is_plain_vietnamese(records: RecordsDatabas
     answer = pages.show_review(Session(RESOLVING, 0, 0), dossier_id)
     lines = [" ".join(line.split()) for line in History(bytes(answer.body).decode()).lines]
     assert [line.split(" ", 3)[3] for line in lines][:2] == [
-        "tnhs.01 · Hồ sơ: Sao chụp. (Điều 8.2 QĐ 1333)",
+        "tnhs.01 · Hồ sơ: Sao chụp. (Điều 8.2đ QĐ 1333)",
         "tnhs.01 · Hồ sơ: Giao nhận bản giấy. (Điều 11.4 QĐ 1333)",
     ]
     assert any(line.endswith("Hồ sơ: đã chuyển bộ phận giải quyết. (Điều 11.4 QĐ 1333)") for line in lines)
