@@ -55,12 +55,23 @@ pytest_plugins = ["tests.attack.plugin", "tests.deployments.provider"]
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated"
 ensure_seal_keys(_HOME)
+# Files whose tests wait for crashes, kill in the middle, start stacks, go through years or read with torch: the lane
+# `make test-all` (single ones elsewhere are marked `long`).
+LONG = (
+    "attack/test_environment.py", "attack/test_stack_parts.py", "attack/test_worker.py", "blocks/records/test_many.py",
+    "blocks/records/test_million.py", "faults", "infra/test_wheel.py", "infra/training",
+    "tasks/signing/test_tampering.py", "tasks/signing/test_years.py", "tasks/test_fuzz.py",
+)  # fmt: skip
 # The first one mostly waits, for crashes to be noticed.
 LONGEST = ("faults/test_stack.py", "faults/test_signing.py", "tasks/signing/test_tampering.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first: with `-n` none of them is left running alone at the end."""
+    """The lane of each file; the longest files first: with `-n` none of them is left running alone at the end."""
+    long = [ROOT / "tests" / name for name in LONG]
+    for item in items:
+        if any(item.path == place or place in item.path.parents for place in long):
+            item.add_marker(pytest.mark.long)
     places = {ROOT / "tests" / name: number - len(LONGEST) for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, 0))
 
