@@ -3,7 +3,7 @@
 A table that isn't named here is open to nobody but its owner. Rows that the law wants unchanged can't be changed or
 deleted by any role that a process of the stack has, and none of them may switch a trigger off: that takes the owner,
 whose password only the migrations get. The roles themselves are made by whoever runs the server
-(infra/local/roles.py; docs/administrators.md for one of the office's own).
+(infra/local/roles.py; docs/en/administrators.md for one of the office's own).
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def create_partners(
     app = FastAPI(
         title="Sohoa: partners",
         version=VERSION,
-        description="Hand dossiers in, supplement them, scan again, follow them. See docs/integrators.md.",
+        description="Hand dossiers in, supplement them, scan again, follow them. See docs/en/integrators.md.",
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{BASE}/openapi.json",

@@ -1,7 +1,7 @@
 """The OS user of each part, when the stack is started by root: made once, owner of the part's own files alone.
 
 Without root, or where other users can't read the program, all parts run as one user: that is told, and what one part
-keeps, another could read (docs/administrators.md).
+keeps, another could read (docs/en/administrators.md).
 """
 
 from __future__ import annotations

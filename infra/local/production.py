@@ -104,7 +104,7 @@ def _named_folder(known: Mapping[str, str]) -> Path:
     for name, what in (("SOHOA_PKI_DIR", "the folder with anchors/, intermediates/ and officers.yml"),
                        ("SOHOA_TSA_URL", "the time-stamp service")):  # fmt: skip
         if not known.get(name):
-            raise StackError(f"{name} is not set: production needs {what}, see docs/administrators.md")
+            raise StackError(f"{name} is not set: production needs {what}, see docs/en/administrators.md")
     return Path(known["SOHOA_PKI_DIR"])
 
 

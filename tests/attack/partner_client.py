@@ -31,7 +31,7 @@ PAGE = b"\xff\xd8\xff\xe0 a page \xff\xd9"
 
 def example(*names: str) -> str:
     """Blocks of the documentation for integrators, one after the other."""
-    text = (ROOT / "docs" / "integrators.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/en/integrators.md").read_text(encoding="utf-8")
     return "".join(re.findall(rf"```\w+ {name}\n(.*?)```", text, re.S)[0] for name in names)
 
 

@@ -590,7 +590,7 @@ def next_case(operation: Any) -> Any:
 
 
 def test_the_check_of_the_documentation_takes_what_is_signed_and_nothing_else() -> None:
-    """docs/integrators.md, the example for receivers."""
+    """docs/en/integrators.md, the example for receivers."""
     space: dict[str, Any] = {}
     exec(example("callback-example"), space)
     key, body = new_key(), b'{"id":"1"}'
