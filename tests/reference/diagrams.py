@@ -5,6 +5,7 @@ Mermaid itself is no part of the repository: `npm pack mermaid` gives the file (
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.reference.site import DOCS, MERMAID, PICTURES, ROOT, picture_of
 
+LONG = re.compile(r"(-?\d+\.\d)\d+(?=[\s,\"A-Za-z])")  # coordinates to a tenth of a pixel
 DRAW = """async text => {
   mermaid.initialize({startOnLoad: false, theme: "neutral", fontFamily: "sans-serif", htmlLabels: false,
     flowchart: {htmlLabels: false, useMaxWidth: false}, sequence: {useMaxWidth: false}});
@@ -34,8 +36,8 @@ def main(script: Path) -> None:
         for picture, text in wanted.items():
             if not picture.exists():
                 svg = page.evaluate(DRAW, text)
-                white = svg.replace("<svg ", '<svg style="background: white" ', 1) if "background" not in svg else svg
-                picture.write_text(white + "\n", encoding="utf-8")
+                white = svg.replace("<svg ", '<svg style="background: white" ', 1)  # readable on the dark page, too
+                picture.write_text(LONG.sub(r"\1", white) + "\n", encoding="utf-8")
             print(picture.relative_to(ROOT))
         browser.close()
 
