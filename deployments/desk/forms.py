@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from tasks.pauses.form import Answer
+from tasks.pauses.registry import pauses
 from tasks.pauses.verification import CorrectionReason, VerificationDecision
 from tasks.verification.review import ComponentView, FieldView
 
@@ -86,12 +88,23 @@ def papers(form: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def pause_form(stage: str, form: Mapping[str, Any], components: list[ComponentView]) -> dict[str, Any]:
-    """The form of any pause from what was posted."""
+    """The form of any pause from what was posted.
+
+    An item that a pause adds is read by its type, under its own name: boxes ``<name>.<ordinal>`` for ordinals of
+    components, one box for yes or no, else what was typed. Pages that need more are read here.
+    """
     if stage == "verification":
         return verification_form(form, components)
     answer: dict[str, Any] = {"decision": str(form.get("decision", "")), "reason": str(form.get("reason", ""))}
-    if stage == "scope":
-        answer |= {"digitise": numbers(form, "digitise"), "certified": numbers(form, "certified")}
     if stage == "sign":
-        answer |= {"papers": papers(form)}
+        return answer | {"papers": papers(form)}
+    for name, field in pauses()[stage].form.model_fields.items():
+        if name in Answer.model_fields:
+            continue
+        if field.annotation == list[int]:
+            answer[name] = numbers(form, name)
+        elif field.annotation is bool:
+            answer[name] = bool(form.get(name))
+        elif name in form:
+            answer[name] = str(form[name])
     return answer

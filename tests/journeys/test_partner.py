@@ -1,7 +1,7 @@
 """A partner's program at the gateway: it is told what its dossiers lack, sends it, and hears how they end.
 
-It has what an integrator has: id and secret, docs/en/integrators.md, a server that takes call-backs. Officers act at the
-desk; the clock that sends the call-backs is started by hand, so that nobody waits for its minute.
+It has what an integrator has: id and secret, docs/en/integrators.md, a server that takes call-backs. Officers act at
+the desk; the clock that sends the call-backs is started by hand, so that nobody waits for its minute.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Dossier
 from blocks.settings import gateway_url
 from tasks.intake.begin import Ended, begin
-from tasks.pauses.registry import pauses
+from tasks.pauses.registry import Pause, pauses
 from tasks.pauses.rescan import RESCAN
 from tasks.pauses.sign import to_sign
 from tasks.pauses.verification import SETTABLE
@@ -178,7 +178,7 @@ class Officers:
                 ways_in.rescan_at_desk(self.at_gateway(dossier.captured_by), dossier.id, key, scans)
             else:
                 who = self._known(sample).captured_by if pause.capturer_only else PLAYER[pause.role]
-                self.at_gateway(who).resume(sample.run_id, getattr(self, f"_{pause.name}")(sample))
+                self.at_gateway(who).resume(sample.run_id, self._said(pause, sample))
         except ResumeRefused as refusal:
             # Suspended, but its form is not saved yet (Prefect does the two one after the other), or just resumed.
             if refusal.details.get("status") in ("REJECT", "ABORT"):
@@ -190,6 +190,11 @@ class Officers:
             raise
         sample.answered.add(key)
         return pause.name
+
+    def _said(self, pause: Pause[Any], sample: Sample) -> dict[str, Any]:
+        """What this player says at a pause; where nothing else is told here, the first button."""
+        told = getattr(self, f"_{pause.name}", None)
+        return told(sample) if told else {"decision": next(iter(pause.choices)).value}
 
     def dossier(self, sample: Sample) -> Dossier | None:
         with self.records.session() as session:

@@ -19,7 +19,9 @@ from tests.reference.source import PRODUCT, ROOT, Unit, named_rules, product_uni
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*/*.md"))]
 TEXTS = [*PAGES, *python_files(*PRODUCT, "tests"), *sorted((ROOT / "deployments").rglob("*.html")), ROOT / "Makefile"]
-OUTSIDE = re.compile(r"\.\./shared|/work/|(?<![\w-])(?:requirements|signing|prefect|platform)\.md\b|\bissue[ _#]\d", re.I)
+OUTSIDE = re.compile(
+    r"\.\./shared|/work/|(?<![\w-])(?:requirements|signing|prefect|platform)\.md\b|\bissue[ _#]\d", re.I
+)
 
 
 @pytest.mark.parametrize("made", [rules, errors, settings], ids=["rules.md", "errors.md", "settings.md"])
