@@ -6,7 +6,7 @@ export PREFECT_LOGGING_LEVEL ?= INFO
 # Compiled modules are kept, also where the shell says otherwise: each flow run would compile all of them anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Any of these will do, the system's own first: other users may run it (docs/administrators.md). PYTHON= names one.
+# Any of these will do, the system's own first: other users may run it (docs/en/administrators.md). PYTHON= names one.
 PYTHONS := /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13 python3.11 python3.12 python3.13
 FITTING := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 NEW_VENV = for python in $(or $(PYTHON),$(PYTHONS)); do \
@@ -134,6 +134,12 @@ fuzz: dev ## damaged files against the intake's checks and the verifier, for MIN
 docs-data: dev ## make docs/rules.md and docs/errors.md anew from the code
 	$(PY) -m tests.reference
 
+docs: dev ## the documentation site, in var/site; a link or anchor that leads nowhere stops it
+	.venv/bin/mkdocs build -q
+
+diagrams: dev ## draw the site's diagrams anew: MERMAID=…/mermaid.min.js (npm pack mermaid)
+	$(PY) -m tests.reference.diagrams $(MERMAID)
+
 release: dev ## the wheel, its lock, its bill of materials (CycloneDX) and their SHA-256, in dist/
 	@rm -rf dist build
 	@.venv/bin/uv build -q --wheel --out-dir dist .
@@ -172,4 +178,4 @@ lock: dev ## renew the lock files from pyproject.toml (UPGRADE="--upgrade-packag
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system check test test-all attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data release train-ocr test-train lock help
+.PHONY: setup dev up down status demo password check-system check test test-all attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data docs diagrams release train-ocr test-train lock help
