@@ -135,7 +135,7 @@ docs-data: dev ## make docs/rules.md and docs/errors.md anew from the code
 	$(PY) -m tests.reference
 
 docs: dev ## the documentation site, in var/site; a link or anchor that leads nowhere stops it
-	.venv/bin/mkdocs build -q
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build -q
 
 diagrams: dev ## draw the site's diagrams anew: MERMAID=…/mermaid.min.js (npm pack mermaid)
 	$(PY) -m tests.reference.diagrams $(MERMAID)
