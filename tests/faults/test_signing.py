@@ -61,8 +61,9 @@ from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.trust import Trust
-from tasks import signing
 from tasks.archive.preservation import *
+from tasks.signing.batch import *
+from tasks.signing.sign import *
 try:
     {call}
     print("DONE")
@@ -80,7 +81,7 @@ def child(call: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def step(name: str, document: UUID) -> str:
-    return f"signing.{name}(RecordsDatabase(), ObjectStore(), UUID({str(document)!r}))"
+    return f"{name}(RecordsDatabase(), ObjectStore(), UUID({str(document)!r}))"
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -169,7 +170,7 @@ def test_CA01_a_batch_that_was_killed_in_the_middle(
     control(csc, pin=PIN, reset=True)
     ids = [case.id, *(case.another(ordinal) for ordinal in (2, 3, 4))]
     names = ", ".join(f"UUID({str(one)!r})" for one in ids)
-    call = f"signing.sign_captures(RecordsDatabase(), ObjectStore(), [{names}])"
+    call = f"sign_captures(RecordsDatabase(), ObjectStore(), [{names}])"
 
     def done() -> int:
         with case.records.session() as session:
@@ -345,7 +346,7 @@ def test_LU06_a_check_that_was_killed_goes_on_where_it_was(stored: Case) -> None
     due = objects_to_check(stored.records, 100, PreservationSettings(fixity_days=0))
     names = "[" + ", ".join(f"UUID({str(one)!r})" for one in due) + "]"
     with locked(stored.records, "archivedobject", due[2]) as waiting:
-        process = child(f"check_objects(RecordsDatabase(), ObjectStore(), {names})")
+        process = child(f"check_fixity(RecordsDatabase(), ObjectStore(), {names})")
         until(waiting, PATIENCE, lambda: str(process.poll()))
         kill(process)
     looked = [row.id for row in archived(stored) if row.checked_at > start]
@@ -365,7 +366,7 @@ def test_LU06_a_renewal_that_was_killed_is_done_once(
 ) -> None:
     monkeypatch.setenv("SOHOA_RENEWAL_DAYS", "4000")
     record = next(row for row in archived(stored) if row.kind == "record.pdf")
-    call = f"renew_document(RecordsDatabase(), ObjectStore(), UUID({str(stored.id)!r}), Trust())"
+    call = f"renew_proof(RecordsDatabase(), ObjectStore(), UUID({str(stored.id)!r}), Trust())"
     if moment == "stored, no row":
         with locked(stored.records, "archivedobject", record.id) as waiting:
             process = child(call)

@@ -311,7 +311,7 @@ def test_SC05_a_supplement_is_examined_anew(
     data = sign(pki, trust, "ubnd", stamped=False)
     key = document_key(dossier_id, document_id, 2, "0001-x.pdf")
     objects.put_once(Bucket.INTAKE, key, data, content_type="application/octet-stream")
-    with records.session() as session:  # as register_submission does with a second revision
+    with records.session() as session:  # as register does with a second revision
         document = session.get_one(Document, document_id)
         document.attempt, document.electronic_original = 2, None
         sha256 = hashlib.sha256(data).hexdigest()
