@@ -18,7 +18,23 @@ from blocks.errors import Remedy, SohoaError
 from blocks.nudge import nudge
 from blocks.settings import load_stack_env
 
+DOSSIER, WATCH = "dossier", "watch"  # names of flows
+POOL = "sohoa"
 COUNTER, INTEGRATORS = "dossier/counter", "dossier/integrators"
+LOOK_AFTER = "watch/watch"
+# What `make up` registers (prefect.yaml, deployments/automations.py), and what must therefore be there.
+DEPLOYED = (
+    COUNTER,
+    INTEGRATORS,
+    "inbox/folders",
+    "preservation/archive",
+    "deadlines/deadlines",
+    "partners/callbacks",
+    LOOK_AFTER,
+)
+OURS = "sohoa: "  # start of the names of the automations that we made; others are left alone
+FAILED_RUNS, LONG_QUEUE, NEAR_DEADLINES = (OURS + name for name in ("failed runs", "queue too long", "deadlines near"))
+AUTOMATIONS = (FAILED_RUNS, LONG_QUEUE, NEAR_DEADLINES)
 
 
 class PrefectUnavailable(SohoaError):

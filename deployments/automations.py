@@ -14,12 +14,9 @@ from uuid import UUID
 from prefect import get_client
 from prefect.automations import AutomationCore, EventTrigger, Posture, RunDeployment
 
+from blocks.orchestrator import DOSSIER, FAILED_RUNS, LONG_QUEUE, NEAR_DEADLINES, OURS, WATCH
+from tasks.monitoring.checks.work import LATE_RUNS
 from tasks.monitoring.deadlines import TOLD
-from tasks.monitoring.run_faults import DOSSIER, LATE_RUNS
-from tasks.monitoring.run_faults import WATCH as WATCH_FLOW
-
-OURS = "sohoa: "  # start of the names of what we made; others are left alone
-WATCH = "watch/watch"
 
 
 def _events(names: set[str]) -> set[str]:
@@ -31,7 +28,7 @@ RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
 
 def _watch_when(name: str, description: str, watch: UUID, **trigger: Any) -> AutomationCore:
     return AutomationCore(
-        name=OURS + name,
+        name=name,
         description=description,
         trigger=EventTrigger(posture=Posture.Reactive, **{"match": RUNS, **trigger}),
         actions=[RunDeployment(source="selected", deployment_id=watch)],
@@ -42,16 +39,16 @@ def wanted(watch: UUID) -> list[AutomationCore]:
     """All of them. watch: id of the deployment that looks after everything."""
     return [
         _watch_when(
-            "failed runs",
+            FAILED_RUNS,
             "Có lượt xử lý lỗi: trực vận hành xem ngay.",
             watch,
             # Not of the watch itself: its own failure would start it again and again.
-            match_related={"prefect.resource.role": "flow", "prefect.resource.name": f"!{WATCH_FLOW}"},
+            match_related={"prefect.resource.role": "flow", "prefect.resource.name": f"!{WATCH}"},
             expect=_events({"Failed", "TimedOut", "Crashed"}),
             within=timedelta(minutes=1),
         ),
         _watch_when(
-            "queue too long",
+            LONG_QUEUE,
             "Nhiều hồ sơ chờ chỗ trống: trực vận hành xem ngay.",
             watch,
             match_related={"prefect.resource.role": "flow", "prefect.resource.name": DOSSIER},
@@ -60,7 +57,7 @@ def wanted(watch: UUID) -> list[AutomationCore]:
             within=timedelta(minutes=10),
         ),
         _watch_when(
-            "deadlines near",
+            NEAR_DEADLINES,
             "Có hồ sơ sắp đến hạn hoặc quá hạn trả kết quả: nhắc viên chức, báo lãnh đạo, ghi sự cố ngay.",
             watch,
             # One a look, however many dossiers; the watch emits none, so it can't start itself.

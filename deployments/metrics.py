@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,14 +23,17 @@ from sqlmodel import Session
 
 from blocks.catalog import Catalog
 from blocks.clock import vietnam_day
-from blocks.orchestrator import Orchestrator
+from blocks.orchestrator import POOL, Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOSSIER_OPEN
 from blocks.settings import load_stack_env
 from blocks.signer import agency_signer
-from deployments.setup import POOL
 from tasks.desk_views.worklist import NEAR, days_left
+from tasks.monitoring.checks.finding import Cost, State
+from tasks.monitoring.checks.registry import checks, look_at
 
+LOOK_SECONDS, STALE_SECONDS = 60.0, 300.0
+LEVELS = {State.GOOD: 0, State.WARNING: 1, State.BAD: 2}
 WINDOW_HOURS = 24  # of the figures on waiting and on stages
 SIGNING = "Ký số"  # in the name of each signing step
 STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -95,6 +99,40 @@ SINGLE = {
 DUE = text(f"""
     SELECT due_date, count(*) FROM dossier
     WHERE due_date BETWEEN {TODAY} AND {TODAY} + 15 AND state IN {OPEN} GROUP BY due_date""")  # noqa: S608
+
+
+class Checks(Collector):
+    """The last outcome of each cheap check. It is looked for in the background: no scrape waits for a part.
+
+    A check that hasn't come to an end for STALE_SECONDS has no figure rather than an old one.
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, tuple[State, float]] = {}  # key → what was found, when (monotonic seconds)
+
+    def look(self) -> None:
+        for check in checks(Cost.CHEAP):
+            self.last[check.key] = (look_at(check).state, time.monotonic())
+
+    def go_on(self, stopped: threading.Event, pause: float = LOOK_SECONDS) -> threading.Thread:
+        """Look again and again in a thread, which doesn't keep the process alive."""
+
+        def again() -> None:
+            self.look()
+            while not stopped.wait(pause):
+                self.look()
+
+        thread = threading.Thread(target=again, name="checks", daemon=True)
+        thread.start()
+        return thread
+
+    def collect(self) -> Iterable[Metric]:
+        about = "Whether a part is fit for work: 0 good, 1 warning, 2 bad (sohoa doctor tells more)"
+        family = GaugeMetricFamily("sohoa_check", about, labels=["check"])
+        for key, (state, at) in sorted(self.last.copy().items()):
+            if time.monotonic() - at < STALE_SECONDS:
+                family.add_metric([key], LEVELS[state])
+        yield family
 
 
 class Sohoa(Collector):
@@ -200,7 +238,10 @@ def main() -> None:
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     REGISTRY.register(Sohoa())
+    looked = Checks()
+    REGISTRY.register(looked)
     server, thread = start_http_server(int(os.environ["SOHOA_PORT_METRICS"]), addr="127.0.0.1")
+    looked.go_on(stopped)
     stopped.wait()
     server.shutdown()
     thread.join(5)

@@ -14,26 +14,15 @@ from uuid import UUID
 
 from blocks.catalog import Catalog
 from blocks.objects import ObjectStore
-from blocks.orchestrator import Orchestrator
+from blocks.orchestrator import DEPLOYED, LOOK_AFTER, POOL, Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.settings import ROOT, load_stack_env
 from blocks.settings.sections import MachineSettings
 from deployments import automations
-from deployments.automations import WATCH
 from infra.worker.admission import closed_template, worker_type
 
 DEPLOYMENTS = Path(__file__).with_name("prefect.yaml")
-POOL = "sohoa"
 QUEUES = {"watch": 1, "counter": 2, "background": 10}
-CLOSED_TO_UNKNOWN = (
-    "dossier/counter",
-    "dossier/integrators",
-    "inbox/folders",
-    "preservation/archive",
-    "deadlines/deadlines",
-    "partners/callbacks",
-    WATCH,
-)
 
 
 def register_pool(prefect: Orchestrator, limit: int) -> None:
@@ -63,18 +52,18 @@ def apply_deployments(prefect: Orchestrator) -> None:
         stdout=subprocess.DEVNULL,
     )
     _forget_former(prefect)
-    for name in CLOSED_TO_UNKNOWN:
+    for name in DEPLOYED:
         deployment = prefect.call("GET", f"/deployments/name/{name}").json()
         schema = {**deployment["parameter_openapi_schema"], "additionalProperties": False}
         prefect.call(
             "PATCH", f"/deployments/{deployment['id']}", {"parameter_openapi_schema": schema}
         ).raise_for_status()
-    automations.apply(automations.wanted(UUID(prefect.call("GET", f"/deployments/name/{WATCH}").json()["id"])))
+    automations.apply(automations.wanted(UUID(prefect.call("GET", f"/deployments/name/{LOOK_AFTER}").json()["id"])))
 
 
 def _forget_former(prefect: Orchestrator) -> None:
     """Deployments of our flows under names that they no longer have; their runs go on, which no longer need them."""
-    names = {name.partition("/")[2] for name in CLOSED_TO_UNKNOWN}
+    names = {name.partition("/")[2] for name in DEPLOYED}
     for deployment in prefect.call("POST", "/deployments/filter", {"limit": 200}).raise_for_status().json():
         if deployment["entrypoint"].startswith("flows/") and deployment["name"] not in names:
             prefect.call("DELETE", f"/deployments/{deployment['id']}")

@@ -80,7 +80,7 @@ TABLES = {
     "signedin": Rights("", FREE),
     "usedtoken": Rights("", FREE),
     "outbox": Rights(FREE, READ, "SELECT (topic, tries, created_at, delivered_at)"),
-    "records_version": Rights(READ),
+    "records_version": Rights(READ, READ, READ),
 }
 
 

@@ -343,7 +343,9 @@ def dispose(
 @app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="In kết quả cho phần mềm (JSON)")] = False) -> None:
     """Kiểm tra từng bộ phận có làm việc được không, và phải làm gì khi không. Mã thoát 1: có bộ phận lỗi."""
-    from deployments.cli.doctor import State, examine, need_set_up
+    from deployments.cli.doctor import need_set_up
+    from tasks.monitoring.checks.finding import State
+    from tasks.monitoring.checks.registry import examine
 
     need_set_up()
 

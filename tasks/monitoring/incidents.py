@@ -66,6 +66,12 @@ KINDS: dict[str, Kind] = {
         "báo họ, rồi gửi lại bằng `sohoa partner resend <mã>`.",
         None,
     ),
+    "CHECK_BAD": Kind(
+        "Có bộ phận không làm việc được",
+        "Một hay nhiều bộ phận không làm việc được: trang /van-hanh hoặc `sohoa doctor` cho biết bộ phận nào và cách "
+        "khắc phục.",
+        None,
+    ),
     "SECRET": Kind(
         "Giấy tờ có dấu chỉ mức độ mật",
         "Ảnh đã bị xóa. Xử lý bản giấy theo quy định về bí mật nhà nước rồi đóng sự cố.",

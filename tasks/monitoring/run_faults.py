@@ -2,11 +2,17 @@
 
 Level, not edge: each look compares what is wrong now with what is open. So it can run at any time, and nothing is
 missed or told twice. Ids and counts only.
+
+What is wrong with a part or with the work as a whole is seen by the checks (tasks/monitoring/checks), which the desk,
+the command line and the metrics read, too. What is found here in addition are single dossiers and what they wait for.
+No checks, since there are as many as there are dossiers, and since they take rows of dossiers, which the metrics may
+not read; the other readers see the incidents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,21 +23,21 @@ from sqlmodel import col, func, select
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, Staff
 from blocks.clock import vietnam_day
-from blocks.orchestrator import Orchestrator
+from blocks.orchestrator import DOSSIER, WATCH, Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.incidents import close_incident, raise_incident
 from blocks.records.named import naming
-from blocks.records.tables import Dossier, Incident, Outbox
+from blocks.records.tables import Dossier, Incident
 from blocks.settings import gateway_url
 from tasks.intake.begin import ENDED
+from tasks.monitoring.checks.finding import CHECK_BAD, Check, Cost, State
+from tasks.monitoring.checks.registry import checks, look_at
 from tasks.monitoring.deadlines import due
 from tasks.monitoring.incidents import AWAY, KINDS
-from tasks.monitoring.notices import TOPIC, note
-from tasks.partner_cases.callbacks import dead
+from tasks.monitoring.notices import note
 from tasks.pauses.outages import away
 
-DOSSIER, WATCH = "dossier", "watch"  # names of flows
 REFUSED = "Refused"  # name of the state of a run that the worker didn't let in (infra/worker/admission.py)
 LEFT_CRASHED = timedelta(minutes=30)  # by then a crashed run goes on by itself, or never (infra/worker/rescue.py)
 # Flows that carry no dossier; how long their ended runs stay.
@@ -39,8 +45,7 @@ PASSING, KEPT = ("inbox", "deadlines", "partners", "preservation", WATCH), timed
 DONE_KEPT = timedelta(
     days=100
 )  # of dossiers: no pause lasts half as long, and the journal stays as long (tasks/copies)
-LATE_RUNS = 10  # more dossiers than that wait for a free place: the queue is too long
-MAIL_STUCK = timedelta(minutes=30)
+LOOK_AGAIN = 30.0  # seconds: a part that is being started again works by then
 FAULTS = {code: kind.advice for code, kind in KINDS.items() if kind.closer is None}  # what this look opens and closes
 Place = tuple[str, UUID | None]  # code, dossier
 
@@ -71,25 +76,12 @@ def faults(
         for run in failed:
             details = {"flow_run": run["id"], "state": run["state_name"]}
             found.setdefault(("RUN_FAILED", dossiers.get(UUID(run["id"]))), details)
-        stuck = session.exec(
-            select(Outbox.id).where(
-                Outbox.topic == TOPIC,
-                col(Outbox.delivered_at).is_(None),
-                col(Outbox.created_at) < moment - MAIL_STUCK,
-            )
-        ).all()
-    if stuck:
-        found["MAIL_STUCK", None] = {"messages": len(stuck)}
-    if unheard := dead(records):
-        found["CALLBACK_DEAD", None] = {"messages": len(unheard)}
-    services = [flow for flow in prefect.flows() if flow not in (DOSSIER, WATCH)]
-    newest = [run for flow in services for run in prefect.ended("COMPLETED", "FAILED", "CRASHED", flow=flow)]
-    bad = [run["id"] for run in newest if run["state_type"] != "COMPLETED"]
-    if bad:
-        found["SERVICE_FAILED", None] = {"flow_runs": bad}
+    for check in watched():
+        if check.incident != CHECK_BAD:
+            seen = check.look()  # what can't be looked at is no such incident: it ends this look
+            if seen.state is not State.GOOD:
+                found[check.incident, None] = seen.details
     late = prefect.runs(flow=DOSSIER, state={"name": {"any_": ["Late"]}})
-    if len(late) > LATE_RUNS:
-        found["QUEUE_TOO_LONG", None] = {"runs": len(late)}
     cancelled = prefect.runs(flow=DOSSIER, state={"type": {"any_": ["CANCELLED"]}})
     stuck_runs = {UUID(run["id"]) for run in (*failed, *late, *cancelled)}
     with records.session() as session:  # who waits for an officer is the reminders' business
@@ -108,15 +100,45 @@ def look_after_runs(records: RecordsDatabase, prefect: Orchestrator, catalog: Ca
     return settle(records, staff, faults(records, prefect, catalog))
 
 
-def settle(records: RecordsDatabase, staff: Staff, found: Mapping[Place, Mapping[str, Any]]) -> Look:
-    """Open what is new (and tell operations), close what is over."""
+def watched() -> list[Check]:
+    """The checks whose findings are incidents here."""
+    return [check for check in checks(Cost.CHEAP) if check.incident]
+
+
+def look_after_parts(records: RecordsDatabase, staff: Staff, again: float = LOOK_AGAIN) -> Look:
+    """One incident for all parts that don't work, closed when they do; another set of parts is another incident.
+
+    again: seconds after which a part is looked at once more before it counts.
+    """
+    bad = _bad([check for check in watched() if check.incident == CHECK_BAD])
+    if bad:
+        time.sleep(again)
+        bad = _bad(bad)
+    place: Place = (CHECK_BAD, None)
+    found = {place: {"checks": [check.key for check in bad]}} if bad else {}
+    return settle(records, staff, found, {CHECK_BAD})
+
+
+def _bad(looked_at: Collection[Check]) -> list[Check]:
+    return [check for check in looked_at if look_at(check).state is State.BAD]
+
+
+def settle(
+    records: RecordsDatabase,
+    staff: Staff,
+    found: Mapping[Place, Mapping[str, Any]],
+    codes: Collection[str] = FAULTS.keys() - {CHECK_BAD},
+) -> Look:
+    """Open what is new (and tell operations), close what is over. codes: all that this look could have found."""
     told = Look()
     with records.session() as session:
-        query = select(Incident).where(col(Incident.code).in_(list(FAULTS)), col(Incident.closed_at).is_(None))
+        query = select(Incident).where(col(Incident.code).in_(list(codes)), col(Incident.closed_at).is_(None))
         known = {(row.code, row.dossier_id): row for row in session.exec(query)}
         for (code, dossier), details in found.items():
-            if (code, dossier) in known:
-                continue
+            if old := known.get((code, dossier)):
+                if code != CHECK_BAD or old.details == details:
+                    continue
+                told.closed += close_incident(session, old, actor="system")
             incident = raise_incident(session, code=code, dossier_id=dossier, details=details)
             told.opened += 1
             messages = note(

@@ -39,6 +39,8 @@ from tasks.partner_cases.status import Phase, view_case
 
 TOPIC = "partner-callback"
 MINUTES = (0, 1, 5, 15, 60, 180, 360, 720, 1440, 2880)  # after its writing each try may be made; then it is dead
+# Nobody took it within all its tries.
+DEAD = (Outbox.topic == TOPIC, col(Outbox.delivered_at).is_(None), Outbox.tries >= len(MINUTES))
 KEPT = timedelta(days=30)  # what was delivered
 IN_A_ROW, AT_ONCE = 3, 500  # failures after which a partner has to wait for the next look; messages of one look
 log = logging.getLogger(__name__)
@@ -159,10 +161,7 @@ def _send_one(records: RecordsDatabase, message: UUID, told: Told, failures: Cou
 def dead(records: RecordsDatabase) -> list[Outbox]:
     """Call-backs that nobody took within all their tries, the oldest first."""
     with records.session() as session:
-        query = select(Outbox).where(
-            Outbox.topic == TOPIC, col(Outbox.delivered_at).is_(None), Outbox.tries >= len(MINUTES)
-        )
-        rows = list(session.exec(query.order_by(col(Outbox.created_at)).limit(1000)))
+        rows = list(session.exec(select(Outbox).where(*DEAD).order_by(col(Outbox.created_at)).limit(1000)))
         session.expunge_all()
         return rows
 

@@ -1,4 +1,4 @@
-"""The page of operations: the doctor's findings and the figures, whatever is down, and nobody's name."""
+"""The page of operations: the checks' findings and the figures, whatever is down, and nobody's name."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import raise_incident
 from blocks.records.states import DocumentState
-from deployments.cli.doctor import CHECKS, Finding, State
 from deployments.desk.auth.sessions import Officer, Session
 from deployments.desk.pages.operations import routes
 from deployments.desk.pages.rendering import Pages
 from infra.local.process import free_port
+from tasks.monitoring.checks.finding import Finding, State
+from tasks.monitoring.checks.registry import CHECKS
 from tasks.pauses.registry import pauses
 from tests.conftest import TestPki
 from tests.tasks.lawcase import NAME, OWNER_ID, make_dossier, walk_document
@@ -71,7 +72,7 @@ def test_what_is_down_is_said_with_what_to_do_and_the_rest_is_shown(
     assert trouble["code"] == "RUN_FAILED" and trouble["count"] == 1 and "Retry" in trouble["advice"]
     assert told.json()["failed"] is None and told.json()["waiting"] == 0  # None, not zero: nobody knows
     html = browser.get("/van-hanh").text
-    assert "4 bộ phận có lỗi" in html and html.count('class="bad"') == 4 and "make up" in html
+    assert "6 bộ phận có lỗi" in html and html.count('class="bad"') == 6 and "make up" in html
     assert html.count('<th scope="row">') == len(CHECKS) + 1
     assert str(dossier_id) not in html
     assert NAME not in html + told.text and OWNER_ID not in html + told.text
@@ -87,7 +88,7 @@ def test_the_page_asks_nothing_of_other_hosts_and_holds_no_script(browser: TestC
 
 def test_what_parts_say_is_text_not_markup(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "deployments.desk.pages.operations.examine", lambda _newest: [Finding("a", State.BAD, "<b>x", "</table>")]
+        "deployments.desk.pages.operations.examine", lambda brief: [Finding("a", "a", State.BAD, "<b>x", "</table>")]
     )
     told = browser.get("/van-hanh").text
     assert "<b>x" not in told and "&lt;b&gt;x" in told and "&lt;/table&gt;" in told

@@ -276,7 +276,8 @@ def test_an_outside_service_is_asked_again_after_a_pause_bad_input_never(stack: 
 def test_the_watch_sees_failed_runs_of_services_until_one_goes_well(stack: Stack) -> None:
     known = read_part(stack.home, "worker")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOHOA_DATABASE_URL", known["SOHOA_DATABASE_URL"])
+        for name in ("SOHOA_DATABASE_URL", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
+            patch.setenv(name, known[name])
         run = stack.start_run(die=int(signal.SIGKILL))
         stack.wait_state(run, "Crashed")
         assert faults(RecordsDatabase(), stack.prefect, Catalog()) == {("SERVICE_FAILED", None): {"flow_runs": [run]}}

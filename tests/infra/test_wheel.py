@@ -74,12 +74,13 @@ def test_what_the_product_reads_from_files_is_found_in_the_wheel(wheel: Path, tm
 import blocks
 assert blocks.__file__.startswith({str(wheel)!r}), blocks.__file__
 from blocks.records.migrate import MIGRATIONS
-from deployments.cli.doctor import State, reading
+from tasks.monitoring.checks.finding import State
+from tasks.monitoring.checks.parts import reading
 from deployments.setup import DEPLOYMENTS
 from infra.local.pki import SPECIFICATION
 assert list((MIGRATIONS / "versions").glob("*.py"))
 assert DEPLOYMENTS.is_file() and SPECIFICATION.is_file()
-assert reading()[0] is State.GOOD, reading()
+assert reading().state is State.GOOD, reading()
 """
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(wheel), "HOME": str(tmp_path)}
     done = subprocess.run(

@@ -14,9 +14,9 @@ from sqlmodel import col, select
 from blocks.catalog import Catalog
 from blocks.catalog.staff import load_staff
 from blocks.clock import VIET_NAM, vietnam_day
-from blocks.orchestrator import pause_key
+from blocks.orchestrator import AUTOMATIONS, OURS, pause_key
 from blocks.records.tables import Decision, Dossier, Incident, Waiting
-from deployments.automations import OURS, apply, wanted
+from deployments.automations import apply, wanted
 from infra.local.keys import read_part
 from tasks.monitoring.deadlines import note_deadlines, tell
 from tasks.monitoring.reminders import sweep
@@ -32,7 +32,7 @@ def automations(journey: Journey) -> dict[str, str]:
 
 def test_automations_are_those_of_the_code_and_setting_up_again_changes_nothing(journey: Journey) -> None:
     before = automations(journey)
-    assert sorted(before) == ["sohoa: deadlines near", "sohoa: failed runs", "sohoa: queue too long"]
+    assert sorted(before) == sorted(AUTOMATIONS)
     env = journey.stack.env | read_part(journey.stack.home, "setup")  # as `make up` runs it
     subprocess.run([sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=env, check=True, timeout=120)
     assert automations(journey) == before

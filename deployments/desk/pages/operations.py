@@ -25,17 +25,17 @@ from blocks.errors import SohoaError
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Incident
-from deployments.cli.doctor import Finding, State, examine
 from deployments.desk.auth.sessions import Session
 from deployments.desk.pages.rendering import Pages
 from deployments.metrics import Sohoa
+from tasks.monitoring.checks.finding import Finding, State
+from tasks.monitoring.checks.registry import examine
 from tasks.monitoring.incidents import kind_of
 from tasks.pauses.registry import step_label
 
 ASK_AGAIN_SECONDS = 30
 SHOWN_RUNS = 10
-EXAMINE_SECONDS = 60  # a finding is that old at most: the doctor reads a page and has a time-stamp made
-TRAIL_READ = 5_000  # entries, under a second; the whole trail is read each night (tasks/monitoring/audit_trail.py)
+EXAMINE_SECONDS = 60  # a finding is that old at most: the dear checks read a page and have a time-stamp made
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def figures(picture: Picture) -> None:
 
 
 def troubles(picture: Picture) -> None:
-    """Fill in which incidents are open, the oldest first. Empty when the records don't answer: the doctor says so."""
+    """Fill in which incidents are open, the oldest first. Empty when the records don't answer: its check says so."""
     query = select(Incident.code, func.count(), func.min(Incident.at)).where(col(Incident.closed_at).is_(None))
     try:
         with RecordsDatabase.get().session() as session:
@@ -117,7 +117,7 @@ def troubles(picture: Picture) -> None:
 
 
 def failures(picture: Picture) -> None:
-    """Fill in the newest runs that failed. Empty when Prefect doesn't answer: the doctor says so."""
+    """Fill in the newest runs that failed. Empty when Prefect doesn't answer: its check says so."""
     try:
         runs = Orchestrator().ended("FAILED", "CRASHED", limit=SHOWN_RUNS)
     except SohoaError:
@@ -192,7 +192,7 @@ def routes(pages: Pages, refuse: Callable[[Request], Response | None]) -> list[R
     """refuse: the answer to who may not look, None for operations. JSON answers 503 when a part is not fit for work."""
     # The parts are examined once for all who look: whoever comes meanwhile waits for the same findings.
     kept: TTLCache[Any, list[Finding]] = TTLCache(1, EXAMINE_SECONDS)
-    findings = cached(kept, condition=threading.Condition())(lambda: list(examine(TRAIL_READ)))
+    findings = cached(kept, condition=threading.Condition())(lambda: list(examine(brief=True)))
 
     def show(session: Session) -> Response:
         return pages.page("operations.html", session, title="Vận hành", **page_values(look(findings)))

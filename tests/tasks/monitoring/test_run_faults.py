@@ -1,4 +1,4 @@
-"""The watch opens and closes incidents, and Prefect's automations are what the code says."""
+"""The watch opens and closes incidents."""
 
 from __future__ import annotations
 
