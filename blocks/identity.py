@@ -29,7 +29,7 @@ from blocks.secrets import write_private
 from blocks.settings.sections import StepUpSettings
 
 ALGORITHM = "Ed25519"
-FRESH = timedelta(minutes=2)  # between the gateway's attestation and Prefect's acceptance of it
+MAX_AGE = timedelta(minutes=2)  # between the gateway's attestation and Prefect's acceptance of it
 PUBLIC_KEY_FILE = "SOHOA_GATEWAY_PUBLIC_KEY_FILE"
 # What can't be taken back (signatures, deletion of what is secret): the provider is asked anew who sits there.
 STEP_UP = frozenset({"KY", "KY_SO", "XAC_NHAN_MAT"})
@@ -159,8 +159,8 @@ def prove(form: Mapping[str, Any], *, run: UUID, pause: str, accepted_at: dateti
 
     accepted_at: when Prefect took the answer; one attested long before was kept back by somebody.
     """
-    said = prove_again(form, run=run, pause=pause)
-    if abs(accepted_at - said.at) > FRESH:
+    said = verify_kept_attestation(form, run=run, pause=pause)
+    if abs(accepted_at - said.at) > MAX_AGE:
         raise DecisionNotProven()
     if form.get("decision") in STEP_UP and not freshly_authenticated(said.auth_time, said.at):
         raise DecisionNotProven()
@@ -170,10 +170,10 @@ def prove(form: Mapping[str, Any], *, run: UUID, pause: str, accepted_at: dateti
 def freshly_authenticated(auth_time: datetime | None, at: datetime) -> bool:
     """Whether the officer had proved at the provider who they are shortly before `at` (SOHOA_STEP_UP_MINUTES, 5)."""
     most = timedelta(minutes=StepUpSettings().step_up_minutes)
-    return auth_time is not None and -FRESH <= at - auth_time <= most + FRESH
+    return auth_time is not None and -MAX_AGE <= at - auth_time <= most + MAX_AGE
 
 
-def prove_again(form: Mapping[str, Any], *, run: UUID | None, pause: str) -> Attestation:
+def verify_kept_attestation(form: Mapping[str, Any], *, run: UUID | None, pause: str) -> Attestation:
     """The same for a decision that was taken some time ago: all but its freshness is checked once more.
 
     Raises DecisionNotProven.

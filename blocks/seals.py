@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from pydantic import ValidationError
 
 from blocks.errors import SohoaError
-from blocks.identity import FRESH, PastKey, ensure_keys
+from blocks.identity import MAX_AGE, PastKey, ensure_keys
 from blocks.settings import home
 
 # Flows and the command line; the desk and partners' API; `sohoa dispose`. No other part writes entries.
@@ -102,7 +102,7 @@ class Seals:
         """The key in use, then those that it replaced, the newest first, each with the end of its use."""
         try:
             past = [PastKey.model_validate_json(p.read_bytes()) for p in (self.folder / f"{part}.past").glob("*.json")]
-            past = [one for one in past if self.since is None or one.until + FRESH >= self.since]
+            past = [one for one in past if self.since is None or one.until + MAX_AGE >= self.since]
             past.sort(key=lambda one: one.until, reverse=True)
             pems = [((self.folder / f"{part}.pub").read_bytes(), None), *((p.key.encode(), p.until) for p in past)]
             keys = [(load_pem_public_key(pem), until) for pem, until in pems]
@@ -121,7 +121,7 @@ class Seals:
             return False
         said = _said(part, digest)
         for index, (key, until) in enumerate(self._keys[part][: self._newest[part] + 1]):
-            if until is not None and at > until + FRESH:
+            if until is not None and at > until + MAX_AGE:
                 break  # older ones ended before
             try:
                 key.verify(signature, said)

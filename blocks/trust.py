@@ -1,4 +1,4 @@
-"""Whom we believe and who tells the time: anchors, revocation, time-stamps (RFC 3161), always hard-fail.
+"""Trust anchors, revocation and time-stamps (RFC 3161). Each check fails when it can't be made (hard fail).
 
 pyHanko is asynchronous; Sohoa's verbs are not. One event loop in a thread of its own serves the whole process, so that
 connections to OCSP and time-stamp services are kept; `run` hands it a coroutine and waits.
@@ -56,7 +56,7 @@ REVOCATION_CACHE = 30.0  # seconds that an answer about revocation is used again
 TRIES = 3
 # What may come after a signature: other signatures, time-stamps and their validation data. No form is filled in
 # afterwards, though DocMDP (ISO 32000-1, 12.8.2.2) would let it.
-AFTERWARDS = StandardDiffPolicy(
+ALLOWED_LATER_CHANGES = StandardDiffPolicy(
     global_rules=DEFAULT_DIFF_POLICY.global_rules,
     form_rule=FormUpdatingRule(field_rules=[SigFieldCreationRule(), SigFieldModificationRule()]),  # type: ignore[no-untyped-call]
 )
@@ -267,7 +267,7 @@ class Believed(ABC):
             time_tolerance=TOLERANCE,
         )
         gathering = RevocationInfoGatheringSpec(fetcher_backend=_SharedFetchers(self.fetchers(known)))
-        return PdfSignatureValidationSpec(SignatureValidationSpec(policy, gathering), AFTERWARDS)
+        return PdfSignatureValidationSpec(SignatureValidationSpec(policy, gathering), ALLOWED_LATER_CHANGES)
 
 
 class Handed(Believed):
@@ -406,14 +406,14 @@ class Trust(Service, Believed):
         except errors.RevokedError as error:
             raise CertificateRevoked() from error
         except errors.ExpiredError as error:
-            await self._insist_clock()
+            await self._require_clock()
             raise CertificateExpired() from error
         except errors.NotYetValidError as error:
-            await self._insist_clock()
+            await self._require_clock()
             raise CertificateNotYetValid() from error
         except errors.InsufficientRevinfoError as error:
             if isinstance(error, errors.StaleRevinfoError) or "too recent" in str(error):
-                await self._insist_clock()
+                await self._require_clock()
             raise RevocationUnavailable() from error
         except errors.InvalidCertificateError as error:
             raise CertificateUsage() from error
@@ -422,7 +422,7 @@ class Trust(Service, Believed):
         except errors.PathValidationError as error:
             raise CertificateRefused() from error
 
-    async def _insist_clock(self) -> None:
+    async def _require_clock(self) -> None:
         """What looks too old or too young may be judged by a wrong clock: TimestampClock, if the time-stamps say so."""
         with suppress(TimestampUnavailable, TimestampRefused):
             await self.timestamper().async_timestamp(os.urandom(32), "sha256")
@@ -468,10 +468,10 @@ class _SharedFetchers(FetcherBackend):
 
 @cache
 def _timestamper(pid: int, url: str, timeout: float) -> TimeStamper:
-    return PatientTimeStamper(url, timeout=timeout, session=_session(pid))
+    return RetryingTimeStamper(url, timeout=timeout, session=_session(pid))
 
 
-class PatientTimeStamper(HTTPTimeStamper):
+class RetryingTimeStamper(HTTPTimeStamper):
     """Asks again when the service refuses the connection or hangs, never when it answers nonsense."""
 
     async def async_request_tsa_response(self, req: tsp.TimeStampReq) -> tsp.TimeStampResp:

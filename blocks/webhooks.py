@@ -67,12 +67,12 @@ def admit(url: str, hosts: Sequence[str]) -> Place:
         if entry["host"] == host and int(entry["port"] or 443) == port:
             place = Place(host, port, entry["address"] or "")
             if place.fixed or literal(host):
-                _insist_usable(place.fixed or host, named=bool(place.fixed), test=test)
+                _require_usable(place.fixed or host, named=bool(place.fixed), test=test)
             return place
     raise CallbackRefused(why="máy chủ không có trong danh sách")
 
 
-def _insist_usable(address: str, *, named: bool, test: bool) -> None:
+def _require_usable(address: str, *, named: bool, test: bool) -> None:
     """Public, or named by the administrator; of this machine in `test` only. Raises CallbackRefused."""
     if not valid(address):
         raise CallbackRefused(why="không phải địa chỉ")
@@ -97,7 +97,7 @@ async def _post(url: str, place: Place, headers: dict[str, str], body: bytes) ->
     if not address:
         found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
         for *_, to in found:
-            _insist_usable(str(to[0]), named=False, test=test)
+            _require_usable(str(to[0]), named=False, test=test)
         address = str(found[0][4][0])
     parts = urlsplit(url)
     netloc = f"[{address}]:{place.port}" if ":" in address else f"{address}:{place.port}"

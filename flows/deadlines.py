@@ -1,4 +1,5 @@
-"""Hạn trả kết quả: each hour of the office, operations learn which dossiers have come near their day of result."""
+"""Hạn trả kết quả: hourly during office hours, operations learn which dossiers are
+near their day of result."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from blocks.records.pause_keys import PauseKey
 from blocks.records.states import DossierState
 from blocks.results import KIND
 from tasks.archive.steps import close_case, return_case, store_record
-from tasks.capture.completeness.check import insist_complete
+from tasks.capture.completeness.check import require_complete
 from tasks.capture.steps import capture, check_completeness, receive_rescan
 from tasks.decisions.steps import still_allowed
 from tasks.extraction.steps import extract_fields
@@ -158,7 +158,7 @@ def digitise(case: Case, papers: list[UUID]) -> None:
         case.rounds += 1
         checked = check_completeness(case.id, case.rounds)
         if all(report.ok for report in reports.values()):
-            insist_complete(checked)
+            require_complete(checked)
         captured = [document for document in papers if reports[document].ok]
         sign(case, captured)
         for document in captured:

@@ -1,4 +1,5 @@
-"""What a step shows of itself in the Prefect UI: one artifact a key and run, however often the step is tried.
+"""What a step shows of itself in the Prefect UI: one artifact per key and flow run, however often
+the step is tried.
 
 Tiến độ của việc dài: a thread tells Prefect every few seconds how far the work is. The work itself calls nothing; an
 API that is slow or away delays and breaks nothing.

@@ -1,4 +1,4 @@
-"""The shell round the verbs of the law: how a plain function becomes a Prefect task.
+"""Makes Prefect tasks of plain functions: names, retries, results.
 
 What is done once a run is noted in the records (tasks/journal.py). Outside services are retried with back-off and
 jitter; bad input never is.
@@ -31,7 +31,7 @@ RETRIES = 3
 # 2, 4, 8 s, each by chance up to 1.5 times longer or shorter: who failed together doesn't come back together.
 FIRST_PAUSE_SECONDS, JITTER = 2, 0.5
 # Bad input, or a fault of ours: the same again would fail the same way.
-HOPELESS = (
+NEVER_RETRIED = (
     ValueError,
     TypeError,
     LookupError,
@@ -101,7 +101,7 @@ def worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> b
         return error.remedy is Remedy.RETRY
     except httpx.HTTPStatusError as error:
         return error.response.status_code >= 500 or error.response.status_code in BUSY
-    except HOPELESS:
+    except NEVER_RETRIED:
         return False
     except Exception:
         return True

@@ -92,7 +92,7 @@ class OcrEngine(Service):
             page, lines = self._best_turn(loaded, geometry.without_red(image) if has_red else grey)
             lines = read_lone_numbers(loaded.reader, page, lines)
             red = _red_lines(loaded, page.of(geometry.only_red(image)), lines) if has_red else []
-        ordered = _in_order(page, [line for line in lines if not _scrawl(line)], red)
+        ordered = _in_order(page, [line for line in lines if not _is_handwriting(line)], red)
         readable, reason = self._verdict(grey, lines)
         return PageText(
             width,
@@ -190,15 +190,15 @@ def _read(reader: PageReader, page: geometry.Upright) -> list[RawLine]:
     """The lines of an upright page. Only its inked part is read: margins cost time and hold nothing."""
     scale = min(1.0, DETECTION_SIDE / max(page.width, page.height))
     found = reader.read(page.view(geometry.ink_box(page), scale, DETECTION_STEP))
-    return [line for line in found if line.text.strip() and not _specks(line)]
+    return [line for line in found if line.text.strip() and not _noise_boxes(line)]
 
 
-def _specks(line: RawLine) -> bool:
+def _noise_boxes(line: RawLine) -> bool:
     """Dots and dashes of fill-in lines and dirt: no letter or digit, and little confidence."""
     return line.confidence < 0.5 and not any(c.isalnum() for c in line.text)
 
 
-def _scrawl(line: RawLine) -> bool:
+def _is_handwriting(line: RawLine) -> bool:
     """What the detector takes for text in signatures, stamps and stains: short, or hardly read at all.
 
     The verdict on the page still counts it: a page of nothing else is handwriting. A secrecy stamp is never taken for

@@ -21,7 +21,7 @@ DETECTION_STEP = 64  # sides of what it is shown: OpenVINO prepares its kernels 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the detector's input
 UNCLIP = 1.6  # the model's own 1.4 cuts the marks above and below Vietnamese letters
 # The model's own; the pipeline's default is 0.6, at which whole lines of forms are lost: the dots of a fill-in line
-# draw the score of the text before them down. What comes in besides is told by its confidence (`engine._scrawl`).
+# draw the score of the text before them down. What comes in besides is told by its confidence (`_is_handwriting`).
 BOX_SCORE = 0.4
 
 

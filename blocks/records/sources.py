@@ -96,7 +96,7 @@ def sources_of(session: Session, submission: str, prefix: str = "") -> list[Sour
     return list(session.exec(query.order_by(col(Source.at), col(Source.part))))
 
 
-def insist_source(session: Session, submission: str, part: str = FIRST) -> Source:
+def require_source(session: Session, submission: str, part: str = FIRST) -> Source:
     """Like source_of. Raises SourceUnknown."""
     if (found := source_of(session, submission, part)) is None:
         raise SourceUnknown()

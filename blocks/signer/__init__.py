@@ -147,6 +147,6 @@ def agency_signer(folder: Path | None = None) -> Signer:
     if entry is None:
         raise SignerUnknown()
     signer = _signer(folder, entry, person=False)
-    if signer.interrupted or signer.asks_pin:
+    if signer.is_deferred or signer.asks_pin:
         raise SignerUnknown("Khóa ký số của cơ quan chưa có mã PIN; vui lòng báo quản trị viên cấu hình.")
     return signer

@@ -166,7 +166,7 @@ class Signer(Protocol):
         ...
 
     @property
-    def interrupted(self) -> bool:
+    def is_deferred(self) -> bool:
         """Whether a person confirms elsewhere, perhaps days later: sign in two steps (tasks.signing.deferred)."""
         ...
 
@@ -184,7 +184,7 @@ class Signer(Protocol):
         """What pyHanko signs with, certificate chain included."""
         ...
 
-    async def most(self) -> int:
+    async def max_batch_size(self) -> int:
         """How many signatures one authorisation may cover; 1 where nobody is asked."""
         ...
 
@@ -215,7 +215,7 @@ class HeldCertificate:
         return is_test(self.certificate)
 
     @property
-    def interrupted(self) -> bool:
+    def is_deferred(self) -> bool:
         return False
 
     @property
@@ -226,7 +226,7 @@ class HeldCertificate:
     def is_open(self) -> bool:
         return False
 
-    async def most(self) -> int:
+    async def max_batch_size(self) -> int:
         return 1
 
 
@@ -281,7 +281,7 @@ def store(certificates: Iterable[x509.Certificate]) -> SimpleCertificateStore:
     return made
 
 
-def insist_fits(certificate: x509.Certificate, data: bytes, signature: bytes) -> None:
+def require_fits(certificate: x509.Certificate, data: bytes, signature: bytes) -> None:
     """The signature over `data` (SHA-256) was made with the certificate's key. Raises KeyMismatch."""
     public = load_der_public_key(certificate.public_key.dump())
     hashing = get_pyca_cryptography_hash("sha256")

@@ -67,7 +67,7 @@ class RemoteSigner(HeldCertificate, Block):
     sole_control: bool = False  # of a person: the service must bind the person's act to the hashes (SCAL2)
 
     @property
-    def interrupted(self) -> bool:
+    def is_deferred(self) -> bool:
         return not self.pin
 
     @property
@@ -83,7 +83,7 @@ class RemoteSigner(HeldCertificate, Block):
             known[place] = GatheringSigner(self, self.certificate, chain)
         return known[place]
 
-    async def most(self) -> int:
+    async def max_batch_size(self) -> int:
         """The service's own limit or ours. Raises RemoteUnavailable, RemoteRefused, KeyMismatch."""
         return max(1, min(self.batch, (await self._information(self._service())).max_batch_size or 1))
 
@@ -237,7 +237,7 @@ class GatheringSigner(signers.Signer):
 
     async def _send_all(self, waiting: list[tuple[bytes, asyncio.Future[bytes]]]) -> None:
         try:
-            size = await self._remote.most()
+            size = await self._remote.max_batch_size()
         except Exception:  # the service says so again to each
             size = len(waiting)
         for start in range(0, len(waiting), size):

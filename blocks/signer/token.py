@@ -31,9 +31,9 @@ from blocks.signer.base import (
     PinRefused,
     TokenKeyMissing,
     TokenUnavailable,
-    insist_fits,
     pin_of,
     refuse_test_keys,
+    require_fits,
 )
 from blocks.trust import certificates
 
@@ -111,7 +111,7 @@ class TokenSigner(HeldCertificate, Block):
         chain = list(certificates(self.chain_folder)) if self.chain_folder else []
         opened = HeldToken(session, self.certificate, chain, self.key, lambda: self._forget())
         probe = secrets.token_bytes(32)  # a token can hold any key under any label
-        insist_fits(self.certificate, probe, await opened.async_sign_raw(probe, "sha256"))
+        require_fits(self.certificate, probe, await opened.async_sign_raw(probe, "sha256"))
         return opened
 
     def _forget(self) -> None:

@@ -30,7 +30,7 @@ from blocks.identity import attest
 from blocks.objects import Bucket, ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
-from blocks.records.sources import SourceKind, insist_source
+from blocks.records.sources import SourceKind, require_source
 from blocks.records.states import Form, OwnerKind
 from blocks.records.tables import Dossier
 from deployments.desk.auth.sessions import Officer
@@ -190,7 +190,7 @@ class Counter:
     def _handed_in(self, dossier: Dossier, name: str) -> bytes | None:
         """A file of the declaration in force, by the hash that it had then; None: it never came."""
         with self.records.session() as session:
-            files = insist_source(session, dossier.submission, part_of(dossier.revision)).files
+            files = require_source(session, dossier.submission, part_of(dossier.revision)).files
         sha256 = files.get(f"{part_of(dossier.revision)}/{name}")
         key = inbox_key(dossier.submission, dossier.revision, name)
         return self.objects.read(Bucket.INBOX, key, sha256=sha256) if sha256 else None
@@ -258,7 +258,7 @@ class Counter:
             declared["files"] = [f"c{number}/{PurePosixPath(name).name}" for name in declared["files"]]
             components.append(declared)
         body["components"] = components
-        _insist(body)
+        _require(body)
         (folder / MANIFEST).write_text(yaml.safe_dump(body, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
     def _again(self, folder: Path, dossier: Dossier, name: str) -> str:
@@ -364,7 +364,7 @@ def _keep(upload: UploadFile, folder: Path, number: int) -> str:
     return saved(upload, folder / f"{number:04d}-{int(digits[-1][-9:]) if digits else number}", number).name
 
 
-def _insist(body: Mapping[str, Any]) -> None:
+def _require(body: Mapping[str, Any]) -> None:
     """Raises DeclarationInvalid with the places (never the values) in the words of the form."""
     if not body["components"]:
         raise DeclarationInvalid(where="chưa khai giấy tờ nào")

@@ -24,7 +24,7 @@ from deployments.desk.images import A4_HEIGHT, WIDTH, Images
 from deployments.desk.uploads import INPUT, saved
 from tasks.capture.document import CaptureReport, outcome, places
 from tasks.capture.errors import DpiLow, DpiMetadata, NotColour
-from tasks.capture.rescan import asked_again, hand_in_rescan, page_label
+from tasks.capture.rescan import hand_in_rescan, page_label, requested_rescan
 from tasks.intake.origin import Origin
 from tasks.scope.decide import case_date
 
@@ -41,7 +41,7 @@ class PlaceMissing(SohoaError):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedScan:
     """A component that must be scanned again. asked, others: place of an image → how an officer calls it."""
 
     ordinal: int
@@ -55,15 +55,15 @@ class Rescans:
     def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, images: Images) -> None:
         self.records, self.objects, self.catalog, self.images = records, objects, catalog, images
 
-    def asked(self, dossier_id: UUID) -> list[Wanted]:
+    def asked(self, dossier_id: UUID) -> list[RequestedScan]:
         with self.records.session() as session:
             on = case_date(get_dossier(session, dossier_id))
             found = []
             for document in documents(session, dossier_id, states=[DocumentState.CHUP_LAI]):
-                again = asked_again(session, document)
+                again = requested_rescan(session, document)
                 others = [place for place in places(document) if place not in again.places][:OFFERED]
                 found.append(
-                    Wanted(
+                    RequestedScan(
                         document.ordinal,
                         self.catalog.document_type(document.type_code, on).name,
                         {place: page_label(document, place) for place in again.places},

@@ -101,7 +101,7 @@ class Results:
         ]
 
     def file(self, officer: Officer, dossier_id: UUID, number: int) -> ResultFile | None:
-        """A result as it is: draft, or issued with its signatures. number: 1-based. Raises NotYours."""
+        """A result as it is: draft, or issued with its signatures. number: 1-based. Raises NotAssignedToUnit."""
         with self.records.session() as session:
             dossier = get_dossier(session, dossier_id)
             code = dossier.code or dossier.submission

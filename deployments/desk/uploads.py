@@ -32,7 +32,7 @@ class UploadsTooLarge(SohoaError):
     )
 
 
-def insist_small(headers: Mapping[str, str], limit_mb: int) -> int:
+def require_small(headers: Mapping[str, str], limit_mb: int) -> int:
     """Its bytes, by what the browser says of a form that isn't read yet; the server takes no byte more than was said.
 
     Raises UploadsTooLarge, also where nothing is said: browsers always do.

@@ -150,7 +150,7 @@ class Receiving:
         self, request: Request, partner: Partner, reference: str, part: str, name: str, header: str
     ) -> FileTaken:
         """Keep the body as this file. Raises BodyTooLarge, Busy, TooSlow and what `receive_file` raises."""
-        _insist_length(request, FILE_LIMIT)
+        _require_length(request, FILE_LIMIT)
         if self.busy.total() >= UPLOADS or self.busy[partner.id] >= EACH:
             raise Busy()
         self.busy[partner.id] += 1
@@ -295,7 +295,7 @@ def _started(case: Any) -> Started:
     return Started(reference=case.reference, submission=case.submission, flow_run_id=run)
 
 
-def _insist_length(request: Request, limit: int) -> None:
+def _require_length(request: Request, limit: int) -> None:
     """By what is said, before a byte is read; the server takes no more than was said. Raises BodyTooLarge."""
     said = request.headers.get("content-length", "")
     if not said.isdecimal() or len(said) > 12 or int(said) > limit:
@@ -304,7 +304,7 @@ def _insist_length(request: Request, limit: int) -> None:
 
 async def limited_body(request: Request, limit: int) -> bytes:
     """Raises BodyTooLarge."""
-    _insist_length(request, limit)
+    _require_length(request, limit)
     async with _in_time(SLOWEST_JSON):
         return b"".join([piece async for piece in _pieces(request, limit)])
 

@@ -23,7 +23,7 @@ from infra.local.board import read_board, take_lock
 from infra.local.parts import TITLES, Parts
 from infra.local.plan import OS_USERS, Plan, choose_prefect_port, load_plan
 from infra.local.process import MARK, StackError, marked, need_space, wait_gone
-from infra.local.production import choose_environment, insist_real
+from infra.local.production import choose_environment, require_real
 from infra.local.supervisor import Supervisor, end_strays
 
 PATIENCE = 420.0  # seconds that a start may take
@@ -88,7 +88,7 @@ def _launch(plan: Plan) -> None:
     if line := choose_environment(plan.known, os.environ, plan.env_file):
         console.print(line, soft_wrap=True)
     if not plan.is_test:
-        insist_real(plan.home, plan.known | plan.keys.external())
+        require_real(plan.home, plan.known | plan.keys.external())
     if line := choose_prefect_port(plan):
         console.print(line)
     plan.check_ports()

@@ -43,21 +43,21 @@ def choose_environment(known: dict[str, str], shell: Mapping[str, str], file: Pa
     return f"{WORD}=test: TEST keys, nothing has legal value (for real papers: {WORD}=production in {file})"
 
 
-def insist_real(home: Path, known: Mapping[str, str]) -> None:
+def require_real(home: Path, known: Mapping[str, str]) -> None:
     """Nothing of the TEST kind is used or lies on this machine. Raises StackError naming the first that does.
 
     Called in production only; known: the lines of stack.env.
     """
-    _insist_no_test_pki(home)
-    _insist_trust(_named_folder(known), known)
-    _insist_staff(known)
-    _insist_provider(home, known)
-    _insist_office(known)
+    _require_no_test_pki(home)
+    _require_trust(_named_folder(known), known)
+    _require_staff(known)
+    _require_provider(home, known)
+    _require_office(known)
     for name, value in known.items():
-        insist_encrypted(name, value)
+        require_encrypted(name, value)
 
 
-def insist_encrypted(name: str, value: str) -> None:
+def require_encrypted(name: str, value: str) -> None:
     """Raises StackError for an address of another machine that is spoken to in plain text.
 
     Time-stamps, OCSP and CRLs may be fetched in plain text: they are signed, and hold nothing secret.
@@ -90,7 +90,7 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def _insist_no_test_pki(home: Path) -> None:
+def _require_no_test_pki(home: Path) -> None:
     pki = home / "pki"
     for name in ("pki.yml", PINS, "keys", "token", "agency.pin"):
         if (pki / name).exists():
@@ -108,7 +108,7 @@ def _named_folder(known: Mapping[str, str]) -> Path:
     return Path(known["SOHOA_PKI_DIR"])
 
 
-def _insist_trust(folder: Path, known: Mapping[str, str]) -> None:
+def _require_trust(folder: Path, known: Mapping[str, str]) -> None:
     try:
         files = sorted(path for path in (folder / "anchors").iterdir() if path.is_file())
         listed = yaml.safe_load((folder / "officers.yml").read_text(encoding="utf-8"))
@@ -152,7 +152,7 @@ def _private_keys(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if small(path) and b"PRIVATE KEY-----" in path.read_bytes()]
 
 
-def _insist_staff(known: Mapping[str, str]) -> None:
+def _require_staff(known: Mapping[str, str]) -> None:
     named = known.get("SOHOA_STAFF_FILE")
     if not named or not Path(named).is_file():
         raise StackError("SOHOA_STAFF_FILE is not set or no file: production needs the office's own list of staff")
@@ -164,7 +164,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _insist_provider(home: Path, known: Mapping[str, str]) -> None:
+def _require_provider(home: Path, known: Mapping[str, str]) -> None:
     if not known.get("SOHOA_OIDC_ISSUER"):
         raise StackError(
             f"who signs officers in? set SOHOA_OIDC_ISSUER (and client id, secret) in {home / 'stack.env'}"
@@ -177,7 +177,7 @@ def _insist_provider(home: Path, known: Mapping[str, str]) -> None:
         raise StackError("SOHOA_RETENTION_OVERRIDE_DAYS shortens locks: only in test; take the line away")
 
 
-def _insist_office(known: Mapping[str, str]) -> None:
+def _require_office(known: Mapping[str, str]) -> None:
     left = [name for field in OF_OFFICE if not known.get(name := f"SOHOA_{field.upper()}")]
     if left:
         raise StackError(f"{', '.join(left)} not set: the names of the TEST office stand on no real result")

@@ -19,7 +19,7 @@ from blocks.records.queries import documents, locked
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier
 from tasks.archive.custody import CustodyOrder, Place, move_paper
-from tasks.archive.store import put_out
+from tasks.archive.store import enqueue_message
 from tasks.decisions.proofs import proven_decision
 from tasks.intake.electronic_originals import awaits_storage
 
@@ -81,7 +81,7 @@ def return_result(records: RecordsDatabase, dossier_id: UUID, actor: str) -> Non
     with records.session() as session:
         dossier = locked(session, Dossier, dossier_id, key_share=True)
         if dossier.state is DossierState.CO_KET_QUA:
-            details = naming(put_out(session, OWNER_ACCOUNT, dossier_id, {"dossier": str(dossier_id)}))
+            details = naming(enqueue_message(session, OWNER_ACCOUNT, dossier_id, {"dossier": str(dossier_id)}))
             rule = "CT03" if dossier.transitional else "B5a"
             move_dossier(session, dossier, DossierState.DA_TRA, actor=actor, rule=rule, details=details)
 
@@ -102,7 +102,7 @@ def return_case(
     with records.session() as session:
         dossier = locked(session, Dossier, dossier_id, key_share=True)
         if dossier.state is not target:
-            told = naming(put_out(session, OWNER_NOTICE, dossier_id, {"dossier": str(dossier_id)}))
+            told = naming(enqueue_message(session, OWNER_NOTICE, dossier_id, {"dossier": str(dossier_id)}))
             move_dossier(session, dossier, target, actor=actor, rule="B4c", reason=reason, details=told)
             for document in documents(session, dossier_id, DOCUMENT_OPEN):
                 details = {"working_copy_kept": document.file_key is not None}

@@ -30,7 +30,7 @@ class Place(StrEnum):
     ARCHIVE = "ARCHIVE"  # bộ phận lưu trữ
 
 
-WAY = list(Place)
+CUSTODY_ORDER = list(Place)
 
 
 class CustodyOrder(SohoaError):
@@ -41,7 +41,7 @@ class CustodyOrder(SohoaError):
     remedy = Remedy.OFFICER
 
 
-class Locator(BaseModel):
+class PaperLocation(BaseModel):
     """Where the paper of a dossier is; frozen: a dispute is open, nothing may be disposed of."""
 
     dossier_id: UUID
@@ -72,10 +72,10 @@ def move_paper(
 ) -> bool:
     """The same in the caller's transaction."""
     last = _last(session, dossier_id)
-    here = WAY.index(Place(last.place)) if last else -1
-    if here == WAY.index(place):
+    here = CUSTODY_ORDER.index(Place(last.place)) if last else -1
+    if here == CUSTODY_ORDER.index(place):
         return False
-    if WAY.index(place) != here + 1:
+    if CUSTODY_ORDER.index(place) != here + 1:
         raise CustodyOrder()
     row = Custody(
         dossier_id=dossier_id, place=place.value, handed_by=handed_by, received_by=received_by, at=at or now()
@@ -89,12 +89,12 @@ def move_paper(
     return True
 
 
-def locate_paper(records: RecordsDatabase, dossier_id: UUID) -> Locator:
+def locate_paper(records: RecordsDatabase, dossier_id: UUID) -> PaperLocation:
     """Where the paper is now (LU05)."""
     with records.session() as session:
         get_dossier(session, dossier_id)
         last = _last(session, dossier_id)
-        return Locator(
+        return PaperLocation(
             dossier_id=dossier_id,
             place=Place(last.place) if last else None,
             since=last.at if last else None,
@@ -127,7 +127,7 @@ def may_dispose(records: RecordsDatabase, document_id: UUID, *, at: datetime | N
 def _last(session: Session, dossier_id: UUID) -> Custody | None:
     entries = session.exec(select(Custody).where(col(Custody.dossier_id) == dossier_id)).all()
     # By place, not by time: one transaction may write two moves.
-    return max(entries, key=lambda entry: WAY.index(Place(entry.place)), default=None)
+    return max(entries, key=lambda entry: CUSTODY_ORDER.index(Place(entry.place)), default=None)
 
 
 def _dispute(session: Session, dossier_id: UUID) -> Incident | None:

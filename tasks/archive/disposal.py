@@ -208,14 +208,14 @@ def propose(
     with records.session() as session:
         document = get_document(session, document_id)
         dossier = get_dossier(session, document.dossier_id)
-        _insist_role(dossier.unit_id, person, PROPOSES, "lãnh đạo đơn vị đề nghị tiêu hủy")
+        _require_role(dossier.unit_id, person, PROPOSES, "lãnh đạo đơn vị đề nghị tiêu hủy")
         if session.get(Disposal, document_id) is not None:
             raise DisposalGone()
     if not may_dispose(records, document_id, at=at):
         raise NotDisposable()
     if seen != (shown := _candidate(document, dossier)).seen:
         raise DisposalChanged()
-    _insist_proven(person)
+    _require_proven(person)
     with records.session() as session:
         row = Disposal(
             document_id=document_id, dossier_id=dossier.id, unit_id=dossier.unit_id,
@@ -236,13 +236,13 @@ def confirm(
         raise NotDisposable()
     with records.session() as session:
         row = _waiting(session, document_id)
-        _insist_role(row.unit_id, person, CONFIRMS, "lãnh đạo hoặc văn thư của đơn vị xác nhận tiêu hủy")
+        _require_role(row.unit_id, person, CONFIRMS, "lãnh đạo hoặc văn thư của đơn vị xác nhận tiêu hủy")
         if row.proposed_by == person.id:
             raise DisposalNotYours(why="người đề nghị không được tự xác nhận")
         document, dossier = get_document(session, document_id), get_dossier(session, row.dossier_id)
         if seen != _proposal(row, document, dossier).seen or not as_proposed(row, document):
             raise DisposalChanged()
-        _insist_proven(person)
+        _require_proven(person)
         row.confirmed_by, row.confirmed_at, row.confirmation = person.id, at or now(), written
         session.add(row)
         note_disposal(session, document, person.id, "dispose-confirmed", **_how(person, seen), **naming(row))
@@ -253,7 +253,7 @@ def reject(records: RecordsDatabase, document_id: UUID, person: Person, reason: 
     _written(reason)
     with records.session() as session:
         row = _waiting(session, document_id)
-        _insist_role(row.unit_id, person, CONFIRMS, "lãnh đạo hoặc văn thư của đơn vị bác đề nghị")
+        _require_role(row.unit_id, person, CONFIRMS, "lãnh đạo hoặc văn thư của đơn vị bác đề nghị")
         session.delete(row)
         note_disposal(session, get_document(session, document_id), person.id, "dispose-rejected")
 
@@ -268,7 +268,7 @@ def _how(person: Person, seen: str) -> dict[str, Any]:
     return {"acr": person.acr[:64], "auth_time": proved, "shown": seen}
 
 
-def _insist_proven(person: Person) -> None:
+def _require_proven(person: Person) -> None:
     if not freshly_authenticated(person.auth_time, now()):
         raise DisposalStepUp()
 
@@ -280,7 +280,7 @@ def _waiting(session: Session, document_id: UUID) -> Disposal:
     return row
 
 
-def _insist_role(unit: str, person: Person, wanted: Sequence[Role], who: str) -> None:
+def _require_role(unit: str, person: Person, wanted: Sequence[Role], who: str) -> None:
     if not any((unit, role) in person.held for role in wanted):
         raise DisposalNotYours(why=f"chỉ {who}")
 

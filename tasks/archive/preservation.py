@@ -320,12 +320,12 @@ def _renewed(records: RecordsDatabase, objects: ObjectStore, row: ArchivedObject
         data = _manifest(records, objects, row) if row.kind == MANIFEST_SIGNATURE else None
         stored = None
         if not objects.exists(Bucket.RECORDS, key):
-            _insist(path, data, trust)
+            _require(path, data, trust)
             if data is None:
                 run(renew(path, trust))
             else:
                 path.write_bytes(run(cades.archive(cms.ContentInfo.load(path.read_bytes()), data, trust)).dump())
-            verdict = _insist(path, data, trust)
+            verdict = _require(path, data, trust)
             until = row.locked_until
             with suppress(ObjectConflict):  # another run was faster
                 stored = objects.put_once(Bucket.RECORDS, key, path, content_type=TYPES[row.kind], lock_until=until)
@@ -334,7 +334,7 @@ def _renewed(records: RecordsDatabase, objects: ObjectStore, row: ArchivedObject
             stored = objects.download_unproven(Bucket.RECORDS, key, path)
             if not _continues(proof, path.read_bytes(), pdf=data is None):
                 raise ForeignFile()
-            verdict = _insist(path, data, trust)
+            verdict = _require(path, data, trust)
     return _note_renewed(records, row, stored, verdict, number)
 
 
@@ -352,7 +352,7 @@ def _manifest(records: RecordsDatabase, objects: ObjectStore, row: ArchivedObjec
     return objects.read(Bucket.RECORDS, manifest.object_key, version=manifest.version, sha256=manifest.sha256)
 
 
-def _insist(path: Path, data: bytes | None, trust: Trust) -> Verdict:
+def _require(path: Path, data: bytes | None, trust: Trust) -> Verdict:
     verdict = verify_pdf(path, trust) if data is None else verify_manifest(data, path, trust)
     if not verdict.valid:
         raise SignatureInvalid()

@@ -12,7 +12,7 @@ from blocks.settings.sections import PreservationSettings
 from blocks.trust import Trust
 from tasks.archive import closing, copies, destruction, preservation, store, trust_list
 from tasks.artifacts import keep_markdown
-from tasks.decisions.upheld import insist_upheld
+from tasks.decisions.upheld import require_upheld
 from tasks.prefect_task import step
 
 
@@ -20,7 +20,7 @@ from tasks.prefect_task import step
 def store_record(document_id: UUID, actor: str = "system") -> store.StorageReport:
     """Điều 11: the signed record is locked away and shown in its owner's repository."""
     records, objects = RecordsDatabase.get(), ObjectStore.get()
-    store.insist_signed(records, objects, document_id, Trust.get())
+    store.require_signed(records, objects, document_id, Trust.get())
     return store.store_record(records, objects, Catalog.get(), document_id, actor)
 
 
@@ -28,7 +28,7 @@ def store_record(document_id: UUID, actor: str = "system") -> store.StorageRepor
 def close_case(dossier_id: UUID, actor: str = "system") -> closing.ClosingReport:
     """Điều 13.5, 11.4: the result is returned, the paper goes to the archive."""
     records = RecordsDatabase.get()
-    insist_upheld(records, Catalog.get(), dossier_id)
+    require_upheld(records, Catalog.get(), dossier_id)
     return closing.close_case(records, dossier_id, actor)
 
 

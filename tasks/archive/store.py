@@ -143,12 +143,12 @@ def store_record(
         (data, MANIFEST, "application/json"),
         (_signed(manifest), MANIFEST_SIGNATURE, "application/pkcs7-signature"),
     )
-    stored = [lock_away(objects, document, *item, until) for item in lawful]
+    stored = [store_locked(objects, document, *item, until) for item in lawful]
     reports = [
         (StoredObject(Bucket.WORKING, **place, size=0), name, REPORT_TYPES[name])
         for name, place in agency.verdict.get("reports", {}).items()
     ]
-    kept = [lock_away(objects, document, *item, until) for item in reports]
+    kept = [store_locked(objects, document, *item, until) for item in reports]
     with records.session() as session:
         document = locked(session, Document, document_id, key_share=True)
         if document.state is DocumentState.DA_KY_CO_QUAN:
@@ -185,7 +185,7 @@ def retention_of(session: Session, catalog: Catalog, document: Document) -> Rete
     return catalog.retention(code, on)
 
 
-def lock_away(
+def store_locked(
     objects: ObjectStore,
     document: Document,
     source: StoredObject,
@@ -270,12 +270,12 @@ def _show(session: Session, document: Document, owner_id: str | None, actor: str
         return
     shown = insert_once(session, RepositoryEntry(owner_id=owner_id, document_id=document.id), "document_id")
     told = {"document": str(document.id), "dossier": str(document.dossier_id)}
-    message = put_out(session, NATIONAL_PORTAL, document.id, told)
+    message = enqueue_message(session, NATIONAL_PORTAL, document.id, told)
     details = naming(shown, message)
     move_document(session, document, DocumentState.HIEN_THI_KHO, actor=actor, rule="LU02", details=details)
 
 
-def put_out(session: Session, topic: str, key: UUID, payload: dict[str, str]) -> Outbox | None:
+def enqueue_message(session: Session, topic: str, key: UUID, payload: dict[str, str]) -> Outbox | None:
     """One message for others, in the transaction of its effect; the same topic and key only once. Ids only (WH04).
 
     The entry of the effect names what is returned; None: it is there already.
@@ -283,7 +283,7 @@ def put_out(session: Session, topic: str, key: UUID, payload: dict[str, str]) ->
     return insert_once(session, Outbox(topic=topic, dedup_key=str(key), payload=payload), "topic", "dedup_key")
 
 
-def attach_owner_id(records: RecordsDatabase, document_id: UUID, owner_id: str, actor: str) -> StorageReport:
+def set_owner_id(records: RecordsDatabase, document_id: UUID, owner_id: str, actor: str) -> StorageReport:
     """A late id makes a stored document appear in its owner's repository (LU02). Idempotent.
 
     The record itself is locked and signed: it, and its code with the empty first part, stay as they are; the id is
@@ -327,7 +327,7 @@ def _report(document: Document) -> StorageReport:
     )
 
 
-def insist_signed(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, trust: Trust) -> None:
+def require_signed(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, trust: Trust) -> None:
     """The files themselves are signed by the agency, whatever the rows say; before they are locked (EX17, LU03).
 
     A record that is locked already is left alone. Raises NotAgencySigned, the errors of the stores.

@@ -150,7 +150,7 @@ def _carried_over(scan: Scan, attempt: int) -> Scan:
 
 
 @dataclass(frozen=True)
-class Again:
+class RescanRequest:
     """What must be scanned again. places: of images; empty: the component as a whole, or what the officer finds fit.
 
     short: capture has found too few pages, the forgotten ones can be put in (CA06).
@@ -160,15 +160,15 @@ class Again:
     short: bool = False
 
 
-def asked_again(session: Session, document: Document) -> Again:
+def requested_rescan(session: Session, document: Document) -> RescanRequest:
     """Either the resolving officer has named it (Điều 9.3), or capture has found it unfit and nothing else wrong."""
     report = outcome(session, document.id, document.attempt)
     if report is None or report.ok:
-        return Again(_named(session, document))
+        return RescanRequest(_named(session, document))
     pages = {problem.page for problem in report.problems}
     unfit = [place for place, slot in places(document).items() if slot.paper_page in pages]
     short = any(problem.code == PagesMissing.code for problem in report.problems)
-    return Again([] if None in pages else unfit, short)
+    return RescanRequest([] if None in pages else unfit, short)
 
 
 def is_asked_again(session: Session, document: Document) -> bool:
@@ -187,7 +187,7 @@ def _named(session: Session, document: Document) -> list[int]:
     return sorted({item.page for item in answer.rescan_pages if item.component == document.ordinal})
 
 
-def not_yet(session: Session, dossier_id: UUID) -> list[str]:
+def missing_scans(session: Session, dossier_id: UUID) -> list[str]:
     """What is still to be handed in before a dossier can go on, as Vietnamese sentences."""
     submission = get_dossier(session, dossier_id).submission
     waiting = documents(session, dossier_id, states=[DocumentState.CHUP_LAI])
@@ -200,7 +200,7 @@ def lacking(session: Session, submission: str, document: Document) -> list[str]:
     came = {original.place for original in originals}
     if not originals:
         return [f"Chưa nhận được bản quét lại của thành phần {document.ordinal}."]
-    missing = set() if None in came else set(asked_again(session, document).places) - came
+    missing = set() if None in came else set(requested_rescan(session, document).places) - came
     return [f"Chưa nhận được bản quét lại của {page_label(document, place)}." for place in sorted(missing)]
 
 

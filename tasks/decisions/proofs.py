@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from blocks.identity import PROOF, Attestation, DecisionNotProven, prove_again, shown_digest
+from blocks.identity import PROOF, Attestation, DecisionNotProven, shown_digest, verify_kept_attestation
 from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
 from blocks.records.pause_keys import PauseKey, pause_of
@@ -35,7 +35,7 @@ def attested(session: Session, kept: Decision) -> Attestation | None:
     if pause is None:
         return None
     try:
-        said = prove_again(kept.payload, run=dossier.flow_run_id, pause=kept.stage)
+        said = verify_kept_attestation(kept.payload, run=dossier.flow_run_id, pause=kept.stage)
     except DecisionNotProven:
         return None
     form = kept.payload

@@ -33,7 +33,7 @@ ALLOWS = {"verification": "DUYET", "signoff": "KY", "seal": "KY_SO"}
 SEALED = {DossierState.KY_CO_QUAN, DossierState.CO_KET_QUA, DossierState.DA_TRA, DossierState.LUU_TRU}
 
 
-def insist_upheld(
+def require_upheld(
     records: RecordsDatabase,
     catalog: Catalog,
     dossier_id: UUID,
@@ -85,7 +85,7 @@ def still_allowed(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, 
         if waits_at(session, dossier_id, "signoff") or _asked_after(session, dossier_id, signoff):
             return False
     try:
-        insist_upheld(records, catalog, dossier_id)
+        require_upheld(records, catalog, dossier_id)
     except ShownChanged:
         return False
     return True

@@ -36,17 +36,17 @@ from blocks.trust import Trust
 from tasks.archive.store import (
     ORIGINAL,
     legally_usable,
-    lock_away,
     lock_until,
     note_archived,
     retention_of,
+    store_locked,
 )
 from tasks.capture.errors import ScanError
 from tasks.capture.guard import inspect_electronic_guarded
 from tasks.signing.manifest import MANIFEST, MANIFEST_SIGNATURE, VERSION, canonical
 from tasks.signing.report import REPORT_TYPES
 from tasks.signing.sandbox import verify_untrusted
-from tasks.signing.sign import insist_succeeded, sign_data
+from tasks.signing.sign import require_succeeded, sign_data
 from tasks.signing.verify import SignatureVerdict, Verdict, reason
 
 COPIES = {Form.E_COPY_REGISTER, Form.E_COPY_CERTIFIED}  # must be signed by the agency that issued or certified them
@@ -105,7 +105,7 @@ def examine_originals(
 ) -> list[OriginalReport]:
     """Validate every component that is a signed PDF; the verdict stands in `electronic_original`. Idempotent.
 
-    Looked at are the files of the current declaration. Papers that may not be opened (secret, only shown) and those
+    Examines the files of the current declaration. Papers that may not be opened (secret, only shown) and those
     shared as data are not. Raises RevocationUnavailable (retry), IntegrityError, the errors of the stores.
     """
     with records.session() as session:
@@ -296,7 +296,7 @@ def store_originals(
         dossier = get_dossier(session, dossier_id)
         waiting = [document for document in documents(session, dossier_id) if awaits_storage(document)]
         if waiting:
-            insist_succeeded(dossier)
+            require_succeeded(dossier)
         ids = [document.id for document in waiting]
     for document_id in ids:
         _store(records, objects, catalog, document_id, trust, actor)
@@ -337,10 +337,10 @@ def _store(
     until = lock_until(retention, signed.signatures[0].signed_at or now(), PreservationSettings(), vietnam_day(now()))
     came = StoredObject(Bucket.INTAKE, scan.object_key, scan.version, scan.sha256, scan.size)
     verdict = StoredObject(Bucket.WORKING, **found["kept"], size=0)
-    original = lock_away(objects, document, came, ORIGINAL, "application/pdf", until)
-    locked_manifest = lock_away(objects, document, manifest, MANIFEST, "application/json", until)
-    locked_token = lock_away(objects, document, token, MANIFEST_SIGNATURE, "application/pkcs7-signature", until)
-    locked_verdict = lock_away(objects, document, verdict, VERIFICATION, REPORT_TYPES[VERIFICATION], until)
+    original = store_locked(objects, document, came, ORIGINAL, "application/pdf", until)
+    locked_manifest = store_locked(objects, document, manifest, MANIFEST, "application/json", until)
+    locked_token = store_locked(objects, document, token, MANIFEST_SIGNATURE, "application/pkcs7-signature", until)
+    locked_verdict = store_locked(objects, document, verdict, VERIFICATION, REPORT_TYPES[VERIFICATION], until)
     with records.session() as session:
         row = locked(session, Document, document_id, key_share=True)
         if row.record_key is not None:

@@ -54,7 +54,7 @@ def origin_of(inbox: Path, folder: Path, staff: Staff | None = None) -> Origin:
     officer = _scanners().get(place.name, place.name)
     if officer not in (staff or load_staff()).holders(Role.RECEIVE, vietnam_day()):
         raise FolderNotBound()
-    _insist_guarded(inbox, place, folder)
+    _require_guarded(inbox, place, folder)
     return Origin(SourceKind.INBOX, place.name, officer)
 
 
@@ -70,7 +70,7 @@ def _scanners() -> dict[str, str]:
         raise FolderNotBound() from error
 
 
-def _insist_guarded(inbox: Path, place: Path, folder: Path) -> None:
+def _require_guarded(inbox: Path, place: Path, folder: Path) -> None:
     """Nobody else makes folders there, and this one is of the same owner, or of the group that may.
 
     What the administrator (root) or the stack itself has put there is theirs to answer for.

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from blocks.errors import Remedy, SohoaError
 from blocks.records import RecordsDatabase
-from blocks.records.sources import SourceConflict, SourceKind, insist_source, record_source, sources_of
+from blocks.records.sources import SourceConflict, SourceKind, record_source, require_source, sources_of
 from blocks.records.tables import Source
 
 
@@ -72,10 +72,10 @@ class Origin:
                 proof=proof,
             )
 
-    def insist(self, records: RecordsDatabase, submission: str, part: str) -> None:
+    def require(self, records: RecordsDatabase, submission: str, part: str) -> None:
         """Raises SourceConflict when somebody else handed it in, SourceUnknown when nobody did."""
         with records.session() as session:
-            known = insist_source(session, submission, part)
+            known = require_source(session, submission, part)
             if (known.kind, known.source, known.officer) != (self.kind.value, self.source, self.officer):
                 raise SourceConflict()
 

@@ -31,7 +31,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
 from blocks.records.queries import documents, dossier_of_submission
-from blocks.records.sources import SourceKind, insist_source, source_of
+from blocks.records.sources import SourceKind, require_source, source_of
 from blocks.records.states import DossierState, Form, OwnerKind
 from blocks.records.tables import Document, Dossier, Scan, Source
 from tasks.capture.scan_time import plausible
@@ -258,13 +258,13 @@ def hand_in(
         manifest = parse_manifest(data)
         if not origin.capturer(manifest.captured_by):
             raise ManifestInvalid(where="captured_by")
-        _insist_plausible(manifest)
+        _require_plausible(manifest)
         for name in (n for c in manifest.components for n in c.files):
             _refuse_decomposed(name, "files")
         if submission is None:
             submission = _content_id(folder)
             if ended(records, submission) is not None:  # its copies may be gone (LU06): nothing is stored again
-                origin.insist(records, submission, part_of(revision))
+                origin.require(records, submission, part_of(revision))
                 return submission
         renamed = manifest.model_copy(deep=True)
         for number, component in enumerate(renamed.components, 1):
@@ -294,7 +294,7 @@ def implausible(manifest: Manifest) -> list[str]:
     return [where for where, at in told.items() if at and not plausible(at, now, backlog=manifest.transitional)]
 
 
-def _insist_plausible(manifest: Manifest) -> None:
+def _require_plausible(manifest: Manifest) -> None:
     """Raises ManifestInvalid."""
     for where in implausible(manifest):
         raise ManifestInvalid(where=f"{where}: thời điểm quét ở tương lai hoặc đã quá lâu")
@@ -313,7 +313,7 @@ def register(records: RecordsDatabase, objects: ObjectStore, submission: str, re
     if not objects.exists(Bucket.INBOX, key):
         raise SubmissionUnknown(submission=submission)
     with records.session() as session:
-        source = insist_source(session, submission, part_of(revision))
+        source = require_source(session, submission, part_of(revision))
         session.expunge(source)
     manifest = parse_manifest(_unaltered(records, objects, submission, key, source.files))
     for number, component in enumerate(manifest.components, 1):

@@ -1,4 +1,4 @@
-"""Nhật ký for who checks: what was done, by whom and when, over all dossiers of a unit; and whether it is whole (P14).
+"""Nhật ký: the audit trail for auditors, who search its entries over all dossiers of a unit and verify it (P14).
 
 Looking into the trail is itself an entry of it. No personal data stand there (`blocks.records.audit`).
 """
@@ -57,7 +57,7 @@ class AnchorsBroken(TrailBroken):
     )
 
 
-class Wanted(BaseModel):
+class TrailFilter(BaseModel):
     """Which entries. Days are Viet Nam's, both included; before: only entries with a smaller number."""
 
     code: str = ""  # of a dossier
@@ -68,7 +68,7 @@ class Wanted(BaseModel):
     before: int | None = None
 
 
-class Line(BaseModel):
+class TrailLine(BaseModel):
     """One entry. dossier: its code or submission; details: ids, counts and codes."""
 
     seq: int
@@ -93,7 +93,9 @@ class TrailReport(BaseModel):
     since: int = 0
 
 
-def entries(records: RecordsDatabase, wanted: Wanted, units: Collection[str], staff: Staff, limit: int) -> list[Line]:
+def entries(
+    records: RecordsDatabase, wanted: TrailFilter, units: Collection[str], staff: Staff, limit: int
+) -> list[TrailLine]:
     """The newest entries that are wanted, newest first, of dossiers of these units and of their staff."""
     people = {person.id for person in (*staff.staff, *staff.delegations) if person.units & set(units)}
     mine = col(Dossier.unit_id).in_(units)
@@ -105,7 +107,7 @@ def entries(records: RecordsDatabase, wanted: Wanted, units: Collection[str], st
         return [_line(*row) for row in session.exec(query.order_by(col(AuditEntry.seq).desc()).limit(limit))]
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _conditions(wanted: TrailFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.code:
         found.append(_named(wanted.code))
@@ -130,9 +132,9 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), VIET_NAM)
 
 
-def _line(entry: AuditEntry, dossier: Dossier | None, ordinal: int | None) -> Line:
+def _line(entry: AuditEntry, dossier: Dossier | None, ordinal: int | None) -> TrailLine:
     ordinals = {entry.document_id: ordinal} if entry.document_id and ordinal else {}
-    return Line(
+    return TrailLine(
         seq=entry.seq or 0,
         at=entry.at,
         actor=entry.actor,
@@ -147,7 +149,7 @@ def _line(entry: AuditEntry, dossier: Dossier | None, ordinal: int | None) -> Li
     )
 
 
-def note_look(records: RecordsDatabase, officer: str, action: str, wanted: Wanted, shown: int) -> None:
+def record_access(records: RecordsDatabase, officer: str, action: str, wanted: TrailFilter, shown: int) -> None:
     """Who looked into the trail for what. A dossier is named by its id, an officer's id is kept only if it is known."""
     with records.session() as session:
         dossier = session.exec(select(Dossier.id).where(_named(wanted.code))).first() if wanted.code else None

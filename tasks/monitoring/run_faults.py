@@ -1,6 +1,6 @@
 """Trực vận hành: what is wrong with the machine's own work, as incidents that open and close by themselves.
 
-Level, not edge: each look compares what is wrong now with what is open. So it can run at any time, and nothing is
+Level-triggered: every run compares current faults with open incidents. So it can run at any time, and nothing is
 missed or told twice. Ids and counts only.
 
 What is wrong with a part or with the work as a whole is seen by the checks (tasks/monitoring/checks), which the desk,
@@ -40,17 +40,16 @@ from tasks.pauses.outages import away
 
 REFUSED = "Refused"  # name of the state of a run that the worker didn't let in (infra/worker/admission.py)
 LEFT_CRASHED = timedelta(minutes=30)  # by then a crashed run goes on by itself, or never (infra/worker/rescue.py)
-# Flows that carry no dossier; how long their ended runs stay.
-PASSING, KEPT = ("inbox", "deadlines", "partners", "preservation", WATCH), timedelta(days=14)
-DONE_KEPT = timedelta(
-    days=100
-)  # of dossiers: no pause lasts half as long, and the journal stays as long (tasks/copies)
+FLOWS_WITHOUT_DOSSIER = ("inbox", "deadlines", "partners", "preservation", WATCH)
+KEEP_ENDED_RUNS = timedelta(days=14)  # of those flows
+# Of dossiers: no pause lasts half as long, and the journal stays as long (tasks/copies)
+KEEP_DONE_RUNS = timedelta(days=100)
 LOOK_AGAIN = 30.0  # seconds: a part that is being started again works by then
 FAULTS = {code: kind.advice for code, kind in KINDS.items() if kind.closer is None}  # what this look opens and closes
 Place = tuple[str, UUID | None]  # code, dossier
 
 
-class Look(BaseModel):
+class WatchResult(BaseModel):
     """Incidents that this look opened and closed, and how many of ours are open after it."""
 
     opened: int = 0
@@ -93,7 +92,7 @@ def faults(
     return found
 
 
-def look_after_runs(records: RecordsDatabase, prefect: Orchestrator, catalog: Catalog, staff: Staff) -> Look:
+def look_after_runs(records: RecordsDatabase, prefect: Orchestrator, catalog: Catalog, staff: Staff) -> WatchResult:
     """Incidents for what is wrong now; old runs are deleted."""
     tidy(records, prefect)
     tell_refused(records, prefect)
@@ -105,7 +104,7 @@ def watched() -> list[Check]:
     return [check for check in checks(Cost.CHEAP) if check.incident]
 
 
-def look_after_parts(records: RecordsDatabase, staff: Staff, again: float = LOOK_AGAIN) -> Look:
+def look_after_parts(records: RecordsDatabase, staff: Staff, again: float = LOOK_AGAIN) -> WatchResult:
     """One incident for all parts that don't work, closed when they do; another set of parts is another incident.
 
     again: seconds after which a part is looked at once more before it counts.
@@ -128,9 +127,9 @@ def settle(
     staff: Staff,
     found: Mapping[Place, Mapping[str, Any]],
     codes: Collection[str] = FAULTS.keys() - {CHECK_BAD},
-) -> Look:
+) -> WatchResult:
     """Open what is new (and tell operations), close what is over. codes: all that this look could have found."""
-    told = Look()
+    told = WatchResult()
     with records.session() as session:
         query = select(Incident).where(col(Incident.code).in_(list(codes)), col(Incident.closed_at).is_(None))
         known = {(row.code, row.dossier_id): row for row in session.exec(query)}
@@ -172,8 +171,8 @@ def tidy(records: RecordsDatabase, prefect: Orchestrator, at: datetime | None = 
             mine = col(Dossier.flow_run_id).in_(runs) & col(Dossier.state).not_in(ENDED)
             return {run for run in session.exec(select(Dossier.flow_run_id).where(mine)) if run}
 
-    done = prefect.forget(DOSSIER, moment - DONE_KEPT, states=["COMPLETED"], keep=going_on)
-    return done + sum(prefect.forget(flow, moment - KEPT) for flow in PASSING)
+    done = prefect.forget(DOSSIER, moment - KEEP_DONE_RUNS, states=["COMPLETED"], keep=going_on)
+    return done + sum(prefect.forget(flow, moment - KEEP_ENDED_RUNS) for flow in FLOWS_WITHOUT_DOSSIER)
 
 
 def tell_refused(records: RecordsDatabase, prefect: Orchestrator) -> int:
@@ -183,7 +182,7 @@ def tell_refused(records: RecordsDatabase, prefect: Orchestrator) -> int:
     """
     with records.session() as session:
         query = select(func.max(Incident.closed_at)).where(Incident.code == "RUN_REFUSED")
-        since = session.exec(query).one() or datetime.now(UTC) - KEPT
+        since = session.exec(query).one() or datetime.now(UTC) - KEEP_ENDED_RUNS
         runs = prefect.runs(state={"name": {"any_": [REFUSED]}}, end_time={"after_": since.isoformat()})
         if runs:
             told = {"flow_runs": [run["id"] for run in runs[:20]], "runs": len(runs)}

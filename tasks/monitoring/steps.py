@@ -77,12 +77,12 @@ def remind_officers() -> reminders.Reminded:
 
 
 @step("Xem các bộ phận", rule="P14")
-def look_after_parts() -> run_faults.Look:
+def look_after_parts() -> run_faults.WatchResult:
     """An incident for parts that don't work."""
     return run_faults.look_after_parts(RecordsDatabase.get(), load_staff())
 
 
 @step("Xem các lượt xử lý, hàng đợi", rule="P14")
-def look_after_runs() -> run_faults.Look:
+def look_after_runs() -> run_faults.WatchResult:
     """Incidents for what is wrong now; old runs are deleted."""
     return run_faults.look_after_runs(RecordsDatabase.get(), Orchestrator(), Catalog.get(), load_staff())

@@ -66,7 +66,7 @@ def create_case(
     """The case of this id, and whether it is new. Raises CaseConflict, OutOfScope, QuotaReached."""
     if PERSONAL.search(reference):
         raise ReferencePersonal()
-    _insist_scope(partner, unit, procedure)
+    _require_scope(partner, unit, procedure)
     with records.session() as session:
         locked(session, Partner, partner.id)
         case, new = case_of(session, partner.id, reference), False
@@ -177,7 +177,7 @@ def declare(
             raise AlreadyOther()
         if MANIFEST not in files:
             open_part(session, partner, reference, part)
-            _insist_whole(session, case, manifest)
+            _require_whole(session, case, manifest)
             objects.put_once(
                 Bucket.INBOX, f"{case.submission}/{part}/{MANIFEST}", body, content_type="application/yaml"
             )
@@ -191,7 +191,7 @@ def declare(
         )
 
 
-def _insist_whole(session: Session, case: PartnerCase, manifest: Manifest) -> None:
+def _require_whole(session: Session, case: PartnerCase, manifest: Manifest) -> None:
     """A supplement drops nothing (CA04): told at the door, where it can still be mended. Raises DeclarationInvalid."""
     dossier = dossier_of_submission(session, case.submission)
     known = len(documents(session, dossier.id)) if dossier else 0
@@ -315,7 +315,7 @@ def _own(session: Session, partner: Partner, reference: str, *, for_update: bool
     return case
 
 
-def _insist_scope(partner: Partner, unit: str, procedure: str) -> None:
+def _require_scope(partner: Partner, unit: str, procedure: str) -> None:
     if unit not in partner.units:
         raise OutOfScope(what="đơn vị")
     if procedure not in partner.procedures:

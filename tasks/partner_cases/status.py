@@ -19,7 +19,7 @@ from blocks.records.sources import source_of
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier
 from tasks.capture.document import outcome
-from tasks.capture.rescan import asked_again, lacking
+from tasks.capture.rescan import lacking, requested_rescan
 from tasks.intake.electronic_originals import original_problems
 from tasks.intake.reception import check_dossier
 from tasks.intake.submission import part_of
@@ -32,7 +32,7 @@ class Phase(StrEnum):
     ENDED = "ENDED"
 
 
-class Wanted(BaseModel):
+class RequestedPaper(BaseModel):
     """What the partner may send now. places: of the images; empty: the component as a whole.
 
     handed_in: it has come, an officer will confirm it; nothing more is to be sent.
@@ -58,7 +58,7 @@ class CaseView(BaseModel):
     status: PublicStatus | None = None
     received: date | None = None
     result_day: date | None = None
-    waiting_for: list[Wanted] = []
+    waiting_for: list[RequestedPaper] = []
     problems: list[Problem] = []
 
 
@@ -84,8 +84,8 @@ def view_case(session: Session, catalog: Catalog, case: PartnerCase) -> CaseView
         report = outcome(session, document.id, document.attempt)
         if report is None:
             continue  # scanned again: nothing is asked for until that is judged
-        places, came = asked_again(session, document).places, not lacking(session, dossier.submission, document)
-        wanted = Wanted(
+        places, came = requested_rescan(session, document).places, not lacking(session, dossier.submission, document)
+        wanted = RequestedPaper(
             kind="RESCAN", component=document.ordinal, attempt=document.attempt + 1, places=places, handed_in=came
         )
         seen.waiting_for.append(wanted)
@@ -102,4 +102,4 @@ def _supplement(session: Session, catalog: Catalog, dossier: Dossier, seen: Case
     if seen.problems:  # else it came and is whole, and will be received in a moment
         next_one = dossier.revision + 1
         came = source_of(session, dossier.submission, part_of(next_one)) is not None
-        seen.waiting_for.append(Wanted(kind="SUPPLEMENT", revision=next_one, handed_in=came))
+        seen.waiting_for.append(RequestedPaper(kind="SUPPLEMENT", revision=next_one, handed_in=came))

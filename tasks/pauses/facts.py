@@ -44,7 +44,7 @@ def unconfirmed(dossier_id: UUID, role: SignatureRole) -> list[tuple[int, bool]]
 def signature_tells(role: SignatureRole, dossier_id: UUID, officer: str) -> bool:
     """Whether the keyholder's signatures themselves are the answer, also after a change of assignments."""
     holder = keyholder_of(dossier_id, role)
-    if not holder or officer != holder or not signer_for(holder).interrupted:
+    if not holder or officer != holder or not signer_for(holder).is_deferred:
         return False  # nobody is asked on a phone, so no signature tells
     return not unconfirmed(dossier_id, role)
 

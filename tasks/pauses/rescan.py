@@ -12,7 +12,7 @@ from blocks.errors import Problem
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents
 from blocks.records.states import DocumentState
-from tasks.capture.rescan import asked_again, not_yet, page_label
+from tasks.capture.rescan import missing_scans, page_label, requested_rescan
 from tasks.pauses.form import Answer, as_markdown
 from tasks.pauses.registry import Pause
 
@@ -33,14 +33,16 @@ def check(dossier_id: UUID, answer: Rescan) -> list[str]:
     if answer.decision is not RescanDecision.DA_QUET_LAI:
         return []
     with RecordsDatabase.get().session() as session:
-        return not_yet(session, dossier_id)
+        return missing_scans(session, dossier_id)
 
 
 def describe(problems: list[Problem], dossier_id: UUID) -> str:
     found = as_markdown(problems) or "- Viên chức giải quyết đề nghị quét lại."
     with RecordsDatabase.get().session() as session:
         waiting = documents(session, dossier_id, states=[DocumentState.CHUP_LAI])
-        pages = [page_label(document, place) for document in waiting for place in asked_again(session, document).places]
+        pages = [
+            page_label(document, place) for document in waiting for place in requested_rescan(session, document).places
+        ]
     only = f"\n\nChỉ cần quét lại: {'; '.join(pages)}." if pages else ""
     return (
         f"### Cần quét lại\n{found}{only}\n\n"

@@ -10,7 +10,7 @@ from blocks.records import RecordsDatabase
 from tasks.artifacts import keep_markdown
 from tasks.prefect_task import step
 from tasks.reading import ocr, page_map
-from tasks.scope.quarantine import insist_cleared
+from tasks.scope.quarantine import require_cleared
 
 
 @step("Nhận dạng chữ", rule="EX01")
@@ -21,7 +21,7 @@ def read_pages(document_id: UUID, attempt: int, cleared: str = "") -> ocr.OcrRep
     """
     engine, records = OcrEngine.get(), RecordsDatabase.get()
     if cleared:
-        insist_cleared(records, document_id, attempt, cleared)
+        require_cleared(records, document_id, attempt, cleared)
     if (known := ocr.read_before(records, document_id, attempt, cleared=bool(cleared))) is not None:
         return known
     report, texts = ocr.read_pages(records, ObjectStore.get(), engine, document_id, cleared=bool(cleared))

@@ -33,7 +33,7 @@ from tasks.results.document import ResultContent, result_pdf, same_but_for_times
 from tasks.scope.decide import case_date
 from tasks.signing.errors import ForeignFile
 from tasks.signing.pdf import add_issuing_fields
-from tasks.signing.sign import insist_succeeded
+from tasks.signing.sign import require_succeeded
 from tasks.verification.coding import build_code
 
 PDF = "result.pdf"  # unsigned, in WORKING
@@ -54,7 +54,7 @@ def issue_results(
         dossier = get_dossier(session, dossier_id)
         if dossier.state in ANNOUNCED:
             return [document.id for document in documents(session, dossier_id) if document.is_issued]
-        insist_succeeded(dossier)
+        require_succeeded(dossier)
         for result, form in catalog.issued_results(dossier.procedure_code, case_date(dossier)):
             symbol = f"{form.abbreviation}-{settings().agency_symbol}"
             number = issue_result_number(session, dossier, result.code, symbol, actor=clerk)
@@ -167,7 +167,7 @@ def _unsigned(content: ResultContent) -> tuple[bytes, int]:
     return add_issuing_fields(data, places.page, places.signer, places.agency), places.page + 1
 
 
-def insist_as_decided(
+def require_as_decided(
     records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: UUID, officer: str
 ) -> None:
     """The unsigned file of a result says what was decided, and nothing else. Raises ForeignFile.

@@ -10,7 +10,7 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.waiting import waits_at
 from blocks.trust import Trust
-from tasks.decisions.upheld import insist_upheld
+from tasks.decisions.upheld import require_upheld
 from tasks.prefect_task import step
 from tasks.results import issue
 from tasks.signing.batch import sign_issued_results
@@ -21,7 +21,7 @@ from tasks.signing.verdicts import show_verdicts
 def issue_results(dossier_id: UUID, signer: str, clerk: str) -> list[UUID]:
     """Điều 12, 13.4b: the result documents of the case, numbered by the clerk; `signer` signs them."""
     records, catalog = RecordsDatabase.get(), Catalog.get()
-    insist_upheld(records, catalog, dossier_id, leader=signer, clerk=clerk)
+    require_upheld(records, catalog, dossier_id, leader=signer, clerk=clerk)
     return issue.issue_results(records, ObjectStore.get(), catalog, dossier_id, signer, clerk)
 
 
@@ -35,10 +35,10 @@ def sign_by_leader(dossier_id: UUID, results: Sequence[UUID], officer: str, aske
     with records.session() as session:
         if waits_at(session, dossier_id, "issue"):  # a run that begins anew: the answer is taken first
             return list(results)
-    insist_upheld(records, catalog, dossier_id, leader=officer)
+    require_upheld(records, catalog, dossier_id, leader=officer)
     for result in results:
-        issue.insist_as_decided(records, objects, catalog, result, officer)
+        issue.require_as_decided(records, objects, catalog, result, officer)
     batch = sign_issued_results(records, objects, dossier_id, results, officer, trust=Trust.get())
     show_verdicts(records, batch, f"ban-hanh-{dossier_id}-{asked}", "Chữ ký số của người ban hành kết quả")
-    batch.insist()
+    batch.require()
     return batch.waiting

@@ -18,7 +18,7 @@ from blocks.records.tables import Document, ResultNumber
 from tasks.results.document import ResultContent, result_pdf
 from tasks.results.issue import content_of
 from tasks.scope.decide import case_date
-from tasks.verification.review import insist_assigned
+from tasks.verification.review import require_in_unit
 
 
 class Draft(BaseModel):
@@ -58,12 +58,12 @@ def read_results(
 ) -> list[bytes]:
     """The results of a dossier for an officer: issued as they are stored, else drafts without number and signature.
 
-    Each look is in the audit trail. grants: see `insist_assigned`. [] where the procedure's result is no document of
-    this system. Raises DossierUnknown, NotYours (an incident).
+    Each look is in the audit trail. grants: see `require_in_unit`. [] where the procedure's result is no document of
+    this system. Raises DossierUnknown, NotAssignedToUnit (an incident).
     """
     with records.session() as session:
         dossier_id = find_dossier(session, code).id
-    insist_assigned(records, dossier_id, officer, grants=grants)
+    require_in_unit(records, dossier_id, officer, grants=grants)
     found: list[ResultContent | StoredObject] = []
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)

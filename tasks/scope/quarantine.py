@@ -103,7 +103,7 @@ def take_back(records: RecordsDatabase, document_id: UUID, attempt: int, stage: 
             )
 
 
-def insist_cleared(records: RecordsDatabase, document_id: UUID, attempt: int, stage: str) -> None:
+def require_cleared(records: RecordsDatabase, document_id: UUID, attempt: int, stage: str) -> None:
     """The leader has decided at `stage` that this paper isn't secret. Raises DecisionNotProven."""
     with records.session() as session:
         _decided(session, get_document(session, document_id), attempt, stage, "KHONG_PHAI_MAT")

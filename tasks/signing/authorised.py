@@ -75,7 +75,7 @@ def last_allowed(session: Session, papers: Sequence[tuple[UUID, int]]) -> int:
     return max(numbers)
 
 
-def insist_authorised(records: RecordsDatabase, objects: ObjectStore, document_id: UUID) -> str:
+def require_authorised(records: RecordsDatabase, objects: ObjectStore, document_id: UUID) -> str:
     """By what the signature on this paper is allowed: the pause or the hand-in. Raises NotAuthorised (an incident)."""
     with records.session() as session:
         document = get_document(session, document_id)
@@ -143,4 +143,4 @@ def _by_hand_in(session: Session, dossier: Dossier, document: Document, attempt:
     return str(parts[-1]), scans
 
 
-__all__ = ["NotAuthorised", "insist_authorised", "last_allowed", "unauthorised"]
+__all__ = ["NotAuthorised", "last_allowed", "require_authorised", "unauthorised"]

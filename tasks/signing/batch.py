@@ -57,7 +57,7 @@ class Batch:
     pin: bool = False  # the person must type the PIN (again): then all that isn't signed waits
     failed: dict[UUID, SohoaError] = field(default_factory=dict)
 
-    def insist(self) -> None:
+    def require(self) -> None:
         """Raise what kept a document from being signed; what heals by itself first, so that it is tried again."""
         for error in sorted(self.failed.values(), key=lambda error: error.remedy is not Remedy.RETRY):
             raise error
@@ -80,7 +80,7 @@ def sign_captures(
     with unlocked(records, dossier.id, "sign", dossier.captured_by, signer) as ready:
         if not ready:
             return _asked_for_pin(batch, [one for one in ids if not _is_signed(records, one, SignatureRole.OFFICER)])
-        if signer.interrupted:
+        if signer.is_deferred:
             _each(batch, ids, None, lambda one: prepare_capture(records, objects, one, trust=trust))
             _confirmed(batch, ids, collect(records, dossier.id, signer, SignatureRole.OFFICER))
         _each(batch, ids, signer, lambda one: [sign_capture(records, objects, one, trust=trust)], "ca-nhan")
@@ -107,7 +107,7 @@ def sign_issued_results(
     with unlocked(records, dossier_id, "issue", officer, signer) as ready:
         if not ready:
             return _asked_for_pin(batch, [one for one in ids if not _is_signed(records, one, SignatureRole.SIGNER)])
-        if signer.interrupted:
+        if signer.is_deferred:
             _each(batch, ids, None, lambda one: prepare_result(records, objects, one, officer, trust=trust))
             _confirmed(batch, ids, collect(records, dossier_id, signer, SignatureRole.SIGNER))
         _each(batch, ids, signer, lambda one: [sign_result(records, objects, one, officer, trust=trust)], "ban-hanh")
@@ -181,7 +181,7 @@ def _each(batch: Batch, ids: Sequence[UUID], signer: Signer | None, work: Work, 
     """
     left = [one for one in ids if one not in batch.failed and one not in batch.waiting]
     try:
-        size = run(signer.most()) if signer and not signer.interrupted else 1
+        size = run(signer.max_batch_size()) if signer and not signer.is_deferred else 1
     except SohoaError as error:
         batch.failed |= dict.fromkeys(left, error)
         return

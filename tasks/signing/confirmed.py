@@ -71,7 +71,7 @@ def _confirmed(records: RecordsDatabase, dossier: Dossier, role: SignatureRole, 
     if any(declined for _, declined in unconfirmed(dossier.id, role)):
         return False
     signer = signer_for(holder)
-    if not signer.interrupted:  # nobody is asked on a phone: no signature comes by itself
+    if not signer.is_deferred:  # nobody is asked on a phone: no signature comes by itself
         return False
     collect(records, dossier.id, signer, role)
     return not unconfirmed(dossier.id, role)

@@ -34,7 +34,7 @@ from blocks.records.queries import locked, open_requests
 from blocks.records.states import SignatureRole
 from blocks.records.tables import Document, SigningRequest, now
 from blocks.signer import SignatureDeclined, Signer
-from blocks.signer.base import insist_fits, store
+from blocks.signer.base import require_fits, store
 from blocks.trust import Trust, run
 from tasks.signing.pdf import Fill, Signed, opened, signing_errors, signing_tool
 
@@ -43,7 +43,7 @@ PDF_TYPE = "application/pdf"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SignatureWanted:
     """Which signature of which paper a person is asked for, by which rule. fill: says where and how it stands there."""
 
     document: Document
@@ -54,7 +54,7 @@ class Wanted:
     fill: Fill
 
 
-def sign_interrupted(records: RecordsDatabase, objects: ObjectStore, path: Path, wanted: Wanted) -> Signed:
+def sign_deferred(records: RecordsDatabase, objects: ObjectStore, path: Path, wanted: SignatureWanted) -> Signed:
     """Sign the file in place like `sign_as_officer`, or raise SignaturePending: then call it again later.
 
     Raises the errors of `prepare` and of the signer; IntegrityError when the prepared file was changed since.
@@ -75,7 +75,7 @@ def sign_interrupted(records: RecordsDatabase, objects: ObjectStore, path: Path,
     return Signed(state["visible"], tuple(state["moved"]), tuple(state["overlapping"]))
 
 
-def prepare(records: RecordsDatabase, objects: ObjectStore, path: Path, wanted: Wanted) -> None:
+def prepare(records: RecordsDatabase, objects: ObjectStore, path: Path, wanted: SignatureWanted) -> None:
     """Note what the person must confirm, unless it was noted; nobody is asked yet. Changes the file in place.
 
     Raises the errors of sign_as_officer: nobody is asked to confirm with a certificate that must not sign.
@@ -105,7 +105,7 @@ def collect(records: RecordsDatabase, dossier_id: UUID, signer: Signer, role: Si
             continue
         for request, signature in zip(group, signatures, strict=True):
             try:
-                insist_fits(signer.certificate, base64.b64decode(request.state["attributes"]), signature)
+                require_fits(signer.certificate, base64.b64decode(request.state["attributes"]), signature)
                 _store(records, request, signature)
             except SohoaError as error:
                 missing[request.document_id] = error
@@ -120,7 +120,7 @@ def _groups(
     with records.session() as session:
         if not _mine(session, dossier_id, signer, role):
             return []
-    most = run(signer.most())
+    most = run(signer.max_batch_size())
     with records.session() as session:
         session.exec(select(Document).where(Document.dossier_id == dossier_id).with_for_update()).all()
         mine = _mine(session, dossier_id, signer, role)
@@ -152,7 +152,7 @@ def _note_declined(records: RecordsDatabase, group: list[SigningRequest], declin
                 session.add(row)
 
 
-def _row(session: Session, wanted: Wanted) -> SigningRequest | None:
+def _row(session: Session, wanted: SignatureWanted) -> SigningRequest | None:
     query = select(SigningRequest).where(
         SigningRequest.document_id == wanted.document.id,
         SigningRequest.role == wanted.role,
@@ -161,14 +161,14 @@ def _row(session: Session, wanted: Wanted) -> SigningRequest | None:
     return session.exec(query).first()
 
 
-def _stored(records: RecordsDatabase, wanted: Wanted) -> SigningRequest:
+def _stored(records: RecordsDatabase, wanted: SignatureWanted) -> SigningRequest:
     with records.session() as session:
         row = _row(session, wanted)
     assert row is not None
     return row
 
 
-def _noted(records: RecordsDatabase, wanted: Wanted) -> bool:
+def _noted(records: RecordsDatabase, wanted: SignatureWanted) -> bool:
     """Is there a request? One for a certificate that the person no longer has is dropped."""
     with records.session() as session:
         row = _row(session, wanted)
@@ -179,7 +179,9 @@ def _noted(records: RecordsDatabase, wanted: Wanted) -> bool:
         return row is not None
 
 
-def _ask(records: RecordsDatabase, objects: ObjectStore, path: Path, state: dict[str, Any], wanted: Wanted) -> None:
+def _ask(
+    records: RecordsDatabase, objects: ObjectStore, path: Path, state: dict[str, Any], wanted: SignatureWanted
+) -> None:
     """Store the prepared file, then the request; when another run was faster, its request is the one."""
     digest = hashlib.sha256(base64.b64decode(state["attributes"])).hexdigest()
     document = wanted.document
@@ -205,18 +207,18 @@ def _store(records: RecordsDatabase, request: SigningRequest, signature: bytes) 
             session.add(row)
 
 
-def _note(session: Session, action: str, digest: str, wanted: Wanted) -> None:
+def _note(session: Session, action: str, digest: str, wanted: SignatureWanted) -> None:
     document = wanted.document
     audit(session, actor="system", action=action, dossier_id=document.dossier_id, document_id=document.id,
           rule=wanted.rule, details={"attempt": document.attempt, "digest": digest})  # fmt: skip
 
 
 # -- the file -----------------------------------------------------------------------------------------------------
-def _external(wanted: Wanted, signature: bytes) -> ExternalSigner:
+def _external(wanted: SignatureWanted, signature: bytes) -> ExternalSigner:
     return ExternalSigner(wanted.signer.certificate, store(wanted.trust.intermediates), signature)
 
 
-async def _prepare(path: Path, wanted: Wanted) -> dict[str, Any]:
+async def _prepare(path: Path, wanted: SignatureWanted) -> dict[str, Any]:
     """Everything of the signed revision but the signature, in place. Returns JSON: where it goes, what is signed."""
     with opened(path) as writer:
         filled = wanted.fill(path, writer)
@@ -236,7 +238,7 @@ async def _prepare(path: Path, wanted: Wanted) -> dict[str, Any]:
     }
 
 
-async def _complete(path: Path, state: dict[str, Any], signature: bytes, wanted: Wanted) -> None:
+async def _complete(path: Path, state: dict[str, Any], signature: bytes, wanted: SignatureWanted) -> None:
     """Put the signature with a time-stamp into its room, then what validates both (B-LT). In place."""
     attributes = cms.CMSAttributes.load(base64.b64decode(state["attributes"]))
     prepared = PreparedByteRangeDigest(bytes.fromhex(state["document"]), state["start"], state["end"])

@@ -32,8 +32,8 @@ from blocks.signer import Signer, agency_signer, picture, signer_for
 from blocks.trust import Trust, run
 from tasks.capture.scan_time import LABELS, TimeSource
 from tasks.signing import manifest as manifests
-from tasks.signing.authorised import insist_authorised
-from tasks.signing.deferred import Wanted, prepare, sign_interrupted
+from tasks.signing.authorised import require_authorised
+from tasks.signing.deferred import SignatureWanted, prepare, sign_deferred
 from tasks.signing.errors import (
     AgencyNotAllowed,
     DiskFull,
@@ -114,15 +114,15 @@ def sign_capture(
     captured_at = work.captured_at
     if captured_at is None:
         raise NotCaptured()
-    allowed = insist_authorised(records, objects, document_id)
+    allowed = require_authorised(records, objects, document_id)
     signer, agency = signer_for(work.dossier.captured_by), agency_signer()
     wanted = _capture_wanted(work, signer, agency, captured_at, trust)
 
     placed: dict[str, object] = {"authorised": allowed}
 
     def sign(path: Path) -> None:
-        if signer.interrupted:
-            made = sign_interrupted(records, objects, path, wanted)
+        if signer.is_deferred:
+            made = sign_deferred(records, objects, path, wanted)
         else:
             made = run(sign_as_officer(path, signer, agency, captured_at, trust, known=LABELS[work.known]))
         placed.update(visible=made.visible, moved=list(made.moved), overlapping=list(made.overlapping))
@@ -148,16 +148,18 @@ def prepare_capture(
     _expect(work.document, DocumentState.DAT_KIEM_TRA, DocumentState.DA_KY_CA_NHAN)
     if work.captured_at is None:
         raise NotCaptured()
-    insist_authorised(records, objects, document_id)
+    require_authorised(records, objects, document_id)
     signer, agency = signer_for(work.dossier.captured_by), agency_signer()
     with _copy(objects, work.document, "officer.pdf") as path:
         wanted = _capture_wanted(work, signer, agency, work.captured_at, trust)
         prepare(records, objects, path, wanted)
 
 
-def _capture_wanted(work: _Work, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust) -> Wanted:
+def _capture_wanted(
+    work: _Work, signer: Signer, agency: Signer, captured_at: datetime, trust: Trust
+) -> SignatureWanted:
     known = LABELS[work.known]
-    return Wanted(
+    return SignatureWanted(
         work.document,
         signer,
         trust,
@@ -179,7 +181,7 @@ def sign_agency(
     work = _read(records, document_id, SignatureRole.AGENCY)
     if work.done:
         return _again(objects, work.done, trust)
-    insist_succeeded(work.dossier)
+    require_succeeded(work.dossier)
     _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
     if work.document.is_issued:
         with records.session() as session:
@@ -214,13 +216,13 @@ def sign_result(
     work = _read(records, document_id, SignatureRole.SIGNER)
     if work.done:
         return _again(objects, work.done, trust)
-    insist_succeeded(work.dossier)
+    require_succeeded(work.dossier)
     _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
     signer = signer_for(officer)
 
     def sign(path: Path) -> None:
-        if signer.interrupted:
-            sign_interrupted(records, objects, path, _result_wanted(work.document, signer, officer, trust))
+        if signer.is_deferred:
+            sign_deferred(records, objects, path, _result_wanted(work.document, signer, officer, trust))
         else:
             now, hand = datetime.now(UTC), picture(officer)
             run(sign_as_agency(path, signer, now, trust, filling=SIGNED_BY, picture=hand))
@@ -240,16 +242,16 @@ def prepare_result(
     work = _read(records, document_id, SignatureRole.SIGNER)
     if work.done or objects.exists(Bucket.WORKING, file_key(work.document, "signer.pdf")):
         return
-    insist_succeeded(work.dossier)
+    require_succeeded(work.dossier)
     _expect(work.document, DocumentState.CHO_KET_QUA, DocumentState.DA_KY_CO_QUAN)
     signer = signer_for(officer)
     with _copy(objects, work.document, "signer.pdf") as path:
         prepare(records, objects, path, _result_wanted(work.document, signer, officer, trust))
 
 
-def _result_wanted(document: Document, signer: Signer, officer: str, trust: Trust) -> Wanted:
+def _result_wanted(document: Document, signer: Signer, officer: str, trust: Trust) -> SignatureWanted:
     """The appearance names no time: it is drawn before the person confirms."""
-    return Wanted(
+    return SignatureWanted(
         document,
         signer,
         trust,
@@ -270,7 +272,7 @@ def sign_manifest(
     work = _read(records, document_id, SignatureRole.MANIFEST)
     if work.done:
         return _again(objects, work.done, trust)
-    insist_succeeded(work.dossier)
+    require_succeeded(work.dossier)
     _expect(work.document, DocumentState.DA_KY_CO_QUAN, DocumentState.DA_KY_CO_QUAN)
     signer = agency_signer()
     with records.session() as session:
@@ -294,12 +296,12 @@ def sign_data(
     if not objects.exists(Bucket.WORKING, key):
         token = run(manifests.sign_detached(data, signer, trust))
         verdict = verify_manifest_again(data, token, trust, pdf_sha256=pdf_sha256)
-        insist_valid(verdict, SignatureRole.MANIFEST, signer)
+        require_valid(verdict, SignatureRole.MANIFEST, signer)
         with suppress(ObjectConflict):  # another run was faster: what it stored is the signature
             return manifest, objects.put_once(Bucket.WORKING, key, token, content_type=CMS_TYPE), verdict
     token, stored = objects.unproven(Bucket.WORKING, key)
     verdict = verify_manifest(data, token, trust, pdf_sha256=pdf_sha256)
-    insist_valid(verdict, SignatureRole.MANIFEST, signer)
+    require_valid(verdict, SignatureRole.MANIFEST, signer)
     return manifest, stored, verdict
 
 
@@ -369,7 +371,7 @@ def _captured_sha256(records: RecordsDatabase, document: Document) -> str | None
         return row.sha256 if row else None
 
 
-def insist_succeeded(dossier: Dossier) -> None:
+def require_succeeded(dossier: Dossier) -> None:
     if dossier.state is not DossierState.KY_CO_QUAN:
         raise AgencyNotAllowed(state=dossier.state.value)
 
@@ -397,7 +399,7 @@ def _signed_copy(
         if not objects.exists(Bucket.WORKING, key):
             sign(path)
             verdict = verify_again(path, trust)
-            insist_valid(verdict, role, signer)
+            require_valid(verdict, role, signer)
             with suppress(ObjectConflict):  # another run was faster: what it stored is the signed file
                 return verdict, objects.put_once(Bucket.WORKING, key, path, content_type=PDF_TYPE)
         stored = objects.download_unproven(Bucket.WORKING, key, path)
@@ -405,7 +407,7 @@ def _signed_copy(
             if prefix_sha256(stream, size) != document.file_sha256:
                 raise ForeignFile()
         verdict = verify_pdf(path, trust)
-        insist_valid(verdict, role, signer)
+        require_valid(verdict, role, signer)
         return verdict, stored
 
 
@@ -427,7 +429,7 @@ def _copy(objects: ObjectStore, document: Document, name: str) -> Iterator[Path]
             raise
 
 
-def insist_valid(verdict: Verdict, role: SignatureRole, signer: Signer) -> SignatureVerdict:
+def require_valid(verdict: Verdict, role: SignatureRole, signer: Signer) -> SignatureVerdict:
     """Every signature is valid and the one of `role` was made with the certificate of `signer`.
 
     The agency signs nothing that a person has not signed before it.

@@ -11,7 +11,7 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.queries import get_document
 from blocks.trust import Trust
-from tasks.decisions.upheld import insist_upheld
+from tasks.decisions.upheld import require_upheld
 from tasks.prefect_task import step
 from tasks.signing import authorised, confirmed
 from tasks.signing.awaited import PHONE, PIN, awaited, still_here
@@ -41,7 +41,7 @@ def sign_captured(papers: Sequence[tuple[UUID, int]], asked: int) -> str:
         left = still_here(session, papers)
     batch = sign_captures(records, objects, left, trust=Trust.get())
     show_verdicts(records, batch, f"ca-nhan-{_key(papers)}-{asked}", "Chữ ký số cá nhân trên bản sao chụp")
-    batch.insist()
+    batch.require()
     return (PIN if batch.pin else PHONE) if batch.waiting else ""
 
 
@@ -52,10 +52,10 @@ def sign_by_agency(papers: Sequence[tuple[UUID, int]]) -> None:
     with records.session() as session:
         dossiers = {get_document(session, document).dossier_id for document, _ in papers}
     for dossier in dossiers:
-        insist_upheld(records, Catalog.get(), dossier)
+        require_upheld(records, Catalog.get(), dossier)
     batch = sign_results(records, objects, [document for document, _ in papers], trust=Trust.get())
     show_verdicts(records, batch, f"co-quan-{_key(papers)}", "Chữ ký số cơ quan trên bản sao và dữ liệu")
-    batch.insist()
+    batch.require()
 
 
 @step("Lấy chữ ký số đã xác nhận trên điện thoại", rule="CA01")

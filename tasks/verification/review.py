@@ -43,7 +43,7 @@ REASONS = {
 }
 
 
-class NotYours(SohoaError):
+class NotAssignedToUnit(SohoaError):
     """Somebody without a role in the dossier's unit wants to see it (WH04)."""
 
     code, rule = "NOT_YOURS", "WH04"
@@ -138,11 +138,11 @@ def look(
     *,
     grants: Grants | None,
 ) -> Review:
-    """The dossier for this officer, noted in the audit trail. Raises NotYours, which is an incident (WH01).
+    """The dossier for this officer, noted in the audit trail. Raises NotAssignedToUnit, which is an incident (WH01).
 
-    staff: the office's list, where the caller has read it already. grants: see `insist_assigned`.
+    staff: the office's list, where the caller has read it already. grants: see `require_in_unit`.
     """
-    insist_assigned(records, dossier_id, officer, staff, grants=grants)
+    require_in_unit(records, dossier_id, officer, staff, grants=grants)
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         leads = (staff or load_staff()).may(officer, dossier.unit_id, Role.LEAD, vietnam_day()) and (
@@ -171,10 +171,10 @@ def look(
     return review
 
 
-def insist_assigned(
+def require_in_unit(
     records: RecordsDatabase, dossier_id: UUID, officer: str, staff: Staff | None = None, *, grants: Grants | None
 ) -> None:
-    """Only who has a role in the dossier's unit may look; anyone else is an incident. Raises NotYours.
+    """Only who has a role in the dossier's unit may look; anyone else is an incident. Raises NotAssignedToUnit.
 
     grants: (unit, role) pairs of the session, which the provider's groups gave; None only for the command line of this
     machine, where no provider speaks.
@@ -199,10 +199,10 @@ def insist_assigned(
                 actor=officer if known else "unknown",
                 action="refuse",
                 dossier_id=dossier_id,
-                rule=NotYours.rule,
-                details={"code": NotYours.code},
+                rule=NotAssignedToUnit.rule,
+                details={"code": NotAssignedToUnit.code},
             )
-        raise NotYours(why=why) from error
+        raise NotAssignedToUnit(why=why) from error
 
 
 def _component(session: Session, catalog: Catalog, dossier: Dossier, document: Document, leads: bool) -> ComponentView:

@@ -20,24 +20,32 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from blocks.catalog import Catalog
-from blocks.identity import PAST_KEYS, PROOF, DecisionNotProven, attest, ensure_keys, prove_again, replace_keys
+from blocks.identity import (
+    PAST_KEYS,
+    PROOF,
+    DecisionNotProven,
+    attest,
+    ensure_keys,
+    replace_keys,
+    verify_kept_attestation,
+)
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.codes import assign_dossier_code
 from blocks.records.queries import get_dossier
 from blocks.records.tables import AuditEntry, Decision, Document, Dossier, Incident, Page, Scan
 from blocks.trust import Trust
-from tasks.archive.store import NotAgencySigned, insist_signed
+from tasks.archive.store import NotAgencySigned, require_signed
 from tasks.decisions.proofs import drafted, is_proven, latest_proven
 from tasks.decisions.shown import ShownChanged
-from tasks.decisions.upheld import insist_upheld
+from tasks.decisions.upheld import require_upheld
 from tasks.pauses import wait as approvals
 from tasks.pauses.seal import Seal, SealDecision
 from tasks.pauses.seal import check as check_seal
 from tasks.pauses.signoff import SIGNOFF, SignOff, SignOffDecision
 from tasks.pauses.signoff import check as check_signoff
 from tasks.pauses.wait import Answered, ask
-from tasks.results.issue import insist_as_decided, issue_results
+from tasks.results.issue import issue_results, require_as_decided
 from tasks.signing.errors import ForeignFile
 from tasks.signing.sign import sign_agency
 from tasks.verification.confirm import confirm_fields
@@ -148,7 +156,7 @@ def decided_case(records: RecordsDatabase, owner: RecordsDatabase) -> Case:
     decide(records, dossier_id, "signoff-1", "KY", "ld.01")
     decide(records, dossier_id, "seal-1", "KY_SO", "vt.01")
     with whole_settings():
-        insist_upheld(records, CATALOG, dossier_id, leader="ld.01", clerk="vt.01")  # good as it is
+        require_upheld(records, CATALOG, dossier_id, leader="ld.01", clerk="vt.01")  # good as it is
     return Case(records, owner, dossier_id, document_id)
 
 
@@ -219,7 +227,7 @@ def test_an_approval_of_another_run_is_none(attack: Attack, case: Case, monkeypa
         told.audited(case.trail())
         assert asked == "signoff-2"
         with pytest.raises(DecisionNotProven):
-            insist_upheld(case.records, CATALOG, case.id)
+            require_upheld(case.records, CATALOG, case.id)
 
 
 def test_columns_count_only_as_copies_of_what_was_attested(attack: Attack, case: Case) -> None:
@@ -292,7 +300,7 @@ def test_what_changes_after_the_approval_is_not_signed(attack: Attack, case: Cas
     with attack(f"changed in the database between approval and signature: {what}", watch=case.signed) as told:
         case.sql(AFTER_APPROVAL[what])
         with pytest.raises((DecisionNotProven, ShownChanged)) as refused:
-            insist_upheld(case.records, CATALOG, case.id, leader="ld.01", clerk="vt.01")
+            require_upheld(case.records, CATALOG, case.id, leader="ld.01", clerk="vt.01")
         told.answered(f"not signed: {refused.value.code}")
         told.audited(f"incident {case.incidents()[-1]}")
         assert case.incidents() == [refused.value.code]
@@ -327,7 +335,7 @@ def _leader_is_told(attack: Attack, case: Case, change: str) -> None:
 def test_another_leader_or_clerk_than_the_decisions_name(attack: Attack, case: Case) -> None:
     with attack("the result is to be signed by a leader who has not allowed it", watch=case.signed) as told:
         with pytest.raises(DecisionNotProven) as refused:
-            insist_upheld(case.records, CATALOG, case.id, leader="ld.02", clerk="vt.01")
+            require_upheld(case.records, CATALOG, case.id, leader="ld.02", clerk="vt.01")
         told.answered(refused.value.code)
 
 
@@ -344,7 +352,7 @@ def test_a_paper_that_the_officer_did_not_sign(
 def test_the_unsigned_result_is_replaced_in_the_store(attack: Attack, case: Case, objects: ObjectStore) -> None:
     case.sql("UPDATE dossier SET state = 'KY_CO_QUAN', procedure_code = '1.001667' WHERE id = :dossier")
     (result,) = issue_results(case.records, objects, CATALOG, case.id, "ld.01", "vt.01")
-    insist_as_decided(case.records, objects, CATALOG, result, "ld.01")
+    require_as_decided(case.records, objects, CATALOG, result, "ld.01")
     with case.records.session() as session:
         row = session.get_one(Document, result)
         key, mine = row.file_key or "", objects.unproven(Bucket.WORKING, row.file_key or "")[0]
@@ -354,7 +362,7 @@ def test_the_unsigned_result_is_replaced_in_the_store(attack: Attack, case: Case
         stored = objects.put_once(Bucket.WORKING, key, other, content_type="application/pdf")
         case.sql("UPDATE document SET file_sha256 = :sha WHERE id = :result", sha=stored.sha256, result=result)
         with pytest.raises(ForeignFile) as refused:
-            insist_as_decided(case.records, objects, CATALOG, result, "ld.01")
+            require_as_decided(case.records, objects, CATALOG, result, "ld.01")
         told.answered(refused.value.code)
 
 
@@ -369,7 +377,7 @@ def test_replaced_keys_prove_what_they_attested_and_no_more(attack: Attack, case
     with attack("a decision attested with a key that was replaced", watch=case.signed) as told:
         said = attestation(case.records, case.id, "signoff-2", FORM, kept.shown or [])
         with pytest.raises(DecisionNotProven) as refused:
-            prove_again(FORM | {PROOF: attest(old, said)}, run=said.run, pause="signoff-2")
+            verify_kept_attestation(FORM | {PROOF: attest(old, said)}, run=said.run, pause="signoff-2")
         told.answered(refused.value.code)
     with attack("a key is planted among those of the past with no end", watch=case.signed) as told:
         assert isinstance(load_pem_private_key(old.read_bytes(), None), Ed25519PrivateKey)
@@ -378,7 +386,7 @@ def test_replaced_keys_prove_what_they_attested_and_no_more(attack: Attack, case
         late = datetime.now(UTC) + timedelta(days=1)
         said = attestation(case.records, case.id, "signoff-2", FORM, kept.shown or [], at=late)
         with pytest.raises(DecisionNotProven):
-            prove_again(FORM | {PROOF: attest(old, said)}, run=said.run, pause="signoff-2")
+            verify_kept_attestation(FORM | {PROOF: attest(old, said)}, run=said.run, pause="signoff-2")
         told.answered("only the owner of the gateway's folder can write there; a key counts until its day")
 
 
@@ -418,5 +426,5 @@ def test_rows_that_say_signed_are_not_believed(attack: Attack, case: Case, objec
 
     with attack("rows say that the agency has signed: its record is to be locked", watch=locked) as told:
         with pytest.raises(NotAgencySigned) as refused:
-            insist_signed(case.records, objects, document_id, Trust())
+            require_signed(case.records, objects, document_id, Trust())
         told.answered(refused.value.code)

@@ -30,7 +30,7 @@ from infra.local.postgres import Postgres
 from infra.local.roles import APP, GATEWAY
 from tasks.archive.custody import Place, move_paper
 from tasks.archive.disposal import Person, reject
-from tasks.archive.store import attach_owner_id
+from tasks.archive.store import set_owner_id
 from tasks.monitoring.audit_rows import CODE, RowsUnproven, check_rows
 from tasks.monitoring.audit_trail import BROKEN, TrailBroken, Unsealed, check_trail
 from tests.attack.plugin import Attack
@@ -110,7 +110,7 @@ def office(records: RecordsDatabase, postgres: Postgres, monkeypatch: pytest.Mon
             for state in (DocumentState.DA_LUU, DocumentState.DA_LUU_CHUA_DINH_DANH):
                 move_document(session, document, state, actor="system", rule="LU02")
             document.record_key, document.retain_until = "record.pdf", now() - timedelta(days=3)
-    attach_owner_id(records, papers[0], OWNER_ID, "gq.01")
+    set_owner_id(records, papers[0], OWNER_ID, "gq.01")
     with records.session() as session:
         move_paper(session, dossier, Place.COUNTER, handed_by="", received_by="tnhs.01")
         closed = raise_incident(session, code="DISPUTE", document_id=papers[0])
@@ -314,7 +314,7 @@ def test_P14_a_key_that_was_replaced_seals_nothing_more(
     (stolen / "sealing").mkdir(parents=True)
     (stolen / "sealing" / "worker.key").write_bytes((base / "sealing" / "worker.key").read_bytes())
     replace_keys(base / "sealing", "worker", at=now() - timedelta(minutes=5))
-    monkeypatch.setattr("blocks.seals.FRESH", timedelta(0))
+    monkeypatch.setattr("blocks.seals.MAX_AGE", timedelta(0))
     with office.records.session() as session:
         # What the old key has sealed until then counts on (these seconds are after the day of this test's change).
         kept = [path.read_text() for path in (base / "sealing" / "worker.past").iterdir()]

@@ -31,7 +31,7 @@ from tasks.reading.steps import read_pages as read_pages_step
 from tasks.scope import quarantine
 from tasks.scope.quarantine import take_back
 from tasks.scope.steps import isolate
-from tasks.verification.review import NotYours, look
+from tasks.verification.review import NotAssignedToUnit, look
 from tests.attack.plugin import Attack
 from tests.samples.look import font
 from tests.tasks.decided import decide, whole_settings
@@ -120,7 +120,7 @@ def test_nobody_but_the_leader_sees_a_suspected_paper(attack: Attack, suspected:
             images.open(token, "ld.01", WIDTH, {UNIT}, {"BHXH-KHAC"})
         told.answered(refused.value.code)
     with attack("a leader by the staff list alone, whose group at the provider is gone", watch=suspected.state) as told:
-        with pytest.raises(NotYours) as away:
+        with pytest.raises(NotAssignedToUnit) as away:
             suspected.seen_by("ld.01", "AUDIT")
         told.answered(away.value.code)
 
@@ -214,7 +214,7 @@ def test_SC13_a_false_alarm_goes_on_where_it_was(suspected: Suspected) -> None:
     decide(suspected.records, suspected.dossier, "secrecy-1", "KHONG_PHAI_MAT", "ld.01", reason="Cột tiền mặt.")
     take_back(suspected.records, suspected.document, 1, "secrecy-1")
     take_back(suspected.records, suspected.document, 1, "secrecy-1")
-    quarantine.insist_cleared(suspected.records, suspected.document, 1, "secrecy-1")
+    quarantine.require_cleared(suspected.records, suspected.document, 1, "secrecy-1")
     report, texts = read_pages(suspected.records, suspected.objects, ENGINE, suspected.document, cleared=True)
     assert (report.secrecy, report.readable, suspected.state()) == (None, 2, "OCR")
     assert any("MẬT" in line.text for line in texts[2].lines) and len(suspected.texts()) == 2

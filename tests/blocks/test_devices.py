@@ -31,7 +31,7 @@ from blocks.signer import (
     agency_signer,
     signer_for,
 )
-from blocks.signer.base import insist_fits
+from blocks.signer.base import require_fits
 from blocks.trust import run
 from infra.local import token
 from infra.local.process import free_port
@@ -65,7 +65,7 @@ def listing(folder: Path, officer: str, **entry: Any) -> None:
 
 
 def fits(signer: Signer, data: bytes, signature: bytes) -> bool:
-    insist_fits(signer.certificate, data, signature)
+    require_fits(signer.certificate, data, signature)
     return True
 
 
@@ -94,7 +94,7 @@ def in_process(officer: str) -> str:
     code = f"""
 import asyncio, hashlib
 from blocks.signer import signer_for
-from blocks.signer.base import insist_fits
+from blocks.signer.base import require_fits
 from blocks.trust import run
 from blocks.errors import SohoaError
 signer = signer_for({officer!r})
@@ -103,9 +103,9 @@ try:
     async def many():
         return await asyncio.gather(*(opened.async_sign_raw({DATA!r}, "sha256") for _ in range(20)))
     for signature in run(many()):
-        insist_fits(signer.certificate, {DATA!r}, signature)
+        require_fits(signer.certificate, {DATA!r}, signature)
     digest = hashlib.sha256({DATA!r}).digest()
-    insist_fits(signer.certificate, {DATA!r}, run(signer.sign_digests([digest]))[0])
+    require_fits(signer.certificate, {DATA!r}, run(signer.sign_digests([digest]))[0])
     print("SIGNED")
 except SohoaError as error:
     print(error.code)
@@ -226,7 +226,7 @@ async def gather(signer: Signer, count: int) -> list[bytes]:
 def test_remote_service_signs_hashes(remote: Signer) -> None:
     digest = hashlib.sha256(DATA).digest()
     assert fits(remote, DATA, run(remote.sign_digests([digest]))[0])
-    assert not remote.interrupted
+    assert not remote.is_deferred
 
 
 def test_many_signatures_with_one_authorisation(remote: Signer, csc: str) -> None:

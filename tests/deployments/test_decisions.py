@@ -20,7 +20,7 @@ from deployments.desk.pages.dossier import DossierPages
 from deployments.desk.pages.rendering import Pages
 from tasks.pauses.registry import decision_labels, pauses
 from tasks.pauses.rescan import RESCAN
-from tasks.verification.review import NotYours
+from tasks.verification.review import NotAssignedToUnit
 from tests.tasks.lawcase import make_dossier
 
 DOSSIER = Dossier(submission="s", unit_id="BHXH-TEST", procedure_code="1", captured_by="tnhs.02")
@@ -87,7 +87,7 @@ def test_a_page_reads_the_list_once(
     for _ in range(2):
         assert pages.show_review(session, dossier_id).status_code == 200 and len(reads) == 1
     listed.write_bytes(TEST_STAFF.read_bytes().replace(b"gq.01", b"gq.07"))
-    with pytest.raises(NotYours):  # taken off the list: the next look is refused
+    with pytest.raises(NotAssignedToUnit):  # taken off the list: the next look is refused
         pages.show_review(session, dossier_id)
 
 

@@ -185,7 +185,7 @@ def test_CA01_a_batch_that_was_killed_in_the_middle(
         kill(process)
     assert control(csc)["authorize"] == 1 and control(csc)["hashes"] == 4
     batch = sign_captures(case.records, case.objects, ids)
-    batch.insist()
+    batch.require()
     again = [one for one in ids if not batch.signed[one][0].already]
     assert again == [ids[2]] and done() == 4 and control(csc)["hashes"] == 5
     for one in ids:

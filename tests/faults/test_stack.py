@@ -37,7 +37,7 @@ from infra.local.keys import read_part
 from infra.local.process import StackError, alive, free_port
 from infra.worker.rescue import MOST_RESCUES, RESCHEDULED, Rescue
 from infra.worker.zygote import COMM
-from tasks.monitoring.run_faults import DONE_KEPT, faults, tidy
+from tasks.monitoring.run_faults import KEEP_DONE_RUNS, faults, tidy
 from tasks.pauses.outages import AWAITING
 from tasks.prefect_task import step
 from tests.faults.stack import SILENT_SECONDS, Stack, make_stack, until
@@ -306,8 +306,8 @@ def test_completed_runs_of_ended_dossiers_are_deleted_after_a_while_and_no_other
         stay = {ran("COMPLETED", DossierState.SO_HOA), ran("FAILED", DossierState.SO_HOA)}
         stay |= {ran("CANCELLED", DossierState.DA_CHUYEN), ran("CRASHED", DossierState.CO_KET_QUA)}
         stay |= {ran("PAUSED", DossierState.THAM_DINH), ran("SCHEDULED", DossierState.SO_HOA)}
-        assert tidy(records, prefect, now + DONE_KEPT - timedelta(hours=1)) == 0
-        assert tidy(records, prefect, now + DONE_KEPT + timedelta(hours=1)) == 2
+        assert tidy(records, prefect, now + KEEP_DONE_RUNS - timedelta(hours=1)) == 0
+        assert tidy(records, prefect, now + KEEP_DONE_RUNS + timedelta(hours=1)) == 2
         left = {run["id"] for run in prefect.runs(flow="dossier")}
         assert left == stay and not {archived, refused} & left
         for run in stay:

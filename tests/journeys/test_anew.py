@@ -135,7 +135,7 @@ class Anew:
         """The states through which the dossier went."""
         return [str(e.target_state) for e in self.trail(sample) if e.action == "transition" and e.document_id is None]
 
-    def insist_once(self, sample: Sample) -> None:
+    def require_once(self, sample: Sample) -> None:
         """No work, no move of a paper, no decision, signature, code, number, record or message was made twice."""
         with self.officers.records.session() as session:
             papers = {d.id: d for d in session.exec(select(Document).where(Document.dossier_id == self.id(sample)))}
@@ -262,7 +262,7 @@ def test_ST01_runs_without_a_journal_find_what_was_done(anew: Anew) -> None:
         }
     )
     for sample in (long, secret, refused, at_rescan, at_sign, at_signoff):
-        anew.insist_once(sample)
+        anew.require_once(sample)
     opinion = ["CHO_Y_KIEN", "THAM_DINH"]
     to_verify = [*RECEIVED, "DA_CHUYEN", "THAM_DINH"]
     asked = [*RECEIVED, "CHO_LANH_DAO_SO_HOA", "SO_HOA", "DA_CHUYEN", "THAM_DINH", *opinion, *opinion]
@@ -324,7 +324,7 @@ def test_ST01_a_supplement_and_phones_without_a_journal(anew: Anew, csc: str) ->
             )
         }
     )
-    anew.insist_once(sample)
+    anew.require_once(sample)
     assert anew.moves(sample) == [
         "KIEM_TRA", "BO_SUNG_TRUOC", "KIEM_TRA", "DA_TIEP_NHAN", "SO_HOA", "DA_CHUYEN", "THAM_DINH", "TRINH_KY", *FILED
     ]  # fmt: skip

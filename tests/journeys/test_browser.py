@@ -74,7 +74,7 @@ def step_up(page: Page, officer: str, button: str) -> None:
     reason = page.get_by_label("Lý do, ý kiến bằng văn bản")
     reason.fill("Đã xem.")
     page.get_by_role("button", name=button).click()
-    insist_accessible(page)
+    require_accessible(page)
     page.get_by_role("link", name="Xác thực lại").click()
     page.get_by_role("button", name=officer, exact=True).click()
     expect(page.locator(".note.good")).to_contain_text("Đã xác thực lại")
@@ -212,7 +212,7 @@ def downloaded(page: Page, link: str, name: str = "ket-qua-BHXH-TEST-") -> bytes
     return Path(download.value.path()).read_bytes()
 
 
-def insist_accessible(page: Page) -> None:
+def require_accessible(page: Page) -> None:
     page.wait_for_load_state()  # its words may stand there before its style sheet has come
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
     serious = [(v["id"], v["nodes"][0]["html"]) for v in found.response["violations"] if v["impact"] in BAD]
@@ -235,7 +235,7 @@ def test_B4e_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Jou
     expect(page.locator(".articles")).to_contain_text("Số tiền: 1.234.500 đồng")
     until(lambda: drawn(page, "Dự thảo Quyết định hưởng chế độ ốm đau, trang 1"))
     assert page.locator('[name="v.1.issuer"]').input_value()  # what was typed elsewhere is still there
-    insist_accessible(page)
+    require_accessible(page)
     page.get_by_role("button", name="Duyệt").click()
     expect(page.locator(".note.good")).to_contain_text("Soạn 2 điều của văn bản kết quả")
 
@@ -243,7 +243,7 @@ def test_B4e_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Jou
     leader = sign_in("ld.01", path)
     expect(leader.locator(".articles li").nth(2)).to_have_text("Số tiền: 1.234.500 đồng")
     until(lambda: drawn(leader, "Dự thảo"))
-    insist_accessible(leader)
+    require_accessible(leader)
     text = text_of(downloaded(leader, "Tải dự thảo"))
     assert "Số: /QĐ-BHXH" in text and "Điều 3. Số tiền: 1.234.500 đồng." in text
     step_up(leader, "ld.01", "Cho ký số")
@@ -346,7 +346,7 @@ def test_CA05_one_page_is_scanned_again(played: Journey, sign_in: SignIn) -> Non
     expect(counter.locator("figure")).to_have_count(2)
     expect(counter.locator("#t-1-2")).to_contain_text("Trang quét trắng")
     until(lambda: drawn(counter, "Ảnh thành phần 1, trang 1"))
-    insist_accessible(counter)
+    require_accessible(counter)
     picture(counter, "rescan")
     counter.get_by_label("Quét lại thành phần 1, trang 2").set_input_files(second)
     counter.get_by_role("button", name="Đã quét lại").click()
@@ -429,7 +429,7 @@ def test_chosen_files_outlive_the_session(played: Journey, sign_in: SignIn) -> N
     send, told = page.get_by_role("button", name="Nộp hồ sơ"), page.locator("[data-not-sent]")
     send.click()
     expect(told).to_contain_text("Phiên làm việc đã kết thúc", use_inner_text=True)
-    insist_accessible(page)
+    require_accessible(page)
     told.scroll_into_view_if_needed()
     picture(page, "not-sent")
     with page.context.expect_page() as opened:
@@ -479,7 +479,7 @@ def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in:
     page.get_by_role("button", name="Nộp hồ sơ").click()
     expect(page.get_by_role("alert")).to_contain_text("giấy tờ 1, số trang")
     assert page.get_by_label("Số bản giấy nhận").input_value() == "9"  # what was typed is still there
-    insist_accessible(page)
+    require_accessible(page)
     declare_papers(page, folder, declared)
     page.get_by_role("button", name="Nộp hồ sơ").click()
     page.wait_for_url("**/ho-so/*")
@@ -495,7 +495,7 @@ def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in:
     played.wait_pause(sample, "supplement-1")
     page.goto(page.url)
     expect(page.get_by_text("Đã có 1 tệp").first).to_be_visible()
-    insist_accessible(page)
+    require_accessible(page)
     page.get_by_label("Số bản giấy nhận").fill("")
     page.get_by_label("Mã định danh").fill(str(owner["id"]))
     page.get_by_label("Số bản giấy nhận").fill("2")
@@ -511,7 +511,7 @@ def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in:
     page = sign_in("tnhs.01", path)
     expect(page.locator(".said")).to_contain_text("Người sao chụp kiểm tra và ký số")
     until(lambda: drawn(page, "Ảnh thành phần 1, trang 1"))
-    insist_accessible(page)
+    require_accessible(page)
     picture(page, "sign")
     page.evaluate("document.querySelector('[name=\"paper.1\"]').value = '1:' + '0'.repeat(64)")  # not what was shown
     page.get_by_role("button", name="Ký số").click()
@@ -607,7 +607,7 @@ def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Jo
             page.set_viewport_size(viewport)  # type: ignore[arg-type]
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, (where, viewport, wide)
-        insist_accessible(page)
+        require_accessible(page)
 
 
 def test_images_come_again_when_their_addresses_are_too_old(played: Journey, sign_in: SignIn) -> None:
@@ -659,7 +659,7 @@ def test_a_page_on_its_side_is_turned_for_the_eye_only(played: Journey, sign_in:
     assert wide[0] == pytest.approx(sheet[0], abs=20) and wide[0] / wide[1] == pytest.approx(sheet[1] / sheet[0], 0.02)
     assert wide[:2] == pytest.approx(wide[2:], abs=1)  # the whole page is in its place, nothing beside it
     picture(page, "turned")
-    insist_accessible(page)
+    require_accessible(page)
     page.locator("[name=reason]").focus()
     page.locator(".pages").evaluate("pane => pane.scrollTo(0, 0)")
     page.keyboard.press("Alt+x")  # the page in sight, from wherever one types

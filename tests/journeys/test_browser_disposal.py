@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, PaperLocation, expect
 from sqlmodel import select
 
 from blocks.objects import Bucket, ObjectStore
@@ -23,7 +23,7 @@ from tasks.signing.manifest import open_statement
 from tasks.signing.verify import verify_manifest
 from tests.faults.stack import ROOT, until
 from tests.journeys.conftest import Journey
-from tests.journeys.test_browser import SignIn, chromium, insist_accessible, sign_in  # noqa: F401
+from tests.journeys.test_browser import SignIn, chromium, require_accessible, sign_in  # noqa: F401
 from tests.tasks.lawcase import make_dossier, walk_dossier
 
 WHY = "Hết thời hạn lưu trữ theo Danh mục của cơ quan."
@@ -70,13 +70,13 @@ def over(played: Journey) -> tuple[str, UUID]:
 def decide(page: Page, officer: str, code: str, button: str) -> None:
     """Fill in and click; prove anew who one is; find what was typed, and click again."""
 
-    def row() -> Locator:
+    def row() -> PaperLocation:
         return page.get_by_role("row").filter(has_text=code)
 
     row().get_by_label("Căn cứ").fill(WHY)
     row().get_by_role("button", name=button).click()
     expect(page.locator("main")).to_contain_text("không lấy lại được")
-    insist_accessible(page)
+    require_accessible(page)
     page.get_by_role("link", name="Xác thực lại").click()
     page.get_by_role("button", name=officer, exact=True).click()
     expect(page.locator(".note.good")).to_contain_text("Đã xác thực lại")
@@ -106,7 +106,7 @@ def test_LU06_two_officers_order_a_disposal_and_read_that_it_is_certified(
     assert order(played, document) == ("", "")
     decide(leader, "ld.01", code, "Đề nghị tiêu hủy")
     expect(mine).to_contain_text("Người khác xác nhận")
-    insist_accessible(leader)
+    require_accessible(leader)
     assert order(played, document) == ("ld.01", "")
 
     clerk = sign_in("vt.01", "/tieu-huy")
@@ -129,7 +129,7 @@ def test_LU06_two_officers_order_a_disposal_and_read_that_it_is_certified(
     )
     clerk.reload()
     expect(clerk.get_by_role("row").filter(has_text=code)).to_contain_text("biên bản tiêu hủy đã ký số cơ quan và khóa")
-    insist_accessible(clerk)
+    require_accessible(clerk)
     certified(officers.records, officers.objects, document)
 
 

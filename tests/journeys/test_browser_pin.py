@@ -25,7 +25,7 @@ from infra.local import token
 from tasks.signing.verify import verify_pdf
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
-from tests.journeys.test_browser import SignIn, chromium, drawn, insist_accessible, sign_in  # noqa: F401
+from tests.journeys.test_browser import SignIn, chromium, drawn, require_accessible, sign_in  # noqa: F401
 from tests.players.officers import Sample
 
 OFFICER = "tnhs.02"
@@ -123,7 +123,7 @@ def test_CA01_a_pin_typed_at_the_desk_signs_once_and_is_kept_nowhere(
     box = page.get_by_label("Mã PIN của chữ ký số")
     assert (box.get_attribute("type"), box.get_attribute("autocomplete")) == ("password", "off")
     expect(page.locator(".said")).to_contain_text("mã chỉ dùng một lần, trong 10 phút, và không được lưu lại")
-    insist_accessible(page)
+    require_accessible(page)
     sign(page, "")
     expect(page.get_by_role("alert")).to_contain_text("Vui lòng nhập mã PIN của chữ ký số để ký")
     assert held.logins() == fresh  # nothing was sent anywhere

@@ -20,7 +20,7 @@ from deployments.automations import apply, wanted
 from infra.local.keys import read_part
 from tasks.monitoring.deadlines import note_deadlines, tell
 from tasks.monitoring.reminders import sweep
-from tasks.monitoring.run_faults import KEPT, faults, settle, tidy
+from tasks.monitoring.run_faults import KEEP_ENDED_RUNS, faults, settle, tidy
 from tests.faults.stack import ROOT, until
 from tests.journeys.conftest import Journey
 
@@ -164,7 +164,7 @@ def test_old_runs_that_carry_no_dossier_go_those_of_dossiers_stay(played: Journe
     until(lambda: prefect.ended("COMPLETED", flow="inbox") and prefect.ended("COMPLETED", flow="watch"), 400)
     dossiers, began = {run["id"] for run in prefect.runs(flow="dossier")}, datetime.now(UTC)
     assert tidy(played.officers.records, prefect) == 0  # none is old enough
-    assert tidy(played.officers.records, prefect, at=began + KEPT) >= 2
+    assert tidy(played.officers.records, prefect, at=began + KEEP_ENDED_RUNS) >= 2
     for flow in ("inbox", "watch"):
         assert all(run["end_time"] > began.isoformat() for run in prefect.ended("COMPLETED", flow=flow, limit=50))
     assert {run["id"] for run in prefect.runs(flow="dossier")} == dossiers

@@ -1,4 +1,5 @@
-"""Sign-in by OpenID Connect (authorization code with PKCE); any provider. Who has no group of ours isn't let in.
+"""Sign-in by OpenID Connect (authorization code with PKCE); any provider. Users without a known group
+are rejected.
 
 An account is bound to one officer, by its subject. Before a signature is allowed the provider is asked again who
 sits there (step-up), and when it ends an account's sessions, ours end too (Back-Channel Logout 1.0).

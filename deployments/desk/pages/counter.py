@@ -20,7 +20,7 @@ from deployments.desk.decisions import Answer
 from deployments.desk.pages.rendering import Pages
 from tasks.intake.receipt import receipt_pdf
 from tasks.intake.submission import SUBMISSION_ID
-from tasks.verification.review import insist_assigned
+from tasks.verification.review import require_in_unit
 
 LOOK_AGAIN_SECONDS = 3
 
@@ -63,7 +63,7 @@ class CounterPages:
         return answer
 
     def slip(self, session: Session, dossier_id: UUID) -> Response:
-        insist_assigned(self.records, dossier_id, session.officer.id, grants=session.officer.grants)
+        require_in_unit(self.records, dossier_id, session.officer.id, grants=session.officer.grants)
         data = receipt_pdf(self.records, self.catalog, dossier_id, session.officer.id)
         return self.pages.pdf("phieu-tiep-nhan.pdf", data)
 

@@ -39,7 +39,7 @@ EXAMINE_SECONDS = 60  # a finding is that old at most: the dear checks read a pa
 
 
 @dataclass(frozen=True)
-class Trouble:
+class OpenIncidents:
     """Open incidents of one code. oldest: seconds."""
 
     code: str
@@ -59,7 +59,7 @@ class FailedRun:
 
 
 @dataclass
-class Picture:
+class HealthReport:
     """What the page shows. None: the source of that figure doesn't answer."""
 
     at: datetime
@@ -74,11 +74,11 @@ class Picture:
     reception_p95_minutes: float | None = None  # KH03
     stages: dict[str, tuple[int, float]] = field(default_factory=dict)  # stage → dossiers, oldest in seconds
     findings: list[Finding] = field(default_factory=list)
-    open_incidents: list[Trouble] = field(default_factory=list)
+    open_incidents: list[OpenIncidents] = field(default_factory=list)
     failed_runs: list[FailedRun] = field(default_factory=list)  # the newest
 
 
-def figures(picture: Picture) -> None:
+def figures(picture: HealthReport) -> None:
     """Fill in from the figures that Prometheus gets, too."""
     values: dict[str, dict[tuple[str, ...], float]] = {}
     for metric in Sohoa().collect():
@@ -102,7 +102,7 @@ def figures(picture: Picture) -> None:
     picture.stages = {key[0]: (int(n), oldest.get(key, 0.0)) for key, n in values.get("sohoa_waiting", {}).items()}
 
 
-def troubles(picture: Picture) -> None:
+def troubles(picture: HealthReport) -> None:
     """Fill in which incidents are open, the oldest first. Empty when the records don't answer: its check says so."""
     query = select(Incident.code, func.count(), func.min(Incident.at)).where(col(Incident.closed_at).is_(None))
     try:
@@ -111,12 +111,12 @@ def troubles(picture: Picture) -> None:
     except SohoaError:
         return
     picture.open_incidents = [
-        Trouble(code, kind_of(code).name, count, (picture.at - first).total_seconds(), kind_of(code).advice)
+        OpenIncidents(code, kind_of(code).name, count, (picture.at - first).total_seconds(), kind_of(code).advice)
         for code, count, first in rows
     ]
 
 
-def failures(picture: Picture) -> None:
+def failures(picture: HealthReport) -> None:
     """Fill in the newest runs that failed. Empty when Prefect doesn't answer: its check says so."""
     try:
         runs = Orchestrator().ended("FAILED", "CRASHED", limit=SHOWN_RUNS)
@@ -132,8 +132,8 @@ def failures(picture: Picture) -> None:
     ]
 
 
-def look(findings: Callable[[], list[Finding]]) -> Picture:
-    picture = Picture(at=datetime.now(UTC))
+def look(findings: Callable[[], list[Finding]]) -> HealthReport:
+    picture = HealthReport(at=datetime.now(UTC))
     figures(picture)
     troubles(picture)
     failures(picture)
@@ -141,7 +141,7 @@ def look(findings: Callable[[], list[Finding]]) -> Picture:
     return picture
 
 
-def page_values(picture: Picture) -> dict[str, Any]:
+def page_values(picture: HealthReport) -> dict[str, Any]:
     """What the template `operations.html` shows."""
     bad = sum(item.state is State.BAD for item in picture.findings)
     longest_first = sorted(picture.stages.items(), key=lambda item: -item[1][1])
@@ -179,7 +179,7 @@ def _age(seconds: float) -> str:
     return f"{age.days} ngày {hours} giờ" if age.days else f"{hours} giờ {minutes} phút"
 
 
-def as_json(picture: Picture) -> dict[str, Any]:
+def as_json(picture: HealthReport) -> dict[str, Any]:
     told = asdict(picture) | {
         "at": picture.at.isoformat(),
         "healthy": all(f.state is not State.BAD for f in picture.findings),

@@ -28,7 +28,7 @@ from blocks.trust import Trust
 from deployments.desk.auth.sessions import Officer, Session
 from deployments.desk.pages.rendering import Pages
 from tasks.desk_views.history import ACTION_NAMES
-from tasks.monitoring.audit_trail import Line, Wanted, check_trail, entries, note_look
+from tasks.monitoring.audit_trail import TrailFilter, TrailLine, check_trail, entries, record_access
 from tasks.monitoring.incidents import IncidentGone, incidents, open_dispute, settle_incident
 
 PAGE, MOST = 100, 10_000  # entries on a page, in a file
@@ -99,10 +99,10 @@ class OversightPages:
         except DayInvalid as error:
             return self._trail(session, asked, problem=error.text, status=422)
         lines = self._entries(session.officer, wanted, PAGE + 1)
-        note_look(self.records, session.officer.id, "view-trail", wanted, min(PAGE, len(lines)))
+        record_access(self.records, session.officer.id, "view-trail", wanted, min(PAGE, len(lines)))
         return self._trail(session, asked, lines=lines)
 
-    def _entries(self, officer: Officer, wanted: Wanted, limit: int) -> list[Line]:
+    def _entries(self, officer: Officer, wanted: TrailFilter, limit: int) -> list[TrailLine]:
         return entries(self.records, wanted, units(roles_of(officer, Role.AUDIT)), load_staff(), limit)
 
     def _trail(self, session: Session, asked: Mapping[str, str], *, status: int = 200, **values: Any) -> Response:
@@ -124,7 +124,7 @@ class OversightPages:
         """The same entries as CSV (UTF-8 with BOM, as spreadsheets want it), the newest MOST."""
         wanted = _wanted(asked)
         lines = self._entries(session.officer, wanted, MOST)
-        note_look(self.records, session.officer.id, "export-trail", wanted, len(lines))
+        record_access(self.records, session.officer.id, "export-trail", wanted, len(lines))
         out = io.StringIO()
         writer = csv.writer(out)
         writer.writerow(COLUMNS)
@@ -224,12 +224,12 @@ def _asked(**typed: str) -> dict[str, str]:
     return {name: value.replace("\0", "").strip()[:LONGEST] for name, value in typed.items()}
 
 
-def _wanted(asked: Mapping[str, str]) -> Wanted:
+def _wanted(asked: Mapping[str, str]) -> TrailFilter:
     """Raises DayInvalid."""
     before = asked.get("truoc", "")
     try:
         since, until = (date.fromisoformat(asked[name]) if asked[name] else None for name in ("tu", "den"))
-        return Wanted(
+        return TrailFilter(
             code=asked["ho_so"],
             actor=asked["nguoi"],
             action=asked["viec"] if asked["viec"] in ACTION_NAMES else "",

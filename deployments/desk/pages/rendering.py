@@ -25,7 +25,7 @@ from deployments.desk.bodies import parse_small, read_small, with_token
 from deployments.desk.decisions import ROLE_NAMES, Answer
 from deployments.desk.forms import key, shown
 from deployments.desk.limits import Uploads, UploadsBusy
-from deployments.desk.uploads import INPUT, SUFFIXES, UploadsTooLarge, insist_small
+from deployments.desk.uploads import INPUT, SUFFIXES, UploadsTooLarge, require_small
 from tasks.desk_views.history import STATES
 from tasks.pauses.outages import not_answering
 from tasks.pauses.registry import decision_labels
@@ -199,7 +199,7 @@ class Pages:
     ) -> tuple[dict[str, Any], dict[str, list[UploadFile]], Response | None]:
         session: Session = request.state.session
         try:
-            size = insist_small(request.headers, self.upload_limit_mb)
+            size = require_small(request.headers, self.upload_limit_mb)
             if size > FORM_ROOM and not may_upload:
                 return {}, {}, self.say("Không được gửi tệp", "Bạn không được gửi tệp ở bước này.", 403, session)
             posted = await (self._small(request) if size <= FORM_ROOM else self._large(request, size))

@@ -181,7 +181,7 @@ def _rescans(session: Session, dossier_id: UUID) -> Sequence[Decision]:
     return session.exec(query).all()
 
 
-def insist_complete(report: CompletenessReport) -> None:
+def require_complete(report: CompletenessReport) -> None:
     """Raise DossierIncomplete unless the report is without problems."""
     if not report.ok:
         raise DossierIncomplete(codes=", ".join(sorted({problem.code for problem in report.problems})))

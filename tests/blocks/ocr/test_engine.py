@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from pydantic import ValidationError
 from rapidfuzz import fuzz
 
-from blocks.ocr.engine import MODELS, OcrEngine, OcrModelMissing, _scrawl
+from blocks.ocr.engine import MODELS, OcrEngine, OcrModelMissing, _is_handwriting
 from blocks.ocr.geometry import upright
 from blocks.ocr.lone import read_lone_numbers
 from blocks.ocr.pieces import cut
@@ -261,7 +261,7 @@ def test_memory_stays_below_a_gigabyte() -> None:
     ],
 )
 def test_SC13_short_scrawls_are_dropped_but_never_a_secrecy_stamp(text: str, confidence: float, kept: bool) -> None:
-    assert _scrawl(RawLine(text, confidence, np.zeros((4, 2)), ())) is not kept
+    assert _is_handwriting(RawLine(text, confidence, np.zeros((4, 2)), ())) is not kept
 
 
 def test_EX01_a_filled_line_with_leaders_is_not_lost(engine: OcrEngine) -> None:

@@ -35,9 +35,9 @@ from tasks.archive.store import (
     OwnerConflict,
     OwnerIdInvalid,
     RetentionOverrideRefused,
-    attach_owner_id,
     legally_usable,
     lock_until,
+    set_owner_id,
     store_record,
 )
 from tasks.monitoring.incidents import incidents, settle_incident
@@ -105,7 +105,7 @@ def test_LU01_a_crash_anywhere_is_finished_by_the_next_run(
     _, document_id = signed(records, objects)
     from tasks.archive import store as storage
 
-    real, done = storage.lock_away, []
+    real, done = storage.store_locked, []
 
     def crashing(*args: object) -> object:
         if len(done) == puts_before_the_crash:
@@ -117,7 +117,7 @@ def test_LU01_a_crash_anywhere_is_finished_by_the_next_run(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "lock_away", crashing)
+        patch.setattr(storage, "store_locked", crashing)
         patch.setattr(storage, "_note_stored", killed)
         with pytest.raises(KeyboardInterrupt):
             store_record(records, objects, CATALOG, document_id, "gq.01")
@@ -131,16 +131,16 @@ def test_LU01_a_crash_anywhere_is_finished_by_the_next_run(
 def test_LU02_without_an_id_stored_but_not_shown_until_it_comes(records: RecordsDatabase, objects: ObjectStore) -> None:
     _, document_id = signed(records, objects, owner="")
     with pytest.raises(InvalidTransition):
-        attach_owner_id(records, document_id, OWNER_ID, "gq.01")
+        set_owner_id(records, document_id, OWNER_ID, "gq.01")
     assert store_record(records, objects, CATALOG, document_id, "gq.01").state is D.DA_LUU_CHUA_DINH_DANH
     with records.session() as session:
         assert session.exec(select(RepositoryEntry)).all() == session.exec(select(Outbox)).all() == []
     with pytest.raises(OwnerIdInvalid):
-        attach_owner_id(records, document_id, "không phải mã", "gq.01")
+        set_owner_id(records, document_id, "không phải mã", "gq.01")
     for _ in range(2):
-        assert attach_owner_id(records, document_id, OWNER_ID, "gq.01").shown
+        assert set_owner_id(records, document_id, OWNER_ID, "gq.01").shown
     with pytest.raises(OwnerConflict):
-        attach_owner_id(records, document_id, "001099012399", "gq.01")
+        set_owner_id(records, document_id, "001099012399", "gq.01")
     assert get(records, document_id).owner_id_source == "LOOKUP"
     with records.session() as session:
         assert session.exec(select(RepositoryEntry)).one().owner_id == OWNER_ID

@@ -15,7 +15,15 @@ from blocks.records.machine import move_document
 from blocks.records.states import DocumentState as S
 from blocks.records.tables import AuditEntry, Document, Dossier, Page, Scan
 from tasks.capture.document import capture
-from tasks.capture.rescan import Again, RescanMissing, asked_again, hand_in_rescan, handed_in, not_yet, receive_rescan
+from tasks.capture.rescan import (
+    Again,
+    RescanMissing,
+    hand_in_rescan,
+    handed_in,
+    missing_scans,
+    receive_rescan,
+    requested_rescan,
+)
 from tasks.desk_views.history import history
 from tasks.intake.origin import by_command
 from tasks.pauses.rescan import Rescan, RescanDecision
@@ -94,11 +102,11 @@ class Counter:
 
     def missing(self) -> list[str]:
         with self.records.session() as session:
-            return not_yet(session, self.dossier)
+            return missing_scans(session, self.dossier)
 
     def asked(self) -> Again:
         with self.records.session() as session:
-            return asked_again(session, session.get_one(Document, self.document))
+            return requested_rescan(session, session.get_one(Document, self.document))
 
     def images(self) -> list[str]:
         """SHA-256 of the images of the current attempt, in the order of the PDF."""

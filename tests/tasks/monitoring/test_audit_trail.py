@@ -15,14 +15,14 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import assign_dossier_code
 from blocks.records.tables import AuditEntry, Dossier, Incident
-from tasks.monitoring.audit_trail import BROKEN, Line, TrailBroken, Wanted, check_trail, entries, note_look
+from tasks.monitoring.audit_trail import BROKEN, Line, TrailBroken, TrailFilter, check_trail, entries, record_access
 from tests.tasks.lawcase import RECEIVED, make_dossier
 
 CODE = "BHXH-TEST-261120-0001"
 
 
 def found(records: RecordsDatabase, unit: str = "BHXH-TEST", limit: int = 100, **wanted: object) -> list[Line]:
-    return entries(records, Wanted.model_validate(wanted), {unit}, load_staff(), limit)
+    return entries(records, TrailFilter.model_validate(wanted), {unit}, load_staff(), limit)
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def test_P14_days_are_viet_nams(records: RecordsDatabase) -> None:
 
 
 def test_P14_who_looks_is_in_the_trail(records: RecordsDatabase, dossiers: tuple[UUID, UUID]) -> None:
-    wanted = Wanted(code=CODE, actor="Nguyễn Thị Thử Nghiệm", action="view", since=date(2026, 1, 1))
-    note_look(records, "kt.01", "view-trail", wanted, 3)
+    wanted = TrailFilter(code=CODE, actor="Nguyễn Thị Thử Nghiệm", action="view", since=date(2026, 1, 1))
+    record_access(records, "kt.01", "view-trail", wanted, 3)
     (line,) = found(records, action="view-trail")
     assert (line.actor, line.dossier_id, line.sentence) == ("kt.01", dossiers[0], "Hồ sơ: Xem nhật ký.")
     assert line.details == {"action": "view", "since": "2026-01-01", "shown": 3}  # what was typed may be a name

@@ -62,7 +62,7 @@ from tasks.signing.batch import sign_issued_results
 from tasks.signing.errors import AgencyNotAllowed, SignerMissing
 from tasks.signing.sign import sign_agency, sign_manifest, sign_result
 from tasks.signing.verify import verify_manifest, verify_pdf
-from tasks.verification.review import NotYours
+from tasks.verification.review import NotAssignedToUnit
 from tests.conftest import TestPki
 from tests.support.csc_server import control
 from tests.tasks.decided import decide
@@ -348,7 +348,7 @@ def test_B4e_a_leader_confirms_on_a_phone_though_the_process_dies(
     def attempt(mode: str) -> list[UUID]:
         control(csc, mode=mode)
         batch = sign_issued_results(records, objects, dossier_id, ids, "ld.01", trust=trust)
-        batch.insist()
+        batch.require()
         return batch.waiting
 
     yes = Issue(decision=IssueDecision.DA_XAC_NHAN, officer="ld.01")
@@ -537,7 +537,7 @@ def test_B4e_the_leader_reads_the_draft_and_strangers_do_not(records: RecordsDat
     (draft,) = read_results(records, objects, CATALOG, code_of(records, dossier_id), "ld.01", grants=None)
     text = text_of(draft)
     assert "Số: /QĐ-BHXH" in text and "Công ty Thử, mã định danh điện tử 0101234567" in text and ARTICLES[0] in text
-    with pytest.raises(NotYours):
+    with pytest.raises(NotAssignedToUnit):
         read_results(records, objects, CATALOG, code_of(records, dossier_id), "nguoi.la", grants=None)
     with records.session() as session:
         looks = session.exec(select(AuditEntry).where(AuditEntry.action == "view")).all()

@@ -52,7 +52,7 @@ def signatures(case: Case, role: SignatureRole = SignatureRole.OFFICER) -> dict[
     return {row.document_id: row for row in rows if row.role is role}
 
 
-def insist_valid(case: Case, ids: list[UUID], trust: Trust) -> None:
+def require_valid(case: Case, ids: list[UUID], trust: Trust) -> None:
     rows = signatures(case)
     assert set(rows) == set(ids)
     for row in rows.values():
@@ -65,11 +65,11 @@ def test_CA01_one_authorisation_for_the_papers_of_a_dossier(
 ) -> None:  # fmt: skip
     case, ids = papers(MULTISIGN + 2)
     batch = sign_captures(case.records, case.objects, ids)
-    batch.insist()
+    batch.require()
     assert set(batch.signed) == set(ids) and not batch.waiting
     counts = control(csc)
     assert (counts["authorize"], counts["sign"], counts["hashes"]) == (2, 2, MULTISIGN + 2)  # 10 + 2
-    insist_valid(case, ids, trust)
+    require_valid(case, ids, trust)
     again = sign_captures(case.records, case.objects, ids)
     assert all(report.already for reports in again.signed.values() for report in reports)
     assert control(csc)["hashes"] == MULTISIGN + 2
@@ -90,9 +90,9 @@ def test_CA01_what_fails_leaves_the_others_alone(
     assert set(batch.failed) == {broken, early} and isinstance(batch.failed[early], InvalidTransition)
     assert control(csc)["authorize"] == 1
     left = [one for one in ids if one not in (broken, early)]
-    insist_valid(case, left, trust)
+    require_valid(case, left, trust)
     with pytest.raises(type(batch.failed[broken])):
-        batch.insist()
+        batch.require()
     rows = as_table(case.records, batch).splitlines()[2:]
     assert [row.split(" | ")[0] for row in rows] == ["| 1", "| 2", "| 3", "| 4", "| 5"]
     assert "| PAdES-B-LT | hợp lệ | " in rows[0] and rows[0].endswith(" +07:00 | TEST |")
@@ -102,8 +102,8 @@ def test_CA01_what_fails_leaves_the_others_alone(
         document = session.get_one(Document, broken)
         document.file_sha256 = good
         session.add(document)
-    sign_captures(case.records, case.objects, [*left, broken]).insist()
-    insist_valid(case, [*left, broken], trust)
+    sign_captures(case.records, case.objects, [*left, broken]).require()
+    require_valid(case, [*left, broken], trust)
     assert control(csc)["hashes"] == 4
 
 
@@ -121,8 +121,8 @@ def test_CA01_a_service_that_refuses_signs_nothing_and_loses_nothing(
     counts = control(csc, mode="ok")
     assert counts["authorize"] == 1 and counts["pins"] == (mode == "pin") and not signatures(case)
     monkeypatch.setenv("CSC_PIN", PIN)
-    sign_captures(case.records, case.objects, ids).insist()
-    insist_valid(case, ids, trust)
+    sign_captures(case.records, case.objects, ids).require()
+    require_valid(case, ids, trust)
 
 
 def test_CA01_one_confirmation_on_the_phone_for_a_dossier(
@@ -132,7 +132,7 @@ def test_CA01_one_confirmation_on_the_phone_for_a_dossier(
     control(csc, mode="pending")
     for asked in (1, 2):
         batch = sign_captures(case.records, case.objects, ids)
-        batch.insist()
+        batch.require()
         assert batch.waiting == ids and control(csc)["authorize"] == asked
     with case.records.session() as session:
         assert len({row.state["group"] for row in session.exec(select(SigningRequest))}) == 1
@@ -140,8 +140,8 @@ def test_CA01_one_confirmation_on_the_phone_for_a_dossier(
     sign_captures(case.records, case.objects, [*ids, late])
     assert control(csc)["authorize"] == 4
     control(csc, mode="ok")
-    sign_captures(case.records, case.objects, [*ids, late]).insist()
-    insist_valid(case, [*ids, late], trust)
+    sign_captures(case.records, case.objects, [*ids, late]).require()
+    require_valid(case, [*ids, late], trust)
     assert control(csc)["hashes"] == 4
 
 
@@ -156,14 +156,14 @@ def test_CA01_declined_on_the_phone_is_asked_again_when_an_officer_says_so(
     assert sign_captures(case.records, case.objects, ids).waiting == ids
     assert unconfirmed(case.dossier_id, SignatureRole.OFFICER) == [(1, False), (2, False)]
     control(csc, mode="ok")
-    sign_captures(case.records, case.objects, ids).insist()
-    insist_valid(case, ids, trust)
+    sign_captures(case.records, case.objects, ids).require()
+    require_valid(case, ids, trust)
 
 
 def at_signoff(papers: Make) -> tuple[Case, list[UUID]]:
     """Three papers, signed by the officer and read, that wait for the agency's signature."""
     case, ids = papers(3)
-    sign_captures(case.records, case.objects, ids).insist()
+    sign_captures(case.records, case.objects, ids).require()
     for one in ids:
         case.field("title", "Giấy ra viện", document=one)
     case.to_signoff(ids)
@@ -180,7 +180,7 @@ def test_EX17_the_agency_signs_copies_and_data_with_two_authorisations(
                    "pin": "env:CSC_PIN", "certificate": "certs/agency.pem"})  # fmt: skip
     control(csc, pin=PIN, reset=True)
     batch = sign_results(case.records, case.objects, ids)
-    batch.insist()
+    batch.require()
     assert [report.level for report in batch.signed[ids[0]]] == ["PAdES-B-LTA", "CAdES-B-LTA"]
     counts = control(csc)
     assert (counts["authorize"], counts["hashes"]) == (2, 6)
@@ -199,5 +199,5 @@ def test_CA01_a_token_keeps_its_session_for_the_batch(papers: Make, listed: List
     """The agency's key lies on SoftHSM; soft keys sign one after the other."""
     listed(kind="soft", key="keys/tnhs.01.pem")
     case, ids = at_signoff(papers)
-    sign_results(case.records, case.objects, ids).insist()
+    sign_results(case.records, case.objects, ids).require()
     assert len(signatures(case, SignatureRole.AGENCY)) == len(signatures(case, SignatureRole.MANIFEST)) == 3

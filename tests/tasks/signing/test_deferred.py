@@ -78,7 +78,7 @@ def request_of(case: Case) -> SigningRequest:
         return session.exec(select(SigningRequest).where(SigningRequest.document_id == case.id)).one()
 
 
-def insist_signed_once(case: Case, trust: Trust, csc: str) -> None:
+def require_signed_once(case: Case, trust: Trust, csc: str) -> None:
     """One row, one request, one hash at the service, and the stored file verifies as B-LT."""
     [row] = case.signatures()
     request = request_of(case)
@@ -101,7 +101,7 @@ def test_CA01_confirmed_later(case: Case, trust: Trust, csc: str) -> None:
     assert not case.objects.exists(Bucket.WORKING, case.key("officer.pdf"))
     control(csc, mode="ok")
     assert sign(case).level == "PAdES-B-LT"
-    insist_signed_once(case, trust, csc)
+    require_signed_once(case, trust, csc)
     assert request_of(case).digest == first.digest
     assert sign(case).already
     with case.records.session() as session:
@@ -118,7 +118,7 @@ def test_CA01_confirmed_later(case: Case, trust: Trust, csc: str) -> None:
         (deferred, "_ask"),  # prepared, nothing stored
         (SigningRequest, "__init__"),  # file stored, request not
         (RemoteSigner, "sign_digests"),  # request stored, service not asked
-        (deferred, "insist_fits"),  # service has signed, signature not stored
+        (deferred, "require_fits"),  # service has signed, signature not stored
         (deferred, "_complete"),  # signature stored, file not
         (ObjectStore, "put_once"),  # second time: file complete, not stored
         (steps, "_record"),  # file stored, row not
@@ -144,7 +144,7 @@ def test_CA01_dies_between_the_steps(
             sign(case)
     assert not case.signatures() and case.document().state is DocumentState.DAT_KIEM_TRA
     sign(case)
-    insist_signed_once(case, trust, csc)
+    require_signed_once(case, trust, csc)
 
 
 def test_CA01_killed_after_the_service_signed(case: Case, trust: Trust, csc: str) -> None:
@@ -156,14 +156,14 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from tasks.signing import deferred
 from tasks.signing.sign import sign_capture
-deferred.insist_fits = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+deferred.require_fits = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 sign_capture(RecordsDatabase(), ObjectStore(), UUID({str(case.id)!r}))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ, capture_output=True, timeout=180)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
     assert control(csc)["sign"] == 1 and request_of(case).signature is None
     sign(case)
-    insist_signed_once(case, trust, csc)
+    require_signed_once(case, trust, csc)
     assert control(csc)["sign"] == 2  # asked twice for the one hash
 
 
@@ -171,7 +171,7 @@ def test_CA01_four_workers_ask_for_one_signature(case: Case, trust: Trust, csc: 
     with ThreadPoolExecutor(4) as pool:
         reports = list(pool.map(lambda _: sign(case), range(4)))
     assert len({report.sha256 for report in reports}) == 1
-    insist_signed_once(case, trust, csc)
+    require_signed_once(case, trust, csc)
 
 
 @pytest.mark.parametrize("hash_too", [False, True])
@@ -207,7 +207,7 @@ def test_CA02_time_stamps_down_when_the_signature_comes(case: Case, trust: Trust
         sign(case, Trust(tsa_url="http://127.0.0.1:1/", timeout=0.5))
     control(csc, mode="down")  # the signature is kept: nobody confirms twice
     sign(case)
-    insist_signed_once(case, trust, csc)
+    require_signed_once(case, trust, csc)
 
 
 def test_CA01_another_certificate_is_asked_anew(case: Case, trust: Trust, csc: str, listed: Listing) -> None:
@@ -218,7 +218,7 @@ def test_CA01_another_certificate_is_asked_anew(case: Case, trust: Trust, csc: s
     control(csc, mode="ok", reset=True)
     listed(credential="test/tnhs.02", certificate="certs/tnhs.02.pem")
     sign(case)
-    insist_signed_once(case, trust, csc)
+    require_signed_once(case, trust, csc)
     assert request_of(case).digest != old
     with case.records.session() as session:
         [dropped] = session.exec(select(AuditEntry).where(AuditEntry.action == "sign-dropped"))
@@ -247,4 +247,4 @@ def test_CA01_service_down_or_with_another_key(case: Case, trust: Trust, csc: st
         sign(case)
     listed(credential="test/tnhs.01")
     sign(case)
-    insist_signed_once(case, trust, csc)
+    require_signed_once(case, trust, csc)

@@ -17,7 +17,7 @@ from blocks.settings import ROOT
 from tasks.desk_views.history import ACTIONS, ARTICLES, REMINDERS, STATES, Event
 from tasks.pauses.registry import decision_labels, pause_label
 from tasks.pauses.verification import VerificationDecision
-from tasks.verification.review import FieldView, NotYours, Review, look
+from tasks.verification.review import FieldView, NotAssignedToUnit, Review, look
 from tests.tasks.lawcase import NAME, make_dossier, walk_document, walk_dossier
 
 KIND = "LOCAL:GIAY-RA-VIEN"
@@ -90,7 +90,7 @@ def test_P14_every_look_is_in_the_audit_trail_and_history_is_told_in_vietnamese(
 def test_WH04_a_stranger_sees_nothing_and_each_try_is_recorded(records: RecordsDatabase) -> None:
     dossier_id, _ = make_dossier(records, [KIND])
     for officer in ("gq.99", "gq.99", NAME):  # somebody typed a name: it must not get into the trail
-        with pytest.raises(NotYours):
+        with pytest.raises(NotAssignedToUnit):
             look(records, Catalog(), dossier_id, officer, grants=None)
     with records.session() as session:
         assert session.exec(select(Incident.code)).all() == ["OFFICER_NOT_ASSIGNED"]
@@ -101,7 +101,7 @@ def test_WH04_a_stranger_sees_nothing_and_each_try_is_recorded(records: RecordsD
 
 def test_WH04_an_officer_of_another_unit_sees_nothing(records: RecordsDatabase) -> None:
     dossier_id, _ = make_dossier(records, [KIND], unit_id="BHXH-KHAC")
-    with pytest.raises(NotYours):
+    with pytest.raises(NotAssignedToUnit):
         look(records, Catalog(), dossier_id, "gq.01", grants=None)
 
 
