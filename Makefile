@@ -75,6 +75,10 @@ test: check check-system ## what must hold before a commit: units, attacks and f
 	$(PYTEST) $(BESIDE) -m "not long" tests --ignore=tests/journeys
 	$(PYTEST) -m "not long" tests/journeys
 
+coverage: dev check-system ## share of the product's lines that the tests of `make test` run (journeys' processes don't count)
+	@$(NEEDED_BY_TESTS)
+	$(PYTEST) $(BESIDE) -m "not long" --cov --cov-report=term:skip-covered tests --ignore=tests/journeys
+
 test-all: dev check-system ## and what takes long: every defect through the stack, kills, silence, full disks, years, fuzz
 	@$(NEEDED_BY_TESTS)
 	$(PYTEST) $(BESIDE) -m long tests --ignore=tests/journeys
@@ -178,4 +182,4 @@ lock: dev ## renew the lock files from pyproject.toml (UPGRADE="--upgrade-packag
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system check test test-all attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data docs diagrams release train-ocr test-train lock help
+.PHONY: setup dev up down status demo password check-system check test coverage test-all attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data docs diagrams release train-ocr test-train lock help
