@@ -161,9 +161,12 @@ train-ocr: .venv-train/.train ## train the recogniser on (MINUTES=120), or anew 
 	nice -n 19 .venv-train/bin/python -m infra.training train --minutes $(MINUTES) $(if $(RESUME),--resume $(RESUME))
 	.venv-train/bin/python -m infra.training export
 
+train-digits: .venv-train/.train ## train the reader of handwritten digits for MINUTES of the processor, export and measure it
+	OMP_NUM_THREADS=1 nice -n 19 .venv-train/bin/python -m infra.training.digits train --minutes $(MINUTES)
+
 test-train: .venv-train/.train ## what `make test` skips without torch and Paddle: training, export, the Paddle form
 	.venv-train/bin/python -m pytest -q -p no:cacheprovider --confcutdir=tests/infra/training \
-	  tests/infra/training/test_train.py tests/infra/training/test_paddle_form.py
+	  tests/infra/training/test_train.py tests/infra/training/test_paddle_form.py tests/infra/training/test_digits.py
 
 # One lock for every Python that pyproject.toml names. What all lines have in common (Linux on x86_64) is cut out
 # of them: a machine of another kind is told that there is no wheel rather than left with nothing installed.
@@ -182,4 +185,4 @@ lock: dev ## renew the lock files from pyproject.toml (UPGRADE="--upgrade-packag
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system check test coverage test-all attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data docs diagrams release train-ocr test-train lock help
+.PHONY: setup dev up down status demo password check-system check test coverage test-all attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data docs diagrams release train-ocr train-digits test-train lock help
