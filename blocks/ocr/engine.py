@@ -16,12 +16,13 @@ import numpy as np
 from pydantic import Field
 
 from blocks.errors import Remedy, SohoaError
-from blocks.ocr import geometry, language, runtime, shared
+from blocks.ocr import digits, geometry, language, runtime, shared
 from blocks.ocr.codes import read_codes
 from blocks.ocr.lone import read_lone_numbers
 from blocks.ocr.order import reading_order
 from blocks.ocr.orientation import Orientation
 from blocks.ocr.readers import DETECTION_SIDE, DETECTION_STEP, Models, PageReader, RawLine, WordSpan, words
+from blocks.ocr.slots import on_line, read_slots
 from blocks.ocr.types import Box, Line, PageText, Word
 from blocks.service import Service
 from blocks.settings import load_stack_env
@@ -91,8 +92,10 @@ class OcrEngine(Service):
         with loaded.lock:
             page, lines = self._best_turn(loaded, geometry.without_red(image) if has_red else grey)
             lines = read_lone_numbers(loaded.reader, page, lines)
-            red = _red_lines(loaded, page.of(geometry.only_red(image)), lines) if has_red else []
-        ordered = _in_order(page, [line for line in lines if not _is_handwriting(line)], red)
+            red_page = page.of(geometry.only_red(image)) if has_red else None
+            red = _red_lines(loaded, red_page, lines) if red_page else []
+            lines = read_slots(loaded.digits, page, lines, red_page)
+        ordered = _in_order(page, [line for line in lines if line.slots or not _is_handwriting(line)], red)
         readable, reason = self._verdict(grey, lines)
         return PageText(
             width,
@@ -149,6 +152,7 @@ class _Loaded:
 
     reader: PageReader
     orientation: Orientation | None
+    digits: digits.DigitReader
     lock: threading.Lock
 
 
@@ -170,6 +174,7 @@ def _name(models: Models) -> str:
     parts = [_stamp(folder, "inference.onnx") for folder in (models.detector, models.recogniser)]
     if models.second_opinion:
         parts.append(_stamp(language.MODEL.parent, language.MODEL.name))
+    parts.append(_stamp(digits.MODEL.parent, digits.MODEL.name))
     return " + ".join([*parts, f"paddleocr {version('paddleocr')}", runtime.name(models.engine)])
 
 
@@ -177,7 +182,7 @@ def _name(models: Models) -> str:
 def _loaded(models: Models, orientation: Path | None, threads: int) -> _Loaded:
     """Load the models: about a second, once a process and configuration."""
     turn = Orientation(orientation, models.engine, threads) if orientation else None
-    return _Loaded(PageReader(models, threads), turn, threading.Lock())
+    return _Loaded(PageReader(models, threads), turn, digits.DigitReader(threads=threads), threading.Lock())
 
 
 def confidence(lines: list[RawLine]) -> float:
@@ -264,6 +269,7 @@ def _line(page: geometry.Upright, raw: RawLine, red: bool) -> Line:
         polygon=tuple((round(float(x), 1), round(float(y), 1)) for x, y in corners),
         words=tuple(Word(part.text, box) for part, box in zip(parts, _boxes(corners, parts), strict=True)),
         red=red,
+        slots=on_line(raw),
     )
 
 

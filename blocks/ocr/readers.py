@@ -15,6 +15,7 @@ import yaml
 
 from blocks.ocr import geometry, language, runtime
 from blocks.ocr.steps import Cut, Normalise, Read
+from blocks.ocr.types import Slot
 
 DETECTION_SIDE = 1536  # without this limit and its type the pipeline detects at full resolution
 DETECTION_STEP = 64  # sides of what it is shown: OpenVINO prepares its kernels anew for each size
@@ -43,6 +44,7 @@ class RawLine:
     confidence: float
     polygon: geometry.Points  # (4, 2) clockwise from top left
     positions: tuple[float, ...] = ()
+    slots: tuple[Slot, ...] = ()  # start and end in its text as it stands here
 
 
 def model_name(folder: Path) -> str:
@@ -104,8 +106,7 @@ class WordSpan:
 
 def words(line: RawLine) -> list[WordSpan]:
     """The words of a line with where they start and end; without decoded positions, by the letters' usual widths."""
-    text = line.text
-    at = line.positions if len(line.positions) == len(text) else _usual_positions(text)
+    text, at = line.text, positions_of(line)
     edges = [0.0, *((a + b) / 2 for a, b in pairwise(at)), 1.0]
     spans: list[WordSpan] = []
     start = 0
@@ -116,6 +117,11 @@ def words(line: RawLine) -> list[WordSpan]:
                 spans.append(WordSpan(word, max(0.0, edges[start]), min(1.0, edges[i])))
             start = i + 1
     return spans
+
+
+def positions_of(line: RawLine) -> tuple[float, ...]:
+    """The middle of each character along the line, 0..1; without decoded positions, by the letters' usual widths."""
+    return line.positions if len(line.positions) == len(line.text) else _usual_positions(line.text)
 
 
 def _usual_positions(text: str) -> tuple[float, ...]:

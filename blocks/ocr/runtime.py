@@ -83,19 +83,32 @@ def _session_config(threads: int) -> dict[str, Any]:
     }
 
 
+def small_network(path: Path, threads: int) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """A small network of several outputs, by onnxruntime's own kernels whatever the engine.
+
+    Its inputs are hardly ever twice equally large: preparing other kernels would take longer than computing.
+    """
+    session = _session(path, threads, {"providers": ["CPUExecutionProvider"], "provider_options": [{}]})
+    (given,) = session.get_inputs()
+    return lambda x: [np.asarray(out) for out in session.run(None, {given.name: x})]
+
+
 def _by_onnxruntime(path: Path, threads: int) -> Network:
+    session = _session(path, threads, _session_config(threads))
+    (given,) = session.get_inputs()
+    return lambda x: np.asarray(session.run(None, {given.name: x})[0])
+
+
+def _session(path: Path, threads: int, config: dict[str, Any]) -> Any:
     import onnxruntime
 
-    config = _session_config(threads)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
-    session = onnxruntime.InferenceSession(
+    return onnxruntime.InferenceSession(
         f"{path}.onnx", options, providers=config["providers"], provider_options=config["provider_options"]
     )
-    (given,) = session.get_inputs()
-    return lambda x: np.asarray(session.run(None, {given.name: x})[0])
 
 
 def _paddle_inference() -> Any:

@@ -18,12 +18,34 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """A place in a line where a hand may have written a number, as the reader of digits has it (`digits.py`).
+
+    start, end: of the characters of the line's text that stand there. text: digits, "" for none; probability: of the
+    text; weakest: of its least sure digit; handwritten: that a hand wrote it; stamped: red ink lies over it; split: it
+    lies in several lines, and the first of them has all its digits.
+    """
+
+    kind: str  # number, day, month
+    start: int
+    end: int
+    box: Box
+    text: str
+    probability: float
+    weakest: float
+    handwritten: float
+    stamped: bool = False
+    split: bool = False
+
+
+@dataclass(frozen=True)
 class Line:
     text: str  # NFC
     confidence: float  # 0..1
     polygon: tuple[tuple[float, float], ...]  # 4 corners, clockwise from top left of the text
     words: tuple[Word, ...] = ()
     red: bool = False  # printed or stamped in red ink (headings of certificates, seals, secrecy stamps)
+    slots: tuple[Slot, ...] = ()
 
     @property
     def box(self) -> Box:
@@ -75,6 +97,10 @@ class PageText:
                     Word(w["text"], (w["box"][0], w["box"][1], w["box"][2], w["box"][3])) for w in item["words"]
                 ),
                 red=item.get("red", False),
+                slots=tuple(
+                    Slot(**(s | {"box": (s["box"][0], s["box"][1], s["box"][2], s["box"][3])}))
+                    for s in item.get("slots", [])
+                ),
             )
             for item in raw.pop("lines")
         )
