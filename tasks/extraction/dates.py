@@ -11,7 +11,7 @@ from tasks.extraction.letters import fold
 _GAP = r"[\s.:,…_]*"
 _WORDS = re.compile(  # in text without marks: OCR confuses them most
     rf"NGAY{_GAP}(?:\(DAY\))?{_GAP}(?P<d>\d\s?\d?){_GAP}"
-    rf"THANG{_GAP}(?:\(MONTH\))?{_GAP}(?P<m>\d\s?\d?){_GAP}"
+    rf"T?H?ANG{_GAP}(?:\(MONTH\))?{_GAP}(?P<m>\d\s?\d?){_GAP}"
     rf"NAM{_GAP}(?:\(YEAR\))?{_GAP}(?P<y>\d\s?\d\s?\d\s?\d)(?!\d)"
 )
 _NUMBERS = re.compile(r"(?<![\d/])(?P<d>\d{1,2})\s?[/.\-]\s?(?P<m>\d{1,2})\s?[/.\-]\s?(?P<y>\d{4})(?![\d/])")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 
 from rapidfuzz import fuzz
 
+from blocks.clock import vietnam_day
 from blocks.ocr.types import PageText
 from blocks.records.states import FieldSource
 from tasks.extraction.calibration import CELL, LISTED, calibrated
@@ -23,9 +25,12 @@ from tasks.extraction.normalise import KINDS, name, text
 from tasks.extraction.profiles import FieldSpec, Profile, Rule, profile_of, row_field
 from tasks.extraction.restore import company, restore, unfinished
 from tasks.extraction.rules import Paper
+from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.extraction.tables import Cell, read_table
 
 UNLIKE = 0.25  # by so much another type must look likelier before the declared one is doubted
+PROPOSAL = "!hand"  # in the rule of a field that is never sure: a hand wrote it, or two readers differ
+HIGHEST_PROPOSAL = CONFIDENCE_THRESHOLD - 0.05
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,11 @@ class Extraction:
         return bool(self.likely) and self.likely[0].score - self.declared_score > UNLIKE
 
 
-def extract(pages: Sequence[tuple[int, PageText]], type_code: str) -> Extraction:
+def extract(pages: Sequence[tuple[int, PageText]], type_code: str, today: date | None = None) -> Extraction:
     """Fields of a paper of the declared type.
 
     pages: number in the PDF (1-based) and text of each page that is to be extracted. A field that isn't found has
-    the value None; nothing is guessed.
+    the value None; nothing is guessed. today: no paper was issued after it (default: Viet Nam's day).
     """
     read = [read_page(number, page) for number, page in pages if page.readable]
     profile = profile_of(type_code)
@@ -52,6 +57,7 @@ def extract(pages: Sequence[tuple[int, PageText]], type_code: str) -> Extraction
     paper = Paper(read, profile)
     fields = {spec.name: _field(paper, spec, profile) for spec in profile.fields}
     fields = cross_check(namesakes(fields, read) | _table(paper, profile))
+    fields = {name: _honest(item, today or vietnam_day()) for name, item in fields.items()}
     score = next((item.score for item in likely if item.type_code == profile.type), 0.0)
     return Extraction(fields, likely, score)
 
@@ -154,11 +160,21 @@ def _extracted(field: str, kind: str, found: Found, value: str, seen: Sequence[s
         confidence=calibrated(reading, kind, _engine(paper.pages)),
         page=found.page,
         box=found.box,
-        rule=found.rule,
+        rule=f"{found.rule};{PROPOSAL}" if found.proposal else found.rule,
         engine=_engine(paper.pages),
         kind=kind,
         reading=round(reading, 4),
     )
+
+
+def _honest(item: Extracted, today: date) -> Extracted:
+    """What is only proposed stays below the threshold, whatever else speaks for it; no paper is of tomorrow."""
+    proposal = PROPOSAL in item.rule.split(";")
+    if item.name == "issue_date" and item.value and item.value > today.isoformat():
+        if proposal:  # then one of its digits is certainly read wrong
+            return replace(item, value=None, confidence=0.0, rule=f"{item.rule};!future")
+        item, proposal = replace(item, rule=f"{item.rule};!future"), True
+    return replace(item, confidence=min(item.confidence, HIGHEST_PROPOSAL)) if proposal else item
 
 
 def _engine(pages: Sequence[Page]) -> str:

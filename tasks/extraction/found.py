@@ -22,6 +22,7 @@ class Found:
     y: float = 0.0  # on the upright page
     canonical: str | None = None  # the value in the spelling of a known list
     listed: bool = False  # the whole value is on a known list: misread marks don't matter
+    proposal: bool = False  # written by hand, or read in two ways: never sure, however well it was read
 
     @property
     def confidence(self) -> float:
@@ -47,6 +48,7 @@ def from_spans(spans: Sequence[tuple[Row, int, int]], rule: str, score: float = 
         rule=rule,
         score=score,
         y=first.box[1],
+        proposal=any(row.proposal(start, end) for row, start, end in spans),
     )
 
 

@@ -17,6 +17,7 @@ from blocks.ocr.geometry import to_upright
 from blocks.ocr.order import head_columns, rows
 from blocks.ocr.types import Box, Code, Line, PageText, Word
 from tasks.extraction.letters import fold
+from tasks.extraction.written import Doubtful, settled
 
 HEAD_PHRASES = ("CONG HOA XA HOI CHU NGHIA VIET NAM", "DOC LAP - TU DO - HANH PHUC")
 LEFT, RIGHT, BODY = "left", "right", "body"  # column of a row: head left, head right, below the head
@@ -32,6 +33,7 @@ class Piece:
     at: Box  # upright page
     line: int  # which of the row's lines it stands in
     doubt: float  # letters of that line that are expected to be wrong
+    proposal: bool = False  # written by hand, or read in two ways
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,10 @@ class Row:
         part = [p for p in self.pieces if p.start < end and p.end > start]
         return union([p.box for p in part]), doubt(part)
 
+    def proposal(self, start: int, end: int) -> bool:
+        """Whether a hand wrote in this part of the text, or it was read in two ways."""
+        return any(p.proposal for p in self.pieces if p.start < end and p.end > start)
+
 
 @dataclass(frozen=True)
 class Page:
@@ -111,7 +117,7 @@ def read_page(number: int, text: PageText) -> Page:
     """number: 1-based in the PDF."""
     turned = text.rotation in (90, 270)
     width, height = (text.height, text.width) if turned else (text.width, text.height)
-    lines = [part for line in text.lines if line.text.strip() for part in _split_head(line)]
+    lines = [part for line in text.lines if line.text.strip() for part in _split_head(settled(line))]
     boxes = [_upright(line, text) for line in lines]
     head = head_columns(boxes, [line.text for line in lines], width, height)
     result: list[Row] = []
@@ -157,13 +163,13 @@ def _row(number: int, column: str, lines: list[Line], boxes: list[Box], page: Pa
     text, pieces = "", []
     for number_of_line, line in enumerate(lines):
         wrong = (1 - line.confidence) * len(line.text)
-        words = [(word.text, word.box) for word in line.words] or [(line.text, line.box)]
-        for word, box in words:
+        for word in line.words or (Word(line.text, line.box),):
             text += " " if text else ""
-            x0, y0, x1, y1 = box
+            x0, y0, x1, y1 = word.box
             at = _around(_corners(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), page))
-            pieces.append(Piece(len(text), len(text) + len(word), box, at, number_of_line, wrong))
-            text += word
+            end, proposal = len(text) + len(word.text), isinstance(word, Doubtful)
+            pieces.append(Piece(len(text), end, word.box, at, number_of_line, wrong, proposal))
+            text += word.text
     whole = union(boxes)
     assert whole is not None
     several = zip(lines, boxes, strict=True) if len(lines) > 1 else ()
