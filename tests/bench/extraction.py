@@ -1,5 +1,6 @@
 """`make bench-extraction`: fields of generated papers of every type and of the scans of `--bench`, against their truth.
 
+Heads with a number and a date written by hand are counted apart, drawn ones and genuine ones (`heads.py`).
 A field is right when its normalised value is exactly that of the paper, or is empty where the paper has none. Names
 and agencies that forms print in capitals are compared without regard to case. Pages are drawn from the seed (other
 people, fonts, fill-in styles, 200–300 dpi, skew, noise, stamps; then as phone photos and at 100–150 dpi), read by the
@@ -23,6 +24,7 @@ from rich.table import Table
 from blocks.settings import home
 from tasks.extraction.profiles import ROWS
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
+from tests.bench import heads
 from tests.bench.papers import (
     BY_HAND,
     LOW,
@@ -37,6 +39,8 @@ from tests.bench.papers import (
     text_of,
     unreadable,
 )
+
+HEADS = 48  # drawn
 
 
 @dataclass
@@ -205,13 +209,25 @@ def main() -> None:
                 console.print(fault, highlight=False, markup=False, soft_wrap=True)
     typed = 100 * total.typed / max(1, total.papers)
     summary.append(("type told from the paper alone", "≥ 99 %", f"{typed:.2f} %", typed >= 99))
-    pages = [text_of(pixels, dpi, cache).readable for _, dpi, pixels in unreadable(arguments.seed)]
-    summary.append(("unreadable pages to manual entry", "all", f"{pages.count(False)} of {len(pages)}", not any(pages)))
+    told = [text_of(pixels, dpi, cache).readable for _, dpi, pixels in unreadable(arguments.seed)]
+    summary.append(("unreadable pages to manual entry", "all", f"{told.count(False)} of {len(told)}", not any(told)))
     if arguments.bench:
         scans = judge_genuine(arguments.bench, cache, console)
         summary.append(
             ("fields of genuine scans", "all", f"{scans.right} of {scans.right + scans.wrong}", not scans.wrong)
         )
+    by_hand = [(f"{HEADS} drawn heads", list(heads.drawn_heads(HEADS, arguments.seed)))]
+    genuine_heads = list(heads.genuine_heads(arguments.bench)) if arguments.bench else []
+    if genuine_heads:
+        by_hand.append((f"{len(genuine_heads)} genuine heads", genuine_heads))
+    else:
+        console.print("genuine heads: not measured, --bench names no folder that has them (heads/truth.json)")
+    for what, pages in by_hand:
+        counts = heads.judge(pages, cache)
+        console.print(heads.table(f"{what}, number and date written by hand", counts))
+        summary += heads.goals(what, counts)
+        for fault in (fault for item in counts.values() for fault in item.faults if arguments.faults):
+            console.print(fault, highlight=False, markup=False, soft_wrap=True)
     console.print(goals(summary))
 
 
