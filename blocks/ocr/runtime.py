@@ -5,7 +5,8 @@ sixes: plain onnxruntime 310 and 83 ms, OpenVINO's kernels 235 and 80 ms, with b
 in a character or two of a hundred thousand, so the precision is part of the engine's name that is kept with each field.
 
 Paddle computes the same networks in another form (`*.json` and `*.pdiparams`, made from the ONNX files), in single
-precision. Only the one that computes is loaded.
+precision. Only the one that computes is loaded; but the small network that reads digits has no Paddle form, and
+onnxruntime is loaded for it alone.
 """
 
 from __future__ import annotations
