@@ -31,10 +31,15 @@ from tests.players.demo import play
 from tests.players.officers import Officers, Sample
 from tests.samples.__main__ import generate
 
+# Dossiers that begin anew at every pause, services that are away, a restored backup, schedules: `make test-all`.
+LONG = {"test_anew.py", "test_outages.py", "test_restored.py", "test_watch.py"}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test waits for the whole play; the play and the waits in the tests have limits of their own."""
     for item in items:
+        if item.path.name in LONG:
+            item.add_marker(pytest.mark.long)
         item.add_marker(pytest.mark.timeout(2400))
 
 
