@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Page, PaperLocation, expect
+from playwright.sync_api import Page, Locator, expect
 from sqlmodel import select
 
 from blocks.objects import Bucket, ObjectStore
@@ -70,7 +70,7 @@ def over(played: Journey) -> tuple[str, UUID]:
 def decide(page: Page, officer: str, code: str, button: str) -> None:
     """Fill in and click; prove anew who one is; find what was typed, and click again."""
 
-    def row() -> PaperLocation:
+    def row() -> Locator:
         return page.get_by_role("row").filter(has_text=code)
 
     row().get_by_label("Căn cứ").fill(WHY)
