@@ -35,7 +35,7 @@ from infra.local.roles import READER
 from tasks.monitoring.checks import registry
 from tasks.monitoring.checks.finding import CHECK_BAD, Cost, State
 from tasks.monitoring.checks.registry import CHECKS, checks
-from tasks.monitoring.run_faults import Look, look_after_parts
+from tasks.monitoring.run_faults import WatchResult, look_after_parts
 from tests.conftest import TestPki
 from tests.deployments.test_operations_page import desk
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
@@ -106,7 +106,7 @@ def in_metrics() -> dict[str, State]:
     return in_figures(scraped(looked))
 
 
-def watch(records: RecordsDatabase) -> Look:
+def watch(records: RecordsDatabase) -> WatchResult:
     return look_after_parts(records, load_staff(), again=0)
 
 
@@ -141,16 +141,16 @@ def test_a_store_that_is_away_is_seen_by_all_four(only: pytest.MonkeyPatch, reco
     with only.context() as patch:
         patch.setenv("SOHOA_S3_ENDPOINT", f"http://127.0.0.1:{free_port()}")
         assert seen() == [State.BAD] * 4
-        assert watch(records) == Look(open=1)  # once
+        assert watch(records) == WatchResult(open=1)  # once
     assert seen() == [State.GOOD] * 4
 
 
 def test_another_set_of_bad_parts_is_another_incident(stack: pytest.MonkeyPatch, records: RecordsDatabase) -> None:
     with stack.context() as patch:
         patch.setenv("SOHOA_S3_ENDPOINT", f"http://127.0.0.1:{free_port()}")
-        assert watch(records) == Look(opened=1, open=1)
+        assert watch(records) == WatchResult(opened=1, open=1)
         assert parts_of_the_incident(records) == [["objects", "orchestrator", "worker", "gateway"]]
-    assert watch(records) == Look(opened=1, closed=1, open=1)
+    assert watch(records) == WatchResult(opened=1, closed=1, open=1)
     assert parts_of_the_incident(records) == [["orchestrator", "worker", "gateway"]]
 
 
@@ -160,7 +160,7 @@ def test_a_part_that_works_at_the_second_look_is_no_incident(
     endpoint = ObjectStore.get()._access[0]
     only.setenv("SOHOA_S3_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     only.setattr("tasks.monitoring.run_faults.time.sleep", lambda _: only.setenv("SOHOA_S3_ENDPOINT", endpoint))
-    assert watch(records) == Look()
+    assert watch(records) == WatchResult()
 
 
 def test_the_metrics_look_with_no_more_rights_than_they_have(

@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Page, Locator, expect
+from playwright.sync_api import Locator, Page, expect
 from sqlmodel import select
 
 from blocks.objects import Bucket, ObjectStore

@@ -29,7 +29,7 @@ from infra.local.postgres import Postgres
 from tasks.archive.preservation import documents_to_renew, objects_to_check
 from tasks.desk_views.history import history
 from tasks.desk_views.worklist import for_officer, reminders_of
-from tasks.monitoring.audit_trail import Wanted, entries
+from tasks.monitoring.audit_trail import TrailFilter, entries
 from tasks.monitoring.deadlines import due
 from tasks.monitoring.incidents import incidents
 from tests.blocks.records.plans import asked, whole_reads
@@ -134,7 +134,7 @@ def in_session(ask: Callable[[Session], Any]) -> Callable[[RecordsDatabase], Any
 
 
 def trail(**wanted: Any) -> Callable[[RecordsDatabase], Any]:
-    return lambda records: entries(records, Wanted(**wanted), ["BHXH-7"], load_staff(), 101)
+    return lambda records: entries(records, TrailFilter(**wanted), ["BHXH-7"], load_staff(), 101)
 
 
 MINE = col(Waiting.unit_id).in_(["BHXH-0"]) & col(Waiting.kind).in_(["verification"])

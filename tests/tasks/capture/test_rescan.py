@@ -16,8 +16,8 @@ from blocks.records.states import DocumentState as S
 from blocks.records.tables import AuditEntry, Document, Dossier, Page, Scan
 from tasks.capture.document import capture
 from tasks.capture.rescan import (
-    Again,
     RescanMissing,
+    RescanRequest,
     hand_in_rescan,
     handed_in,
     missing_scans,
@@ -104,7 +104,7 @@ class Counter:
         with self.records.session() as session:
             return missing_scans(session, self.dossier)
 
-    def asked(self) -> Again:
+    def asked(self) -> RescanRequest:
         with self.records.session() as session:
             return requested_rescan(session, session.get_one(Document, self.document))
 
@@ -124,7 +124,7 @@ def test_CA05_only_the_bad_page_is_scanned_again(
     tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
 ) -> None:
     counter = Counter(records, objects, tmp_path, [PAGES[0], BLURRED, PAGES[2]], pages=3)
-    assert [p.code for p in counter.report.problems] == ["PAGE_BLURRED"] and counter.asked() == Again([2])
+    assert [p.code for p in counter.report.problems] == ["PAGE_BLURRED"] and counter.asked() == RescanRequest([2])
     assert "thành phần 1, trang 2" in describe_rescan(counter.report.problems, counter.dossier)
     with pytest.raises(RescanMissing):
         receive_rescan(records, objects, counter.submission, counter.document, 2)
@@ -150,7 +150,7 @@ def test_CA05_a_page_of_one_scanned_pdf_and_then_another_one(
     counter = Counter(records, objects, tmp_path, [pdf_of(PAGES[:3])], pages=3)
     assert counter.report.ok
     counter.again(pages=[3])
-    assert counter.asked() == Again([3])
+    assert counter.asked() == RescanRequest([3])
     counter.hand_in(replaced={3: PAGES[3]})
     assert counter.capture() == [] and counter.images()[2:] == hashes(PAGES[3])
     counter.again(pages=[1])
@@ -158,7 +158,7 @@ def test_CA05_a_page_of_one_scanned_pdf_and_then_another_one(
     assert counter.capture() == []
     assert counter.images()[0::2] == hashes(PAGES[4], PAGES[3])  # the page of the first rescan is still there
     counter.again(whole=True)
-    assert counter.asked() == Again([])
+    assert counter.asked() == RescanRequest([])
     counter.hand_in(pdf_of([PAGES[5], *PAGES[1:3]]))
     counter.hand_in(replaced={2: PAGES[0]})  # of the new whole
     assert counter.capture() == []
@@ -169,7 +169,7 @@ def test_CA05_a_page_of_one_scanned_pdf_and_then_another_one(
 def test_CA06_a_forgotten_page_is_put_in(tmp_path: Path, records: RecordsDatabase, objects: ObjectStore) -> None:
     counter = Counter(records, objects, tmp_path, [PAGES[0], PAGES[3], BLURRED], pages=5)
     assert {p.code for p in counter.report.problems} == {"PAGES_MISSING", "PAGE_BLURRED"}
-    assert counter.asked() == Again([], short=True)
+    assert counter.asked() == RescanRequest([], short=True)
     counter.hand_in(inserted={2: PAGES[1], 3: PAGES[2]}, replaced={3: PAGES[4]})
     counter.hand_in(inserted={2: PAGES[1]})  # handed in twice is put in once
     assert counter.capture() == [] and counter.images() == hashes(*PAGES[:5])
@@ -202,7 +202,7 @@ def test_CA07_both_images_of_a_page_with_a_note_are_asked_for(
 ) -> None:
     with_note = jpeg(scanned(noted(paper(2))))
     counter = Counter(records, objects, tmp_path, [PAGES[0], with_note, BLURRED], pages=2, notes=[2])
-    assert not counter.report.ok and counter.asked() == Again([2, 3])
+    assert not counter.report.ok and counter.asked() == RescanRequest([2, 3])
     told = describe_rescan(counter.report.problems, counter.dossier)
     assert "ảnh 2: trang 2 (còn giấy ghi chú)" in told and "ảnh 3: trang 2." in told
     counter.hand_in(replaced={2: with_note, 3: jpeg(scanned(paper(2), 5, skew=-0.4))})

@@ -15,13 +15,21 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.codes import assign_dossier_code
 from blocks.records.tables import AuditEntry, Dossier, Incident
-from tasks.monitoring.audit_trail import BROKEN, Line, TrailBroken, TrailFilter, check_trail, entries, record_access
+from tasks.monitoring.audit_trail import (
+    BROKEN,
+    TrailBroken,
+    TrailFilter,
+    TrailLine,
+    check_trail,
+    entries,
+    record_access,
+)
 from tests.tasks.lawcase import RECEIVED, make_dossier
 
 CODE = "BHXH-TEST-261120-0001"
 
 
-def found(records: RecordsDatabase, unit: str = "BHXH-TEST", limit: int = 100, **wanted: object) -> list[Line]:
+def found(records: RecordsDatabase, unit: str = "BHXH-TEST", limit: int = 100, **wanted: object) -> list[TrailLine]:
     return entries(records, TrailFilter.model_validate(wanted), {unit}, load_staff(), limit)
 
 
