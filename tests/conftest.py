@@ -59,7 +59,8 @@ ensure_seal_keys(_HOME)
 # `make test-all` (single ones elsewhere are marked `long`).
 LONG = (
     "attack/test_environment.py", "attack/test_stack_parts.py", "attack/test_worker.py", "blocks/records/test_many.py",
-    "blocks/records/test_million.py", "faults", "infra/test_wheel.py", "infra/training",
+    "blocks/records/test_million.py", "blocks/ocr/test_shared.py", "faults",
+    "infra/test_sbom.py", "infra/test_wheel.py", "infra/training",
     "tasks/signing/test_tampering.py", "tasks/signing/test_years.py", "tasks/test_fuzz.py",
 )  # fmt: skip
 # The first one mostly waits, for crashes to be noticed.

@@ -95,6 +95,7 @@ def nobody_dies() -> Iterator[None]:
 moments = st.tuples(st.sampled_from(["before", "after", "between"]), st.integers(0, 4))
 
 
+@pytest.mark.long
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.integers(1, 5), kills=st.lists(moments, max_size=4))
 def test_whatever_was_done_before_the_kills_the_rest_is_done_once(steps: int, kills: list[tuple[str, int]]) -> None:

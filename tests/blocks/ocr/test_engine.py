@@ -232,6 +232,7 @@ def test_degenerate_polygons_are_cut_and_read_without_failing(engine: OcrEngine,
     assert not text.strip()
 
 
+@pytest.mark.long
 def test_memory_stays_below_a_gigabyte() -> None:
     code = (
         "import numpy as np; from PIL import Image; from blocks.ocr.engine import OcrEngine;"

@@ -83,6 +83,7 @@ def test_probabilities_sum_to_one() -> None:
         assert sum(np.exp(model.log(before, w)) for w in known) == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.long
 def test_EX01_fewer_errors_with_the_second_opinion() -> None:
     with_it, without = OcrEngine(), OcrEngine(second_opinion=False)
     assert "vi-bigram@" in with_it.name and "vi-bigram" not in without.name
