@@ -89,12 +89,15 @@ class ConnectionSettings(Section):
         description="Hosts of certificate status services beside those of the trust folder, separated by commas; "
         "host:port, or host=address where it isn't public.",
     )
-    ca_bundle: Path | None = Field(
-        None, description="Certificates (PEM) that servers of the office's own network are checked by."
-    )
 
 
-class GatewaySettings(Section):
+class StepUpSettings(Section):
+    """How fresh a sign-in must be: the desk asks for it, the worker looks at it again."""
+
+    step_up_minutes: int = Field(5, ge=1, le=60, description="How old a sign-in may be at a signature.")
+
+
+class GatewaySettings(StepUpSettings):
     """The officers' desk: sign-in, sessions and limits. Its secrets come only to its own process."""
 
     gateway_url: str = Field(description="The desk as browsers know it: http(s)://host[:port], without path.")
@@ -112,7 +115,6 @@ class GatewaySettings(Section):
     oidc_acr: str = Field("", description="acr values asked for at sign-in, separated by spaces; one must come back.")
     oidc_step_up_acr: str = Field("", description="The same before a signature is allowed; empty: as at sign-in.")
     oidc_max_age_minutes: int = Field(600, ge=0, description="How old the sign-in may be there; 0: it isn't asked.")
-    step_up_minutes: int = Field(5, ge=1, le=60, description="How old it may be before a signature is allowed.")
     session_idle_minutes: int = Field(60, description="A session ends after so long without a request.")
     session_hours: int = Field(10, description="A session ends after so long in any case.")
     trusted_proxies: list[str] = Field([], description='Networks whose X-Forwarded-For is believed: ["127.0.0.1/32"].')
@@ -151,21 +153,13 @@ class GatewaySettings(Section):
         return self.prefect_api_url.rstrip("/").removesuffix("/api")
 
 
-class StepUpSettings(Section):
-    """What the worker believes of sign-ins."""
-
-    step_up_minutes: int = Field(5, ge=1, le=60, description="As at the desk: how old a sign-in may be at a signature.")
-
-
 class MachineSettings(Section):
     """The machine that the parts run on."""
 
-    worker_type: str = Field("warm-process", description="Prefect work pool type: warm-process or process.")
     worker_limit: int | None = Field(None, ge=1, description="Flow runs at once; default: one a processor core.")
     # A process tells that it lives every 30 s (PREFECT_FLOWS_HEARTBEAT_FREQUENCY, infra/local/plan.py): six misses.
     silent_seconds: float = Field(180.0, gt=0, description="A flow run that is silent for so long is taken as lost.")
     log_mb: float = Field(20.0, gt=0, description="Size of a part's log file before the next one begins (MB).")
-    port_base: int = Field(24200, description="First of the ports that `make up` takes.")
     port_gateway: int = Field(24204, description="Port of the desk on loopback.")
     port_metrics: int = Field(24203, description="Port of the metrics on loopback.")
 

@@ -6,7 +6,6 @@ Each refusal is one line that says what to do. Nothing is deleted for the admini
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
@@ -16,6 +15,7 @@ import yaml
 from asn1crypto import pem, x509
 
 from blocks.settings import OF_OFFICE, ROOT, Environment
+from blocks.settings.sections import is_loopback
 from blocks.testmark import PINS, leads_to_test, pinned
 from infra.local.process import StackError
 
@@ -78,16 +78,6 @@ def require_encrypted(name: str, value: str) -> None:
 def verifies_server(url: str) -> bool:
     """Whether a PostgreSQL address insists on TLS and on the server's name."""
     return "sslmode=verify-full" in urlsplit(url).query.split("&")
-
-
-def is_loopback(host: str | None) -> bool:
-    """Is it this machine? A name counts only where it is `localhost`: others may change their address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _require_no_test_pki(home: Path) -> None:

@@ -64,10 +64,6 @@ class _Taken:
     seen: Shown | None = None
     faults: list[str] = field(default_factory=list)
 
-    def refused(self, faults: list[str]) -> None:
-        self.faults = faults
-        self.decision, self.payload = ASK_AGAIN, {"problems": faults}
-
 
 def ask(pause: Pause[A], dossier_id: UUID, *about: Any, after: int = 0) -> Answered[A]:
     """The officer's answer at this pause: from the records if it was given, else suspend the flow and wait.
@@ -140,7 +136,7 @@ def _take(pause: Pause[A], dossier_id: UUID, key: PauseKey, description: str, re
     except ShownChanged:
         taken.faults = [CHANGED]
     if taken.faults:
-        taken.refused(taken.faults)
+        taken.decision, taken.payload = ASK_AGAIN, {"problems": taken.faults}
     return taken
 
 

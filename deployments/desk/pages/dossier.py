@@ -157,8 +157,8 @@ class DossierPages:
         """What the flow wants looked at on the paper: the description without its table of fields."""
         html = self._description(waiting)
         head, mark, tail = html.partition("</table>")
-        requested_rescan = head[: head.index("<h2")] if "<h2" in head else ""
-        return (requested_rescan + (tail if mark else "")).strip()
+        refused_before = head[: head.index("<h2")] if "<h2" in head else ""
+        return (refused_before + (tail if mark else "")).strip()
 
     def _said_before(self, dossier_id: UUID, stage: str) -> str:
         """The written words of the step before: the question of a consultation, its answer, the clerk's reasons."""
