@@ -108,6 +108,10 @@ bench-ocr: dev check-system ## character errors and seconds a page of both engin
 bench-extraction: dev check-system ## fields of 374 generated papers (scans, phone photos, low resolution); BENCH=folder: and its scans
 	$(PY) -m tests.bench.extraction $(if $(BENCH),--bench $(BENCH))
 
+bench-files: dev check-system ## kinds of files from public bug reports: what is expected of each and what became of it
+	@$(NEEDED_BY_TESTS)
+	$(PY) -m tests.bench.files
+
 bench-sign: dev ## signatures a second against plain pyHanko, memory of a file of 300 MB
 	$(PY) -m tests.bench.sign
 
@@ -185,4 +189,4 @@ lock: dev ## renew the lock files from pyproject.toml (UPGRADE="--upgrade-packag
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system check test coverage test-all attack journeys screenshots bench-ocr bench-extraction calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data docs diagrams release train-ocr train-digits test-train lock help
+.PHONY: setup dev up down status demo password check-system check test coverage test-all attack journeys screenshots bench-ocr bench-extraction bench-files calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data docs diagrams release train-ocr train-digits test-train lock help
