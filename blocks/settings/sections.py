@@ -157,7 +157,7 @@ class MachineSettings(Section):
     """The machine that the parts run on."""
 
     worker_limit: int | None = Field(None, ge=1, description="Flow runs at once; default: one a processor core.")
-    # A process tells that it lives every 30 s (PREFECT_FLOWS_HEARTBEAT_FREQUENCY, infra/local/plan.py): six misses.
+    # Six misses: a process tells each 30 s that it lives (PREFECT_FLOWS_HEARTBEAT_FREQUENCY).
     silent_seconds: float = Field(180.0, gt=0, description="A flow run that is silent for so long is taken as lost.")
     log_mb: float = Field(20.0, gt=0, description="Size of a part's log file before the next one begins (MB).")
     port_gateway: int = Field(24204, description="Port of the desk on loopback.")

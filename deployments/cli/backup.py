@@ -33,7 +33,7 @@ from infra.local.backup import (
     unpack_keys,
     unpack_state,
 )
-from infra.local.plan import Plan, load_plan
+from infra.local.installation import Installation, load_installation
 from infra.local.postgres import Postgres
 from infra.local.process import StackError
 from infra.local.roles import OWNER
@@ -80,10 +80,10 @@ def backup(folder: Path, keys: Path, *, recipient: Path | None = None, keep: int
     folder, keys = folder.resolve(), keys.resolve()
     if keys.is_relative_to(folder):
         raise BackupRefused(why="tệp khóa (--keys) phải nằm ngoài thư mục sao lưu")
-    plan, name = load_plan(), stamp()
-    if folder.is_relative_to(plan.home):
+    installation, name = load_installation(), stamp()
+    if folder.is_relative_to(installation.home):
         raise BackupRefused(why="thư mục sao lưu phải nằm ngoài SOHOA_HOME")
-    if not (plan.own_postgres and plan.own_seaweed):
+    if not (installation.own_postgres and installation.own_seaweed):
         raise BackupRefused(
             why="cơ sở dữ liệu hoặc kho tệp do cơ quan tự vận hành; vui lòng sao lưu bằng công cụ của chúng"
         )
@@ -91,14 +91,14 @@ def backup(folder: Path, keys: Path, *, recipient: Path | None = None, keep: int
     for part in ("base", "wal", "objects", "state"):
         private_folder(folder / part)
     done = backups(folder)
-    postgres, base = plan.postgres(), done[-1].base if done else ""
+    postgres, base = installation.postgres(), done[-1].base if done else ""
     if whole or not base or _moment(name) - _moment(base) >= timedelta(hours=BASE_HOURS):
         base = name
         base_backup(postgres, folder / "base" / name)
     last = copy_wal(postgres, folder / "wal")
-    copied = copy_objects(_store(plan, "backup"), folder / "objects", name)
-    pack_state(plan, folder / "state" / f"{name}.tar")
-    pack_keys(plan, keys, recipient)
+    copied = copy_objects(_store(installation, "backup"), folder / "objects", name)
+    pack_state(installation, folder / "state" / f"{name}.tar")
+    pack_keys(installation, keys, recipient)
     made = Backup(
         name=name,
         base=base,
@@ -132,18 +132,18 @@ def restore(folder: Path, keys: Path, *, identity: Path | None = None, until: da
     chosen, lists = _chosen(done, until)
     place = home().resolve()
     unpack_keys(place, keys, identity)
-    plan = load_plan()
-    postgres, seaweed = plan.postgres(), plan.seaweed()
+    installation = load_installation()
+    postgres, seaweed = installation.postgres(), installation.seaweed()
     put_passwords(postgres, place / "unpacked")
     unpack_state(place, folder / "state" / f"{chosen.name}.tar")
     try:
         restore_database(postgres, folder / "base" / chosen.base, folder / "wal", until, chosen.last)
         seaweed.start()
-        versions = restore_objects(_store(plan, ADMIN), folder / "objects", lists)
+        versions = restore_objects(_store(installation, ADMIN), folder / "objects", lists)
         _rename_versions(postgres, versions)
         os.environ["SOHOA_RESTORED_DATABASE_URL"] = postgres.url("sohoa", OWNER)
         records = RecordsDatabase(url_env="SOHOA_RESTORED_DATABASE_URL")
-        found = compare(records, _store(plan, ADMIN))
+        found = compare(records, _store(installation, ADMIN))
         records.engine.dispose()
         return found
     finally:
@@ -178,9 +178,9 @@ def _rename_versions(postgres: Postgres, versions: dict[tuple[str, str], str]) -
             )
 
 
-def _store(plan: Plan, part: str) -> ObjectStore:
+def _store(installation: Installation, part: str) -> ObjectStore:
     """The object store of this installation with the key of a part."""
-    seaweed = plan.seaweed()
+    seaweed = installation.seaweed()
     access, secret = seaweed.keys[part]
     values: dict[str, Any] = {"endpoint": seaweed.endpoint, "access_key": access, "secret_key": secret}
     os.environ |= {f"SOHOA_COPY_S3_{name.upper()}": value for name, value in values.items()}

@@ -19,11 +19,11 @@ from rich.table import Table
 
 from blocks.settings import ROOT
 from infra.local.accounts import prepare
-from infra.local.board import read_board, take_lock
+from infra.local.installation import OS_USERS, Installation, choose_prefect_port, load_installation
 from infra.local.parts import TITLES, Parts
-from infra.local.plan import OS_USERS, Plan, choose_prefect_port, load_plan
 from infra.local.process import MARK, StackError, marked, need_space, wait_gone
 from infra.local.production import choose_environment, require_real
+from infra.local.stack_status import read_status, take_lock
 from infra.local.supervisor import Supervisor, end_strays
 
 PATIENCE = 420.0  # seconds that a start may take
@@ -31,124 +31,131 @@ SIGNS = {"waiting": "·", "starting": "…", "ready": "✓", "done": "✓", "res
 console = Console(highlight=False)
 
 
-def up(plan: Plan) -> None:
+def up(installation: Installation) -> None:
     """Start the stack, or find it running. Raises StackError."""
-    plan.run.mkdir(parents=True, exist_ok=True)
-    with FileLock(plan.run / "up.lock", fallback_to_soft=False):  # two `up` at once: the second finds what runs
-        _wait_for_end(plan)
-        if not _supervised(plan):
-            _launch(plan)
-        elif read_board(plan.run / "stack.json").get("state") == "ready":
+    installation.run.mkdir(parents=True, exist_ok=True)
+    with FileLock(installation.run / "up.lock", fallback_to_soft=False):  # two `up` at once: the second finds what runs
+        _wait_for_end(installation)
+        if not _supervised(installation):
+            _launch(installation)
+        elif read_status(installation.run / "stack.json").get("state") == "ready":
             console.print("the stack is running already")
-        _follow(plan)
-        _prove(plan)
-    console.print(f"Prefect: {plan.prefect_url}  (for operations only: `make password`)", soft_wrap=True)
+        _follow(installation)
+        _prove(installation)
+    console.print(f"Prefect: {installation.prefect_url}  (for operations only: `make password`)", soft_wrap=True)
 
 
-def down(plan: Plan) -> None:
+def down(installation: Installation) -> None:
     """Stop everything, also what a killed supervisor left behind."""
-    board = read_board(plan.run / "stack.json")
-    if _supervised(plan) and (pid := board.get("pid")):
+    status = read_status(installation.run / "stack.json")
+    if _supervised(installation) and (pid := status.get("pid")):
         os.kill(pid, 15)
         deadline = time.monotonic() + 120
-        with console.status("stopping") as status:
-            while _supervised(plan):
-                parts = read_board(plan.run / "stack.json").get("parts", {})
+        with console.status("stopping") as line:
+            while _supervised(installation):
+                parts = read_status(installation.run / "stack.json").get("parts", {})
                 left = [TITLES[name] for name, entry in parts.items() if entry["state"] in ("ready", "starting")]
-                status.update(f"stopping: {', '.join(left)}")
+                line.update(f"stopping: {', '.join(left)}")
                 if time.monotonic() > deadline:
                     os.kill(pid, 9)
                 time.sleep(0.1)
         wait_gone(pid)
-    end_strays(plan)
+    end_strays(installation)
     console.print("the stack is stopped")
 
 
-def status(plan: Plan) -> None:
+def status(installation: Installation) -> None:
     """Show the parts; prove each one now. Raises StackError when not all work."""
-    board = read_board(plan.run / "stack.json")
-    if not _supervised(plan):
-        left = len(marked(plan.home))
+    stack = read_status(installation.run / "stack.json")
+    if not _supervised(installation):
+        left = len(marked(installation.home))
         tail = f"; {left} processes of it are left, `make up` replaces them" if left else ""
         raise StackError(f"the stack is not running{tail or ' (make up)'}")
-    failures = {} if board.get("state") != "ready" else _canaries(plan)
-    console.print(_table(board, failures))
-    if board.get("state") != "ready":
-        raise StackError(f"the stack is {board.get('state')}")
+    failures = {} if stack.get("state") != "ready" else _probes(installation)
+    console.print(_table(stack, failures))
+    if stack.get("state") != "ready":
+        raise StackError(f"the stack is {stack.get('state')}")
     if failures:
-        raise StackError(f"not working: {', '.join(TITLES[name] for name in failures)}; see {plan.logs}")
-    console.print(f"Prefect: {plan.prefect_url}")
+        raise StackError(f"not working: {', '.join(TITLES[name] for name in failures)}; see {installation.logs}")
+    console.print(f"Prefect: {installation.prefect_url}")
 
 
-def _launch(plan: Plan) -> None:
+def _launch(installation: Installation) -> None:
     """Clear the ground, write stack.env, start the supervisor in a session of its own."""
-    need_space(plan.home)
-    if strays := end_strays(plan):
+    need_space(installation.home)
+    if strays := end_strays(installation):
         console.print(f"ended {strays} processes that an earlier stack left behind")
-    if line := choose_environment(plan.known, os.environ, plan.env_file):
+    if line := choose_environment(installation.known, os.environ, installation.env_file):
         console.print(line, soft_wrap=True)
-    if not plan.is_test:
-        require_real(plan.home, plan.known | plan.keys.external())
-    if line := choose_prefect_port(plan):
+    if not installation.is_test:
+        require_real(installation.home, installation.known | installation.keys.external())
+    if line := choose_prefect_port(installation):
         console.print(line)
-    plan.check_ports()
-    line = prepare(plan.home) if plan.known.get(OS_USERS) != "one" else None
-    plan.known[OS_USERS] = "one" if line or plan.known.get(OS_USERS) == "one" else "parts"
+    installation.check_ports()
+    line = prepare(installation.home) if installation.known.get(OS_USERS) != "one" else None
+    installation.known[OS_USERS] = "one" if line or installation.known.get(OS_USERS) == "one" else "parts"
     if line:
         console.print(line, soft_wrap=True)
     try:
-        moved = plan.write()
+        moved = installation.write()
     except OSError as error:
-        raise StackError(f"{plan.home} can't be written ({error.strerror})") from error
+        raise StackError(f"{installation.home} can't be written ({error.strerror})") from error
     if moved:
-        console.print(f"moved from stack.env to {plan.home / 'secrets'}: {', '.join(moved)}", soft_wrap=True)
-    (plan.run / "stack.json").unlink(missing_ok=True)
-    with (plan.logs / "supervisor.log").open("ab") as log:
+        console.print(f"moved from stack.env to {installation.home / 'secrets'}: {', '.join(moved)}", soft_wrap=True)
+    (installation.run / "stack.json").unlink(missing_ok=True)
+    with (installation.logs / "supervisor.log").open("ab") as log:
         subprocess.Popen(
             [sys.executable, "-m", "infra.local", "supervise"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=ROOT,
-            env={**os.environ, "SOHOA_HOME": str(plan.home), MARK: str(plan.home), "PYTHONUNBUFFERED": "1"},
+            env={
+                **os.environ,
+                "SOHOA_HOME": str(installation.home),
+                MARK: str(installation.home),
+                "PYTHONUNBUFFERED": "1",
+            },
             start_new_session=True,
         )
 
 
-def _follow(plan: Plan) -> None:
+def _follow(installation: Installation) -> None:
     """Show the start until all is ready. Raises StackError with the line of the part that failed."""
     deadline = time.monotonic() + PATIENCE
-    path = plan.run / "stack.json"
+    path = installation.run / "stack.json"
     with Live(console=console, refresh_per_second=8, transient=not console.is_terminal) as live:
-        while (board := read_board(path)).get("state") not in ("ready", "failed"):
+        while (status := read_status(path)).get("state") not in ("ready", "failed"):
             if time.monotonic() > deadline:
-                raise StackError(f"the stack is not ready after {PATIENCE:.0f} s; see {plan.logs}")
-            if time.monotonic() > deadline - PATIENCE + 20 and not _supervised(plan):
-                raise StackError(f"the supervisor ended; see {plan.logs / 'supervisor.log'}")
-            live.update(_table(board, {}))
+                raise StackError(f"the stack is not ready after {PATIENCE:.0f} s; see {installation.logs}")
+            if time.monotonic() > deadline - PATIENCE + 20 and not _supervised(installation):
+                raise StackError(f"the supervisor ended; see {installation.logs / 'supervisor.log'}")
+            live.update(_table(status, {}))
             time.sleep(0.1)
-        live.update(_table(board, {}))
+        live.update(_table(status, {}))
     if not console.is_terminal:
-        console.print(_table(board, {}))
-    if board["state"] == "failed":
-        _wait_for_end(plan)
-        raise StackError(board["message"])
+        console.print(_table(status, {}))
+    if status["state"] == "failed":
+        _wait_for_end(installation)
+        raise StackError(status["message"])
 
 
-def _prove(plan: Plan) -> None:
-    if failures := _canaries(plan, 120):  # time enough to restart what was killed
+def _prove(installation: Installation) -> None:
+    if failures := _probes(installation, 120):  # time enough to restart what was killed
         name, error = next(iter(failures.items()))
-        raise StackError(f"{TITLES[name]} does not work ({error}); see {plan.logs}, or `make down` and `make up`")
+        raise StackError(
+            f"{TITLES[name]} does not work ({error}); see {installation.logs}, or `make down` and `make up`"
+        )
 
 
-def _canaries(plan: Plan, patience: float = 0) -> dict[str, str]:
+def _probes(installation: Installation, patience: float = 0) -> dict[str, str]:
     """Parts that don't work, each with the kind of error; those under restart get `patience` seconds to come back."""
     deadline = time.monotonic() + patience
     while True:
         failures = {}
-        for name, part in Parts(plan).all().items():
+        for name, part in Parts(installation).all().items():
             try:
-                part.canary()
+                part.probe()
             except Exception as error:
                 failures[name] = str(error) if isinstance(error, StackError) else type(error).__name__
         if not failures or time.monotonic() > deadline:
@@ -156,28 +163,32 @@ def _canaries(plan: Plan, patience: float = 0) -> dict[str, str]:
         time.sleep(0.5)
 
 
-def _supervised(plan: Plan) -> bool:
-    plan.run.mkdir(parents=True, exist_ok=True)
-    lock = take_lock(plan.run / "supervisor.lock")
+def _supervised(installation: Installation) -> bool:
+    installation.run.mkdir(parents=True, exist_ok=True)
+    lock = take_lock(installation.run / "supervisor.lock")
     if lock:
         lock.release()
     return lock is None
 
 
-def _wait_for_end(plan: Plan) -> None:
+def _wait_for_end(installation: Installation) -> None:
     """Wait for a supervisor that is stopping."""
     deadline = time.monotonic() + 120
-    while _supervised(plan) and read_board(plan.run / "stack.json").get("state") in ("stopping", "failed", "stopped"):
+    while _supervised(installation) and read_status(installation.run / "stack.json").get("state") in (
+        "stopping",
+        "failed",
+        "stopped",
+    ):
         if time.monotonic() > deadline:
             raise StackError("the stack is still stopping; try again in a minute")
         time.sleep(0.1)
-    if not _supervised(plan) and (pid := read_board(plan.run / "stack.json").get("pid")):
+    if not _supervised(installation) and (pid := read_status(installation.run / "stack.json").get("pid")):
         wait_gone(pid)
 
 
-def _table(board: dict[str, Any], failures: dict[str, str]) -> Table:
+def _table(status: dict[str, Any], failures: dict[str, str]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 1))
-    for name, entry in board.get("parts", {}).items():
+    for name, entry in status.get("parts", {}).items():
         state = "failed" if name in failures else entry["state"]
         seconds = f"{time.time() - entry['since']:.0f} s" if state == "starting" else ""
         again = f"restarted {entry['restarts']}x" if entry["restarts"] else ""
@@ -191,10 +202,10 @@ def main() -> int:
     parser.add_argument("command", choices=["up", "down", "status", "supervise"])
     command = parser.parse_args().command
     try:
-        plan = load_plan()
+        installation = load_installation()
         if command == "supervise":
-            return Supervisor(plan).run()
-        {"up": up, "down": down, "status": status}[command](plan)
+            return Supervisor(installation).run()
+        {"up": up, "down": down, "status": status}[command](installation)
     except StackError as error:
         console.print(f"[red]✗[/red] {error}", soft_wrap=True)
         return 1

@@ -84,7 +84,7 @@ def make_users() -> str | None:
 
 def _can_run(who: Account) -> bool:
     """Whether the program starts as that user."""
-    command = [sys.executable, "-c", "import infra.worker.zygote, blocks.settings, psycopg, sqlmodel"]
+    command = [sys.executable, "-c", "import infra.worker.fork_server, blocks.settings, psycopg, sqlmodel"]
     env = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
     try:
         done = subprocess.run(

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from infra.local.plan import Plan
+from infra.local.installation import Installation
 from infra.local.postgres import Postgres
 from infra.local.process import StackError, need_space, write_secret
 
@@ -139,28 +139,28 @@ def _run(command: list[str | Path], environment: dict[str, str], what: str) -> N
 
 
 # -- state and keys -----------------------------------------------------------------------------------------------
-def pack_state(plan: Plan, path: Path) -> None:
+def pack_state(installation: Installation, path: Path) -> None:
     """Folder inbox, as tar. What runs have done stands in the records (tasks/journal.py)."""
     with _half(path) as half, tarfile.open(half, "w") as tar:
         for name in sorted(DATA):
-            for place in sorted((plan.home / name).glob("*")):
+            for place in sorted((installation.home / name).glob("*")):
                 tar.add(place, f"{name}/{place.name}")
 
 
-def pack_keys(plan: Plan, path: Path, recipient: Path | None) -> None:
+def pack_keys(installation: Installation, path: Path, recipient: Path | None) -> None:
     """Everything secret into one file (0600). recipient: X.509 certificate (PEM, RSA) that it is encrypted to (CMS)."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as tar:
-        for place in sorted(plan.home.iterdir()):
+        for place in sorted(installation.home.iterdir()):
             if place.name not in ANEW | DATA:
                 tar.add(place, f"home/{place.name}")
-        postgres = plan.postgres()
+        postgres = installation.postgres()
         for place in [postgres.place / "password", postgres.place / "roles"]:
             if place.exists():
                 tar.add(place, f"postgres/{place.name}")
-        tar.add(plan.home / "seaweed" / "secrets.json", "seaweed/secrets.json")
+        tar.add(installation.home / "seaweed" / "secrets.json", "seaweed/secrets.json")
         told = tarfile.TarInfo("home.path")
-        told.size = len(name := str(plan.home).encode())
+        told.size = len(name := str(installation.home).encode())
         tar.addfile(told, io.BytesIO(name))
     packed = data.getvalue()
     if recipient is not None:

@@ -23,10 +23,10 @@ import yaml
 from blocks.logs import LOGGING
 from blocks.settings import ROOT
 from infra.local.accounts import hand_over
-from infra.local.pace import SERVER
+from infra.local.installation import Installation
 from infra.local.pki import ensure_pki
-from infra.local.plan import Plan
 from infra.local.postgres import Postgres
+from infra.local.prefect_pace import SERVER
 from infra.local.process import StackError, explain, spawn, stop, wait_ready
 from infra.local.production import TEST_STAFF
 from infra.local.seaweed import Seaweed
@@ -82,7 +82,7 @@ class Part:
 
     name: str
     begin: Callable[[], subprocess.Popen[bytes] | None]
-    canary: Callable[[], None]
+    probe: Callable[[], None]
     end: Callable[[subprocess.Popen[bytes] | None], None] = stop
     process: subprocess.Popen[bytes] | None = None
 
@@ -95,29 +95,29 @@ class Part:
 
 
 class Parts:
-    """Makes the parts of a plan."""
+    """Makes the parts of an installation."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.postgres = plan.postgres() if plan.own_postgres else None
-        self.seaweed = plan.seaweed() if plan.own_seaweed else None
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.postgres = installation.postgres() if installation.own_postgres else None
+        self.seaweed = installation.seaweed() if installation.own_seaweed else None
         if self.seaweed:
-            self.seaweed.account = plan.account("seaweed")
+            self.seaweed.account = installation.account("seaweed")
         self.worker_name = "sohoa-worker"
 
     def all(self) -> dict[str, Part]:
         parts = [
             self._server("postgres", self.postgres),
             self._server("seaweed", self.seaweed),
-            Part("pki", self._begin_pki, self.pki_canary),
+            Part("pki", self._begin_pki, self.probe_pki),
             Part("migrate", lambda: self._begin_migrate(), lambda: None),
-            Part("prefect", self._begin_prefect, self.prefect_canary),
+            Part("prefect", self._begin_prefect, self.probe_prefect),
             Part("setup", self._begin_setup, lambda: None),
-            Part("worker", self._begin_worker, self.worker_canary, lambda p: stop(p, signal.SIGTERM, 30)),
-            Part("metrics", self._begin_metrics, self.metrics_canary),
-            Part("agent", self._begin_agent, self.agent_canary),
-            Part("oidc", self._begin_oidc, self.oidc_canary),
-            Part("gateway", self._begin_gateway, self.gateway_canary),
+            Part("worker", self._begin_worker, self.probe_worker, lambda p: stop(p, signal.SIGTERM, 30)),
+            Part("metrics", self._begin_metrics, self.probe_metrics),
+            Part("agent", self._begin_agent, self.probe_agent),
+            Part("oidc", self._begin_oidc, self.probe_oidc),
+            Part("gateway", self._begin_gateway, self.probe_gateway),
         ]
         return {part.name: part for part in parts}
 
@@ -131,17 +131,17 @@ class Parts:
             server.start()
             return server.process
 
-        return Part(name, begin, server.canary, lambda _: server.stop())
+        return Part(name, begin, server.probe, lambda _: server.stop())
 
     def _begin_pki(self) -> subprocess.Popen[bytes] | None:
-        if not self.plan.test_pki:
+        if not self.installation.test_pki:
             return None  # certificates and time-stamps are the office's own
-        port = self.plan.ports["SOHOA_PORT_PKI"]
-        folder = self.plan.home / "pki"
+        port = self.installation.ports["SOHOA_PORT_PKI"]
+        folder = self.installation.home / "pki"
         ensure_pki(folder, f"http://127.0.0.1:{port}")
-        if self.plan.own_users:
-            hand_over(self.plan.home)  # keys that were made a moment ago
-        return self._python("pki", self.pki_canary, 60, "infra.local.pki", "serve", "--dir", folder, "--port", port)
+        if self.installation.own_users:
+            hand_over(self.installation.home)  # keys that were made a moment ago
+        return self._python("pki", self.probe_pki, 60, "infra.local.pki", "serve", "--dir", folder, "--port", port)
 
     def _begin_migrate(self) -> None:
         """With the owner's address, which no other part gets."""
@@ -150,41 +150,43 @@ class Parts:
     def _begin_prefect(self) -> subprocess.Popen[bytes]:
         extra = {
             "PREFECT_SERVER_API_HOST": "127.0.0.1",
-            "PREFECT_SERVER_API_PORT": str(self.plan.ports["SOHOA_PORT_PREFECT"]),
+            "PREFECT_SERVER_API_PORT": str(self.installation.ports["SOHOA_PORT_PREFECT"]),
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(self.plan.home / "parts" / "prefect" / "home" / "ui"),
+            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(self.installation.home / "parts" / "prefect" / "home" / "ui"),
         } | LOGGING
-        extra |= {name: value for name, value in SERVER.items() if name not in self.plan.known}
+        extra |= {name: value for name, value in SERVER.items() if name not in self.installation.known}
         command = ("prefect", "server", "start", "--host", "127.0.0.1")
-        port = self.plan.ports["SOHOA_PORT_PREFECT"]
-        return self._python("prefect", self.prefect_canary, 120, *command, "--port", port, extra=extra)
+        port = self.installation.ports["SOHOA_PORT_PREFECT"]
+        return self._python("prefect", self.probe_prefect, 120, *command, "--port", port, extra=extra)
 
     def _begin_setup(self) -> None:
         self._once("setup", os.environ.get("SOHOA_SETUP_MODULE", "deployments.setup"), part="setup")
 
     def _begin_worker(self) -> subprocess.Popen[bytes]:
-        settings = self.plan.environment("worker")
+        settings = self.installation.environment("worker")
         limit = settings.get("SOHOA_WORKER_LIMIT", str(os.cpu_count() or 2))
         command = ("prefect", "worker", "start", "--pool", POOL, "--type", worker_type(settings), "--limit", limit)
         began = datetime.now(UTC)
-        probe = lambda: self.worker_canary(began)  # noqa: E731
+        probe = lambda: self.probe_worker(began)  # noqa: E731
         return self._python("worker", probe, 180, *command, "--name", self.worker_name, extra=LOGGING)
 
     def _begin_metrics(self) -> subprocess.Popen[bytes]:
-        return self._python("metrics", self.metrics_canary, 60, "deployments.metrics")
+        return self._python("metrics", self.probe_metrics, 60, "deployments.metrics")
 
     def _begin_agent(self) -> subprocess.Popen[bytes]:
-        return self._python("agent", self.agent_canary, 60, "deployments.agent")
+        return self._python("agent", self.probe_agent, 60, "deployments.agent")
 
     def _begin_oidc(self) -> subprocess.Popen[bytes] | None:
-        if not self.plan.test_provider:
+        if not self.installation.test_provider:
             return None  # the office has a provider of its own
         users = [json.dumps(user) for user in test_users()]
-        port = self.plan.ports["SOHOA_PORT_OIDC"]
-        return self._python("oidc", self.oidc_canary, 60, "infra.local.oidc", port, *users)
+        port = self.installation.ports["SOHOA_PORT_OIDC"]
+        return self._python("oidc", self.probe_oidc, 60, "infra.local.oidc", port, *users)
 
     def _begin_gateway(self) -> subprocess.Popen[bytes]:
-        return self._python("gateway", self.gateway_canary, 90, "deployments.desk", extra=self.plan.gateway_secrets())
+        return self._python(
+            "gateway", self.probe_gateway, 90, "deployments.desk", extra=self.installation.gateway_secrets()
+        )
 
     def _python(
         self,
@@ -194,14 +196,14 @@ class Parts:
         *command: object,
         extra: dict[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start `python -m …` and wait for its canary."""
+        """Start `python -m …` and wait for its probe."""
         log = self.log(name)
         process = spawn(
             [sys.executable, "-m", *map(str, command)],
             log=log,
             cwd=ROOT,
-            env=self.plan.environment(name) | (extra or {}),
-            account=self.plan.account(name),
+            env=self.installation.environment(name) | (extra or {}),
+            account=self.installation.account(name),
         )
         try:
             wait_ready(TITLES[name], probe, process, log, timeout)
@@ -213,8 +215,8 @@ class Parts:
     def _once(self, name: str, *command: str, part: str) -> None:
         """Run a command that ends by itself, with the secrets of `part`. Raises StackError when it fails."""
         log = self.log(name)
-        process = spawn([sys.executable, "-m", *command], log=log, cwd=ROOT, env=self.plan.environment(part),
-                        account=self.plan.account(part))  # fmt: skip
+        process = spawn([sys.executable, "-m", *command], log=log, cwd=ROOT, env=self.installation.environment(part),
+                        account=self.installation.account(part))  # fmt: skip
         try:
             status = process.wait(300)
         except subprocess.TimeoutExpired:
@@ -225,16 +227,16 @@ class Parts:
 
     def log(self, name: str) -> Path:
         """The part's log; the supervisor keeps it from growing without end (infra/local/rotate.py)."""
-        return self.plan.logs / f"{name}.log"
+        return self.installation.logs / f"{name}.log"
 
-    # -- canaries -----------------------------------------------------------------------------------------------
-    def pki_canary(self) -> None:
+    # -- probes -----------------------------------------------------------------------------------------------
+    def probe_pki(self) -> None:
         """A time-stamp token is really made. Those of others are looked at by `sohoa doctor`: we can't restart them."""
         from asn1crypto import tsp
 
-        if not self.plan.test_pki or self.plan.chosen("SOHOA_TSA_URL"):
+        if not self.installation.test_pki or self.installation.chosen("SOHOA_TSA_URL"):
             return
-        variables = self.plan.variables()
+        variables = self.installation.variables()
         imprint = {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": os.urandom(32)}
         request = tsp.TimeStampReq({"version": 1, "message_imprint": imprint, "cert_req": True})
         headers = {"Content-Type": "application/timestamp-query"}
@@ -243,15 +245,15 @@ class Parts:
         if status != "granted":
             raise StackError(f"the time-stamp service answers {status}")
 
-    def prefect_canary(self) -> None:
+    def probe_prefect(self) -> None:
         """The API answers, lets nobody in without the secret, and reads from its database."""
-        base = f"{self.plan.prefect_url}/api"
+        base = f"{self.installation.prefect_url}/api"
         httpx.get(f"{base}/health", auth=self._auth(), timeout=5).raise_for_status()
         self._api("POST", "/work_pools/filter", {"limit": 1})
         if httpx.post(f"{base}/flows/count", json={}, timeout=5).status_code != 401:
             raise StackError("Prefect's API is open to everyone; check PREFECT_SERVER_API_AUTH_STRING")
 
-    def worker_canary(self, since: datetime | None = None) -> None:
+    def probe_worker(self, since: datetime | None = None) -> None:
         """Its heartbeat is ONLINE (and newer than `since`)."""
         workers = self._api("POST", f"/work_pools/{POOL}/workers/filter", {})
         for worker in workers:
@@ -260,38 +262,38 @@ class Parts:
                 return
         raise StackError("no worker is online")
 
-    def metrics_canary(self) -> None:
+    def probe_metrics(self) -> None:
         """Figures come from the records database and from Prefect."""
-        told = httpx.get(f"http://127.0.0.1:{self.plan.ports['SOHOA_PORT_METRICS']}/metrics", timeout=20).text
+        told = httpx.get(f"http://127.0.0.1:{self.installation.ports['SOHOA_PORT_METRICS']}/metrics", timeout=20).text
         for source in ("records", "prefect"):
             if f'sohoa_source_up{{source="{source}"}} 1.0' not in told:
                 raise StackError(f"no figures come from {source}")
 
-    def agent_canary(self) -> None:
+    def probe_agent(self) -> None:
         """It has looked round within the last minute."""
-        beat = self.plan.home / "parts" / "agent" / "tmp" / "agent.beat"
+        beat = self.installation.home / "parts" / "agent" / "tmp" / "agent.beat"
         if not beat.exists() or time.time() - beat.stat().st_mtime > 60:
             raise StackError("the agent doesn't look round")
 
-    def oidc_canary(self) -> None:
+    def probe_oidc(self) -> None:
         """The provider tells where to sign in."""
-        if self.plan.test_provider:
-            base = f"http://127.0.0.1:{self.plan.ports['SOHOA_PORT_OIDC']}"
+        if self.installation.test_provider:
+            base = f"http://127.0.0.1:{self.installation.ports['SOHOA_PORT_OIDC']}"
             httpx.get(f"{base}/.well-known/openid-configuration", timeout=5).raise_for_status()
 
-    def gateway_canary(self) -> None:
+    def probe_gateway(self) -> None:
         """It lives, sends browsers to the sign-in and lets nobody else through to Prefect."""
-        base = f"http://127.0.0.1:{self.plan.ports['SOHOA_PORT_GATEWAY']}"
+        base = f"http://127.0.0.1:{self.installation.ports['SOHOA_PORT_GATEWAY']}"
         httpx.get(f"{base}/suc-khoe", timeout=5).raise_for_status()
         if httpx.get(f"{base}/api/health", timeout=5).status_code != 401:
             raise StackError("the officer gateway lets strangers in")
 
     def _auth(self) -> tuple[str, str]:
-        user, _, password = self.plan.keys.auth().partition(":")
+        user, _, password = self.installation.keys.auth().partition(":")
         return user, password
 
     def _api(self, method: str, path: str, body: Any = None) -> Any:
-        url = f"{self.plan.prefect_url}/api{path}"
+        url = f"{self.installation.prefect_url}/api{path}"
         answer = httpx.request(method, url, json=body, auth=self._auth(), timeout=10)
         if answer.status_code == 404:
             raise StackError(f"Prefect knows no {path}; the step `{TITLES['setup']}` has not made it")

@@ -119,12 +119,12 @@ class Postgres:
             connect_timeout=5,
         )
 
-    def canary(self) -> None:
+    def probe(self) -> None:
         """Proves that a write is taken and committed; raises otherwise."""
         with self.connect() as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS canary (at timestamptz)")
-            connection.execute("DELETE FROM canary")
-            connection.execute("INSERT INTO canary VALUES (now())")
+            connection.execute("CREATE TABLE IF NOT EXISTS probe (at timestamptz)")
+            connection.execute("DELETE FROM probe")
+            connection.execute("INSERT INTO probe VALUES (now())")
 
     def create_database(self, name: str, template: str | None = None) -> str:
         """Create a database (from a template) unless it exists, closed for others; returns its owner's address."""
@@ -158,7 +158,7 @@ class Postgres:
             account=self.account,
             parent_death=self.parent_death,
         )
-        wait("PostgreSQL", self.canary, self.process, self.log, timeout)
+        wait("PostgreSQL", self.probe, self.process, self.log, timeout)
         self._make_roles()
         for name in self.databases:
             self.create_database(name)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from infra.worker.zygote import COMM
+from infra.worker.fork_server import COMM
 
 MARK = "SOHOA_STACK_OF"  # in the environment of every process of a stack: the folder with its state
 FREE_BYTES = 500 << 20  # below this nothing is started: PostgreSQL and SeaweedFS fail badly on a full disk

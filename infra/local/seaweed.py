@@ -2,7 +2,7 @@
 
 The object lock holds on S3 only, so every other door is closed: mutual TLS on gRPC and on the HTTP ports of master,
 filer and admin, no HTTP requests at the master, signing keys at volume server and filer, loopback. On S3 each part has
-an identity of its own (`seaweed_access`). Writes are synced to disk. Ready means that a PUT and a GET of a canary work.
+an identity of its own (`seaweed_access`). Writes are synced to disk. Ready means that a PUT and a GET of a probe work.
 """
 
 from __future__ import annotations
@@ -105,17 +105,17 @@ class Seaweed:
             ),
         )
 
-    def canary(self) -> None:
+    def probe(self) -> None:
         """Proves that an object is written and read back; raises otherwise."""
         body = secrets.token_bytes(16)
         try:
-            self.client.put_object(Bucket="canary", Key="canary", Body=body)
+            self.client.put_object(Bucket="probe", Key="probe", Body=body)
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchBucket":
                 raise
-            self.client.create_bucket(Bucket="canary")
-            self.client.put_object(Bucket="canary", Key="canary", Body=body)
-        if self.client.get_object(Bucket="canary", Key="canary")["Body"].read() != body:
+            self.client.create_bucket(Bucket="probe")
+            self.client.put_object(Bucket="probe", Key="probe", Body=body)
+        if self.client.get_object(Bucket="probe", Key="probe")["Body"].read() != body:
             raise StackError("SeaweedFS gives back other bytes than were stored; check the disk")
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ class Seaweed:
             account=self.account,
             parent_death=self.parent_death,
         )
-        wait_ready("SeaweedFS", self.canary, self.process, self.log, timeout)
+        wait_ready("SeaweedFS", self.probe, self.process, self.log, timeout)
         if self.durable:
             self._sync_writes()
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Protocol
 
 from infra.local.accounts import adopt_inbox
-from infra.local.board import Board, take_lock
+from infra.local.installation import Installation
 from infra.local.parts import NEEDS, ONE_SHOT, STOP_ORDER, TITLES, Part, Parts
-from infra.local.plan import Plan
 from infra.local.process import StackError, end_all, flow_runs, marked, workers
 from infra.local.rotate import CHECK_EVERY, rotate
+from infra.local.stack_status import StackStatus, take_lock
 
 BACK_OFF = (0.5, 1, 2, 5, 10, 30)  # seconds before the n-th restart in a row
 LEFT_LYING, SWEEP_EVERY = 24 * 3600.0, 3600.0  # seconds
@@ -35,15 +35,15 @@ class Server(Protocol):
     def end_strays(self) -> int: ...
 
 
-def end_strays(plan: Plan) -> int:
+def end_strays(installation: Installation) -> int:
     """End everything of this stack but ourselves and the command that called; servers last. Returns how many."""
     # The worker first, without notice: it would report the end of its runs as Crashed. Then the runs, which on SIGTERM
     # would report the same; so they go on at the next start.
-    count = end_all(lambda: workers(plan.home), signal.SIGKILL, 15)
-    count += end_all(lambda: flow_runs(plan.home), signal.SIGKILL, 15)
-    count += end_all(lambda: marked(plan.home), signal.SIGTERM, 15)
-    servers: list[Callable[[], Server]] = [plan.seaweed] if plan.own_seaweed else []
-    servers += [plan.postgres] if plan.own_postgres else []
+    count = end_all(lambda: workers(installation.home), signal.SIGKILL, 15)
+    count += end_all(lambda: flow_runs(installation.home), signal.SIGKILL, 15)
+    count += end_all(lambda: marked(installation.home), signal.SIGTERM, 15)
+    servers: list[Callable[[], Server]] = [installation.seaweed] if installation.own_seaweed else []
+    servers += [installation.postgres] if installation.own_postgres else []
     return count + sum(server().end_strays() for server in servers)
 
 
@@ -61,10 +61,10 @@ def sweep(folder: Path, age: float = LEFT_LYING) -> int:
 class Supervisor:
     """One life of the stack."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.board = Board(plan.run / "stack.json")
-        self.parts = Parts(plan).all()
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.status = StackStatus(installation.run / "stack.json")
+        self.parts = Parts(installation).all()
         self.ending = threading.Event()
         self.restarts: dict[str, int] = {}
         self.began: dict[str, float] = {}
@@ -72,7 +72,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Until SIGTERM or SIGINT. Exit status 0 after a stop, 1 after a failed start."""
-        lock = take_lock(self.plan.run / "supervisor.lock")
+        lock = take_lock(self.installation.run / "supervisor.lock")
         if lock is None:
             return 0  # another one keeps this stack
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,22 +84,22 @@ class Supervisor:
 
     def _live(self) -> int:
         for name in NEEDS:
-            self.board.part(name, "waiting")
-        self.board.tell("starting")
+            self.status.set_part(name, "waiting")
+        self.status.set_stack("starting")
         try:
             self._start_all()
         except StackError as error:
             self._say(str(error))
             self._stop_all()
-            self.board.tell("failed", str(error))
+            self.status.set_stack("failed", str(error))
             return 1
         if not self.ending.is_set():
-            self.board.tell("ready")
+            self.status.set_stack("ready")
             self._say("ready")
             self._watch()
-        self.board.tell("stopping")
+        self.status.set_stack("stopping")
         self._stop_all()
-        self.board.tell("stopped")
+        self.status.set_stack("stopped")
         return 0
 
     # -- starting -----------------------------------------------------------------------------------------------
@@ -120,19 +120,19 @@ class Supervisor:
 
     def _start(self, part: Part) -> None:
         count = self.restarts.get(part.name, 0)
-        self.board.part(part.name, "starting", restarts=count)
+        self.status.set_part(part.name, "starting", restarts=count)
         self._say(f"{part.name}: starting")
         try:
             part.start()
         except StackError as error:
-            self.board.part(part.name, "failed", message=str(error), restarts=count)
+            self.status.set_part(part.name, "failed", message=str(error), restarts=count)
             raise
         except Exception as error:  # a bug or the machine: name the part, keep the traceback's kind
-            self.board.part(part.name, "failed", message=type(error).__name__, restarts=count)
+            self.status.set_part(part.name, "failed", message=type(error).__name__, restarts=count)
             raise StackError(f"{TITLES[part.name]}: {type(error).__name__}: {error}") from error
         self.began[part.name] = time.monotonic()
         pid = part.process.pid if part.process else None
-        self.board.part(part.name, "done" if part.name in ONE_SHOT else "ready", pid=pid, restarts=count)
+        self.status.set_part(part.name, "done" if part.name in ONE_SHOT else "ready", pid=pid, restarts=count)
         self._say(f"{part.name}: ready")
 
     # -- keeping ------------------------------------------------------------------------------------------------
@@ -150,11 +150,11 @@ class Supervisor:
                 self._adopt_inbox()
                 if time.monotonic() - swept > SWEEP_EVERY:
                     swept = time.monotonic()
-                    if left := sum(sweep(folder) for folder in self.plan.home.glob("parts/*/tmp")):
+                    if left := sum(sweep(folder) for folder in self.installation.home.glob("parts/*/tmp")):
                         self._say(f"{left} temporary folders of killed steps deleted")
                 if time.monotonic() - looked > CHECK_EVERY:
                     looked = time.monotonic()
-                    rotate(self.plan.logs)
+                    rotate(self.installation.logs)
                 for name in NEEDS:
                     part = self.parts[name]
                     if name in starting:
@@ -176,10 +176,10 @@ class Supervisor:
 
     def _adopt_inbox(self) -> None:
         """What root puts into the inbox (by `sohoa`, a copy) becomes the worker's, once a second."""
-        worker = self.plan.account("worker")
+        worker = self.installation.account("worker")
         if worker and time.monotonic() > self._adopted + 1:
             self._adopted = time.monotonic()
-            adopt_inbox(Path(self.plan.known["SOHOA_INBOX_DIR"]), worker)
+            adopt_inbox(Path(self.installation.known["SOHOA_INBOX_DIR"]), worker)
 
     def _stop_starting(self, starting: dict[str, Future[None]]) -> None:
         """End the processes of restarts under way, or their threads would wait for them to be ready."""
@@ -190,7 +190,7 @@ class Supervisor:
 
     def _later(self, name: str, why: str) -> float:
         count = self.restarts[name] = self.restarts.get(name, 0) + 1
-        self.board.part(name, "restarting", message=why, restarts=count)
+        self.status.set_part(name, "restarting", message=why, restarts=count)
         return time.monotonic() + BACK_OFF[min(count, len(BACK_OFF)) - 1]
 
     # -- stopping -----------------------------------------------------------------------------------------------
@@ -199,9 +199,9 @@ class Supervisor:
             self._say(f"{name}: stopping")
             self.parts[name].stop()
             if name == "worker":  # flow runs that outlived it
-                end_all(lambda: flow_runs(self.plan.home), signal.SIGKILL, 10)
-            self.board.part(name, "stopped")
-        end_strays(self.plan)
+                end_all(lambda: flow_runs(self.installation.home), signal.SIGKILL, 10)
+            self.status.set_part(name, "stopped")
+        end_strays(self.installation)
 
     def _say(self, text: str) -> None:
         print(datetime.now(UTC).isoformat(timespec="seconds"), text, file=sys.stderr, flush=True)

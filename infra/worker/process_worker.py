@@ -31,8 +31,8 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, Proc
 
 from blocks.settings import ROOT
 from infra.worker.admission import REFUSED, NotAdmitted, admit
-from infra.worker.attentive import Ear
 from infra.worker.rescue import Rescue
+from infra.worker.run_listener import RunListener
 
 ENGINE = command_to_string([sys.executable, "-m", "infra.worker.engine"])
 ONE_THREAD: dict[str, str | None] = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # runs share the machine
@@ -80,7 +80,7 @@ class OwnFlowsWorker(ProcessWorker):
         self.mine: set[UUID] = set()  # runs that this process takes care of
         self.admitted: dict[UUID, str] = {}  # entrypoints of runs that are being started
         self.looking = asyncio.Lock()
-        self.ear = Ear(self.get_and_submit_flow_runs, self._logger)
+        self.listener = RunListener(self.get_and_submit_flow_runs, self._logger)
 
     async def run(
         self,
@@ -107,7 +107,7 @@ class OwnFlowsWorker(ProcessWorker):
             result = results[0]
         finally:
             self.mine.discard(flow_run.id)
-            self.ear.tell()  # there is room for another
+            self.listener.notify()  # there is room for another
         if result is None or result.status_code is None:
             raise RuntimeError("Failed to start flow run process.")
         return ProcessWorkerResult(status_code=result.status_code, identifier=str(handle.pid))
@@ -174,7 +174,7 @@ class OwnFlowsWorker(ProcessWorker):
         self.executors = await self._exit_stack.enter_async_context(FlowRunExecutorContext())
         rescue = Rescue(self.client, self._work_pool_name, self.name, self._cares_for, self._logger)
         await self._exit_stack.enter_async_context(rescue.going_on())
-        await self._exit_stack.enter_async_context(self.ear.open())
+        await self._exit_stack.enter_async_context(self.listener.open())
 
     def _cares_for(self, flow_run_id: UUID) -> bool:
         return flow_run_id in self.mine or flow_run_id in self._submitting_flow_run_ids

@@ -30,7 +30,7 @@ from prefect.events.filters import EventFilter
 from prefect.states import Scheduled
 
 from blocks.settings.sections import MachineSettings
-from infra.worker.zygote import COMM
+from infra.worker.fork_server import COMM
 
 SECONDS_BETWEEN = 20.0
 UNCLAIMED = timedelta(minutes=2)  # a run that is Pending that long without a worker was dropped by a dying one

@@ -66,12 +66,12 @@ class Child:
 
 
 class WarmProcess:
-    """The worker's end of the zygote; starts another when it has died or a file of the project has changed."""
+    """The worker's end of the fork server; starts another when it has died or a file of the project has changed."""
 
     def __init__(self, modules: list[str]) -> None:
         self.modules = modules
-        self.current: Zygote | None = None
-        self.retired: list[Zygote] = []
+        self.current: ForkServerProcess | None = None
+        self.retired: list[ForkServerProcess] = []
         self.starting = asyncio.Lock()
 
     @property
@@ -79,7 +79,7 @@ class WarmProcess:
         """Seconds until it was warm, and its threads."""
         return self.current.ready if self.current else {}
 
-    async def start(self) -> Zygote:
+    async def start(self) -> ForkServerProcess:
         """One that runs the files as they are now; returns when it is warm."""
         async with self.starting:
             stamp = project_stamp()
@@ -89,7 +89,7 @@ class WarmProcess:
                     self.retired.append(self.current)
                 self.current = None
             if self.current is None:
-                self.current = await Zygote.start(self.modules, stamp)
+                self.current = await ForkServerProcess.start(self.modules, stamp)
             return self.current
 
     async def fork(self, env: dict[str, str], cwd: Path, name: str) -> Child:
@@ -101,24 +101,24 @@ class WarmProcess:
 
         Not SIGTERM, on which the engine reports Crashed; and the exit counts as clean, or the executor would.
         """
-        for zygote in self._all():
-            for child in zygote.children.values():
+        for server in self._all():
+            for child in server.children.values():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGKILL)
                 child.end(0)
-            zygote.children = {}
+            server.children = {}
 
     def close(self) -> None:
-        """End the zygotes (their end of the socket closes); children are the worker's business."""
-        for zygote in self._all():
-            zygote.close()
+        """End the fork servers (their end of the socket closes); children are the worker's business."""
+        for server in self._all():
+            server.close()
 
-    def _all(self) -> list[Zygote]:
+    def _all(self) -> list[ForkServerProcess]:
         return [*self.retired, *([self.current] if self.current else [])]
 
 
-class Zygote:
-    """One process of `infra.worker.zygote` and what it has forked."""
+class ForkServerProcess:
+    """One process of `infra.worker.fork_server` and what it has forked."""
 
     def __init__(self, process: subprocess.Popen[bytes], stamp: str) -> None:
         self.process, self.stamp = process, stamp
@@ -128,14 +128,14 @@ class Zygote:
         self.ready: dict[str, Any] = {}
 
     @classmethod
-    async def start(cls, modules: list[str], stamp: str) -> Zygote:
+    async def start(cls, modules: list[str], stamp: str) -> ForkServerProcess:
         """Raises RuntimeError when it ends before it is warm."""
         ours, theirs = socket.socketpair()
         with theirs:
             environment = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
             environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
             process = subprocess.Popen(
-                [sys.executable, "-m", "infra.worker.zygote", str(theirs.fileno()), *modules],
+                [sys.executable, "-m", "infra.worker.fork_server", str(theirs.fileno()), *modules],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd=ROOT,
@@ -177,7 +177,7 @@ class Zygote:
                     answer.set_result(child)
             elif child_or_none := self.children.pop(message["pid"], None):
                 child_or_none.end(message["exit"])
-        # The zygote is gone. Its children go on; their exit status is lost, their end is not.
+        # The fork server is gone. Its children go on; their exit status is lost, their end is not.
         for answer in self.waiting.values():
             if not answer.done():
                 answer.set_exception(RuntimeError("the warm process ended"))

@@ -15,9 +15,9 @@ from blocks.identity import replace_keys
 from blocks.seals import PARTS as SEALERS
 from blocks.settings import read_env
 from infra.local.accounts import USERS, adopt_inbox, hand_over, make_users
+from infra.local.installation import OS_USERS, Installation, load_installation
 from infra.local.keys import PARTS
 from infra.local.pki import ensure_pki
-from infra.local.plan import OS_USERS, Plan, load_plan
 from infra.local.process import Account
 from infra.local.production import choose_environment
 from tests.attack.plugin import Attack
@@ -27,22 +27,22 @@ EVERYBODY = (*sorted(set(USERS.values())), "nobody")
 
 
 @pytest.fixture(scope="module")
-def plan(home: Path) -> Iterator[Plan]:
+def installation(home: Path) -> Iterator[Installation]:
     """The files of an installation whose parts have users; nothing runs."""
     assert make_users() is None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOHOA_HOME", str(home / "accounts"))
         patch.setenv("SOHOA_PORT_BASE", "25400")
-        plan = load_plan()
-        choose_environment(plan.known, os.environ, plan.env_file)
-        plan.known[OS_USERS] = "parts"
-        plan.write()
-        assert plan.postgres().password
-        ensure_pki(plan.home / "pki", "http://127.0.0.1:25401")
-        (plan.home / "inbox" / "paper.pdf").write_text("paper")
-        (plan.home / "prefect" / "storage" / "result").write_text("{}")
-        hand_over(plan.home)
-        yield plan
+        installation = load_installation()
+        choose_environment(installation.known, os.environ, installation.env_file)
+        installation.known[OS_USERS] = "parts"
+        installation.write()
+        assert installation.postgres().password
+        ensure_pki(installation.home / "pki", "http://127.0.0.1:25401")
+        (installation.home / "inbox" / "paper.pdf").write_text("paper")
+        (installation.home / "prefect" / "storage" / "result").write_text("{}")
+        hand_over(installation.home)
+        yield installation
 
 
 def as_user(name: str, *command: str | Path) -> subprocess.CompletedProcess[bytes]:
@@ -82,9 +82,9 @@ KEPT: dict[str, tuple[Callable[[Path], Path], str]] = {  # what: (where, the onl
 
 
 @pytest.mark.parametrize("what", KEPT)
-def test_what_one_part_keeps(attack: Attack, plan: Plan, what: str) -> None:
+def test_what_one_part_keeps(attack: Attack, installation: Installation, what: str) -> None:
     where, only = KEPT[what]
-    path = where(plan.home)
+    path = where(installation.home)
     assert path.exists()
     for user in EVERYBODY:
         if user == only:
@@ -96,17 +96,17 @@ def test_what_one_part_keeps(attack: Attack, plan: Plan, what: str) -> None:
             assert done.returncode != 0 and not done.stdout
 
 
-def test_what_one_part_keeps_is_not_replaced(attack: Attack, plan: Plan) -> None:
+def test_what_one_part_keeps_is_not_replaced(attack: Attack, installation: Installation) -> None:
     """In a folder of its own a user could put a link that root follows at the next start."""
     for path, user in {
-        plan.home / "gateway" / "decisions.key": "sohoa-gateway",
-        plan.home / "public" / "decisions.pub": "sohoa-gateway",
-        plan.home / "sealing" / "gateway.key": "sohoa-gateway",
-        plan.home / "sealing" / "worker.pub": "sohoa-worker",
-        plan.home / "seaweed" / "secrets.json": "sohoa-s3",
-        plan.home / "secrets" / "gateway.env": "sohoa-gateway",
-        plan.home / "parts" / "worker" / "tmp": "sohoa-worker",
-        plan.home / "stack.env": "sohoa-worker",
+        installation.home / "gateway" / "decisions.key": "sohoa-gateway",
+        installation.home / "public" / "decisions.pub": "sohoa-gateway",
+        installation.home / "sealing" / "gateway.key": "sohoa-gateway",
+        installation.home / "sealing" / "worker.pub": "sohoa-worker",
+        installation.home / "seaweed" / "secrets.json": "sohoa-s3",
+        installation.home / "secrets" / "gateway.env": "sohoa-gateway",
+        installation.home / "parts" / "worker" / "tmp": "sohoa-worker",
+        installation.home / "stack.env": "sohoa-worker",
     }.items():
         with attack(f"{user} puts a link in the place of {path.name}", watch=lambda path=path: digest(path)) as told:
             done = as_user(user, "ln", "-sfn", "/etc/passwd", path.with_name("link"))
@@ -115,11 +115,11 @@ def test_what_one_part_keeps_is_not_replaced(attack: Attack, plan: Plan) -> None
             assert done.returncode != 0 and moved.returncode != 0
 
 
-def test_everybody_checks_seals_without_a_secret(plan: Plan) -> None:
+def test_everybody_checks_seals_without_a_secret(installation: Installation) -> None:
     """Also with a key that was replaced, and that the next start gives to its part."""
-    folder = plan.home / "sealing"
+    folder = installation.home / "sealing"
     replace_keys(folder, "gateway")
-    plan.write()
+    installation.write()
     (past,) = (folder / "gateway.past").iterdir()
     for user in EVERYBODY:
         assert as_user(user, "ls", past.parent).stdout.decode().split() == [past.name]
@@ -128,11 +128,11 @@ def test_everybody_checks_seals_without_a_secret(plan: Plan) -> None:
     assert as_user("sohoa-gateway", "cat", folder / "gateway.key").returncode == 0
 
 
-def test_stack_env_tells_no_secret(attack: Attack, plan: Plan) -> None:
+def test_stack_env_tells_no_secret(attack: Attack, installation: Installation) -> None:
     with attack("nobody reads stack.env") as told:
-        text = as_user("nobody", "cat", plan.env_file).stdout.decode()
+        text = as_user("nobody", "cat", installation.env_file).stdout.decode()
         assert "SOHOA_ENVIRONMENT=test" in text, "all parts read it"
-        kept = {value for part in PARTS for value in read_env(plan.home / "secrets" / f"{part}.env").values()}
+        kept = {value for part in PARTS for value in read_env(installation.home / "secrets" / f"{part}.env").values()}
         assert len(kept) > 10 and not [value for value in kept if value in text]
         told.answered("settings, addresses and ports")
         told.proved(f"none of {len(kept)} secrets is in it")
@@ -157,17 +157,17 @@ def test_secrets_of_an_earlier_version_leave_stack_env(home: Path, monkeypatch: 
     }
     (folder / "stack.env").write_text("".join(f"{name}={value}\n" for name, value in old.items()))
     monkeypatch.setenv("SOHOA_HOME", str(folder))
-    plan = load_plan()
-    assert plan.own_postgres and plan.own_seaweed
-    assert plan.write() == ["SOHOA_PORTAL_TOKEN"]
+    installation = load_installation()
+    assert installation.own_postgres and installation.own_seaweed
+    assert installation.write() == ["SOHOA_PORTAL_TOKEN"]
     text = (folder / "stack.env").read_text()
     assert not [word for word in ("old-", "kept-password", "portal-token") if word in text]
     assert "SOHOA_SMTP_PASSWORD=file:smtp.password" in text  # a reference is no secret
     worker = read_env(folder / "secrets" / "worker.env")
     assert worker["SOHOA_PORTAL_TOKEN"] == "portal-token" and "sohoa_app:" in worker["SOHOA_DATABASE_URL"]
     assert worker["PREFECT_API_AUTH_STRING"] == "sohoa:kept-password"
-    plan = load_plan()
-    assert plan.write() == [] and read_env(folder / "secrets" / "worker.env") == worker
+    installation = load_installation()
+    assert installation.write() == [] and read_env(folder / "secrets" / "worker.env") == worker
 
 
 def test_links_in_the_inbox_make_nothing_the_workers(attack: Attack, tmp_path: Path) -> None:

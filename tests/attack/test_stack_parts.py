@@ -12,8 +12,8 @@ import pytest
 
 from blocks.settings import read_env
 from infra.local.accounts import USERS
+from infra.local.installation import OS_USERS
 from infra.local.keys import PARTS
-from infra.local.plan import OS_USERS
 from infra.local.process import marked
 from tests.attack.plugin import Attack
 from tests.faults.stack import Stack, make_stack

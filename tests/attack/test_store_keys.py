@@ -95,7 +95,7 @@ def test_each_part_does_its_own_work(seaweed: Seaweed, places: dict[str, Place],
         assert put == ("OK" if name in WRITES[part] else "AccessDenied"), (part, name)
         gone = said(lambda: s3.delete_object(Bucket=place.bucket, Key=place.key, VersionId=place.version))  # noqa: B023
         assert gone == ("OK" if name in DELETES[part] else "AccessDenied"), (part, name)
-    assert said(lambda: s3.get_object(Bucket="canary", Key="canary")) == "AccessDenied"
+    assert said(lambda: s3.get_object(Bucket="probe", Key="probe")) == "AccessDenied"
 
 
 @pytest.mark.parametrize("part", RIGHTS)

@@ -38,8 +38,8 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Waiting
 from blocks.settings import load_stack_env, settings
-from infra.local.board import read_board
 from infra.local.process import free_port
+from infra.local.stack_status import read_status
 from tests.bench.cpu import by_part, difference
 from tests.faults.stack import free_base, until
 from tests.players.officers import RESOLVING, Officers, Sample
@@ -129,7 +129,7 @@ def stack(checkout: Path, home: Path) -> Iterator[dict[str, str]]:
 
 
 def supervisor(env: dict[str, str]) -> int:
-    return int(read_board(Path(env["SOHOA_HOME"]) / "run" / "stack.json")["pid"])
+    return int(read_status(Path(env["SOHOA_HOME"]) / "run" / "stack.json")["pid"])
 
 
 def play(checkout: Path, env: dict[str, str], samples: Path) -> Played:

@@ -16,9 +16,9 @@ from typing import Any
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from blocks.orchestrator import Orchestrator
-from infra.local.board import read_board
 from infra.local.keys import read_part
 from infra.local.process import find, free_port, marked
+from infra.local.stack_status import read_status
 
 ROOT = Path(__file__).resolve().parents[2]
 PRELOAD = "prefect.main prefect.flow_engine prefect.task_engine prefect.engine prefect.workers.process"
@@ -54,8 +54,8 @@ class Stack:
         return path.read_text() if path.exists() else ""
 
     def pid(self, part: str) -> int:
-        board = read_board(self.home / "run" / "stack.json")
-        return int(board["pid"] if part == "supervisor" else board["parts"][part]["pid"])
+        status = read_status(self.home / "run" / "stack.json")
+        return int(status["pid"] if part == "supervisor" else status["parts"][part]["pid"])
 
     def processes(self) -> list[int]:
         """Everything that runs for this stack, PostgreSQL by its working folder."""

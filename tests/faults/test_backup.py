@@ -25,7 +25,7 @@ from blocks.records.audit import verify_chain
 from blocks.records.tables import ArchivedObject, Document, Dossier
 from blocks.seals import ensure_seal_keys
 from deployments.cli import backup
-from infra.local.plan import load_plan
+from infra.local.installation import load_installation
 from infra.local.process import StackError
 from infra.local.roles import OWNER
 from tasks.archive.reconcile import compare
@@ -39,8 +39,8 @@ def installation(patch: pytest.MonkeyPatch, home: Path, base: int) -> Iterator[t
     """Database and object store of a state folder, running."""
     patch.setenv("SOHOA_HOME", str(home))
     patch.setenv("SOHOA_PORT_BASE", str(base))
-    plan = load_plan()
-    postgres, seaweed = plan.postgres(), plan.seaweed()
+    installation = load_installation()
+    postgres, seaweed = installation.postgres(), installation.seaweed()
     try:
         postgres.start()
         seaweed.start()

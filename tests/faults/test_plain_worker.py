@@ -62,4 +62,4 @@ def test_a_dossier_is_digitised_by_the_plain_worker(stack: Stack, tmp_path: Path
     assert run["state_type"] == "COMPLETED" and names.index("Crashed") < names.index(RESCHEDULED)
     commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in stack.processes()]
     assert any(b"\0--type\0process\0" in command for command in commands)
-    assert not any(b"infra.worker.zygote" in command for command in commands)
+    assert not any(b"infra.worker.fork_server" in command for command in commands)

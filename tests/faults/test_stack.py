@@ -35,8 +35,8 @@ from blocks.records.states import DossierState
 from blocks.records.tables import Dossier
 from infra.local.keys import read_part
 from infra.local.process import StackError, alive, free_port
+from infra.worker.fork_server import COMM
 from infra.worker.rescue import MOST_RESCUES, RESCHEDULED, Rescue
-from infra.worker.zygote import COMM
 from tasks.monitoring.run_faults import KEEP_DONE_RUNS, faults, tidy
 from tasks.pauses.outages import AWAITING
 from tasks.prefect_task import step
@@ -366,7 +366,7 @@ def test_a_killed_part_comes_back_and_what_was_acknowledged_is_there(stack: Stac
             connection.execute("INSERT INTO kept VALUES (%s)", [number])
 
     def put(number: int) -> None:
-        s3.put_object(Bucket="canary", Key=f"kept-{number}", Body=b"%d" % number)
+        s3.put_object(Bucket="probe", Key=f"kept-{number}", Body=b"%d" % number)
 
     for number, part in enumerate(SERVERS):
         until(lambda number=number: acknowledged(lambda: insert(number)))
@@ -380,7 +380,7 @@ def test_a_killed_part_comes_back_and_what_was_acknowledged_is_there(stack: Stac
         rows = connection.execute("SELECT DISTINCT n FROM kept ORDER BY n").fetchall()
     assert rows == [(number,) for number in range(len(SERVERS))]
     for number in range(len(SERVERS)):
-        assert s3.get_object(Bucket="canary", Key=f"kept-{number}")["Body"].read() == b"%d" % number
+        assert s3.get_object(Bucket="probe", Key=f"kept-{number}")["Body"].read() == b"%d" % number
     stack.prefect.resume(waiting, {"decision": "APPROVE"})
     stack.wait_state(waiting, "Completed")
 

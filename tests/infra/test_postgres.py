@@ -99,7 +99,7 @@ def test_as_root_in_a_private_folder(home: Path, tmp_path: Path, monkeypatch: py
         server = Postgres(private / "postgres", port, durable=False, parent_death=signal.SIGKILL)
         server.start()
         try:
-            server.canary()
+            server.probe()
             assert server.process
             assert Path(f"/proc/{server.process.pid}/exe").resolve().is_relative_to(outside)
             assert Path(f"/proc/{server.process.pid}").stat().st_uid != 0

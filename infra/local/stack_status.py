@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 
 @dataclass
-class Board:
+class StackStatus:
     """State of the stack and of its parts, written whole after every change."""
 
     path: Path
@@ -23,14 +23,14 @@ class Board:
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def part(self, name: str, state: str, *, pid: int | None = None, message: str = "", restarts: int = 0) -> None:
+    def set_part(self, name: str, state: str, *, pid: int | None = None, message: str = "", restarts: int = 0) -> None:
         """state: waiting, starting, ready, done, restarting, failed, stopped."""
         with self._lock:
             entry = {"state": state, "pid": pid, "message": message, "restarts": restarts, "since": time.time()}
             self.parts[name] = entry
             self._write()
 
-    def tell(self, state: str, message: str = "") -> None:
+    def set_stack(self, state: str, message: str = "") -> None:
         with self._lock:
             self.state, self.message = state, message
             self._write()
@@ -45,7 +45,7 @@ class Board:
             return
 
 
-def read_board(path: Path) -> dict[str, Any]:
+def read_status(path: Path) -> dict[str, Any]:
     """The last thing told; empty when nothing was."""
     try:
         content: dict[str, Any] = json.loads(path.read_text())

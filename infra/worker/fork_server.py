@@ -1,8 +1,8 @@
-"""A warm process that flow runs are forked from: ``python -m infra.worker.zygote FD MODULE…``.
+"""A warm process that flow runs are forked from: ``python -m infra.worker.fork_server FD MODULE…``.
 
 It imports packages and the project once, opens no connection, starts no thread, and forks one child a flow run: 10 s
 of imports become milliseconds, the memory is shared. The processes that read foreign files (`blocks.sandbox`) are
-started here, too, for all runs. When a file of the project changes, the worker starts another zygote.
+started here, too, for all runs. When a file of the project changes, the worker starts another fork server.
 
 Talk over the socket FD, one JSON object a line. In: ``{"id", "env", "cwd", "name"}`` = fork. Out: ``{"ready": seconds,
 "threads": n}`` once, then ``{"id", "pid"}`` per fork and ``{"pid", "exit"}`` per end (negative = signal). When the
@@ -52,8 +52,8 @@ def preload(names: list[str]) -> None:
         try:
             importlib.import_module(name)
         except Exception as error:  # a broken optional package must not stop the worker
-            print(f"zygote: {name} not preloaded: {type(error).__name__}", file=sys.stderr, flush=True)
-    from infra.worker.lean import prepare
+            print(f"fork server: {name} not preloaded: {type(error).__name__}", file=sys.stderr, flush=True)
+    from infra.worker.short_runs import prepare
 
     prepare()
     for name in PREPARED:
@@ -61,7 +61,7 @@ def preload(names: list[str]) -> None:
         if module in sys.modules:
             getattr(sys.modules[module], function)()
     if threads() > 1:
-        print("zygote: a preloaded module started threads; forks may hang", file=sys.stderr, flush=True)
+        print("fork server: a preloaded module started threads; forks may hang", file=sys.stderr, flush=True)
     gc.collect()
     gc.freeze()  # keeps the shared pages shared
 
@@ -77,7 +77,7 @@ def threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
-class Zygote:
+class ForkServer:
     """The loop. `serve` returns None at the end of the parent, and the order in each child."""
 
     def __init__(self, channel: socket.socket) -> None:
@@ -131,7 +131,7 @@ class Zygote:
             self.readers = set(shared.fork(self._leave))
 
     def _leave(self) -> None:
-        """In the child: nothing of the zygote remains."""
+        """In the child: nothing of the fork server remains."""
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
@@ -161,7 +161,8 @@ class Zygote:
 def become(order: dict[str, Any]) -> None:
     """Turn a fresh fork into the process that Prefect would have started: environment, folder, name, settings."""
     env: dict[str, str] = order["env"]
-    # Prefect's settings are those of the zygote, which has read them (`lean.prepare`), unless some have changed.
+    # Prefect's settings are those of the fork server, which has read them (`short_runs.prepare`), unless some
+    # have changed.
     known = {name: value for name, value in os.environ.items() if _is_setting(name)}
     changed = known != {name: value for name, value in env.items() if _is_setting(name)}
     os.environ.clear()
@@ -172,13 +173,13 @@ def become(order: dict[str, Any]) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_NAME, order["name"].encode()[:15], 0, 0, 0)
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()  # else every run draws the same numbers
-    from infra.worker.lean import lean, prepare
-    from infra.worker.sealed import seal
+    from infra.worker.no_foreign_code import refuse_foreign_code
+    from infra.worker.short_runs import prepare, shorten
 
     if changed:
         prepare()
-    seal()
-    lean()
+    refuse_foreign_code()
+    shorten()
 
 
 def _is_setting(name: str) -> bool:
@@ -214,10 +215,10 @@ def main() -> None:
     began = time.monotonic()
     preload(sys.argv[2:])
     share_keepers()
-    zygote = Zygote(channel)
-    zygote.share_readers()
-    zygote._tell({"ready": round(time.monotonic() - began, 2), "threads": threads()})
-    order = zygote.serve()
+    server = ForkServer(channel)
+    server.share_readers()
+    server._tell({"ready": round(time.monotonic() - began, 2), "threads": threads()})
+    order = server.serve()
     if order is not None:
         become(order)
         leave(run_flow)

@@ -39,7 +39,7 @@ COUNTED = ("SOHOA_PORT_POSTGRES", "SOHOA_PORT_PKI", "SOHOA_PORT_METRICS", "SOHOA
 
 
 @dataclass
-class Plan:
+class Installation:
     """Everything that the parts need to know; the same after every start."""
 
     home: Path
@@ -168,7 +168,7 @@ class Plan:
             "SOHOA_INBOX_DIR": str(self.home / "inbox"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
-            "PREFECT_WORKER_QUERY_SECONDS": "5",  # for what nobody tells the worker (infra/worker/attentive.py)
+            "PREFECT_WORKER_QUERY_SECONDS": "5",  # for what nobody tells the worker (infra/worker/run_listener.py)
             # Prefect's server answers 500 while PostgreSQL restarts: runs and worker then ask again.
             "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
             "PREFECT_CLIENT_MAX_RETRIES": "8",
@@ -262,8 +262,8 @@ class Plan:
             need_port("SeaweedFS", port, "SOHOA_PORT_BASE")
 
 
-def load_plan() -> Plan:
-    """The plan of SOHOA_HOME. Ports: environment, else stack.env, else the defaults. Raises StackError."""
+def load_installation() -> Installation:
+    """The installation of SOHOA_HOME. Ports: environment, else stack.env, else the defaults. Raises StackError."""
     folder = home().resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -291,16 +291,16 @@ def load_plan() -> Plan:
         "SOHOA_PORT_OIDC": port("SOHOA_PORT_OIDC", base + 5),
         "SOHOA_PORT_PREFECT": port("SOHOA_PORT_PREFECT", PREFECT_PORT),
     }
-    return Plan(folder, ports, known, before)
+    return Installation(folder, ports, known, before)
 
 
-def choose_prefect_port(plan: Plan) -> str | None:
+def choose_prefect_port(installation: Installation) -> str | None:
     """At the first start: another port than 4200 when that is taken. Returns the line to show, or None."""
-    if "SOHOA_PORT_PREFECT" in plan.known or os.environ.get("SOHOA_PORT_PREFECT"):
+    if "SOHOA_PORT_PREFECT" in installation.known or os.environ.get("SOHOA_PORT_PREFECT"):
         return None
     try:
         need_port("Prefect", PREFECT_PORT, "SOHOA_PORT_PREFECT")
     except StackError:
-        plan.ports["SOHOA_PORT_PREFECT"] = plan.ports["SOHOA_PORT_BASE"] + 2
-        return f"port {PREFECT_PORT} is in use: Prefect gets port {plan.ports['SOHOA_PORT_PREFECT']}"
+        installation.ports["SOHOA_PORT_PREFECT"] = installation.ports["SOHOA_PORT_BASE"] + 2
+        return f"port {PREFECT_PORT} is in use: Prefect gets port {installation.ports['SOHOA_PORT_PREFECT']}"
     return None

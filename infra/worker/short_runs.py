@@ -35,7 +35,7 @@ def _models(base: type[BaseModel]) -> set[type[BaseModel]]:
     return direct.union(*map(_models, direct))
 
 
-def lean() -> None:
+def shorten() -> None:
     """In the process of a flow run, once its settings are in force."""
     events.related_resources_from_run_context = _related  # type: ignore[attr-defined]
     tell = task_engine.emit_task_run_state_change_event  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The worker's ear: it looks for runs when it is told that there is one, and in rounds for what nobody tells.
+"""The worker's listener: it looks for runs when it is told that there is one, and in rounds for what nobody tells.
 
 Told by PostgreSQL (`blocks.nudge`), and by each run that ends and makes room for another.
 """
@@ -21,14 +21,14 @@ GATHER = 0.1  # seconds: several words at once are one look, and a run that ends
 AWAY = 5.0  # until the next try to reach PostgreSQL
 
 
-class Ear:
+class RunListener:
     """look: what is done when there may be a run."""
 
     def __init__(self, look: Callable[[], Awaitable[Any]], logger: Logger | LoggerAdapter[Any]) -> None:
         self._look, self._logger = look, logger
         self._told = asyncio.Event()
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """There may be a run to start."""
         self._told.set()
 
@@ -58,8 +58,8 @@ class Ear:
             try:
                 async with await psycopg.AsyncConnection.connect(address, autocommit=True, connect_timeout=5) as open_:
                     await open_.execute(f"LISTEN {RUNS_CHANNEL}")
-                    self.tell()  # for what came while nobody heard
+                    self.notify()  # for what came while nobody heard
                     async for _ in open_.notifies():
-                        self.tell()
+                        self.notify()
             except (psycopg.Error, OSError):
                 await asyncio.sleep(AWAY)

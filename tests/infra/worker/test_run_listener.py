@@ -12,7 +12,7 @@ from sqlalchemy import text
 from blocks.nudge import nudge
 from blocks.records import RecordsDatabase
 from infra.worker import attentive
-from infra.worker.attentive import Ear
+from infra.worker.run_listener import RunListener
 
 
 class Looks:
@@ -48,7 +48,7 @@ def test_a_word_is_a_look_and_a_lost_connection_comes_back(
     looks = Looks()
 
     async def scene() -> None:
-        async with Ear(looks, logging.getLogger("test")).open():
+        async with RunListener(looks, logging.getLogger("test")).open():
             assert await looks.more_than(0)  # what came before anybody heard
             await asyncio.sleep(0.3)
             assert looks.count == 1  # nothing was said: nobody looks
@@ -70,11 +70,11 @@ def test_many_words_are_one_look(records: RecordsDatabase) -> None:
     looks = Looks()
 
     async def scene() -> None:
-        ear = Ear(looks, logging.getLogger("test"))
-        async with ear.open():
+        listener = RunListener(looks, logging.getLogger("test"))
+        async with listener.open():
             assert await looks.more_than(0)
             for _ in range(50):
-                ear.tell()
+                listener.notify()
             await asyncio.sleep(0.5)
             assert looks.count == 2
 

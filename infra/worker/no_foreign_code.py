@@ -17,7 +17,7 @@ class BlockRefused(Exception):
     """A block document was to be loaded in the process of a flow run."""
 
 
-def seal() -> None:
+def refuse_foreign_code() -> None:
     """Close these ways in this process, before a run's state or parameters are read (prefect 3.8.8)."""
     Block._from_block_document = classmethod(_refuse)  # type: ignore[assignment,method-assign]
     results._read_server_default_result_storage_block_id = lambda: None
