@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from blocks.nudge import nudge
 from blocks.records import RecordsDatabase
-from infra.worker import attentive
+from infra.worker import run_listener
 from infra.worker.run_listener import RunListener
 
 
@@ -44,7 +44,7 @@ def cut_off(records: RecordsDatabase) -> int:
 def test_a_word_is_a_look_and_a_lost_connection_comes_back(
     records: RecordsDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attentive, "AWAY", 0.2)
+    monkeypatch.setattr(run_listener, "AWAY", 0.2)
     looks = Looks()
 
     async def scene() -> None:
