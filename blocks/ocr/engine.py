@@ -18,7 +18,7 @@ from pydantic import Field
 from blocks.errors import Remedy, SohoaError
 from blocks.ocr import digits, geometry, language, runtime, shared
 from blocks.ocr.codes import read_codes
-from blocks.ocr.lone import read_lone_numbers
+from blocks.ocr.isolated_digits import read_lone_numbers
 from blocks.ocr.order import reading_order
 from blocks.ocr.orientation import Orientation
 from blocks.ocr.readers import DETECTION_SIDE, DETECTION_STEP, Models, PageReader, RawLine, WordSpan, words
@@ -31,7 +31,7 @@ from blocks.settings.sections import ReadingSettings
 MODELS = Path(__file__).with_name("models")
 _SECRECY = re.compile(r"M[AÂẬĂẠÀẤẦẨẪ]T")
 _NUMBER = re.compile(r"\d[\d.,/]*\d")
-USUAL = 0.7  # confidence of a short line that looks like print
+PRINT_CONFIDENCE = 0.7  # confidence of a short line that looks like print
 BLANK, HANDWRITING, LOW_DPI = "BLANK", "HANDWRITING", "LOW_DPI"
 
 
@@ -215,7 +215,7 @@ def _is_handwriting(line: RawLine) -> bool:
     letters = sum(character.isalnum() for character in line.text)
     if line.text in ("x", "X"):
         return line.confidence < 0.5
-    return line.confidence < (0.6 if letters >= 6 else USUAL if _usual(line.text) else 0.9)
+    return line.confidence < (0.6 if letters >= 6 else PRINT_CONFIDENCE if _usual(line.text) else 0.9)
 
 
 def _usual(text: str) -> bool:

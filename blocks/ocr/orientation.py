@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blocks.ocr import runtime
 
 SIDE = 768
-LEAST = 0.95  # a wrong turn loses the page, and nearly all pages are upright
+MIN_CONFIDENCE = 0.95  # a wrong turn loses the page, and nearly all pages are upright
 
 
 class Orientation:
@@ -29,4 +29,4 @@ class Orientation:
         x[0, 0, : size[1], : size[0]] = 1.0 - small.astype(np.float32) / 255.0
         p = self._network(x)[0]
         turn = int(p.argmax())
-        return turn if p[turn] > LEAST and turn < 4 else 0
+        return turn if p[turn] > MIN_CONFIDENCE and turn < 4 else 0

@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blocks.ocr import geometry, language, pieces
-from blocks.ocr.pieces import HEIGHT, MOST
+from blocks.ocr import geometry, language, line_crops
+from blocks.ocr.line_crops import HEIGHT, MAX_WIDTH_PX
 
 STRIDE = 8  # pixels of the recogniser's input that make one column of its output
-LEAST, STEP = 128, 64  # widths of it
+MIN_WIDTH_PX, WIDTH_STEP_PX = 128, 64  # widths of it
 _SCALE = (np.arange(256, dtype=np.float32) / 127.5 - 1).astype(np.float32)
 
 
@@ -41,7 +41,7 @@ class Cut:
 
     def __call__(self, _: geometry.Image, polygons: Sequence[NDArray[Any]]) -> list[geometry.Image]:
         assert self.view is not None
-        found = pieces.cut(self.view, polygons)
+        found = line_crops.cut(self.view, polygons)
         keys = [_key(polygon) for polygon in polygons]
         self.covered = {key: covered for key, (_, covered) in zip(keys, found, strict=True)}
         return [piece for piece, _ in found]
@@ -91,7 +91,7 @@ class Read:
         if not piece.size:
             return Decoded(""), 0.0
         if piece.shape[0] != HEIGHT:
-            width = min(MOST, max(1, round(HEIGHT * piece.shape[1] / piece.shape[0])))
+            width = min(MAX_WIDTH_PX, max(1, round(HEIGHT * piece.shape[1] / piece.shape[0])))
             piece = np.asarray(cv2.resize(piece, (width, HEIGHT)), dtype=np.uint8)
         versions = [self._probabilities(version) for version in np.atleast_3d(piece).transpose(2, 0, 1)]
         return self._decode(np.mean(versions, axis=0), piece.shape[1] / STRIDE)
@@ -99,7 +99,7 @@ class Read:
     def _probabilities(self, piece: geometry.Image) -> NDArray[np.float32]:
         """(columns, characters) of a piece (48, w)."""
         width = piece.shape[1]
-        x = np.zeros((1, 3, HEIGHT, max(LEAST, -(-width // STEP) * STEP)), np.float32)
+        x = np.zeros((1, 3, HEIGHT, max(MIN_WIDTH_PX, -(-width // WIDTH_STEP_PX) * WIDTH_STEP_PX)), np.float32)
         x[0, :, :, :width] = cv2.LUT(piece, _SCALE)
         (probabilities,) = self._run(x=[x])[0]
         return np.asarray(probabilities)

@@ -18,72 +18,108 @@ from sqlmodel import Session, col, select
 from blocks.errors import InvalidTransition, Remedy, SohoaError
 from blocks.records.audit import audit
 from blocks.records.queries import locked
-from blocks.records.states import DocumentState as T
-from blocks.records.states import DossierState as H
+from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Document, Dossier, now
 
 # Open: the case is not decided yet. From there it may always be returned (B4c) or withdrawn.
-DOSSIER_OPEN = frozenset(H) - {H.TU_CHOI_TIEP_NHAN, H.CO_KET_QUA, H.DA_TRA, H.LUU_TRU, H.TRA_LAI, H.RUT}
-DOSSIER_FAILED = frozenset({H.TU_CHOI_TIEP_NHAN, H.TRA_LAI, H.RUT})
-
-_DOSSIER_WAY: dict[H, set[H]] = {
-    H.NHAP: {H.KIEM_TRA},
-    H.KIEM_TRA: {H.BO_SUNG_TRUOC, H.TU_CHOI_TIEP_NHAN, H.DA_TIEP_NHAN},
-    H.BO_SUNG_TRUOC: {H.KIEM_TRA, H.TU_CHOI_TIEP_NHAN},
-    H.DA_TIEP_NHAN: {H.SO_HOA},
-    H.SO_HOA: {H.CHO_LANH_DAO_SO_HOA, H.DA_CHUYEN},
-    H.CHO_LANH_DAO_SO_HOA: {H.SO_HOA},
-    H.DA_CHUYEN: {H.THAM_DINH},
-    H.THAM_DINH: {H.CHO_Y_KIEN, H.BO_SUNG, H.TRINH_KY},
-    H.CHO_Y_KIEN: {H.THAM_DINH},
-    H.BO_SUNG: {H.THAM_DINH},
-    H.TRINH_KY: {H.KY_CO_QUAN},
-    H.KY_CO_QUAN: {H.CO_KET_QUA},
-    H.CO_KET_QUA: {H.DA_TRA},
-    H.DA_TRA: {H.LUU_TRU},
+DOSSIER_OPEN = frozenset(DossierState) - {
+    DossierState.TU_CHOI_TIEP_NHAN,
+    DossierState.CO_KET_QUA,
+    DossierState.DA_TRA,
+    DossierState.LUU_TRU,
+    DossierState.TRA_LAI,
+    DossierState.RUT,
 }
-DOSSIER_MOVES: dict[H, frozenset[H]] = {
-    state: frozenset(_DOSSIER_WAY.get(state, set()) | ({H.TRA_LAI, H.RUT} if state in DOSSIER_OPEN else set()))
-    for state in H
+DOSSIER_FAILED = frozenset({DossierState.TU_CHOI_TIEP_NHAN, DossierState.TRA_LAI, DossierState.RUT})
+
+_DOSSIER_WAY: dict[DossierState, set[DossierState]] = {
+    DossierState.NHAP: {DossierState.KIEM_TRA},
+    DossierState.KIEM_TRA: {DossierState.BO_SUNG_TRUOC, DossierState.TU_CHOI_TIEP_NHAN, DossierState.DA_TIEP_NHAN},
+    DossierState.BO_SUNG_TRUOC: {DossierState.KIEM_TRA, DossierState.TU_CHOI_TIEP_NHAN},
+    DossierState.DA_TIEP_NHAN: {DossierState.SO_HOA},
+    DossierState.SO_HOA: {DossierState.CHO_LANH_DAO_SO_HOA, DossierState.DA_CHUYEN},
+    DossierState.CHO_LANH_DAO_SO_HOA: {DossierState.SO_HOA},
+    DossierState.DA_CHUYEN: {DossierState.THAM_DINH},
+    DossierState.THAM_DINH: {DossierState.CHO_Y_KIEN, DossierState.BO_SUNG, DossierState.TRINH_KY},
+    DossierState.CHO_Y_KIEN: {DossierState.THAM_DINH},
+    DossierState.BO_SUNG: {DossierState.THAM_DINH},
+    DossierState.TRINH_KY: {DossierState.KY_CO_QUAN},
+    DossierState.KY_CO_QUAN: {DossierState.CO_KET_QUA},
+    DossierState.CO_KET_QUA: {DossierState.DA_TRA},
+    DossierState.DA_TRA: {DossierState.LUU_TRU},
+}
+DOSSIER_MOVES: dict[DossierState, frozenset[DossierState]] = {
+    state: frozenset(
+        _DOSSIER_WAY.get(state, set()) | ({DossierState.TRA_LAI, DossierState.RUT} if state in DOSSIER_OPEN else set())
+    )
+    for state in DossierState
 }
 
-DOCUMENT_SIGNED = frozenset({T.DA_KY_CO_QUAN, T.DA_LUU, T.HIEN_THI_KHO, T.DA_LUU_CHUA_DINH_DANH})
+DOCUMENT_SIGNED = frozenset(
+    {DocumentState.DA_KY_CO_QUAN, DocumentState.DA_LUU, DocumentState.HIEN_THI_KHO, DocumentState.DA_LUU_CHUA_DINH_DANH}
+)
 # Open: neither left out of the digitisation, nor signed by the agency, nor stored, nor hidden from those who decide.
 DOCUMENT_OPEN = (
-    frozenset(T)
+    frozenset(DocumentState)
     - DOCUMENT_SIGNED
-    - {T.NGOAI_PHAM_VI, T.TAI_SU_DUNG, T.KHONG_SO_HOA, T.NGHI_MAT, T.CACH_LY_MAT, T.DA_LUU_KHONG_GIA_TRI}
+    - {
+        DocumentState.NGOAI_PHAM_VI,
+        DocumentState.TAI_SU_DUNG,
+        DocumentState.KHONG_SO_HOA,
+        DocumentState.NGHI_MAT,
+        DocumentState.CACH_LY_MAT,
+        DocumentState.DA_LUU_KHONG_GIA_TRI,
+    }
 )
 
-_DOCUMENT_WAY: dict[T, set[T]] = {
-    T.KHAI_BAO: {T.PHAN_LOAI},
-    T.PHAN_LOAI: {T.NGOAI_PHAM_VI, T.TAI_SU_DUNG, T.DE_HONG, T.XIN_Y_KIEN, T.CHO_SAO_CHUP},
-    T.DE_HONG: {T.CHO_SAO_CHUP, T.XIN_Y_KIEN},  # B3d: the certified copy is captured
-    T.XIN_Y_KIEN: {T.KHONG_SO_HOA, T.DE_HONG, T.CHO_SAO_CHUP},  # B3e: the leader decides
-    T.CHO_SAO_CHUP: {T.DA_SAO_CHUP},
-    T.DA_SAO_CHUP: {T.DAT_KIEM_TRA, T.CHUP_LAI},
-    T.CHUP_LAI: {T.DA_SAO_CHUP},
-    T.DAT_KIEM_TRA: {T.DA_KY_CA_NHAN, T.CHUP_LAI},
-    T.DA_KY_CA_NHAN: {T.OCR, T.NHAP_TAY, T.NGHI_MAT},
-    T.NGHI_MAT: {T.DA_KY_CA_NHAN, T.CACH_LY_MAT},  # SC13: a false alarm goes on where it was, else it is quarantined
-    T.OCR: {T.CHO_XAC_NHAN, T.NHAP_TAY},  # EX02: what turns out unreadable is typed
-    T.NHAP_TAY: {T.CHO_XAC_NHAN},
-    T.CHO_XAC_NHAN: {T.DA_BOC_TACH, T.CHUP_LAI},  # the officer may ask for a rescan: the way restarts at capture
-    T.DA_BOC_TACH: {T.DA_CAP_MA},
-    T.DA_CAP_MA: {T.CHO_KET_QUA},
-    T.CHO_KET_QUA: {T.DA_KY_CO_QUAN},
-    T.DA_KY_CO_QUAN: {T.DA_LUU},
-    T.DA_LUU: {T.HIEN_THI_KHO, T.DA_LUU_CHUA_DINH_DANH},
-    T.DA_LUU_CHUA_DINH_DANH: {T.HIEN_THI_KHO},  # LU02: a late id makes it appear
+_DOCUMENT_WAY: dict[DocumentState, set[DocumentState]] = {
+    DocumentState.KHAI_BAO: {DocumentState.PHAN_LOAI},
+    DocumentState.PHAN_LOAI: {
+        DocumentState.NGOAI_PHAM_VI,
+        DocumentState.TAI_SU_DUNG,
+        DocumentState.DE_HONG,
+        DocumentState.XIN_Y_KIEN,
+        DocumentState.CHO_SAO_CHUP,
+    },
+    DocumentState.DE_HONG: {
+        DocumentState.CHO_SAO_CHUP,
+        DocumentState.XIN_Y_KIEN,
+    },  # B3d: the certified copy is captured
+    DocumentState.XIN_Y_KIEN: {
+        DocumentState.KHONG_SO_HOA,
+        DocumentState.DE_HONG,
+        DocumentState.CHO_SAO_CHUP,
+    },  # B3e: the leader decides
+    DocumentState.CHO_SAO_CHUP: {DocumentState.DA_SAO_CHUP},
+    DocumentState.DA_SAO_CHUP: {DocumentState.DAT_KIEM_TRA, DocumentState.CHUP_LAI},
+    DocumentState.CHUP_LAI: {DocumentState.DA_SAO_CHUP},
+    DocumentState.DAT_KIEM_TRA: {DocumentState.DA_KY_CA_NHAN, DocumentState.CHUP_LAI},
+    DocumentState.DA_KY_CA_NHAN: {DocumentState.OCR, DocumentState.NHAP_TAY, DocumentState.NGHI_MAT},
+    DocumentState.NGHI_MAT: {
+        DocumentState.DA_KY_CA_NHAN,
+        DocumentState.CACH_LY_MAT,
+    },  # SC13: a false alarm goes on where it was, else it is quarantined
+    DocumentState.OCR: {DocumentState.CHO_XAC_NHAN, DocumentState.NHAP_TAY},  # EX02: what turns out unreadable is typed
+    DocumentState.NHAP_TAY: {DocumentState.CHO_XAC_NHAN},
+    DocumentState.CHO_XAC_NHAN: {
+        DocumentState.DA_BOC_TACH,
+        DocumentState.CHUP_LAI,
+    },  # the officer may ask for a rescan: the way restarts at capture
+    DocumentState.DA_BOC_TACH: {DocumentState.DA_CAP_MA},
+    DocumentState.DA_CAP_MA: {DocumentState.CHO_KET_QUA},
+    DocumentState.CHO_KET_QUA: {DocumentState.DA_KY_CO_QUAN},
+    DocumentState.DA_KY_CO_QUAN: {DocumentState.DA_LUU},
+    DocumentState.DA_LUU: {DocumentState.HIEN_THI_KHO, DocumentState.DA_LUU_CHUA_DINH_DANH},
+    DocumentState.DA_LUU_CHUA_DINH_DANH: {DocumentState.HIEN_THI_KHO},  # LU02: a late id makes it appear
 }
-DOCUMENT_MOVES: dict[T, frozenset[T]] = {
+DOCUMENT_MOVES: dict[DocumentState, frozenset[DocumentState]] = {
     state: frozenset(
         _DOCUMENT_WAY.get(state, set())
-        | ({T.DA_LUU_KHONG_GIA_TRI} if state in DOCUMENT_OPEN else set())
+        | ({DocumentState.DA_LUU_KHONG_GIA_TRI} if state in DOCUMENT_OPEN else set())
         # SC13: a secret stamp may be seen at any step, and is looked for again after OCR.
-        | ({T.CACH_LY_MAT} if state in DOCUMENT_OPEN - {T.KHAI_BAO} else set())
+        | ({DocumentState.CACH_LY_MAT} if state in DOCUMENT_OPEN - {DocumentState.KHAI_BAO} else set())
     )
-    for state in T
+    for state in DocumentState
 }
 
 
@@ -98,14 +134,24 @@ class PublicStatus(StrEnum):
 
 
 # Not public: NHAP, KIEM_TRA, BO_SUNG_TRUOC (not received yet, no code) and RUT (none of the five would be true).
-PUBLIC_STATUS: dict[H, PublicStatus] = {
-    **dict.fromkeys((H.DA_TIEP_NHAN, H.SO_HOA, H.CHO_LANH_DAO_SO_HOA), PublicStatus.RECEIVED),
+PUBLIC_STATUS: dict[DossierState, PublicStatus] = {
     **dict.fromkeys(
-        (H.DA_CHUYEN, H.THAM_DINH, H.CHO_Y_KIEN, H.BO_SUNG, H.TRINH_KY, H.KY_CO_QUAN), PublicStatus.IN_PROGRESS
+        (DossierState.DA_TIEP_NHAN, DossierState.SO_HOA, DossierState.CHO_LANH_DAO_SO_HOA), PublicStatus.RECEIVED
     ),
-    H.CO_KET_QUA: PublicStatus.RESULT_READY,
-    **dict.fromkeys((H.DA_TRA, H.LUU_TRU), PublicStatus.RETURNED),
-    **dict.fromkeys((H.TU_CHOI_TIEP_NHAN, H.TRA_LAI), PublicStatus.REFUSED),
+    **dict.fromkeys(
+        (
+            DossierState.DA_CHUYEN,
+            DossierState.THAM_DINH,
+            DossierState.CHO_Y_KIEN,
+            DossierState.BO_SUNG,
+            DossierState.TRINH_KY,
+            DossierState.KY_CO_QUAN,
+        ),
+        PublicStatus.IN_PROGRESS,
+    ),
+    DossierState.CO_KET_QUA: PublicStatus.RESULT_READY,
+    **dict.fromkeys((DossierState.DA_TRA, DossierState.LUU_TRU), PublicStatus.RETURNED),
+    **dict.fromkeys((DossierState.TU_CHOI_TIEP_NHAN, DossierState.TRA_LAI), PublicStatus.REFUSED),
 }
 
 
@@ -140,7 +186,7 @@ class StateChangedElsewhere(RuntimeError):
 def move_dossier(
     session: Session,
     dossier: Dossier,
-    target: H,
+    target: DossierState,
     *,
     actor: str,
     rule: str = "",
@@ -161,16 +207,16 @@ def move_dossier(
         raise InvalidTransition(source=source.value, target=target.value)
     extra: dict[str, Any] = dict(details or {})
     if target in DOSSIER_FAILED:
-        if target is H.TRA_LAI and not (reason or "").strip():
+        if target is DossierState.TRA_LAI and not (reason or "").strip():
             raise ReasonMissing()
         if _has_signed(session, row):
             raise SignedCaseNotReturned()
         row.return_reason = reason or row.return_reason
         if reason:
             extra["reason_sha256"] = hashlib.sha256(reason.encode()).hexdigest()
-    if target is H.DA_TIEP_NHAN and row.received_at is None:
+    if target is DossierState.DA_TIEP_NHAN and row.received_at is None:
         row.received_at = now()
-    if target is H.CO_KET_QUA and row.result_at is None:
+    if target is DossierState.CO_KET_QUA and row.result_at is None:
         row.result_at = now()
     _note(session, row.id, None, source, target, actor, rule, extra)
     _set_state(session, row, target)
@@ -183,7 +229,7 @@ def move_dossier(
 def move_document(
     session: Session,
     document: Document,
-    target: T,
+    target: DocumentState,
     *,
     actor: str,
     rule: str = "",
@@ -193,11 +239,11 @@ def move_document(
 
     Raises InvalidTransition; FailedCaseNotSigned for DA_KY_CO_QUAN when its dossier was returned, refused, withdrawn.
     """
-    if target is T.DA_KY_CO_QUAN:
+    if target is DocumentState.DA_KY_CO_QUAN:
         # The dossier is locked first, so that it can't be returned while this signature is recorded.
         dossier = locked(session, Dossier, document.dossier_id, key_share=True)
         if dossier.state in DOSSIER_FAILED:
-            raise FailedCaseNotSigned(state=H(dossier.state).value)
+            raise FailedCaseNotSigned(state=DossierState(dossier.state).value)
     row = locked(session, Document, document.id, key_share=True)
     source = row.state
     if source is target:

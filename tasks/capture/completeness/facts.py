@@ -11,22 +11,22 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from blocks.records.states import DocumentState as S
+from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Page, Scan
 from tasks.capture.facts import MM_PER_INCH
 from tasks.capture.pages import layout
 
 # Not (yet) to be captured: out of scope, reused, undecided, isolated (Điều 4, 5, 13.3).
 NOT_CAPTURED = {
-    S.KHAI_BAO,
-    S.PHAN_LOAI,
-    S.NGOAI_PHAM_VI,
-    S.TAI_SU_DUNG,
-    S.DE_HONG,
-    S.XIN_Y_KIEN,
-    S.KHONG_SO_HOA,
-    S.NGHI_MAT,
-    S.CACH_LY_MAT,
+    DocumentState.KHAI_BAO,
+    DocumentState.PHAN_LOAI,
+    DocumentState.NGOAI_PHAM_VI,
+    DocumentState.TAI_SU_DUNG,
+    DocumentState.DE_HONG,
+    DocumentState.XIN_Y_KIEN,
+    DocumentState.KHONG_SO_HOA,
+    DocumentState.NGHI_MAT,
+    DocumentState.CACH_LY_MAT,
 }
 Row = dict[str, Any]
 
@@ -52,7 +52,7 @@ def _of_attempt(session: Session, table: Any, document: Document) -> list[Any]:
 
 
 def _component(document: Document, scans: Sequence[Scan], images: Sequence[Page]) -> Row:
-    waiting = document.state in {S.CHO_SAO_CHUP, S.CHUP_LAI, S.DA_SAO_CHUP}
+    waiting = document.state in {DocumentState.CHO_SAO_CHUP, DocumentState.CHUP_LAI, DocumentState.DA_SAO_CHUP}
     return {
         "component": document.ordinal,
         "captured": _yes(not waiting),

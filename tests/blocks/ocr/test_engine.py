@@ -16,8 +16,8 @@ from rapidfuzz import fuzz
 
 from blocks.ocr.engine import MODELS, OcrEngine, OcrModelMissing, _is_handwriting
 from blocks.ocr.geometry import upright
-from blocks.ocr.lone import read_lone_numbers
-from blocks.ocr.pieces import cut
+from blocks.ocr.isolated_digits import read_lone_numbers
+from blocks.ocr.line_crops import cut
 from blocks.ocr.readers import RawLine
 from blocks.ocr.types import PageText
 from tasks.reading.ocr import secrecy_level

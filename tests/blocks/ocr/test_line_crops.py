@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from blocks.ocr.engine import OcrEngine
 from blocks.ocr.geometry import Image as Pixels
 from blocks.ocr.geometry import View, upright
-from blocks.ocr.pieces import GAP, MARGIN, cut, leader
+from blocks.ocr.line_crops import GAP, MARGIN, cut, leader
 from tests.samples.look import font
 
 FACE = font("Tinos", False, False, 36)

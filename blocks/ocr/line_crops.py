@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from blocks.ocr import geometry
 
-HEIGHT, MOST = 48, 3200  # of the recogniser's input; its widest
+HEIGHT, MAX_WIDTH_PX = 48, 3200  # of the recogniser's input; its widest
 UPRIGHT = 1.5  # taller than wide by this: the line runs upwards (as in the pipeline)
 MARGIN = 96  # how far a piece is looked at, and may grow, to both sides
 GAP = 10  # as wide as this, paper ends a line; letters of one word stand closer
@@ -26,7 +26,7 @@ BODY = slice(10, 36)  # where letters stand in a piece; leaders and rules stand 
 TALL = 7  # rows of it that even the least letter takes
 FAINT = 24  # grey values between paper and ink: less is no print
 DOT, PITCH = 8, 18  # greatest side of a leader's dot and its distance from the next
-FEWEST = 6  # dots that make a leader
+MIN_LEADER_DOTS = 6  # dots that make a leader
 RUN, NEAR = 3, 3.2  # so many stand beside each other; a single one so many distances from them
 BESIDE = 8  # so far from a letter, a dot is under it
 
@@ -79,7 +79,7 @@ def _piece(
 
 
 def _size(length: float, height: float) -> int:
-    return min(MOST, max(1, round(HEIGHT * length / height)))
+    return min(MAX_WIDTH_PX, max(1, round(HEIGHT * length / height)))
 
 
 def _told_apart(strip: geometry.Image, dark: Mask) -> tuple[list[geometry.Image], Mask]:
@@ -155,10 +155,10 @@ def leader(dark: Mask) -> Mask | None:
     count, labels, stats, centres = cv2.connectedComponentsWithStats(dark[half:].astype(np.uint8), connectivity=8)
     small = np.flatnonzero((stats[:, 2] <= DOT) & (stats[:, 3] <= DOT) & (stats[:, 4] >= 2))
     small = small[np.argsort(centres[small, 0])]
-    if len(small) < FEWEST:
+    if len(small) < MIN_LEADER_DOTS:
         return None
     chain = _chain(np.asarray(centres[small], np.float64))
-    if len(chain) < FEWEST:
+    if len(chain) < MIN_LEADER_DOTS:
         return None
     members = small[chain]
     usual = np.median(stats[members][:, 2:4], axis=0)
@@ -173,7 +173,7 @@ def leader(dark: Mask) -> Mask | None:
 def _chain(centres: NDArray[np.float64]) -> NDArray[np.intp]:
     """Which of the points (N, 2), from left to right, stand on one level at multiples of one distance."""
     steps = [b[0] - a[0] for a, b in pairwise(centres) if abs(b[1] - a[1]) < 2 and 3 <= b[0] - a[0] <= PITCH]
-    if len(steps) < FEWEST - 2:
+    if len(steps) < MIN_LEADER_DOTS - 2:
         return np.zeros(0, np.intp)
     pitch = float(np.median(steps))
     best: list[tuple[int, float]] = []
@@ -193,7 +193,7 @@ def _in_runs(chain: list[tuple[int, float]]) -> NDArray[np.intp]:
     index, place = np.array([i for i, _ in chain], np.intp), np.array([at for _, at in chain])
     runs = np.split(place, np.flatnonzero(np.diff(place) > 1) + 1)
     kept = [run for run in runs if len(run) >= RUN]
-    if sum(map(len, kept)) < FEWEST:
+    if sum(map(len, kept)) < MIN_LEADER_DOTS:
         return index[:0]
     sure = np.concatenate(kept)
     near = np.abs(place[:, None] - sure[None]).min(1) <= NEAR
