@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -25,6 +24,7 @@ from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId, FlowRunId
 from blocks.secrets import write_private
 from blocks.settings.sections import StepUpSettings
 
@@ -80,14 +80,14 @@ class Attestation(AttestedAt):
     officer: str
     role: str
     unit: str
-    run: UUID
+    run: FlowRunId
     pause: str
     form: str
     trace: str = ""
     acr: str = ""
     auth_time: datetime | None = None
     delegation: Delegated | None = None
-    dossier: UUID | None = None
+    dossier: DossierId | None = None
     shown: str = ""
 
 
@@ -154,7 +154,7 @@ def attest(private: Path, attestation: BaseModel) -> str:
     return jws.serialize_compact(header, attestation.model_dump_json().encode(), key, [ALGORITHM])
 
 
-def prove(form: Mapping[str, Any], *, run: UUID, pause: str, accepted_at: datetime) -> Attestation:
+def prove(form: Mapping[str, Any], *, run: FlowRunId, pause: str, accepted_at: datetime) -> Attestation:
     """The gateway's attestation of this form at this pause. Raises DecisionNotProven; without a public key, always.
 
     accepted_at: when Prefect took the answer; one attested long before was kept back by somebody.
@@ -173,7 +173,7 @@ def freshly_authenticated(auth_time: datetime | None, at: datetime) -> bool:
     return auth_time is not None and -MAX_AGE <= at - auth_time <= most + MAX_AGE
 
 
-def verify_kept_attestation(form: Mapping[str, Any], *, run: UUID | None, pause: str) -> Attestation:
+def verify_kept_attestation(form: Mapping[str, Any], *, run: FlowRunId | None, pause: str) -> Attestation:
     """The same for a decision that was taken some time ago: all but its freshness is checked once more.
 
     Raises DecisionNotProven.

@@ -16,9 +16,9 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from uuid import UUID
 
 from blocks.errors import IntegrityError, ObjectConflict, Remedy, SohoaError
+from blocks.ids import DocumentId, DossierId
 from blocks.service import Service
 from blocks.settings import load_stack_env
 
@@ -87,7 +87,7 @@ class StoredObject:
     size: int  # bytes
 
 
-def document_key(dossier_id: UUID, document_id: UUID, attempt: int, name: str) -> str:
+def document_key(dossier_id: DossierId, document_id: DocumentId, attempt: int, name: str) -> str:
     """Key of a file of one attempt at a document."""
     return f"{dossier_id}/{document_id}/{attempt}/{name}"
 
@@ -95,8 +95,8 @@ def document_key(dossier_id: UUID, document_id: UUID, attempt: int, name: str) -
 class Paper(Protocol):
     """A document at its current attempt."""
 
-    id: UUID
-    dossier_id: UUID
+    id: DocumentId
+    dossier_id: DossierId
     attempt: int
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 import httpx
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import FlowRunId
 from blocks.nudge import nudge
 from blocks.settings import load_stack_env
 
@@ -109,7 +110,7 @@ class Orchestrator:
         nudge()
         return str(answer.json()["id"])
 
-    def run(self, flow_run_id: UUID | str) -> dict[str, Any]:
+    def run(self, flow_run_id: FlowRunId | str) -> dict[str, Any]:
         answer = self.call("GET", f"/flow_runs/{flow_run_id}")
         answer.raise_for_status()
         run: dict[str, Any] = answer.json()
@@ -146,7 +147,7 @@ class Orchestrator:
         limit: int = 200,
         *,
         states: Sequence[str] = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"),
-        keep: Callable[[list[UUID]], set[UUID]] = lambda runs: set(),
+        keep: Callable[[list[FlowRunId]], set[FlowRunId]] = lambda runs: set(),
     ) -> int:
         """Delete ended runs of one flow, the oldest first. Returns how many. Their logs go by Prefect's own vacuum.
 
@@ -155,7 +156,7 @@ class Orchestrator:
         chosen = {"state": {"type": {"any_": list(states)}}, "end_time": {"before_": before.isoformat()}}
         body = _of(flow) | {"flow_runs": chosen, "sort": "START_TIME_ASC", "limit": limit}
         found = self.call("POST", "/flow_runs/filter", body).raise_for_status().json()
-        old = {UUID(run["id"]) for run in found}
+        old = {FlowRunId(UUID(run["id"])) for run in found}
         old -= keep(list(old))
         for run in old:
             self.call("DELETE", f"/flow_runs/{run}")
@@ -171,7 +172,7 @@ class Orchestrator:
         """All suspended dossier runs, oldest first."""
         return self.runs(state={"type": {"any_": ["PAUSED"]}})
 
-    def resume(self, flow_run_id: UUID | str, run_input: dict[str, Any]) -> None:
+    def resume(self, flow_run_id: FlowRunId | str, run_input: dict[str, Any]) -> None:
         """Give the officer's answer. Raises ResumeRefused with Prefect's status (REJECT, ABORT) and reason."""
         answer = self.call("POST", f"/flow_runs/{flow_run_id}/resume", {"run_input": run_input})
         if answer.status_code not in (200, 201):

@@ -10,7 +10,6 @@ import base64
 import json
 import os
 from pathlib import Path
-from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import SecretStr
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.secrets import write_private
 from blocks.settings import home
 
@@ -69,7 +69,7 @@ def ensure_pair(base: Path | None = None) -> None:
     public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
-def seal(pin: SecretStr, *, dossier: UUID, pause: str, officer: str) -> str:
+def seal(pin: SecretStr, *, dossier: DossierId, pause: str, officer: str) -> str:
     """The box, base64. Raises PinKeyMissing."""
     try:
         key = load_pem_public_key(public_key().read_bytes())
@@ -81,7 +81,7 @@ def seal(pin: SecretStr, *, dossier: UUID, pause: str, officer: str) -> str:
     return base64.b64encode(sealed).decode()
 
 
-def unseal(box: str, *, dossier: UUID, pause: str, officer: str) -> SecretStr:
+def unseal(box: str, *, dossier: DossierId, pause: str, officer: str) -> SecretStr:
     """The PIN. Raises PinUnfit when the box was made for another pause, dossier or officer; PinKeyMissing."""
     try:
         key = load_pem_private_key(private_key().read_bytes(), password=None)
@@ -96,5 +96,5 @@ def unseal(box: str, *, dossier: UUID, pause: str, officer: str) -> SecretStr:
         raise PinUnfit() from error
 
 
-def _fits(dossier: UUID, pause: str, officer: str) -> bytes:
+def _fits(dossier: DossierId, pause: str, officer: str) -> bytes:
     return json.dumps(["sohoa-pin-1", str(dossier), pause, officer]).encode()

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 from prefect import flow
 
 from blocks.errors import Problem
+from blocks.ids import DocumentId, DossierId
 from blocks.records.pause_keys import PauseKey
 from blocks.records.states import DossierState
 from blocks.results import KIND
@@ -60,15 +60,15 @@ from tasks.verification.steps import assign_code, confirm_fields
 class Case:
     """What the flow carries of a dossier: ids, capture attempts, and how often each pause has asked."""
 
-    id: UUID
+    id: DossierId
     submission: str
     counter_officer: str
     revision: int = 1  # of what was declared; each supplement is one more
-    attempts: dict[UUID, int] = field(default_factory=dict)  # of the papers to digitise
+    attempts: dict[DocumentId, int] = field(default_factory=dict)  # of the papers to digitise
     rounds: int = 0  # of capture
     asked: dict[str, int] = field(default_factory=dict)
-    doubts: dict[UUID, list[Problem]] = field(default_factory=dict)  # what reading found odd, for the officer
-    results: list[UUID] = field(default_factory=list)  # documents that were issued
+    doubts: dict[DocumentId, list[Problem]] = field(default_factory=dict)  # what reading found odd, for the officer
+    results: list[DocumentId] = field(default_factory=list)  # documents that were issued
 
 
 class CaseEnded(Exception):
@@ -151,7 +151,7 @@ def scope(case: Case) -> None:
     case.attempts = dict.fromkeys(captured, case.revision)  # a supplement is a capture attempt of its own
 
 
-def digitise(case: Case, papers: list[UUID]) -> None:
+def digitise(case: Case, papers: list[DocumentId]) -> None:
     """Điều 8, 9.1: sao chụp, kiểm tra, ký cá nhân, đọc, bóc tách; thành phần không đạt thì quét lại."""
     while papers:
         reports = {document: capture(document, case.attempts[document]) for document in papers}
@@ -168,7 +168,7 @@ def digitise(case: Case, papers: list[UUID]) -> None:
             rescan(case, papers, [problem for document in papers for problem in reports[document].problems])
 
 
-def sign(case: Case, papers: list[UUID]) -> None:
+def sign(case: Case, papers: list[DocumentId]) -> None:
     """Điều 8.1: ký cá nhân trước khi bóc tách, một lần cho phép của người sao chụp cho cả hồ sơ; ký từ xa thì chờ."""
     attempts = [(document, case.attempts[document]) for document in papers]
     if needs_authorisation(attempts):
@@ -190,7 +190,7 @@ def allow_signature(case: Case) -> None:
         give_back(case, SIGN, answer.officer)
 
 
-def read(case: Case, document: UUID) -> None:
+def read(case: Case, document: DocumentId) -> None:
     """Điều 9.1: đọc và bóc tách; giấy tờ nghi mật được cách ly ngay, chỉ xóa khi lãnh đạo xác nhận (Điều 5.4)."""
     attempt = case.attempts[document]
     seen = read_pages(document, attempt)
@@ -206,7 +206,7 @@ def read(case: Case, document: UUID) -> None:
     case.doubts[document] = seen.problems  # what was read is no proof: the officer judges (CA06)
 
 
-def rescan(case: Case, failed: list[UUID], problems: list[Problem]) -> None:
+def rescan(case: Case, failed: list[DocumentId], problems: list[Problem]) -> None:
     """Điều 8.2: viên chức quét lại các trang, thành phần không đạt, hoặc trả lại hồ sơ."""
     answer = pause(case, RESCAN, problems)
     if answer.decision is RescanDecision.TRA_LAI:

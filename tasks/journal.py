@@ -18,10 +18,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
-from uuid import UUID
 
 from prefect import Task
-from prefect.context import FlowRunContext
 from prefect.states import Completed
 from pydantic_core import to_jsonable_python
 from sqlalchemy import Text, cast, delete
@@ -29,10 +27,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, func, select
 
 from blocks import results
+from blocks.ids import FlowRunId
 from blocks.records import RecordsDatabase
 from blocks.records.tables import DoneStep, now
 from blocks.results import ResultRefused
 from blocks.seals import WORKER, Seals, part_of, seal
+from tasks.this_run import this_run
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 class Journal:
     """The finished steps of one run."""
 
-    def __init__(self, run: UUID) -> None:
+    def __init__(self, run: FlowRunId) -> None:
         self.run = run
         self._done: dict[str, Any] = {}
         with RecordsDatabase.get().session() as session:
@@ -100,10 +100,10 @@ def goes_on(flow: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(flow)
     def continued(*args: P.args, **kwargs: P.kwargs) -> R:
-        context = FlowRunContext.get()
-        if context is None or context.flow_run is None:
+        run = this_run()
+        if run is None:
             return flow(*args, **kwargs)
-        token = _open.set(Journal(context.flow_run.id))
+        token = _open.set(Journal(run))
         try:
             return flow(*args, **kwargs)
         finally:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from uuid import UUID
 
 from prefect import get_client
 from prefect.context import FlowRunContext
 from sqlmodel import col, select
 
+from blocks.ids import DocumentId, DossierId, FlowRunId
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOSSIER_OPEN, move_document, move_dossier
 from blocks.records.past import decided_in, moves
@@ -20,7 +20,7 @@ from tasks.decisions.proofs import proven_decision
 from tasks.pauses.verification import Verification
 
 
-def advance(records: RecordsDatabase, dossier_id: UUID, target: DossierState, rule: str, actor: str) -> bool:
+def advance(records: RecordsDatabase, dossier_id: DossierId, target: DossierState, rule: str, actor: str) -> bool:
     """Move a dossier; with DA_CHUYEN its paper goes to the business unit (LU04). False: it was there already."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
@@ -31,7 +31,7 @@ def advance(records: RecordsDatabase, dossier_id: UUID, target: DossierState, ru
 
 
 def has_moved(
-    records: RecordsDatabase, dossier_id: UUID, target: DossierState, after: DossierState | None, times: int
+    records: RecordsDatabase, dossier_id: DossierId, target: DossierState, after: DossierState | None, times: int
 ) -> bool:
     """Whether this move was made before, wherever the dossier is by now.
 
@@ -44,7 +44,7 @@ def has_moved(
         return bool(moves(session, get_dossier(session, dossier_id), target, source=after, since=since))
 
 
-def send_back(records: RecordsDatabase, dossier_id: UUID, stage: str) -> list[UUID]:
+def send_back(records: RecordsDatabase, dossier_id: DossierId, stage: str) -> list[DocumentId]:
     """The components of which the resolving officer wants pages scanned again go back to capture. Returns their ids."""
     with records.session() as session:
         answer = Verification.model_validate(proven_decision(session, dossier_id, stage).payload)
@@ -63,7 +63,9 @@ DEADLINE = "deadline:"  # tag of a run while its dossier is open: near, missed
 DEADLINE_NOTED = "deadline-near", "deadline-missed"  # actions of the audit trail (tasks/monitoring/deadlines.py)
 
 
-def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID, tags: Iterable[str] | None = None) -> None:
+def show_run(
+    records: RecordsDatabase, dossier_id: DossierId, flow_run_id: FlowRunId, tags: Iterable[str] | None = None
+) -> None:
     """Link dossier and flow run, and label the run. tags: see label_run."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
@@ -72,7 +74,9 @@ def show_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID, tags
     label_run(records, dossier_id, flow_run_id, tags)
 
 
-def label_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID, tags: Iterable[str] | None = None) -> None:
+def label_run(
+    records: RecordsDatabase, dossier_id: DossierId, flow_run_id: FlowRunId, tags: Iterable[str] | None = None
+) -> None:
     """Name the run by the dossier's code and tag it by unit, procedure, state and deadline. Raises ObjectNotFound.
 
     tags: what it has; those that don't follow the dossier stay. None: its server is asked.
@@ -89,7 +93,7 @@ def label_run(records: RecordsDatabase, dossier_id: UUID, flow_run_id: UUID, tag
             client.update_flow_run(flow_run_id, name=name, tags=sorted(others | ours))
 
 
-def _label(records: RecordsDatabase, dossier_id: UUID) -> tuple[str, set[str]]:
+def _label(records: RecordsDatabase, dossier_id: DossierId) -> tuple[str, set[str]]:
     """(name, tags) of the dossier's run, by the records."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
@@ -104,8 +108,8 @@ def _label(records: RecordsDatabase, dossier_id: UUID) -> tuple[str, set[str]]:
         return name, tags
 
 
-def announce(dossier_id: UUID) -> None:
+def announce(dossier_id: DossierId) -> None:
     """`show_run` for the run that this task belongs to."""
     context = FlowRunContext.get()
     if context is not None and context.flow_run is not None:
-        show_run(RecordsDatabase.get(), dossier_id, context.flow_run.id, context.flow_run.tags)
+        show_run(RecordsDatabase.get(), dossier_id, FlowRunId(context.flow_run.id), context.flow_run.tags)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
+from blocks.ids import DocumentId, DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.states import DossierState
 from tasks import progress
@@ -12,7 +11,7 @@ from tasks.prefect_task import step
 
 @step("Chuyển bước", rule="ST01")
 def advance(
-    dossier_id: UUID,
+    dossier_id: DossierId,
     target: DossierState,
     rule: str,
     actor: str = "system",
@@ -32,12 +31,12 @@ def advance(
 
 
 @step("Trả về bước sao chụp", rule="CA05")
-def send_back(dossier_id: UUID, stage: str) -> list[UUID]:
+def send_back(dossier_id: DossierId, stage: str) -> list[DocumentId]:
     """Điều 8.2: what the resolving officer can't use is captured again."""
     return progress.send_back(RecordsDatabase.get(), dossier_id, stage)
 
 
 @step("Ghi tên lượt xử lý")
-def announce(dossier_id: UUID) -> None:
+def announce(dossier_id: DossierId) -> None:
     """What operations staff see of a dossier that has no code yet: the run's name and tags."""
     progress.announce(dossier_id)

@@ -22,6 +22,7 @@ from sqlalchemy import RowMapping, event, text
 from sqlalchemy.orm import SessionTransaction
 from sqlmodel import Session, col, select
 
+from blocks.ids import DocumentId, DossierId
 from blocks.records.tables import AuditEntry, Document, Dossier
 from blocks.seals import WORKER, Seals, part_of, seal
 
@@ -66,8 +67,8 @@ def audit(
     *,
     actor: str,
     action: str,
-    dossier_id: UUID | None = None,
-    document_id: UUID | None = None,
+    dossier_id: DossierId | None = None,
+    document_id: DocumentId | None = None,
     rule: str = "",
     details: Mapping[str, Any] | None = None,
     source_state: str | None = None,
@@ -212,7 +213,7 @@ def _plain(value: Any) -> Any:
 
 
 def _refuse_personal(
-    session: Session, details: Mapping[str, Any], dossier_id: UUID | None, document_id: UUID | None
+    session: Session, details: Mapping[str, Any], dossier_id: DossierId | None, document_id: DocumentId | None
 ) -> None:
     leaves = list(_leaves(details, "details"))
     for where, value in leaves:
@@ -244,7 +245,7 @@ def _folded(value: str) -> str:
     return " ".join(unicodedata.normalize("NFC", value).casefold().split())
 
 
-def _owner(session: Session, dossier_id: UUID | None, document_id: UUID | None) -> tuple[str, str]:
+def _owner(session: Session, dossier_id: DossierId | None, document_id: DocumentId | None) -> tuple[str, str]:
     with session.no_autoflush:
         known = session.identity_map.get(session.identity_key(Dossier, dossier_id)) if dossier_id else None
         if isinstance(known, Dossier) and "owner_name" in known.__dict__:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from blocks.ids import DocumentId, DossierId
 from blocks.records.audit import audit
 from blocks.records.named import naming
 from blocks.records.queries import locked
@@ -18,8 +18,8 @@ def raise_incident(
     session: Session,
     *,
     code: str,
-    dossier_id: UUID | None = None,
-    document_id: UUID | None = None,
+    dossier_id: DossierId | None = None,
+    document_id: DocumentId | None = None,
     rule: str = "",
     details: Mapping[str, Any] | None = None,
     actor: str = "system",

@@ -15,10 +15,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Column, DateTime, UniqueConstraint
+from sqlalchemy import BigInteger, Column, DateTime, UniqueConstraint, Uuid
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import FlowRunId
 from blocks.records.audit import audit
 from blocks.records.tables import Json, now
 
@@ -81,7 +82,7 @@ class PartnerCase(SQLModel, table=True):
     created_at: datetime = _moment()
     started_at: datetime | None = _moment(nullable=True)
     ended_at: datetime | None = _moment(nullable=True)
-    flow_run_id: UUID | None = Field(default=None, index=True)
+    flow_run_id: FlowRunId | None = Field(sa_type=Uuid, default=None, index=True)
     told: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
     events: int = 0  # call-backs that were written for it
 

@@ -6,10 +6,10 @@ A run may begin at its first line wherever its dossier is: the journal's rows ar
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from blocks.ids import DossierId
 from blocks.records.tables import AuditEntry, Document, Dossier
 
 
@@ -34,7 +34,7 @@ def moves(
     return list(session.exec(query.order_by(col(AuditEntry.seq).desc())))
 
 
-def decided_in(session: Session, dossier_id: UUID, stage: str) -> int | None:
+def decided_in(session: Session, dossier_id: DossierId, stage: str) -> int | None:
     """Number of the entry that tells of the decision at a pause, e.g. ``verification-1``; None: there is none."""
     query = select(AuditEntry).where(AuditEntry.dossier_id == dossier_id, AuditEntry.action == "decide")
     entries = session.exec(query.order_by(col(AuditEntry.seq)))

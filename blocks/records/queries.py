@@ -12,6 +12,7 @@ from sqlalchemy.exc import NoResultFound
 from sqlmodel import Session, SQLModel, col, select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DocumentId, DossierId
 from blocks.objects import Bucket, StoredObject
 from blocks.records.states import DocumentState, OwnerKind, SignatureRole
 from blocks.records.tables import AuditEntry, Decision, Document, Dossier, FieldValue, SigningRequest, now
@@ -33,7 +34,7 @@ class DocumentUnknown(SohoaError):
     remedy = Remedy.OFFICER
 
 
-def get_dossier(session: Session, dossier_id: UUID) -> Dossier:
+def get_dossier(session: Session, dossier_id: DossierId) -> Dossier:
     """The dossier, or DossierUnknown."""
     dossier = session.get(Dossier, dossier_id)
     if dossier is None:
@@ -54,7 +55,7 @@ def dossier_of_submission(session: Session, submission: str) -> Dossier | None:
     return session.exec(select(Dossier).where(Dossier.submission == submission)).first()
 
 
-def get_document(session: Session, document_id: UUID) -> Document:
+def get_document(session: Session, document_id: DocumentId) -> Document:
     """The document, or DocumentUnknown."""
     document = session.get(Document, document_id)
     if document is None:
@@ -101,7 +102,7 @@ def file_of(document: Document) -> StoredObject | None:
     return None
 
 
-def documents(session: Session, dossier_id: UUID, states: Iterable[DocumentState] | None = None) -> list[Document]:
+def documents(session: Session, dossier_id: DossierId, states: Iterable[DocumentState] | None = None) -> list[Document]:
     """The documents of a dossier in the order of the declaration; only those in `states`, when given."""
     query = select(Document).where(Document.dossier_id == dossier_id)
     if states is not None:
@@ -109,20 +110,20 @@ def documents(session: Session, dossier_id: UUID, states: Iterable[DocumentState
     return list(session.exec(query.order_by(col(Document.ordinal))))
 
 
-def fields(session: Session, document_id: UUID) -> list[FieldValue]:
+def fields(session: Session, document_id: DocumentId) -> list[FieldValue]:
     """The field values of a document, by name."""
     query = select(FieldValue).where(FieldValue.document_id == document_id)
     return list(session.exec(query.order_by(col(FieldValue.name))))
 
 
-def attempt_entry(session: Session, document_id: UUID, action: str, attempt: int) -> AuditEntry | None:
+def attempt_entry(session: Session, document_id: DocumentId, action: str, attempt: int) -> AuditEntry | None:
     """What the audit trail says of a step on this capture attempt of a document; None: it wasn't done yet."""
     query = select(AuditEntry).where(AuditEntry.document_id == document_id, AuditEntry.action == action)
     entries = session.exec(query.order_by(col(AuditEntry.seq).desc()))
     return next((entry for entry in entries if entry.details.get("attempt") == attempt), None)
 
 
-def open_requests(session: Session, dossier_id: UUID, role: SignatureRole) -> list[SigningRequest]:
+def open_requests(session: Session, dossier_id: DossierId, role: SignatureRole) -> list[SigningRequest]:
     """What this person has still to confirm in this dossier, in the order of the documents."""
     query = (
         select(SigningRequest)
@@ -138,7 +139,7 @@ def open_requests(session: Session, dossier_id: UUID, role: SignatureRole) -> li
     return list(session.exec(query))
 
 
-def decision(session: Session, dossier_id: UUID, stage: str) -> Decision | None:
+def decision(session: Session, dossier_id: DossierId, stage: str) -> Decision | None:
     """What was decided at exactly this stage, e.g. ``verification-1``; None: not yet."""
     query = select(Decision).where(Decision.dossier_id == dossier_id, Decision.stage == stage)
     return session.exec(query).first()
@@ -146,7 +147,7 @@ def decision(session: Session, dossier_id: UUID, stage: str) -> Decision | None:
 
 def record_decision(
     session: Session,
-    dossier_id: UUID,
+    dossier_id: DossierId,
     stage: str,
     *,
     decision: str,

@@ -11,10 +11,11 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, DateTime, Enum, Index, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, DateTime, Enum, Index, String, UniqueConstraint, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from blocks.ids import DocumentId, DossierId, FlowRunId
 from blocks.records.states import (
     DocumentState,
     DossierState,
@@ -49,7 +50,7 @@ def _time(**kw: Any) -> Any:
 class Dossier(SQLModel, table=True):
     """Hồ sơ TTHC."""
 
-    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    id: DossierId = Field(default_factory=lambda: DossierId(uuid4()), sa_type=Uuid, primary_key=True)
     submission: str = Field(unique=True, max_length=64)  # id of what was handed in: one submission, one dossier
     code: str | None = Field(default=None, unique=True, max_length=64)  # P01, issued at reception
     unit_id: str = Field(index=True, max_length=35)
@@ -66,7 +67,7 @@ class Dossier(SQLModel, table=True):
     originals_declared: int = 0  # CA04
     captured_by: str = ""  # officer id of the TNHS officer
     transitional: bool = False  # Điều 15
-    flow_run_id: UUID | None = None
+    flow_run_id: FlowRunId | None = Field(default=None, sa_type=Uuid)
     return_reason: str | None = None  # written reasons (B4c)
     public_department: str = "Bộ phận Tiếp nhận và Trả kết quả"
     received_at: datetime | None = _time(nullable=True)
@@ -96,7 +97,7 @@ class SealedPin(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("dossier_id", "stage"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    dossier_id: UUID = Field(foreign_key="dossier.id")
+    dossier_id: DossierId = Field(sa_type=Uuid, foreign_key="dossier.id")
     stage: str = Field(max_length=64)  # sign-1, issue-1 …
     officer: str = Field(max_length=64)
     box: str  # base64
@@ -107,8 +108,8 @@ class Document(SQLModel, table=True):
     """Thành phần hồ sơ, giấy tờ: one component, one file (CA10)."""
 
     __table_args__ = (UniqueConstraint("dossier_id", "ordinal"),)
-    id: UUID = Field(default_factory=uuid4, primary_key=True)
-    dossier_id: UUID = Field(foreign_key="dossier.id", index=True)
+    id: DocumentId = Field(default_factory=lambda: DocumentId(uuid4()), sa_type=Uuid, primary_key=True)
+    dossier_id: DossierId = Field(sa_type=Uuid, foreign_key="dossier.id", index=True)
     ordinal: int  # 1-based position in the dossier
     type_code: str = Field(max_length=64)  # EXa
     form: Form = Field(default=Form.ORIGINAL, sa_type=_enum(Form))
@@ -161,7 +162,7 @@ class Scan(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("document_id", "attempt", "ordinal"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    document_id: UUID = Field(foreign_key="document.id", index=True)
+    document_id: DocumentId = Field(sa_type=Uuid, foreign_key="document.id", index=True)
     attempt: int = 1
     ordinal: int  # 1-based, order of input
     sequence: int = 0  # the scanner's own number, from the file name (CA06); 0 = it gave none
@@ -180,7 +181,7 @@ class Page(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("document_id", "attempt", "number"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    document_id: UUID = Field(foreign_key="document.id", index=True)
+    document_id: DocumentId = Field(sa_type=Uuid, foreign_key="document.id", index=True)
     scan_id: UUID = Field(foreign_key="scan.id")
     attempt: int = 1
     number: int  # 1-based in the PDF
@@ -203,7 +204,7 @@ class FieldValue(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("document_id", "name"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    document_id: UUID = Field(foreign_key="document.id", index=True)
+    document_id: DocumentId = Field(sa_type=Uuid, foreign_key="document.id", index=True)
     name: str = Field(max_length=64)  # see tasks/extraction/fields.py
     printed: str | None = None  # as printed
     value: str | None = None  # normalised
@@ -228,7 +229,7 @@ class Decision(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("dossier_id", "stage"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    dossier_id: UUID = Field(foreign_key="dossier.id", index=True)
+    dossier_id: DossierId = Field(sa_type=Uuid, foreign_key="dossier.id", index=True)
     stage: str = Field(max_length=64)  # verification-1, signoff-1, rescan-1 …
     decision: str = Field(max_length=32)
     reason: str | None = None
@@ -244,7 +245,7 @@ class Signature(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("document_id", "role", "attempt"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    document_id: UUID = Field(foreign_key="document.id", index=True)
+    document_id: DocumentId = Field(sa_type=Uuid, foreign_key="document.id", index=True)
     role: SignatureRole = Field(sa_type=_enum(SignatureRole))
     attempt: int = 1
     level: str = ""  # PAdES-B-T …
@@ -267,7 +268,7 @@ class SigningRequest(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("document_id", "role", "attempt"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    document_id: UUID = Field(foreign_key="document.id", index=True)
+    document_id: DocumentId = Field(sa_type=Uuid, foreign_key="document.id", index=True)
     role: SignatureRole = Field(sa_type=_enum(SignatureRole))
     attempt: int = 1
     digest: str = Field(max_length=64, unique=True)  # SHA-256 of the signed attributes: what the service signs
@@ -285,7 +286,7 @@ class ArchivedObject(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("document_id", "attempt", "kind", "number"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    document_id: UUID = Field(foreign_key="document.id", index=True)
+    document_id: DocumentId = Field(sa_type=Uuid, foreign_key="document.id", index=True)
     attempt: int = 1
     kind: str = Field(max_length=32)  # record.pdf | manifest.json | manifest.p7s | verification.json | etsi.xml
     number: int = 0  # 0: as it was stored; n: after the n-th renewal
@@ -314,9 +315,10 @@ class ResultNumber(SQLModel, table=True):
     year: int
     symbol: str = Field(max_length=32)  # e.g. QĐ-BHXH
     number: int
-    dossier_id: UUID = Field(foreign_key="dossier.id")
+    dossier_id: DossierId = Field(sa_type=Uuid, foreign_key="dossier.id")
     result_code: str = Field(max_length=64)
-    document_id: UUID | None = Field(default=None, foreign_key="document.id")  # the result document that bears it
+    # the result document that bears it
+    document_id: DocumentId | None = Field(sa_type=Uuid, default=None, foreign_key="document.id")
     issued_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
 
     @property
@@ -337,7 +339,7 @@ class ResultSequence(SQLModel, table=True):
 class WorkClaim(SQLModel, table=True):
     """Which officer has taken a waiting dossier to work on: tells the colleagues, binds nobody for long."""
 
-    dossier_id: UUID = Field(foreign_key="dossier.id", primary_key=True)
+    dossier_id: DossierId = Field(sa_type=Uuid, foreign_key="dossier.id", primary_key=True)
     officer: str = Field(max_length=64)
     at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
 
@@ -349,8 +351,8 @@ class Waiting(SQLModel, table=True):
         Index("ix_waiting_order", "due", "since", "dossier_id"),
         Index("ix_waiting_kind_since", "kind", "since"),
     )
-    dossier_id: UUID = Field(foreign_key="dossier.id", primary_key=True)
-    flow_run_id: UUID = Field(index=True)
+    dossier_id: DossierId = Field(sa_type=Uuid, foreign_key="dossier.id", primary_key=True)
+    flow_run_id: FlowRunId = Field(sa_type=Uuid, index=True)
     stage: str = Field(max_length=64)  # verification-1 …; of an outage the error's code
     kind: str = Field(max_length=32)  # the same without its number, or "outage"
     unit_id: str = Field(max_length=35)
@@ -366,7 +368,7 @@ class Custody(SQLModel, table=True):
 
     __table_args__ = (_written("custody"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    dossier_id: UUID = Field(foreign_key="dossier.id", index=True)
+    dossier_id: DossierId = Field(sa_type=Uuid, foreign_key="dossier.id", index=True)
     place: str  # COUNTER | BUSINESS_UNIT | ARCHIVE
     handed_by: str = ""
     received_by: str = ""
@@ -381,7 +383,7 @@ class RepositoryEntry(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("document_id"), _written("repositoryentry"))
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     owner_id: str = Field(index=True)
-    document_id: UUID = Field(foreign_key="document.id")
+    document_id: DocumentId = Field(sa_type=Uuid, foreign_key="document.id")
     shown_at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))
     written_at: datetime | None = _time(nullable=True)  # as of Custody
 
@@ -405,8 +407,8 @@ class Incident(SQLModel, table=True):
 
     __table_args__ = (_written("incident"),)
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    dossier_id: UUID | None = Field(default=None, foreign_key="dossier.id", index=True)
-    document_id: UUID | None = Field(default=None, foreign_key="document.id")
+    dossier_id: DossierId | None = Field(sa_type=Uuid, default=None, foreign_key="dossier.id", index=True)
+    document_id: DocumentId | None = Field(sa_type=Uuid, default=None, foreign_key="document.id")
     code: str
     rule: str = ""
     details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
@@ -424,8 +426,8 @@ class AuditEntry(SQLModel, table=True):
     seq: int | None = Field(
         default=None, primary_key=True, sa_type=BigInteger
     )  # set at commit (blocks/records/audit.py)
-    dossier_id: UUID | None = Field(default=None)
-    document_id: UUID | None = Field(default=None)
+    dossier_id: DossierId | None = Field(sa_type=Uuid, default=None)
+    document_id: DocumentId | None = Field(sa_type=Uuid, default=None)
     actor: str  # officer id, or "system"
     action: str  # e.g. transition, capture, sign, decide, refuse, view
     rule: str = ""  # article or rule id
@@ -445,8 +447,8 @@ class Disposal(SQLModel, table=True):
         CheckConstraint("confirmed_by <> proposed_by", name="disposal_two_persons"),
         CheckConstraint("destroyed_at IS NULL OR confirmed_at IS NOT NULL", name="disposal_confirmed_first"),
     )
-    document_id: UUID = Field(foreign_key="document.id", primary_key=True)
-    dossier_id: UUID = Field(foreign_key="dossier.id", index=True)
+    document_id: DocumentId = Field(sa_type=Uuid, foreign_key="document.id", primary_key=True)
+    dossier_id: DossierId = Field(sa_type=Uuid, foreign_key="dossier.id", index=True)
     unit_id: str = Field(index=True, max_length=35)
     retention_class: str
     retain_until: datetime = _time(nullable=False)
@@ -472,7 +474,7 @@ class DroppedHandIn(SQLModel, table=True):
 class DoneStep(SQLModel, table=True):
     """A finished step of a run that may have to go on (tasks/journal.py); dropped after 100 days."""
 
-    flow_run_id: UUID = Field(primary_key=True)
+    flow_run_id: FlowRunId = Field(sa_type=Uuid, primary_key=True)
     step: str = Field(primary_key=True)  # name and digest of its inputs
     result: Any = Field(default=None, sa_column=Column(Json, nullable=False))
     at: datetime = Field(default_factory=now, sa_column=Column(DateTime(timezone=True), nullable=False))

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import NamedTuple
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, func, literal, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
+from blocks.ids import DossierId, FlowRunId
 from blocks.records.pause_keys import pause_of
 from blocks.records.tables import Dossier, Waiting, now
 
@@ -27,11 +27,17 @@ class Place(NamedTuple):
 
     due: date
     since: datetime
-    dossier_id: UUID
+    dossier_id: DossierId
 
 
 def wait_at(
-    session: Session, dossier: Dossier, flow_run: UUID, stage: str, *, kind: str = "", since: datetime | None = None
+    session: Session,
+    dossier: Dossier,
+    flow_run: FlowRunId,
+    stage: str,
+    *,
+    kind: str = "",
+    since: datetime | None = None,
 ) -> None:
     """The dossier waits at this stage, e.g. ``verification-1``; since when stays when it did before."""
     row = {
@@ -52,11 +58,11 @@ def wait_at(
     session.execute(fresh.on_conflict_do_update(index_elements=["dossier_id"], set_=changed, where=~same))
 
 
-def waits_no_more(session: Session, dossier_id: UUID) -> None:
+def waits_no_more(session: Session, dossier_id: DossierId) -> None:
     session.execute(delete(Waiting).where(col(Waiting.dossier_id) == dossier_id))
 
 
-def waits_at(session: Session, dossier_id: UUID, kind: str) -> bool:
+def waits_at(session: Session, dossier_id: DossierId, kind: str) -> bool:
     """Whether the dossier waits at a pause of this kind, e.g. ``confirm``: its answer has not been taken yet."""
     query = select(Waiting.dossier_id).where(Waiting.dossier_id == dossier_id, Waiting.kind == kind)
     return session.exec(query).first() is not None
@@ -91,7 +97,7 @@ def at_a_pause(session: Session) -> int:
     return session.exec(select(func.count()).select_from(Waiting).where(Waiting.kind != OUTAGE)).one()
 
 
-def forget_all_but(session: Session, runs: Iterable[UUID], before: datetime) -> int:
+def forget_all_but(session: Session, runs: Iterable[FlowRunId], before: datetime) -> int:
     """Drop rows of pauses older than `before` whose run waits no more. Returns how many."""
     gone = delete(Waiting).where(
         col(Waiting.kind) != OUTAGE, col(Waiting.since) < before, col(Waiting.flow_run_id).not_in(list(runs))

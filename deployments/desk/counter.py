@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
-from uuid import UUID
 
 import yaml
 from pydantic import ValidationError
@@ -27,6 +26,7 @@ from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.hand_in import HandInAttestation, files_digest
 from blocks.identity import attest
+from blocks.ids import DossierId
 from blocks.objects import Bucket, ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
@@ -269,11 +269,12 @@ class Counter:
             path.write_bytes(data)
         return name
 
-    def dossier_of(self, officer: Officer, submission: str) -> UUID | None:
+    def dossier_of(self, officer: Officer, submission: str) -> DossierId | None:
         """What became of a submission at this officer's counter."""
         mine = (col(Dossier.submission) == submission) & col(Dossier.unit_id).in_(self.units(officer))
         with self.records.session() as session:
-            return session.exec(select(Dossier.id).where(mine)).first()
+            found = session.exec(select(Dossier.id).where(mine)).first()
+            return DossierId(found) if found else None
 
 
 def _attested(private_key: Path, officer: str, sign: bool, submission: str, part: str, files: Mapping[str, str]) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from cachetools import FIFOCache
 from pydantic import ValidationError
@@ -21,6 +20,7 @@ from blocks.catalog import Catalog
 from blocks.catalog.staff import Delegation, OfficerNotAssigned, Role, Staff, four_eyes
 from blocks.clock import vietnam_day
 from blocks.identity import PROOF, STEP_UP, Attestation, Delegated, attest, form_digest, shown_digest
+from blocks.ids import DossierId, FlowRunId
 from blocks.orchestrator import Orchestrator, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -73,7 +73,7 @@ class Waiting:
     """One dossier at its pause."""
 
     dossier: Dossier
-    run: UUID
+    run: FlowRunId
     key: PauseKey
 
     @property
@@ -122,10 +122,10 @@ class Decisions:
         self.records, self.prefect, self.private_key = records, prefect, private_key
         self.step_up_minutes = step_up_minutes
         # What was taken and when, until the flow has noted it.
-        self._taken: FIFOCache[tuple[UUID, str], tuple[str, datetime]] = FIFOCache(REMEMBERED)
+        self._taken: FIFOCache[tuple[FlowRunId, str], tuple[str, datetime]] = FIFOCache(REMEMBERED)
         self._lock = threading.Lock()
 
-    def waiting(self, run: UUID) -> Waiting | None:
+    def waiting(self, run: FlowRunId) -> Waiting | None:
         """The pause at which this run waits; None when it doesn't wait, or is no dossier's."""
         answer = self.prefect.call("GET", f"/flow_runs/{run}")
         if answer.status_code != 200:
@@ -138,16 +138,17 @@ class Decisions:
             session.expunge(dossier)
         return Waiting(dossier, run, key)
 
-    def dossier_of(self, run: UUID) -> UUID | None:
+    def dossier_of(self, run: FlowRunId) -> DossierId | None:
         with self.records.session() as session:
-            return session.exec(select(Dossier.id).where(Dossier.flow_run_id == run)).first()
+            found = session.exec(select(Dossier.id).where(Dossier.flow_run_id == run)).first()
+            return DossierId(found) if found else None
 
-    def run_of(self, dossier_id: UUID) -> UUID | None:
+    def run_of(self, dossier_id: DossierId) -> FlowRunId | None:
         """The run of a dossier; None before its first step. Raises DossierUnknown."""
         with self.records.session() as session:
             return get_dossier(session, dossier_id).flow_run_id
 
-    def waiting_of(self, dossier_id: UUID) -> Waiting | None:
+    def waiting_of(self, dossier_id: DossierId) -> Waiting | None:
         """The pause at which a dossier waits. Raises DossierUnknown."""
         run = self.run_of(dossier_id)
         return self.waiting(run) if run else None
@@ -157,7 +158,7 @@ class Decisions:
         answer = self.prefect.call("GET", f"/flow_runs/{waiting.run}/input/suspended-{waiting.key}-description")
         return str(answer.json()) if answer.status_code == 200 else ""
 
-    def seen(self, dossier_id: UUID) -> str:
+    def seen(self, dossier_id: DossierId) -> str:
         """Hash of what stands on the dossier's page now (tasks/decisions/shown.py)."""
         with self.records.session() as session:
             return shown_digest(shown(session, Catalog.get(), dossier_id))
@@ -166,7 +167,7 @@ class Decisions:
         self,
         officer: Officer,
         staff: Staff,
-        run: UUID,
+        run: FlowRunId,
         form: dict[str, Any],
         trace: str,
         *,
@@ -269,7 +270,7 @@ class Decisions:
         }
         return Answer("ACCEPT", [], shown=shown)
 
-    def just_taken(self) -> list[tuple[UUID, str]]:
+    def just_taken(self) -> list[tuple[FlowRunId, str]]:
         """Pauses (run, key) that were decided here a moment ago: no worklist shows them while the run gets going.
 
         For a moment only: what still waits after it is shown, whatever became of the answer.
@@ -278,7 +279,7 @@ class Decisions:
         with self._lock:
             return [pause for pause, (_, at) in self._taken.items() if at > since]
 
-    def _too_late(self, run: UUID, key: str | None) -> str:
+    def _too_late(self, run: FlowRunId, key: str | None) -> str:
         """What became of the pause that the officer meant."""
         with self._lock:
             mine = {pause: text for (of, pause), (text, _) in self._taken.items() if of == run}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,6 +13,7 @@ from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, load_staff
 from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import FlowRunId
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
@@ -79,7 +79,7 @@ class Desk:
         self.refused("WRONG_ROLE", session.officer.id, request.state.trace, request.url.path)
         return self.pages.say("Không được xem", "Trang này dành cho bộ phận vận hành và lãnh đạo.", 403, session)
 
-    def resume(self, session: Session, run: UUID, form: dict[str, Any], trace: str) -> Answer:
+    def resume(self, session: Session, run: FlowRunId, form: dict[str, Any], trace: str) -> Answer:
         try:
             answer = self.decisions.take(session.officer, load_staff(), run, form, trace, session=session)
             if answer.code == "STEP_UP":

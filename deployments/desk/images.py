@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DocumentId
 from blocks.objects import Bucket, ObjectMissing, ObjectStore, StoredObject
 from blocks.records import RecordsDatabase
 from blocks.records.queries import file_of, get_document, get_dossier
@@ -64,7 +65,7 @@ class Images:
         self._images: LRUCache[tuple[str, int, int], bytes] = LRUCache(KEPT_IMAGES)
         self._drafts: LRUCache[str, bytes] = LRUCache(KEPT_DRAFTS)
 
-    def address(self, officer: str, document: UUID, page: int) -> str:
+    def address(self, officer: str, document: DocumentId, page: int) -> str:
         """For an officer who was let in to this dossier just now. page: 1-based in the PDF."""
         return self._address(officer, str(document), page)
 
@@ -72,7 +73,7 @@ class Images:
         """Address of an image of a file that capture refused, for who scans it again. number: 1-based in the file."""
         return self._address(officer, f"{SCAN}{scan}", number)
 
-    def of_original(self, officer: str, document: UUID, page: int) -> str:
+    def of_original(self, officer: str, document: DocumentId, page: int) -> str:
         """Address of a page of an electronic original, with what its signers put on it. page: 1-based."""
         return self._address(officer, f"{ORIGINAL}{document}", page)
 
@@ -104,9 +105,9 @@ class Images:
         if document.startswith(SCAN):
             return self._refused(UUID(document.removeprefix(SCAN)), page, width, units)
         if document.startswith(ORIGINAL):
-            return self._original(UUID(document.removeprefix(ORIGINAL)), page, width, units)
+            return self._original(DocumentId(UUID(document.removeprefix(ORIGINAL))), page, width, units)
         with self.records.session() as session:
-            row = get_document(session, UUID(document))
+            row = get_document(session, DocumentId(UUID(document)))
             suspected = row.state is DocumentState.NGHI_MAT  # nobody else sees it, and it isn't kept (Điều 5.4)
             if get_dossier(session, row.dossier_id).unit_id not in (leads if suspected else units):
                 raise ImageGone()
@@ -126,7 +127,7 @@ class Images:
                 raise ImageGone()
         return pdf
 
-    def _original(self, document: UUID, page: int, width: int, units: Collection[str]) -> bytes:
+    def _original(self, document: DocumentId, page: int, width: int, units: Collection[str]) -> bytes:
         """A page of an electronic original, from the file as it was handed in."""
         with self.records.session() as session:
             row = get_document(session, document)

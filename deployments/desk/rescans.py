@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from sqlmodel import Session, select
 from starlette.datastructures import UploadFile
 
 from blocks.catalog import Catalog
 from blocks.errors import SohoaError
+from blocks.ids import DossierId
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
@@ -55,7 +55,7 @@ class Rescans:
     def __init__(self, records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, images: Images) -> None:
         self.records, self.objects, self.catalog, self.images = records, objects, catalog, images
 
-    def asked(self, dossier_id: UUID) -> list[RequestedScan]:
+    def asked(self, dossier_id: DossierId) -> list[RequestedScan]:
         with self.records.session() as session:
             on = case_date(get_dossier(session, dossier_id))
             found = []
@@ -73,7 +73,7 @@ class Rescans:
                 )
             return found
 
-    def refused(self, officer: str, dossier_id: UUID) -> dict[int, list[dict[str, Any]]]:
+    def refused(self, officer: str, dossier_id: DossierId) -> dict[int, list[dict[str, Any]]]:
         """The images that capture refused, by component, each with what is wrong with it.
 
         Only for who scans them again: nobody has read them yet, so a secrecy stamp on them isn't known (Điều 5.4).

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
+from blocks.ids import DossierId
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.queries import get_dossier
@@ -100,7 +100,7 @@ class Results:
             for number in range(1, component.images + 1)
         ]
 
-    def file(self, officer: Officer, dossier_id: UUID, number: int) -> ResultFile | None:
+    def file(self, officer: Officer, dossier_id: DossierId, number: int) -> ResultFile | None:
         """A result as it is: draft, or issued with its signatures. number: 1-based. Raises NotAssignedToUnit."""
         with self.records.session() as session:
             dossier = get_dossier(session, dossier_id)

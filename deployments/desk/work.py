@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, tuple_
 from sqlmodel import col, func, select
@@ -11,6 +10,7 @@ from sqlmodel import col, func, select
 from blocks.catalog import Catalog
 from blocks.catalog.staff import SEES_PAPERS, Role, Staff
 from blocks.clock import vietnam_day
+from blocks.ids import FlowRunId
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Dossier, Waiting
 from blocks.records.waiting import Place, counts, page, place
@@ -25,7 +25,7 @@ SHORTEST, FOUND = 3, 50  # letters of a code to search by, dossiers that are sho
 
 class Work:
     def __init__(
-        self, records: RecordsDatabase, catalog: Catalog, taken: Callable[[], Collection[tuple[UUID, str]]] = tuple
+        self, records: RecordsDatabase, catalog: Catalog, taken: Callable[[], Collection[tuple[FlowRunId, str]]] = tuple
     ) -> None:
         """taken: pauses (run, stage) whose decision the desk has just handed on; their rows stay until the run's next
         process has noted it."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from sqlmodel import select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import FlowRunId
 from blocks.objects import ObjectStore
 from blocks.orchestrator import INTEGRATORS, Orchestrator, PrefectUnavailable
 from blocks.records import RecordsDatabase
@@ -112,7 +113,7 @@ def prefect_routes(records: RecordsDatabase, objects: ObjectStore, prefect: Orch
         return shown(started)
 
     @router.get("/api/flow_runs/{flow_run_id}", summary="An own run")
-    def follow(flow_run_id: UUID, partner: Partner = read) -> dict[str, Any]:
+    def follow(flow_run_id: FlowRunId, partner: Partner = read) -> dict[str, Any]:
         with records.session() as session:
             query = select(PartnerCase).where(
                 PartnerCase.partner_id == partner.id, PartnerCase.flow_run_id == flow_run_id

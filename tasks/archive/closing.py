@@ -6,12 +6,11 @@ officer-signed working copies stay where they are, and its documents are stored 
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from pydantic import BaseModel
 from sqlmodel import Session
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOCUMENT_OPEN, move_document, move_dossier
 from blocks.records.named import naming
@@ -39,7 +38,7 @@ class NotStored(SohoaError):
 class ClosingReport(BaseModel):
     """How a case ended; counts only."""
 
-    dossier_id: UUID
+    dossier_id: DossierId
     state: DossierState
     shown: int = 0  # in the owner's repository
     hidden: int = 0  # stored, waiting for the owner's id (LU02)
@@ -48,7 +47,7 @@ class ClosingReport(BaseModel):
 
 
 def close_case(
-    records: RecordsDatabase, dossier_id: UUID, actor: str, *, received_by: str = "luu.tru"
+    records: RecordsDatabase, dossier_id: DossierId, actor: str, *, received_by: str = "luu.tru"
 ) -> ClosingReport:
     """KY_CO_QUAN → CO_KET_QUA → DA_TRA → LUU_TRU; the paper goes to the archive (LU04). Idempotent, in one go.
 
@@ -64,7 +63,7 @@ def close_case(
         return _report(session, dossier)
 
 
-def announce_result(records: RecordsDatabase, dossier_id: UUID, actor: str) -> None:
+def announce_result(records: RecordsDatabase, dossier_id: DossierId, actor: str) -> None:
     """KY_CO_QUAN → CO_KET_QUA once every document is stored (KQ03). Idempotent. Raises NotStored."""
     with records.session() as session:
         dossier = locked(session, Dossier, dossier_id, key_share=True)
@@ -76,7 +75,7 @@ def announce_result(records: RecordsDatabase, dossier_id: UUID, actor: str) -> N
         move_dossier(session, dossier, DossierState.CO_KET_QUA, actor=actor, rule="KQ03")
 
 
-def return_result(records: RecordsDatabase, dossier_id: UUID, actor: str) -> None:
+def return_result(records: RecordsDatabase, dossier_id: DossierId, actor: str) -> None:
     """CO_KET_QUA → DA_TRA with the message to the owner's account or e-mail in the outbox (B5a). Idempotent."""
     with records.session() as session:
         dossier = locked(session, Dossier, dossier_id, key_share=True)
@@ -88,7 +87,7 @@ def return_result(records: RecordsDatabase, dossier_id: UUID, actor: str) -> Non
 
 def return_case(
     records: RecordsDatabase,
-    dossier_id: UUID,
+    dossier_id: DossierId,
     actor: str,
     reason: str,
     *,
@@ -140,7 +139,7 @@ def _report(session: Session, dossier: Dossier) -> ClosingReport:
     )
 
 
-def return_as_decided(records: RecordsDatabase, dossier_id: UUID, pause: str) -> ClosingReport:
+def return_as_decided(records: RecordsDatabase, dossier_id: DossierId, pause: str) -> ClosingReport:
     """The case goes back with the written reason of the decision at this pause. Raises DecisionNotProven."""
     with records.session() as session:
         kept = proven_decision(session, dossier_id, pause)

@@ -12,7 +12,6 @@ import re
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import update
@@ -20,6 +19,7 @@ from sqlmodel import Session, col, select
 
 from blocks.errors import IntegrityError, SohoaError
 from blocks.folder import Folder
+from blocks.ids import DossierId
 from blocks.objects import Bucket, ObjectMissing, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -49,17 +49,17 @@ class CopyReport(BaseModel):
     kept: int = 0
 
 
-def ended(records: RecordsDatabase, bounds: PreservationSettings, limit: int = AT_ONCE) -> list[UUID]:
+def ended(records: RecordsDatabase, bounds: PreservationSettings, limit: int = AT_ONCE) -> list[DossierId]:
     """Archived dossiers whose copies are still there, the oldest first."""
     before = clock() - timedelta(days=bounds.copies_days)
     query = select(Dossier.id).where(
         Dossier.state == DossierState.LUU_TRU, col(Dossier.copies_dropped_at).is_(None), col(Dossier.result_at) < before
     )
     with records.session() as session:
-        return list(session.exec(query.order_by(col(Dossier.result_at)).limit(limit)))
+        return [DossierId(found) for found in session.exec(query.order_by(col(Dossier.result_at)).limit(limit))]
 
 
-def drop_copies(records: RecordsDatabase, objects: ObjectStore, dossier_id: UUID) -> bool:
+def drop_copies(records: RecordsDatabase, objects: ObjectStore, dossier_id: DossierId) -> bool:
     """False: something of the record is not (or not rightly) under lock, so the copies stay. Idempotent."""
     with records.session() as session:
         dossier = session.get_one(Dossier, dossier_id)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DocumentId, DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
@@ -44,7 +44,7 @@ class CustodyOrder(SohoaError):
 class PaperLocation(BaseModel):
     """Where the paper of a dossier is; frozen: a dispute is open, nothing may be disposed of."""
 
-    dossier_id: UUID
+    dossier_id: DossierId
     place: Place | None
     since: datetime | None
     held_by: str
@@ -52,7 +52,7 @@ class PaperLocation(BaseModel):
 
 
 def hand_over_paper(
-    records: RecordsDatabase, dossier_id: UUID, place: Place, *, handed_by: str, received_by: str
+    records: RecordsDatabase, dossier_id: DossierId, place: Place, *, handed_by: str, received_by: str
 ) -> bool:
     """Write the custody log (LU04). False: the paper was there already. Raises CustodyOrder."""
     with records.session() as session:
@@ -63,7 +63,7 @@ def hand_over_paper(
 
 def move_paper(
     session: Session,
-    dossier_id: UUID,
+    dossier_id: DossierId,
     place: Place,
     *,
     handed_by: str,
@@ -89,7 +89,7 @@ def move_paper(
     return True
 
 
-def locate_paper(records: RecordsDatabase, dossier_id: UUID) -> PaperLocation:
+def locate_paper(records: RecordsDatabase, dossier_id: DossierId) -> PaperLocation:
     """Where the paper is now (LU05)."""
     with records.session() as session:
         get_dossier(session, dossier_id)
@@ -103,7 +103,7 @@ def locate_paper(records: RecordsDatabase, dossier_id: UUID) -> PaperLocation:
         )
 
 
-def freeze_disposal(records: RecordsDatabase, dossier_id: UUID, actor: str) -> None:
+def freeze_disposal(records: RecordsDatabase, dossier_id: DossierId, actor: str) -> None:
     """A complaint or dispute: nothing of the dossier may be disposed of until the incident is closed (LU05).
 
     Idempotent."""
@@ -112,7 +112,7 @@ def freeze_disposal(records: RecordsDatabase, dossier_id: UUID, actor: str) -> N
         raise_incident(session, code=DISPUTE, dossier_id=dossier_id, rule="LU05", actor=actor)
 
 
-def may_dispose(records: RecordsDatabase, document_id: UUID, *, at: datetime | None = None) -> bool:
+def may_dispose(records: RecordsDatabase, document_id: DocumentId, *, at: datetime | None = None) -> bool:
     """Whether a stored record may be disposed of: its retention has ended and no dispute is open (LU05, LU06).
 
     A record without an end of retention (for ever, unknown class) never may.
@@ -124,13 +124,13 @@ def may_dispose(records: RecordsDatabase, document_id: UUID, *, at: datetime | N
         return document.retain_until < (at or now()) and _dispute(session, document.dossier_id) is None
 
 
-def _last(session: Session, dossier_id: UUID) -> Custody | None:
+def _last(session: Session, dossier_id: DossierId) -> Custody | None:
     entries = session.exec(select(Custody).where(col(Custody.dossier_id) == dossier_id)).all()
     # By place, not by time: one transaction may write two moves.
     return max(entries, key=lambda entry: CUSTODY_ORDER.index(Place(entry.place)), default=None)
 
 
-def _dispute(session: Session, dossier_id: UUID) -> Incident | None:
+def _dispute(session: Session, dossier_id: DossierId) -> Incident | None:
     query = select(Incident).where(
         col(Incident.dossier_id) == dossier_id, col(Incident.code) == DISPUTE, col(Incident.closed_at).is_(None)
     )

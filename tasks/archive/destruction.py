@@ -7,11 +7,11 @@ removes the copies and the personal data and signs the certificate of destructio
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
+from blocks.ids import DocumentId
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.named import naming
@@ -31,16 +31,17 @@ CERTIFICATE_YEARS, TEST_DAYS = 70, 1  # how long a certificate is locked
 PLACE = "tieu-huy/"  # of certificates in RECORDS
 
 
-def ordered(session: Session, limit: int = PAGE) -> list[UUID]:
+def ordered(session: Session, limit: int = PAGE) -> list[DocumentId]:
     """Confirmed by two persons and not destroyed yet."""
     query = select(Disposal.document_id).where(
         col(Disposal.confirmed_at).is_not(None), col(Disposal.destroyed_at).is_(None)
     )
-    return list(session.exec(query.order_by(col(Disposal.confirmed_at)).limit(limit)))
+    found = session.exec(query.order_by(col(Disposal.confirmed_at)).limit(limit))
+    return [DocumentId(document) for document in found]
 
 
 def destroy(
-    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, actor: str, at: datetime | None = None
+    records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, actor: str, at: datetime | None = None
 ) -> int:
     """Delete every version of every locked object of a record. Returns how many. Idempotent after a stop in the middle.
 
@@ -86,7 +87,7 @@ def destroy_ordered(records: RecordsDatabase, objects: ObjectStore, actor: str) 
     return len(one_by_one(waiting, lambda document: destroy(records, objects, document, actor)))
 
 
-def finish(records: RecordsDatabase, objects: ObjectStore, trust: Trust, document_id: UUID) -> str:
+def finish(records: RecordsDatabase, objects: ObjectStore, trust: Trust, document_id: DocumentId) -> str:
     """The copies and the personal data go, the certificate is signed and locked. Returns its key. Idempotent."""
     with records.session() as session:
         row, document = session.get_one(Disposal, document_id), get_document(session, document_id)
@@ -114,7 +115,7 @@ def finish(records: RecordsDatabase, objects: ObjectStore, trust: Trust, documen
     return key
 
 
-def _forget(session: Session, document_id: UUID) -> None:
+def _forget(session: Session, document_id: DocumentId) -> None:
     """What was read of the paper, and in whose name it was shown; of the dossier too, with its last paper."""
     session.execute(delete(FieldValue).where(col(FieldValue.document_id) == document_id))
     session.execute(delete(RepositoryEntry).where(col(RepositoryEntry.document_id) == document_id))
@@ -131,10 +132,10 @@ def _forget(session: Session, document_id: UUID) -> None:
         session.add(dossier)
 
 
-def unfinished(session: Session, limit: int = PAGE) -> list[UUID]:
+def unfinished(session: Session, limit: int = PAGE) -> list[DocumentId]:
     """Destroyed, but without certificate."""
     query = select(Disposal.document_id).where(col(Disposal.destroyed_at).is_not(None), Disposal.certificate_key == "")
-    return list(session.exec(query.limit(limit)))
+    return [DocumentId(document) for document in session.exec(query.limit(limit))]
 
 
 def certify_disposals(records: RecordsDatabase, objects: ObjectStore, trust: Trust) -> int:

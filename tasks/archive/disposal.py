@@ -14,7 +14,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
@@ -22,6 +21,7 @@ from sqlmodel import Session, col, select
 from blocks.catalog.staff import Role
 from blocks.errors import Remedy, SohoaError
 from blocks.identity import freshly_authenticated, json_digest
+from blocks.ids import DocumentId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.named import insert_once, naming
@@ -96,7 +96,7 @@ class Person:
 class Candidate(BaseModel):
     """A record whose retention has ended, as the page lists it."""
 
-    document_id: UUID
+    document_id: DocumentId
     record: str  # its place under lock
     dossier: str
     ordinal: int
@@ -117,7 +117,7 @@ class Candidate(BaseModel):
 class Outcome(BaseModel):
     """What two persons have ordered, and how far it is."""
 
-    document_id: UUID
+    document_id: DocumentId
     dossier: str
     ordinal: int
     type_code: str
@@ -197,7 +197,12 @@ def _proposal(row: Disposal, document: Document, dossier: Dossier) -> Candidate:
 
 
 def propose(
-    records: RecordsDatabase, document_id: UUID, person: Person, reason: str, seen: str, at: datetime | None = None
+    records: RecordsDatabase,
+    document_id: DocumentId,
+    person: Person,
+    reason: str,
+    seen: str,
+    at: datetime | None = None,
 ) -> None:
     """The first person, a leader of the unit. seen: the `Candidate.seen` that the page showed.
 
@@ -228,7 +233,12 @@ def propose(
 
 
 def confirm(
-    records: RecordsDatabase, document_id: UUID, person: Person, reason: str, seen: str, at: datetime | None = None
+    records: RecordsDatabase,
+    document_id: DocumentId,
+    person: Person,
+    reason: str,
+    seen: str,
+    at: datetime | None = None,
 ) -> None:
     """The second person. Raises as `propose`, and DisposalGone."""
     written = _written(reason)
@@ -248,7 +258,7 @@ def confirm(
         note_disposal(session, document, person.id, "dispose-confirmed", **_how(person, seen), **naming(row))
 
 
-def reject(records: RecordsDatabase, document_id: UUID, person: Person, reason: str) -> None:
+def reject(records: RecordsDatabase, document_id: DocumentId, person: Person, reason: str) -> None:
     """The second person, or the first again, says no: the record stays and may be proposed anew."""
     _written(reason)
     with records.session() as session:
@@ -273,7 +283,7 @@ def _require_proven(person: Person) -> None:
         raise DisposalStepUp()
 
 
-def _waiting(session: Session, document_id: UUID) -> Disposal:
+def _waiting(session: Session, document_id: DocumentId) -> Disposal:
     row = session.exec(select(Disposal).where(Disposal.document_id == document_id).with_for_update()).first()
     if row is None or row.confirmed_at is not None:
         raise DisposalGone()

@@ -16,7 +16,6 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from datetime import date, datetime
 from pathlib import Path
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
@@ -24,6 +23,7 @@ from sqlmodel import Session, col, select
 from blocks.catalog import Catalog
 from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.objects import Bucket, ObjectStore, digest
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -69,7 +69,7 @@ class IdentifierTooLong(SohoaError):
 class ExportReport(BaseModel):
     """What was written. shortened: `ordinal.field` of texts cut to the length of appendix VI; whole in the manifest."""
 
-    dossier_id: UUID
+    dossier_id: DossierId
     documents: int
     files: int
     shortened: list[str]

@@ -25,6 +25,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from blocks.errors import IntegrityError, ObjectConflict, SohoaError
+from blocks.ids import DocumentId
 from blocks.objects import (
     Bucket,
     ObjectMissing,
@@ -84,7 +85,7 @@ class FixityReport(BaseModel):
 
 
 class RenewalReport(BaseModel):
-    document_id: UUID
+    document_id: DocumentId
     renewed: list[str] = []  # kinds
     renew_before: datetime | None = None
 
@@ -265,7 +266,7 @@ def _places(records: RecordsDatabase, row: ArchivedObject) -> Iterator[tuple[str
 
 
 # -- renewal ------------------------------------------------------------------------------------------------------
-def renew_proof(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, trust: Trust) -> RenewalReport:
+def renew_proof(records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, trust: Trust) -> RenewalReport:
     """One more archive time-stamp on the record and on the signature of its data, as new locked objects. Idempotent.
 
     Raises SignatureInvalid (with an incident) when the last proof is not valid any more, TimestampUnavailable and
@@ -288,7 +289,7 @@ def renew_proof(records: RecordsDatabase, objects: ObjectStore, document_id: UUI
     return report
 
 
-def _newest(records: RecordsDatabase, document_id: UUID, kind: str) -> ArchivedObject | None:
+def _newest(records: RecordsDatabase, document_id: DocumentId, kind: str) -> ArchivedObject | None:
     query = (
         select(ArchivedObject)
         .where(col(ArchivedObject.document_id) == document_id, col(ArchivedObject.kind) == kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from blocks.catalog import Catalog
+from blocks.ids import DocumentId, DossierId
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.settings import settings
@@ -17,7 +18,7 @@ from tasks.prefect_task import step
 
 
 @step("Lưu kết quả số hóa", rule="LU01-LU03")
-def store_record(document_id: UUID, actor: str = "system") -> store.StorageReport:
+def store_record(document_id: DocumentId, actor: str = "system") -> store.StorageReport:
     """Điều 11: the signed record is locked away and shown in its owner's repository."""
     records, objects = RecordsDatabase.get(), ObjectStore.get()
     store.require_signed(records, objects, document_id, Trust.get())
@@ -25,7 +26,7 @@ def store_record(document_id: UUID, actor: str = "system") -> store.StorageRepor
 
 
 @step("Trả kết quả và lưu hồ sơ", rule="B5-LU04")
-def close_case(dossier_id: UUID, actor: str = "system") -> closing.ClosingReport:
+def close_case(dossier_id: DossierId, actor: str = "system") -> closing.ClosingReport:
     """Điều 13.5, 11.4: the result is returned, the paper goes to the archive."""
     records = RecordsDatabase.get()
     require_upheld(records, Catalog.get(), dossier_id)
@@ -33,7 +34,7 @@ def close_case(dossier_id: UUID, actor: str = "system") -> closing.ClosingReport
 
 
 @step("Trả lại hồ sơ có nêu lý do", rule="B4c")
-def return_case(dossier_id: UUID, officer: str, stage: str) -> closing.ClosingReport:
+def return_case(dossier_id: DossierId, officer: str, stage: str) -> closing.ClosingReport:
     """Điều 13.4a: the case goes back with the written reason of the decision at `stage`."""
     return closing.return_as_decided(RecordsDatabase.get(), dossier_id, stage)
 
@@ -57,7 +58,7 @@ def documents_to_renew(limit: int) -> list[UUID]:
 
 
 @step("Gia hạn dấu thời gian lưu trữ", rule="LU06")
-def renew_proof(document_id: UUID) -> preservation.RenewalReport:
+def renew_proof(document_id: DocumentId) -> preservation.RenewalReport:
     """One more archive time-stamp before the last one ends."""
     return preservation.renew_proof(RecordsDatabase.get(), ObjectStore.get(), document_id, Trust.get())
 

@@ -22,6 +22,7 @@ from sqlmodel import Session, col, select
 from blocks.catalog import FOREVER, Catalog, Retention, TypeUnknown
 from blocks.clock import VIET_NAM, vietnam_day
 from blocks.errors import InvalidTransition, Remedy, SohoaError
+from blocks.ids import DocumentId
 from blocks.objects import Bucket, ObjectStore, StoredObject, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -83,7 +84,7 @@ class OwnerIdInvalid(SohoaError):
 class StorageReport(BaseModel):
     """What became of a record; ids and versions only."""
 
-    document_id: UUID
+    document_id: DocumentId
     state: DocumentState
     record_version: str = ""
     retention_class: str = ""
@@ -119,7 +120,7 @@ def _last_second(day: date) -> datetime:
 
 
 def store_record(
-    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: UUID, actor: str
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: DocumentId, actor: str
 ) -> StorageReport:
     """DA_KY_CO_QUAN → DA_LUU → HIEN_THI_KHO | DA_LUU_CHUA_DINH_DANH. Idempotent, also after a crash in the middle.
 
@@ -283,7 +284,7 @@ def enqueue_message(session: Session, topic: str, key: UUID, payload: dict[str, 
     return insert_once(session, Outbox(topic=topic, dedup_key=str(key), payload=payload), "topic", "dedup_key")
 
 
-def set_owner_id(records: RecordsDatabase, document_id: UUID, owner_id: str, actor: str) -> StorageReport:
+def set_owner_id(records: RecordsDatabase, document_id: DocumentId, owner_id: str, actor: str) -> StorageReport:
     """A late id makes a stored document appear in its owner's repository (LU02). Idempotent.
 
     The record itself is locked and signed: it, and its code with the empty first part, stay as they are; the id is
@@ -327,7 +328,7 @@ def _report(document: Document) -> StorageReport:
     )
 
 
-def require_signed(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, trust: Trust) -> None:
+def require_signed(records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, trust: Trust) -> None:
     """The files themselves are signed by the agency, whatever the rows say; before they are locked (EX17, LU03).
 
     A record that is locked already is left alone. Raises NotAgencySigned, the errors of the stores.

@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.errors import IntegrityError, InvalidTransition, Problem
+from blocks.ids import DocumentId
 from blocks.objects import Bucket, ObjectStore, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -72,7 +72,7 @@ class _Job:
 def capture(
     records: RecordsDatabase,
     objects: ObjectStore,
-    document_id: UUID,
+    document_id: DocumentId,
     actor: str = "system",
     *,
     attempt: int | None = None,
@@ -128,7 +128,7 @@ def _shared_files(session: Session, document: Document) -> dict[str, int]:
     return {sha256: ordinal for sha256, ordinal in session.exec(query)}
 
 
-def outcome(session: Session, document_id: UUID, attempt: int) -> CaptureReport | None:
+def outcome(session: Session, document_id: DocumentId, attempt: int) -> CaptureReport | None:
     """The report of an attempt that was already judged, from the audit trail."""
     entry = attempt_entry(session, document_id, "capture", attempt)
     return CaptureReport.model_validate(entry.details["report"]) if entry else None

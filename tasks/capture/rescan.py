@@ -13,11 +13,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DocumentId, DossierId
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -100,7 +100,7 @@ def _expected(session: Session, submission: str, ordinal: int, attempt: int) -> 
 
 
 def receive_rescan(
-    records: RecordsDatabase, objects: ObjectStore, submission: str, document_id: UUID, attempt: int
+    records: RecordsDatabase, objects: ObjectStore, submission: str, document_id: DocumentId, attempt: int
 ) -> int:
     """Register the new scans of one component as capture attempt `attempt`; the earlier ones stay. Idempotent.
 
@@ -138,7 +138,7 @@ def receive_rescan(
     return len(originals)
 
 
-def _before(session: Session, document_id: UUID, attempt: int) -> list[Scan]:
+def _before(session: Session, document_id: DocumentId, attempt: int) -> list[Scan]:
     """The files of the attempt before, without changes that had no place in it."""
     query = select(Scan).where(Scan.document_id == document_id, Scan.attempt == attempt - 1)
     scans = session.exec(query.order_by(col(Scan.ordinal)))
@@ -187,7 +187,7 @@ def _named(session: Session, document: Document) -> list[int]:
     return sorted({item.page for item in answer.rescan_pages if item.component == document.ordinal})
 
 
-def missing_scans(session: Session, dossier_id: UUID) -> list[str]:
+def missing_scans(session: Session, dossier_id: DossierId) -> list[str]:
     """What is still to be handed in before a dossier can go on, as Vietnamese sentences."""
     submission = get_dossier(session, dossier_id).submission
     waiting = documents(session, dossier_id, states=[DocumentState.CHUP_LAI])

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from blocks.identity import PROOF, Attestation, DecisionNotProven, shown_digest, verify_kept_attestation
+from blocks.ids import DossierId
 from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
 from blocks.records.pause_keys import PauseKey, pause_of
@@ -72,7 +72,7 @@ def keyholder(session: Session, dossier: Dossier, role: SignatureRole) -> str:
     return allowed.officer if allowed else ""
 
 
-def proven_decision(session: Session, dossier_id: UUID, key: str) -> Decision:
+def proven_decision(session: Session, dossier_id: DossierId, key: str) -> Decision:
     """What was decided at exactly this pause. Raises DecisionNotProven, also where nothing was."""
     kept = decision(session, dossier_id, key)
     if kept is None or not is_proven(session, kept):
@@ -80,7 +80,7 @@ def proven_decision(session: Session, dossier_id: UUID, key: str) -> Decision:
     return kept
 
 
-def latest_proven(session: Session, dossier_id: UUID, stage: str) -> Decision | None:
+def latest_proven(session: Session, dossier_id: DossierId, stage: str) -> Decision | None:
     """The newest decision of a kind of stage that is proven; rows that aren't are passed over."""
     query = select(Decision).where(
         Decision.dossier_id == dossier_id,
@@ -102,7 +102,7 @@ def drafted(session: Session, dossier: Dossier) -> list[str]:
     return [str(article) for article in kept.payload.get("result", [])]
 
 
-def refuse_forged(session: Session, dossier_id: UUID, key: str) -> None:
+def refuse_forged(session: Session, dossier_id: DossierId, key: str) -> None:
     """Note once that the row of this pause isn't proven: an incident and an entry of the trail (WH03)."""
     query = select(AuditEntry.details).where(
         AuditEntry.dossier_id == dossier_id, AuditEntry.action == "refuse", AuditEntry.rule == DecisionNotProven.rule

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import Any
-from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog, ProcedureUnknown
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.records.queries import documents, fields, get_dossier
 from blocks.records.states import DocumentState, ElectronicOriginal, SignatureRole
 from blocks.records.tables import Document, Dossier, FieldValue, Page, Scan, Signature
@@ -37,7 +37,7 @@ class ShownChanged(SohoaError):
     remedy = Remedy.ADMINISTRATOR
 
 
-def shown(session: Session, catalog: Catalog, dossier_id: UUID) -> Shown:
+def shown(session: Session, catalog: Catalog, dossier_id: DossierId) -> Shown:
     """All that stands on the dossier's page, in one order. Raises DossierUnknown.
 
     What the agency's signature or the issue of a result adds is left out: the list stays the same while it is signed.
@@ -45,7 +45,7 @@ def shown(session: Session, catalog: Catalog, dossier_id: UUID) -> Shown:
     return papers_shown(session, dossier_id) + _drafts(session, catalog, get_dossier(session, dossier_id))
 
 
-def papers_shown(session: Session, dossier_id: UUID) -> Shown:
+def papers_shown(session: Session, dossier_id: DossierId) -> Shown:
     """The same without the drafts of results."""
     made: Shown = [_dossier(get_dossier(session, dossier_id))]
     for document in documents(session, dossier_id):

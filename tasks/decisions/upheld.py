@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from sqlmodel import Session
 
 from blocks.catalog import Catalog
 from blocks.errors import SohoaError
 from blocks.identity import Attestation, DecisionNotProven
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import raise_incident
 from blocks.records.pause_keys import PauseKey
@@ -36,7 +36,7 @@ SEALED = {DossierState.KY_CO_QUAN, DossierState.CO_KET_QUA, DossierState.DA_TRA,
 def require_upheld(
     records: RecordsDatabase,
     catalog: Catalog,
-    dossier_id: UUID,
+    dossier_id: DossierId,
     *,
     stages: Sequence[str] = tuple(ALLOWS),
     leader: str | None = None,
@@ -62,19 +62,19 @@ def require_upheld(
         raise
 
 
-def unchanged_since(session: Session, catalog: Catalog, dossier_id: UUID, stages: Sequence[str]) -> bool:
+def unchanged_since(session: Session, catalog: Catalog, dossier_id: DossierId, stages: Sequence[str]) -> bool:
     """Whether what was decided last at these stages was about what is there now."""
     kept = [latest_proven(session, dossier_id, stage) for stage in stages]
     return all(row is not None and _same(session, catalog, row) for row in kept)
 
 
-def note(records: RecordsDatabase, dossier_id: UUID, error: SohoaError) -> None:
+def note(records: RecordsDatabase, dossier_id: DossierId, error: SohoaError) -> None:
     """The incident, in a transaction that commits before the error ends the step."""
     with records.session() as session:
         raise_incident(session, code=error.code, dossier_id=dossier_id, rule=error.rule)
 
 
-def still_allowed(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, signoff: int) -> bool:
+def still_allowed(records: RecordsDatabase, catalog: Catalog, dossier_id: DossierId, signoff: int) -> bool:
     """Whether leader and clerk saw what would be signed now; False: they are asked again, and it is an incident.
 
     signoff: number of the leader's pause: of one that another has followed it is told what came of it.
@@ -91,14 +91,14 @@ def still_allowed(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, 
     return True
 
 
-def _asked_after(session: Session, dossier_id: UUID, signoff: int) -> bool:
+def _asked_after(session: Session, dossier_id: DossierId, signoff: int) -> bool:
     """Whether the leader has decided again after this pause."""
     newest = latest_proven(session, dossier_id, "signoff")
     key = PauseKey.parse(newest.stage) if newest else None
     return key is not None and key.number > signoff
 
 
-def _decided(session: Session, dossier_id: UUID, stage: str) -> Decision:
+def _decided(session: Session, dossier_id: DossierId, stage: str) -> Decision:
     kept = latest_proven(session, dossier_id, stage)
     if kept is None or kept.decision != ALLOWS[stage]:
         raise DecisionNotProven()
@@ -111,7 +111,7 @@ def _same(session: Session, catalog: Catalog, kept: Decision) -> bool:
 
 
 # -- the data are what the resolving officer confirmed ------------------------------------------------------------
-def unlike_verified(session: Session, dossier_id: UUID, kept: Decision | None = None) -> list[int]:
+def unlike_verified(session: Session, dossier_id: DossierId, kept: Decision | None = None) -> list[int]:
     """Ordinals of papers whose pages or fields are not what the resolving officer saw and confirmed (Điều 9.3).
 
     kept: the approval; None: the newest that is proven. Without one, every paper that has fields.

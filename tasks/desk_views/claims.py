@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, delete, select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.tables import WorkClaim, now
@@ -24,13 +24,13 @@ class TakenByOther(SohoaError):
     remedy = Remedy.OFFICER
 
 
-def holders(session: Session, dossier_ids: list[UUID]) -> dict[UUID, str]:
+def holders(session: Session, dossier_ids: list[DossierId]) -> dict[DossierId, str]:
     """Dossier → officer, for the claims that still hold."""
     query = select(WorkClaim).where(col(WorkClaim.dossier_id).in_(dossier_ids), col(WorkClaim.at) > now() - LASTS)
     return {claim.dossier_id: claim.officer for claim in session.exec(query)}
 
 
-def take(records: RecordsDatabase, dossier_id: UUID, officer: str) -> None:
+def take(records: RecordsDatabase, dossier_id: DossierId, officer: str) -> None:
     """Take a dossier, or keep it. Raises TakenByOther. Of two at once one wins."""
     with records.session() as session:
         row = {"dossier_id": dossier_id, "officer": officer, "at": now()}
@@ -47,7 +47,7 @@ def take(records: RecordsDatabase, dossier_id: UUID, officer: str) -> None:
         audit(session, actor=officer, action="claim", dossier_id=dossier_id, rule="WH03")
 
 
-def give_up(records: RecordsDatabase, dossier_id: UUID, officer: str) -> bool:
+def give_up(records: RecordsDatabase, dossier_id: DossierId, officer: str) -> bool:
     """Let a dossier go that this officer had taken. False: there was nothing to let go."""
     with records.session() as session:
         mine = delete(WorkClaim).where(col(WorkClaim.dossier_id) == dossier_id, col(WorkClaim.officer) == officer)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
+from blocks.ids import DocumentId, DossierId
 from blocks.records.queries import documents
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import AuditEntry
@@ -144,7 +144,7 @@ class Event(BaseModel):
     article: str = ""
 
 
-def history(session: Session, dossier_id: UUID) -> list[Event]:
+def history(session: Session, dossier_id: DossierId) -> list[Event]:
     """All that happened with the dossier, oldest first."""
     ordinals = {document.id: document.ordinal for document in documents(session, dossier_id)}
     query = select(AuditEntry).where(AuditEntry.dossier_id == dossier_id).order_by(col(AuditEntry.seq))
@@ -154,7 +154,7 @@ def history(session: Session, dossier_id: UUID) -> list[Event]:
     ]
 
 
-def sentence(entry: AuditEntry, ordinals: Mapping[UUID, int]) -> str:
+def sentence(entry: AuditEntry, ordinals: Mapping[DocumentId, int]) -> str:
     """What an entry says, in Vietnamese; an action without a wording of its own is named as it is stored."""
     ordinal = ordinals.get(entry.document_id) if entry.document_id else None
     about = f"Thành phần {ordinal}: " if ordinal else "Hồ sơ: " if entry.dossier_id else ""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, false, or_
@@ -16,6 +15,7 @@ from sqlmodel import Session, col, select
 from blocks.catalog import CalendarUnknown, Catalog
 from blocks.catalog.staff import Grants, Role, Staff, four_eyes
 from blocks.clock import vietnam_day
+from blocks.ids import DossierId, FlowRunId
 from blocks.records import RecordsDatabase
 from blocks.records.tables import AuditEntry, Dossier, Waiting
 from blocks.records.waiting import OUTAGE, page
@@ -24,14 +24,14 @@ from tasks.pauses.registry import pause_label, pauses
 SATURDAY = 5  # date.weekday()
 NEAR = 1  # working days left: remind; none left, the leader of the unit sees it too
 REMINDED, ESCALATED = "remind", "escalate"  # actions in the audit trail (tasks/monitoring/reminders.py)
-Reminders = dict[tuple[UUID, str], dict[str, datetime]]
+Reminders = dict[tuple[DossierId, str], dict[str, datetime]]
 
 
 class Item(BaseModel):
     """One waiting dossier. left: working days until the deadline, below zero overdue; None: no deadline yet."""
 
-    dossier_id: UUID
-    flow_run_id: UUID
+    dossier_id: DossierId
+    flow_run_id: FlowRunId
     code: str
     procedure: str  # its name; its code when the catalogue doesn't know it any more
     unit: str
@@ -142,7 +142,7 @@ def days_left(catalog: Catalog, today: date, due: date) -> int:
         return days if today < due else -days
 
 
-def reminders_of(session: Session, dossier_ids: Sequence[UUID]) -> Reminders:
+def reminders_of(session: Session, dossier_ids: Sequence[DossierId]) -> Reminders:
     """When officers were reminded of a pause, and when it was escalated: (dossier, pause) → level → time."""
     query = select(AuditEntry).where(
         col(AuditEntry.dossier_id).in_(dossier_ids), col(AuditEntry.action).in_([REMINDED, ESCALATED])

@@ -5,12 +5,11 @@ Values that an officer confirmed are never touched; others are replaced when a r
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.errors import InvalidTransition
+from blocks.ids import DocumentId
 from blocks.objects import Bucket, ObjectStore
 from blocks.ocr.types import PageText
 from blocks.records import RecordsDatabase
@@ -39,7 +38,7 @@ class ExtractionReport(BaseModel):
 
 
 def extract_fields(
-    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, attempt: int | None = None
+    records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, attempt: int | None = None
 ) -> ExtractionReport:
     """Write the field values of a document's current attempt. Idempotent.
 

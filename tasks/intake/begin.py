@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from blocks.ids import DossierId, FlowRunId
 from blocks.orchestrator import COUNTER, Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.machine import DOSSIER_FAILED, PUBLIC_STATUS
@@ -22,10 +23,10 @@ ENDED = DOSSIER_FAILED | {DossierState.LUU_TRU}  # no run has anything left to d
 class Ended:
     """What became of a submission. flow_run_id: of the run that did it."""
 
-    dossier_id: UUID
+    dossier_id: DossierId
     code: str | None
     state: DossierState
-    flow_run_id: UUID | None
+    flow_run_id: FlowRunId | None
 
     @property
     def text(self) -> str:
@@ -52,11 +53,11 @@ def begin(
     *,
     deployment: str = COUNTER,
     tags: list[str] | None = None,
-) -> UUID | Ended:
+) -> FlowRunId | Ended:
     """Create the flow run of a submission, or find it; what became of it when it has ended.
 
     Raises PrefectUnavailable, RunRefused.
     """
     if (known := ended(records, submission)) is not None:
         return known
-    return UUID(prefect.start(submission, deployment=deployment, tags=tags)["id"])
+    return FlowRunId(UUID(prefect.start(submission, deployment=deployment, tags=tags)["id"]))

@@ -15,7 +15,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, select
@@ -24,6 +23,7 @@ from blocks.catalog import Catalog
 from blocks.catalog.models import PaperOwner
 from blocks.clock import vietnam_day
 from blocks.errors import Problem, Remedy, SohoaError
+from blocks.ids import DocumentId, DossierId
 from blocks.objects import Bucket, ObjectStore, StoredObject, digest, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -92,7 +92,7 @@ class OriginalUnsigned(SohoaError):
 class OriginalReport(BaseModel):
     """What was found about one component; no personal data. code: OK, or why it is refused."""
 
-    document_id: UUID
+    document_id: DocumentId
     ordinal: int
     found: ElectronicOriginal
     code: str
@@ -101,7 +101,7 @@ class OriginalReport(BaseModel):
 
 
 def examine_originals(
-    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: UUID
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: DossierId
 ) -> list[OriginalReport]:
     """Validate every component that is a signed PDF; the verdict stands in `electronic_original`. Idempotent.
 
@@ -286,7 +286,7 @@ class OriginalsStored(BaseModel):
 
 
 def store_originals(
-    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: UUID, trust: Trust, actor: str
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: DossierId, trust: Trust, actor: str
 ) -> OriginalsStored:
     """Lock the originals away, byte for byte, with the agency's signed manifest of what was found (LU06). Idempotent.
 
@@ -306,7 +306,7 @@ def store_originals(
 
 
 def _store(
-    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: UUID, trust: Trust, actor: str
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: DocumentId, trust: Trust, actor: str
 ) -> None:
     with records.session() as session:
         document = get_document(session, document_id)

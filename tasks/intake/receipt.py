@@ -6,11 +6,10 @@ holds the dossier's code alone: who finds a slip learns from it what P03 shows t
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from blocks.catalog import Catalog
 from blocks.clock import VIET_NAM, vietnam_day
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.queries import documents, get_dossier
@@ -28,7 +27,7 @@ class SlipNotAvailable(SohoaError):
     remedy = Remedy.OFFICER
 
 
-def receipt_pdf(records: RecordsDatabase, catalog: Catalog, dossier_id: UUID, actor: str = "system") -> bytes:
+def receipt_pdf(records: RecordsDatabase, catalog: Catalog, dossier_id: DossierId, actor: str = "system") -> bytes:
     """The slip as PDF (A4, embedded Tinos). Each export is noted in the audit trail. Raises SlipNotAvailable."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, select
@@ -18,6 +17,7 @@ from blocks.catalog import Catalog, Procedure, ProcedureUnknown, TypeUnknown
 from blocks.catalog.staff import Grants, OfficerNotAssigned, Role, Staff, load_staff
 from blocks.clock import vietnam_day
 from blocks.errors import InvalidTransition, Problem
+from blocks.ids import DossierId
 from blocks.portal import AccountStatus, OwnerQuery, Portal
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -40,7 +40,7 @@ FAILED = {DossierState.TU_CHOI_TIEP_NHAN, DossierState.TRA_LAI, DossierState.RUT
 class ReceptionReport(BaseModel):
     """The outcome of the counter's check; no personal data. code is public (it stands on the slip)."""
 
-    dossier_id: UUID
+    dossier_id: DossierId
     accepted: bool
     state: DossierState
     code: str | None = None
@@ -54,7 +54,7 @@ class ReceptionReport(BaseModel):
 def receive(
     records: RecordsDatabase,
     catalog: Catalog,
-    dossier_id: UUID,
+    dossier_id: DossierId,
     actor: str,
     *,
     staff: Staff | None = None,
@@ -94,7 +94,7 @@ def _is_asked(session: Session, dossier: Dossier) -> bool:
     return dossier.revision == 1 or waits_at(session, dossier.id, "supplement")
 
 
-def checked_before(records: RecordsDatabase, dossier_id: UUID, revision: int) -> ReceptionReport | None:
+def checked_before(records: RecordsDatabase, dossier_id: DossierId, revision: int) -> ReceptionReport | None:
     """How the check of this declaration has ended, where the dossier is past it; None: it is to be checked."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
@@ -166,7 +166,7 @@ def _accept(session: Session, catalog: Catalog, dossier: Dossier, actor: str, mo
 
 def refuse(
     records: RecordsDatabase,
-    dossier_id: UUID,
+    dossier_id: DossierId,
     actor: str,
     reason: str,
     *,
@@ -193,7 +193,7 @@ def refuse(
         return _report(dossier, [])
 
 
-def check_account(records: RecordsDatabase, portal: Portal, dossier_id: UUID, actor: str) -> AccountStatus:
+def check_account(records: RecordsDatabase, portal: Portal, dossier_id: DossierId, actor: str) -> AccountStatus:
     """B2: has the owner a digital account? Recorded as EXISTS, NONE, or UNCHECKED when nobody answers [R].
 
     EXISTS: the person is told, none is created; NONE: guided to register (no refusal, for organisations neither [R]).
@@ -216,7 +216,7 @@ def check_account(records: RecordsDatabase, portal: Portal, dossier_id: UUID, ac
     return answer
 
 
-def account_asked(records: RecordsDatabase, dossier_id: UUID) -> AccountStatus | None:
+def account_asked(records: RecordsDatabase, dossier_id: DossierId) -> AccountStatus | None:
     """What became of the question about the owner's account, also where nobody answered; None: not asked yet."""
     with records.session() as session:
         asked = select(AuditEntry.seq).where(AuditEntry.dossier_id == dossier_id, AuditEntry.action == "check_account")
@@ -250,7 +250,7 @@ def owner_query(dossier: Dossier) -> OwnerQuery:
 
 def require_assigned(
     records: RecordsDatabase,
-    dossier_id: UUID,
+    dossier_id: DossierId,
     actor: str,
     *roles: Role,
     staff: Staff | None = None,
@@ -289,7 +289,7 @@ def _report(dossier: Dossier, problems: list[Problem]) -> ReceptionReport:
     )
 
 
-def refuse_as_decided(records: RecordsDatabase, dossier_id: UUID, pause: str) -> ReceptionReport:
+def refuse_as_decided(records: RecordsDatabase, dossier_id: DossierId, pause: str) -> ReceptionReport:
     """The refusal that an officer decided at this pause, by who was assigned then. Raises DecisionNotProven."""
     with records.session() as session:
         kept = proven_decision(session, dossier_id, pause)

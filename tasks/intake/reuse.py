@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, select
 
+from blocks.ids import DocumentId, DossierId
 from blocks.portal import Portal, SharedItem, SharedStatus
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -30,13 +30,13 @@ FIELD_NAME = re.compile(r"[a-z_]{1,40}(\.[a-z_]{1,40})?")
 class ReuseReport(BaseModel):
     """Which components exist as data; ids, counts and names of fields only."""
 
-    dossier_id: UUID
-    reused: list[UUID] = []
+    dossier_id: DossierId
+    reused: list[DocumentId] = []
     unavailable: int = 0  # papers for which nobody answered
-    differing: dict[UUID, list[str]] = {}  # the paper is taken: these fields contradict the declaration (B3g)
+    differing: dict[DocumentId, list[str]] = {}  # the paper is taken: these fields contradict the declaration (B3g)
 
 
-def find_shared_data(records: RecordsDatabase, portal: Portal, dossier_id: UUID, actor: str) -> ReuseReport:
+def find_shared_data(records: RecordsDatabase, portal: Portal, dossier_id: DossierId, actor: str) -> ReuseReport:
     """Ask for each paper that nothing was decided about, and mark those that are shared as data. Idempotent.
 
     Only data with legal value count (5.1). The source is kept in `shared_as_data` and, with its time, in the audit.
@@ -62,7 +62,7 @@ def find_shared_data(records: RecordsDatabase, portal: Portal, dossier_id: UUID,
     return report
 
 
-def _keep(session: Session, document_id: UUID, item: SharedItem, actor: str, report: ReuseReport) -> None:
+def _keep(session: Session, document_id: DocumentId, item: SharedItem, actor: str, report: ReuseReport) -> None:
     document = locked(session, Document, document_id, key_share=True)
     dossier = get_dossier(session, document.dossier_id)
     known = {row.name for row in fields(session, document_id)}
@@ -108,7 +108,7 @@ def _shared_value(document: Document, name: str, value: str) -> FieldValue:
     )
 
 
-def compare_shared(records: RecordsDatabase, document_id: UUID, actor: str) -> list[str]:
+def compare_shared(records: RecordsDatabase, document_id: DocumentId, actor: str) -> list[str]:
     """B3g after extraction: names of fields whose value on the paper differs from the shared one. Both are kept."""
     with records.session() as session:
         values = {row.name: row.value for row in fields(session, document_id)}
@@ -145,7 +145,7 @@ def values_differ(left: str | None, right: str | None) -> bool:
     return bool(left and right) and plain(left or "") != plain(right or "")
 
 
-def scope_is_open(records: RecordsDatabase, dossier_id: UUID) -> bool:
+def scope_is_open(records: RecordsDatabase, dossier_id: DossierId) -> bool:
     """Whether it isn't decided yet which papers are digitised."""
     with records.session() as session:
         return get_dossier(session, dossier_id).state is DossierState.DA_TIEP_NHAN

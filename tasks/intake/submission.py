@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
-from uuid import UUID
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -26,6 +25,7 @@ from blocks.clock import VIET_NAM
 from blocks.errors import IntegrityError, Remedy, SohoaError
 from blocks.folder import Folder
 from blocks.foreign import LIMIT, ForeignRefused, read_yaml
+from blocks.ids import DocumentId, DossierId, FlowRunId
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -142,8 +142,8 @@ class Manifest(BaseModel):
 class Registered(BaseModel):
     """What the flow knows of a dossier: ids only. ended: its state, when another run has brought it to its end."""
 
-    dossier_id: UUID
-    documents: list[UUID]
+    dossier_id: DossierId
+    documents: list[DocumentId]
     counter_officer: str  # officer id of the TNHS officer who declared it
     ended: DossierState | None = None
 
@@ -355,7 +355,7 @@ def _unaltered(
     submission: str,
     key: str,
     handed_in: Mapping[str, str],
-    dossier_id: UUID | None = None,
+    dossier_id: DossierId | None = None,
 ) -> bytes:
     """A file of INBOX as it was handed in. Raises HandInAltered, with an incident, also for one that never was."""
     sha256 = handed_in.get(key.removeprefix(f"{submission}/"), "")
@@ -381,8 +381,8 @@ class Original:
 def keep_originals(
     records: RecordsDatabase,
     objects: ObjectStore,
-    dossier_id: UUID,
-    document_id: UUID,
+    dossier_id: DossierId,
+    document_id: DocumentId,
     attempt: int,
     originals: Sequence[Original],
     *,
@@ -438,7 +438,7 @@ def _declare(dossier: Dossier, manifest: Manifest) -> None:
     dossier.transitional = manifest.transitional
 
 
-def _component_row(dossier_id: UUID, ordinal: int, component: Component, manifest: Manifest) -> Document:
+def _component_row(dossier_id: DossierId, ordinal: int, component: Component, manifest: Manifest) -> Document:
     flags = component.flags
     return Document(
         dossier_id=dossier_id,
@@ -514,7 +514,7 @@ def _replace_declaration(session: Session, dossier: Dossier, manifest: Manifest,
 
 
 def register_for(
-    records: RecordsDatabase, objects: ObjectStore, submission: str, revision: int, run: UUID | None
+    records: RecordsDatabase, objects: ObjectStore, submission: str, revision: int, run: FlowRunId | None
 ) -> Registered:
     """`register` for a flow run; one that comes after another run of the same submission is told how that one ended."""
     registered = register(records, objects, submission, revision)

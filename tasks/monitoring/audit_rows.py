@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import sqlalchemy as sql
 from pydantic import BaseModel
@@ -19,6 +18,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DocumentId, DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit, entry_hash
 from blocks.records.incidents import raise_incident
@@ -96,7 +96,7 @@ class Named(NamedTuple):
     part: str
     kind: str
     hash: str
-    document: UUID | None
+    document: DocumentId | None
 
 
 def unproven(session: Session, since: datetime | None = None) -> tuple[int, list[Unproven]]:
@@ -171,7 +171,7 @@ def _may_be_gone(session: Session, one: Named) -> bool:
 
 def _disposals(session: Session) -> tuple[int, list[Unproven]]:
     """All of them: they are few. What was written before there were seals is told by an entry without one."""
-    told: dict[UUID | None, dict[str, list[AuditEntry]]] = defaultdict(lambda: defaultdict(list))
+    told: dict[DocumentId | None, dict[str, list[AuditEntry]]] = defaultdict(lambda: defaultdict(list))
     actions = [*(action for action, *_ in STEPS), REJECTED]
     query = select(AuditEntry).where(col(AuditEntry.action).in_(actions)).order_by(col(AuditEntry.seq))
     for entry in session.exec(query):
@@ -193,7 +193,7 @@ def _disposals(session: Session) -> tuple[int, list[Unproven]]:
     return len(rows), found
 
 
-def disputes_proven(session: Session, dossier_id: UUID) -> bool:
+def disputes_proven(session: Session, dossier_id: DossierId) -> bool:
     """Whether each closed dispute of this dossier was closed by somebody whom a sealed entry names (LU05)."""
     closed = session.exec(
         select(Incident).where(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement
@@ -17,6 +16,7 @@ from sqlmodel import col, or_, select
 from blocks.catalog.staff import Staff
 from blocks.clock import VIET_NAM
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import ChainFaults, audit, chain_head, read_chain
@@ -78,7 +78,7 @@ class TrailLine(BaseModel):
     sentence: str
     rule: str
     article: str
-    dossier_id: UUID | None
+    dossier_id: DossierId | None
     dossier: str
     details: dict[str, Any]
     hash: str
@@ -152,7 +152,8 @@ def _line(entry: AuditEntry, dossier: Dossier | None, ordinal: int | None) -> Tr
 def record_access(records: RecordsDatabase, officer: str, action: str, wanted: TrailFilter, shown: int) -> None:
     """Who looked into the trail for what. A dossier is named by its id, an officer's id is kept only if it is known."""
     with records.session() as session:
-        dossier = session.exec(select(Dossier.id).where(_named(wanted.code))).first() if wanted.code else None
+        found = session.exec(select(Dossier).where(_named(wanted.code))).first() if wanted.code else None
+        dossier = found.id if found else None
         asked = wanted.model_dump(mode="json", include={"action", "since", "until", "before"}, exclude_defaults=True)
         audit(session, actor=officer, action=action, dossier_id=dossier, rule="P14", details=asked | {"shown": shown})
 

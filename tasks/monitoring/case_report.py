@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import pairwise
-from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import ElectronicOriginal
@@ -23,7 +23,7 @@ ELECTRONIC: dict[str, str] = {  # of a signed PDF that was handed in (SC05)
 }
 
 
-def report_dossier(records: RecordsDatabase, dossier_id: UUID) -> str:
+def report_dossier(records: RecordsDatabase, dossier_id: DossierId) -> str:
     """The dossier in four tables (Markdown, Vietnamese). Raises DossierUnknown."""
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
@@ -39,7 +39,7 @@ def report_dossier(records: RecordsDatabase, dossier_id: UUID) -> str:
     return "\n".join(parts)
 
 
-def _steps(session: Session, dossier_id: UUID) -> list[str]:
+def _steps(session: Session, dossier_id: DossierId) -> list[str]:
     """Each state of the dossier and how long it lasted."""
     moves = session.exec(
         select(AuditEntry.target_state, AuditEntry.at)
@@ -51,7 +51,7 @@ def _steps(session: Session, dossier_id: UUID) -> list[str]:
     return ["", "| Bước | Thời gian |", "|---|---|", *rows] if rows else []
 
 
-def _decisions(session: Session, dossier_id: UUID) -> list[str]:
+def _decisions(session: Session, dossier_id: DossierId) -> list[str]:
     found = session.exec(
         select(Decision).where(Decision.dossier_id == dossier_id).order_by(col(Decision.decided_at))
     ).all()

@@ -10,7 +10,6 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import cache, partial
-from uuid import UUID
 
 from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
@@ -19,6 +18,7 @@ from sqlmodel import Session, col, select
 
 from blocks.catalog import Catalog
 from blocks.clock import vietnam_day
+from blocks.ids import DossierId, FlowRunId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import DOSSIER_OPEN
@@ -35,8 +35,8 @@ LOOKED_AHEAD = timedelta(days=15)  # a next working day is never farther away (T
 class Due(BaseModel):
     """An open dossier near or past its day of result. left: working days, 0 on the day itself, below zero overdue."""
 
-    dossier_id: UUID
-    flow_run_id: UUID | None
+    dossier_id: DossierId
+    flow_run_id: FlowRunId | None
     name: str  # of the run: the dossier's code
     left: int
 

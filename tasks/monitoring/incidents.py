@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from blocks.catalog.staff import Role
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import close_incident
 from blocks.records.queries import DossierUnknown, find_dossier
@@ -189,7 +190,7 @@ class Shown(BaseModel):
     advice: str
     closer: Role | None
     at: datetime
-    dossier_id: UUID | None
+    dossier_id: DossierId | None
     dossier: str = ""
     unit: str = ""
     closed_at: datetime | None = None

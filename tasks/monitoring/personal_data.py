@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlmodel import Session, col, or_, select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.tables import (
@@ -61,7 +62,7 @@ def held_about(records: RecordsDatabase, owner_id: str, officer: str, units: Seq
         if not found:
             raise PersonUnknown()
         for item in found:
-            audit(session, actor=officer, action=REPORTED, dossier_id=UUID(item["id"]), rule="WH04")
+            audit(session, actor=officer, action=REPORTED, dossier_id=DossierId(UUID(item["id"])), rule="WH04")
     return {"dossiers": found}
 
 

@@ -17,6 +17,7 @@ from sqlmodel import col, select
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, Staff, four_eyes
 from blocks.clock import VIET_NAM
+from blocks.ids import FlowRunId
 from blocks.orchestrator import Orchestrator, pause_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -161,7 +162,7 @@ def reconcile(records: RecordsDatabase, prefect: Orchestrator) -> None:
         noted = at_a_pause(session)
     if noted == prefect.count(flow=DOSSIER, state={"type": {"any_": ["PAUSED"]}}):
         return
-    paused = {UUID(run["id"]): run for run in prefect.paused() if pause_key(run)}
+    paused = {FlowRunId(UUID(run["id"])): run for run in prefect.paused() if pause_key(run)}
     with records.session() as session:
         forget_all_but(session, paused, datetime.now(UTC) - SETTLED)
         known = set(session.exec(select(Waiting.flow_run_id).where(Waiting.kind != OUTAGE)))
@@ -169,7 +170,7 @@ def reconcile(records: RecordsDatabase, prefect: Orchestrator) -> None:
         for dossier in session.exec(select(Dossier).where(col(Dossier.flow_run_id).in_(missing))):
             run = paused[dossier.flow_run_id] if dossier.flow_run_id else {}
             since = datetime.fromisoformat(run["state"]["timestamp"])
-            wait_at(session, dossier, UUID(run["id"]), pause_key(run), since=since)
+            wait_at(session, dossier, FlowRunId(UUID(run["id"])), pause_key(run), since=since)
 
 
 def remind_officers(records: RecordsDatabase, prefect: Orchestrator, catalog: Catalog, staff: Staff) -> Reminded:

@@ -23,6 +23,7 @@ from sqlmodel import col, func, select
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, Staff
 from blocks.clock import vietnam_day
+from blocks.ids import DossierId, FlowRunId
 from blocks.orchestrator import DOSSIER, WATCH, Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -46,7 +47,7 @@ KEEP_ENDED_RUNS = timedelta(days=14)  # of those flows
 KEEP_DONE_RUNS = timedelta(days=100)
 LOOK_AGAIN = 30.0  # seconds: a part that is being started again works by then
 FAULTS = {code: kind.advice for code, kind in KINDS.items() if kind.closer is None}  # what this look opens and closes
-Place = tuple[str, UUID | None]  # code, dossier
+Place = tuple[str, DossierId | None]  # code, dossier
 
 
 class WatchResult(BaseModel):
@@ -69,12 +70,12 @@ def faults(
     crashed = prefect.runs(flow=DOSSIER, state={"type": {"any_": ["CRASHED"]}})
     failed += [r for r in crashed if moment - datetime.fromisoformat(r["state"]["timestamp"]) > LEFT_CRASHED]
     with records.session() as session:
-        ids = [UUID(run["id"]) for run in failed]
+        ids = [FlowRunId(UUID(run["id"])) for run in failed]
         rows = session.exec(select(Dossier.flow_run_id, Dossier.id).where(col(Dossier.flow_run_id).in_(ids)))
-        dossiers = {run: dossier for run, dossier in rows}
+        dossiers = {run: DossierId(dossier) for run, dossier in rows}
         for run in failed:
             details = {"flow_run": run["id"], "state": run["state_name"]}
-            found.setdefault(("RUN_FAILED", dossiers.get(UUID(run["id"]))), details)
+            found.setdefault(("RUN_FAILED", dossiers.get(FlowRunId(UUID(run["id"])))), details)
     for check in watched():
         if check.incident != CHECK_BAD:
             seen = check.look()  # what can't be looked at is no such incident: it ends this look
@@ -82,7 +83,7 @@ def faults(
                 found[check.incident, None] = seen.details
     late = prefect.runs(flow=DOSSIER, state={"name": {"any_": ["Late"]}})
     cancelled = prefect.runs(flow=DOSSIER, state={"type": {"any_": ["CANCELLED"]}})
-    stuck_runs = {UUID(run["id"]) for run in (*failed, *late, *cancelled)}
+    stuck_runs = {FlowRunId(UUID(run["id"])) for run in (*failed, *late, *cancelled)}
     with records.session() as session:  # who waits for an officer is the reminders' business
         near = [item for item in due(session, catalog, vietnam_day(moment)) if item.flow_run_id in stuck_runs]
         for service, count in away(session, moment).items():
@@ -166,10 +167,10 @@ def tidy(records: RecordsDatabase, prefect: Orchestrator, at: datetime | None = 
     """
     moment = at or datetime.now(UTC)
 
-    def going_on(runs: list[UUID]) -> set[UUID]:
+    def going_on(runs: list[FlowRunId]) -> set[FlowRunId]:
         with records.session() as session:
             mine = col(Dossier.flow_run_id).in_(runs) & col(Dossier.state).not_in(ENDED)
-            return {run for run in session.exec(select(Dossier.flow_run_id).where(mine)) if run}
+            return {FlowRunId(run) for run in session.exec(select(Dossier.flow_run_id).where(mine)) if run}
 
     done = prefect.forget(DOSSIER, moment - KEEP_DONE_RUNS, states=["COMPLETED"], keep=going_on)
     return done + sum(prefect.forget(flow, moment - KEEP_ENDED_RUNS) for flow in FLOWS_WITHOUT_DOSSIER)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from blocks.catalog import Catalog
 from blocks.catalog.staff import load_staff
 from blocks.clock import vietnam_day
+from blocks.ids import DossierId
 from blocks.mail import Mail
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
@@ -47,7 +46,7 @@ def check_trail() -> audit_trail.TrailReport:
 
 
 @step("Tổng kết hồ sơ")
-def report_dossier(dossier_id: UUID) -> str:
+def report_dossier(dossier_id: DossierId) -> str:
     """What became of the dossier, as an artifact of its run; made once, here in the cached task."""
     text = case_report.report_dossier(RecordsDatabase.get(), dossier_id)
     keep_markdown(f"tong-ket-{dossier_id}", text, "Tổng kết xử lý hồ sơ")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import Field
 
 from blocks.catalog.staff import Role
+from blocks.ids import DossierId
 from blocks.records.states import SignatureRole
 from tasks.pauses.facts import describe_unconfirmed, signature_tells
 from tasks.pauses.form import Answer
@@ -25,13 +25,13 @@ class Confirmation(Answer):
     decision: ConfirmDecision = Field(title="Quyết định")
 
 
-def proven(dossier_id: UUID, answer: Confirmation) -> bool:
+def proven(dossier_id: DossierId, answer: Confirmation) -> bool:
     """The officer's signatures tell that they were confirmed."""
     confirmed = answer.decision is ConfirmDecision.DA_XAC_NHAN
     return confirmed and signature_tells(SignatureRole.OFFICER, dossier_id, answer.officer)
 
 
-def describe(dossier_id: UUID) -> str:
+def describe(dossier_id: DossierId) -> str:
     lines = ["### Chờ người sao chụp xác nhận ký số trên điện thoại (Điều 8.1)"]
     lines += describe_unconfirmed(dossier_id, SignatureRole.OFFICER, "Thành phần")
     lines.append(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import Field
 
 from blocks.catalog.staff import Role
+from blocks.ids import DossierId
 from tasks.pauses.form import Answer
 from tasks.pauses.registry import Pause
 
@@ -23,14 +23,14 @@ class Consultation(Answer):
     decision: ConsultationDecision = Field(title="Quyết định")
 
 
-def check(dossier_id: UUID, answer: Consultation) -> list[str]:
+def check(dossier_id: DossierId, answer: Consultation) -> list[str]:
     """The opinion itself is written down."""
     if answer.decision is ConsultationDecision.DA_CO_Y_KIEN and not answer.reason.strip():
         return ["Vui lòng ghi nội dung ý kiến nhận được, của ai, văn bản nào."]
     return []
 
 
-def describe(dossier_id: UUID) -> str:
+def describe(dossier_id: DossierId) -> str:
     """The question itself stays in the records: it may name people."""
     return (
         "### Chờ ý kiến\n"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier, open_requests
 from blocks.records.states import DocumentState, SignatureRole
@@ -12,7 +11,7 @@ from blocks.signer import signer_for
 from tasks.decisions.proofs import keyholder
 
 
-def dossier_of(dossier_id: UUID) -> Dossier:
+def dossier_of(dossier_id: DossierId) -> Dossier:
     """The dossier, for reading. Raises DossierUnknown."""
     with RecordsDatabase.get().session() as session:
         dossier = get_dossier(session, dossier_id)
@@ -20,19 +19,19 @@ def dossier_of(dossier_id: UUID) -> Dossier:
         return dossier
 
 
-def ordinals(dossier_id: UUID, state: DocumentState) -> list[int]:
+def ordinals(dossier_id: DossierId, state: DocumentState) -> list[int]:
     """Numbers of the components in a state."""
     with RecordsDatabase.get().session() as session:
         return [document.ordinal for document in documents(session, dossier_id, states=[state])]
 
 
-def keyholder_of(dossier_id: UUID, role: SignatureRole) -> str:
+def keyholder_of(dossier_id: DossierId, role: SignatureRole) -> str:
     """Officer id of whose signature it is; empty: nobody's yet."""
     with RecordsDatabase.get().session() as session:
         return keyholder(session, get_dossier(session, dossier_id), role)
 
 
-def unconfirmed(dossier_id: UUID, role: SignatureRole) -> list[tuple[int, bool]]:
+def unconfirmed(dossier_id: DossierId, role: SignatureRole) -> list[tuple[int, bool]]:
     """(ordinal of the document, whether the person declined) of each signature that is still to be confirmed."""
     with RecordsDatabase.get().session() as session:
         return [
@@ -41,7 +40,7 @@ def unconfirmed(dossier_id: UUID, role: SignatureRole) -> list[tuple[int, bool]]
         ]
 
 
-def signature_tells(role: SignatureRole, dossier_id: UUID, officer: str) -> bool:
+def signature_tells(role: SignatureRole, dossier_id: DossierId, officer: str) -> bool:
     """Whether the keyholder's signatures themselves are the answer, also after a change of assignments."""
     holder = keyholder_of(dossier_id, role)
     if not holder or officer != holder or not signer_for(holder).is_deferred:
@@ -49,7 +48,7 @@ def signature_tells(role: SignatureRole, dossier_id: UUID, officer: str) -> bool
     return not unconfirmed(dossier_id, role)
 
 
-def describe_unconfirmed(dossier_id: UUID, role: SignatureRole, what: str) -> list[str]:
+def describe_unconfirmed(dossier_id: DossierId, role: SignatureRole, what: str) -> list[str]:
     """A line for each signature that is still to be confirmed on a phone."""
     return [
         f"- {what} {ordinal}: {'đã bị từ chối hoặc hết hạn' if declined else 'chờ xác nhận'}."

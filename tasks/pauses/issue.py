@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import Field
 
 from blocks.catalog.staff import Role
+from blocks.ids import DossierId
 from blocks.records.states import SignatureRole
 from tasks.pauses.facts import describe_pin, describe_unconfirmed, keyholder_of, signature_tells
 from tasks.pauses.form import Answer
@@ -26,12 +26,12 @@ class Issue(Answer):
     decision: IssueDecision = Field(title="Quyết định")
 
 
-def proven(dossier_id: UUID, answer: Issue) -> bool:
+def proven(dossier_id: DossierId, answer: Issue) -> bool:
     """The leader's signatures tell that they were confirmed."""
     return signature_tells(SignatureRole.SIGNER, dossier_id, answer.officer)
 
 
-def check(dossier_id: UUID, answer: Issue) -> list[str]:
+def check(dossier_id: DossierId, answer: Issue) -> list[str]:
     """Only the leader who has signed confirms."""
     if proven(dossier_id, answer):
         return []
@@ -40,7 +40,7 @@ def check(dossier_id: UUID, answer: Issue) -> list[str]:
     return []
 
 
-def describe(dossier_id: UUID) -> str:
+def describe(dossier_id: DossierId) -> str:
     if about_pin := describe_pin(keyholder_of(dossier_id, SignatureRole.SIGNER), False):
         return "\n".join(
             ["### Lãnh đạo ký số ban hành (Điều 13.4b)", "Văn bản kết quả đã có số và ngày.", "", *about_pin]

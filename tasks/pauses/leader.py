@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import Field
 
 from blocks.catalog.staff import Role
+from blocks.ids import DossierId
 from tasks.pauses.form import Answer
 from tasks.pauses.registry import Pause
 
@@ -23,12 +23,12 @@ class LeaderOpinion(Answer):
     decision: LeaderDecision = Field(title="Ý kiến của lãnh đạo")
 
 
-def check(dossier_id: UUID, answer: LeaderOpinion) -> list[str]:
+def check(dossier_id: DossierId, answer: LeaderOpinion) -> list[str]:
     """The opinion is given in writing."""
     return [] if answer.reason.strip() else ["Vui lòng ghi ý kiến của lãnh đạo bằng văn bản."]
 
 
-def describe(ordinals: list[int], dossier_id: UUID) -> str:
+def describe(ordinals: list[int], dossier_id: DossierId) -> str:
     numbers = ", ".join(map(str, ordinals))
     return (
         "### Xin ý kiến lãnh đạo (Điều 13.3b)\n"

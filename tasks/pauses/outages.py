@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
-from uuid import UUID
 
 import httpx
 from prefect import get_client
@@ -26,11 +25,13 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col, func, select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId, FlowRunId
 from blocks.records import RecordsDatabase
 from blocks.records.tables import Dossier, Waiting
 from blocks.records.waiting import OUTAGE, wait_at
 from blocks.settings.sections import OutageSettings
 from tasks.prefect_task import BUSY
+from tasks.this_run import this_run
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,8 +105,7 @@ def waits_for_services(flow: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(flow)
     def patient(*args: P.args, **kwargs: P.kwargs) -> R:
-        context = FlowRunContext.get()
-        run = context.flow_run.id if context is not None and context.flow_run is not None else None
+        run = this_run()
         try:
             _went_on(run)
             return flow(*args, **kwargs)
@@ -118,7 +118,7 @@ def waits_for_services(flow: Callable[P, R]) -> Callable[P, R]:
     return patient
 
 
-def _told(run: UUID, service: str) -> State[Any] | None:
+def _told(run: FlowRunId, service: str) -> State[Any] | None:
     """As `_put_off`. Raises OrchestratorGone when Prefect itself is away."""
     try:
         return _put_off(run, service)
@@ -128,7 +128,7 @@ def _told(run: UUID, service: str) -> State[Any] | None:
         raise OrchestratorGone() from error
 
 
-def _put_off(run: UUID, service: str) -> State[Any] | None:
+def _put_off(run: FlowRunId, service: str) -> State[Any] | None:
     """The run's new state; None when it has waited for too long."""
     now = datetime.now(UTC)
     with get_client(sync_client=True) as client:
@@ -143,7 +143,7 @@ def _put_off(run: UUID, service: str) -> State[Any] | None:
     return state
 
 
-def _note(run: UUID, service: str, since: datetime, tries: int) -> None:
+def _note(run: FlowRunId, service: str, since: datetime, tries: int) -> None:
     """For the desk and operations; when the records are what is away, Prefect's state alone tells it."""
     try:
         with RecordsDatabase.get().session() as session:
@@ -160,7 +160,7 @@ def _note(run: UUID, service: str, since: datetime, tries: int) -> None:
         logger.warning("What a dossier waits for isn't noted: %s", error.code)
 
 
-def _went_on(run: UUID | None) -> None:
+def _went_on(run: FlowRunId | None) -> None:
     """It tries again: what it waited for may be there."""
     if run is not None:
         with suppress(SohoaError), RecordsDatabase.get().session() as session:
@@ -174,7 +174,7 @@ def away(session: Session, at: datetime) -> Mapping[str, int]:
     return {code: count for code, count, since in rows if since < at - TOLD_AFTER}
 
 
-def sentence(session: Session, dossier_id: UUID) -> str:
+def sentence(session: Session, dossier_id: DossierId) -> str:
     """What the officer's page says of a dossier that waits for a service; empty: it doesn't."""
     row = session.get(Waiting, dossier_id)
     if row is None or row.kind != OUTAGE:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
 import tasks.pauses
 from blocks.catalog.staff import Role
+from blocks.ids import DossierId
 from blocks.records.pause_keys import PauseKey
 from blocks.records.states import SignatureRole
 from tasks.pauses.form import Answer
@@ -27,12 +27,12 @@ _ASKED_AGAIN = "câu trả lời chưa đạt, hệ thống hỏi lại"
 A = TypeVar("A", bound=Answer)
 
 
-def form_is_all(dossier_id: UUID, answer: Answer) -> list[str]:
+def form_is_all(dossier_id: DossierId, answer: Answer) -> list[str]:
     """A check that finds nothing beyond the form."""
     return []
 
 
-def attested_only(dossier_id: UUID, answer: Answer) -> bool:
+def attested_only(dossier_id: DossierId, answer: Answer) -> bool:
     """Nothing but the gateway's attestation proves an answer."""
     return False
 
@@ -57,8 +57,8 @@ class Pause(Generic[A]):
     choices: Mapping[StrEnum, str]
     rule: str
     describe: Callable[..., str]
-    check: Callable[[UUID, A], list[str]] = form_is_all
-    proven: Callable[[UUID, A], bool] = attested_only
+    check: Callable[[DossierId, A], list[str]] = form_is_all
+    proven: Callable[[DossierId, A], bool] = attested_only
     capturer_only: bool = False
     pin_of: SignatureRole | None = None
     on_phone: SignatureRole | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import Field
 
 from blocks.catalog.staff import Role
 from blocks.errors import Problem
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents
 from blocks.records.states import DocumentState
@@ -28,7 +28,7 @@ class Rescan(Answer):
     decision: RescanDecision = Field(title="Quyết định")
 
 
-def check(dossier_id: UUID, answer: Rescan) -> list[str]:
+def check(dossier_id: DossierId, answer: Rescan) -> list[str]:
     """All new scans must have come."""
     if answer.decision is not RescanDecision.DA_QUET_LAI:
         return []
@@ -36,7 +36,7 @@ def check(dossier_id: UUID, answer: Rescan) -> list[str]:
         return missing_scans(session, dossier_id)
 
 
-def describe(problems: list[Problem], dossier_id: UUID) -> str:
+def describe(problems: list[Problem], dossier_id: DossierId) -> str:
     found = as_markdown(problems) or "- Viên chức giải quyết đề nghị quét lại."
     with RecordsDatabase.get().session() as session:
         waiting = documents(session, dossier_id, states=[DocumentState.CHUP_LAI])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import Field
 
 from blocks.catalog.staff import Role
 from blocks.errors import Problem
+from blocks.ids import DossierId
 from blocks.records.states import DocumentState
 from tasks.pauses.facts import ordinals
 from tasks.pauses.form import Answer, as_markdown
@@ -28,7 +28,7 @@ class ScopeOpinion(Answer):
     certified: list[int] = Field([], title="Thành phần dễ hỏng đã sao y bản giấy", max_length=500)
 
 
-def check(dossier_id: UUID, answer: ScopeOpinion) -> list[str]:
+def check(dossier_id: DossierId, answer: ScopeOpinion) -> list[str]:
     """Fragile papers are certified first, and only what waits for a decision is decided."""
     faults: list[str] = []
     if answer.decision is ScopeDecision.TIEP_TUC:
@@ -39,7 +39,7 @@ def check(dossier_id: UUID, answer: ScopeOpinion) -> list[str]:
     return faults
 
 
-def describe(problems: list[Problem], fragile: list[int], dossier_id: UUID) -> str:
+def describe(problems: list[Problem], fragile: list[int], dossier_id: DossierId) -> str:
     lines = ["### Việc cần quyết định trước khi sao chụp", as_markdown(problems)]
     if fragile:
         numbers = ", ".join(map(str, fragile))

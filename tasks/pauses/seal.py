@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import Field
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState
@@ -29,7 +29,7 @@ class Seal(Answer):
     decision: SealDecision = Field(title="Quyết định")
 
 
-def check(dossier_id: UUID, answer: Seal) -> list[str]:
+def check(dossier_id: DossierId, answer: Seal) -> list[str]:
     """Nothing has changed since the leader decided."""
     if answer.decision is not SealDecision.KY_SO:
         return []
@@ -40,7 +40,7 @@ def check(dossier_id: UUID, answer: Seal) -> list[str]:
     return []
 
 
-def describe(dossier_id: UUID) -> str:
+def describe(dossier_id: DossierId) -> str:
     """For the clerk, who keeps the agency's key: how many papers the leader has allowed to be signed."""
     with RecordsDatabase.get().session() as session:
         dossier = get_dossier(session, dossier_id)

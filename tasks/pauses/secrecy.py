@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import Field
 
 from blocks.catalog.staff import Role
+from blocks.ids import DossierId
 from blocks.records.states import DocumentState
 from tasks.pauses.facts import ordinals
 from tasks.pauses.form import Answer
@@ -25,7 +25,7 @@ class Secrecy(Answer):
     decision: SecrecyDecision = Field(title="Quyết định")
 
 
-def check(dossier_id: UUID, answer: Secrecy) -> list[str]:
+def check(dossier_id: DossierId, answer: Secrecy) -> list[str]:
     """A paper still waits for it, and that it isn't secret is said in writing."""
     if not ordinals(dossier_id, DocumentState.NGHI_MAT):
         return ["Không còn giấy tờ nào chờ xác định mức độ mật; vui lòng mở lại trang."]
@@ -34,7 +34,7 @@ def check(dossier_id: UUID, answer: Secrecy) -> list[str]:
     return []
 
 
-def describe(dossier_id: UUID) -> str:
+def describe(dossier_id: DossierId) -> str:
     """Which paper, never what was read on it: operations read this, too (WH04)."""
     numbers = ", ".join(map(str, ordinals(dossier_id, DocumentState.NGHI_MAT)))
     return (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
@@ -11,6 +10,7 @@ from sqlmodel import Session
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
 from blocks.clock import vietnam_time
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import attempt_entry, documents, get_dossier
 from blocks.records.states import DocumentState, SignatureRole
@@ -43,7 +43,7 @@ class SignCapture(Answer):
     papers: list[PaperToSign] = Field([], title="Bản sao chụp được ký (cổng ghi theo trang đã xem)", max_length=500)
 
 
-def to_sign(session: Session, dossier_id: UUID) -> list[PaperToSign]:
+def to_sign(session: Session, dossier_id: DossierId) -> list[PaperToSign]:
     """What the officer who captured is asked for now: all captured papers that aren't signed yet."""
     return [
         PaperToSign(component=document.ordinal, attempt=document.attempt, sha256=document.file_sha256)
@@ -52,7 +52,7 @@ def to_sign(session: Session, dossier_id: UUID) -> list[PaperToSign]:
     ]
 
 
-def check(dossier_id: UUID, answer: SignCapture) -> list[str]:
+def check(dossier_id: DossierId, answer: SignCapture) -> list[str]:
     """Only who captured signs, and only what is still the same (Điều 8.1)."""
     with RecordsDatabase.get().session() as session:
         captured_by = get_dossier(session, dossier_id).captured_by
@@ -64,7 +64,7 @@ def check(dossier_id: UUID, answer: SignCapture) -> list[str]:
     return []
 
 
-def describe(again: bool, dossier_id: UUID) -> str:
+def describe(again: bool, dossier_id: DossierId) -> str:
     """Each paper with its hash, which stands in what the officer allows. again: it was asked before in this dossier."""
     catalog = Catalog.get()
     with RecordsDatabase.get().session() as session:

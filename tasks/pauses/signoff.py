@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import Field
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
 from blocks.clock import vietnam_day
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.states import DocumentState
@@ -33,7 +33,7 @@ class SignOff(Answer):
     decision: SignOffDecision = Field(title="Quyết định")
 
 
-def check(dossier_id: UUID, answer: SignOff) -> list[str]:
+def check(dossier_id: DossierId, answer: SignOff) -> list[str]:
     """The data are what was verified, and who signs a result has a signature."""
     if answer.decision is not SignOffDecision.KY:
         return []
@@ -51,7 +51,7 @@ def check(dossier_id: UUID, answer: SignOff) -> list[str]:
     return []
 
 
-def describe(dossier_id: UUID) -> str:
+def describe(dossier_id: DossierId) -> str:
     """Counts and codes of types for the leader; codes of results are not shown: they carry the owner's id."""
     catalog = Catalog.get()
     with RecordsDatabase.get().session() as session:

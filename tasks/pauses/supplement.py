@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import Field
 
 from blocks.catalog.staff import Role
 from blocks.errors import Problem
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from tasks.intake.submission import supplement_came
 from tasks.pauses.facts import dossier_of
@@ -27,7 +27,7 @@ class Supplement(Answer):
     decision: SupplementDecision = Field(title="Quyết định")
 
 
-def check(dossier_id: UUID, answer: Supplement) -> list[str]:
+def check(dossier_id: DossierId, answer: Supplement) -> list[str]:
     """A supplement must have come."""
     if answer.decision is not SupplementDecision.DA_BO_SUNG:
         return []
@@ -36,7 +36,7 @@ def check(dossier_id: UUID, answer: Supplement) -> list[str]:
     return ["Chưa nhận được hồ sơ bổ sung; vui lòng nộp bổ sung (sohoa supplement) rồi xác nhận lại."]
 
 
-def describe(problems: list[Problem], dossier_id: UUID) -> str:
+def describe(problems: list[Problem], dossier_id: DossierId) -> str:
     return (
         "### Hồ sơ chưa đủ điều kiện tiếp nhận\n"
         f"{as_markdown(problems)}\n\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
@@ -13,6 +12,7 @@ from blocks import fonts
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, four_eyes
 from blocks.errors import Problem
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.queries import fields as field_rows
@@ -84,12 +84,12 @@ class Verification(Answer):
     result: list[Article] = Field([], title="Nội dung kết quả giải quyết, mỗi điều một đoạn", max_length=50)
 
 
-def awaiting(session: Session, dossier_id: UUID) -> list[Document]:
+def awaiting(session: Session, dossier_id: DossierId) -> list[Document]:
     """Documents whose extracted data an officer must confirm."""
     return documents(session, dossier_id, states=[DocumentState.CHO_XAC_NHAN])
 
 
-def check(dossier_id: UUID, answer: Verification) -> list[str]:
+def check(dossier_id: DossierId, answer: Verification) -> list[str]:
     """What keeps this answer from being carried out; empty when nothing does."""
     with RecordsDatabase.get().session() as session:
         dossier = get_dossier(session, dossier_id)
@@ -117,7 +117,7 @@ def check(dossier_id: UUID, answer: Verification) -> list[str]:
         return faults
 
 
-def _unseen_originals(session: Session, dossier_id: UUID) -> list[str]:
+def _unseen_originals(session: Session, dossier_id: DossierId) -> list[str]:
     """An electronic original is no scan that an officer made: somebody looks at it and at who signed it (Điều 4.1)."""
     found = [d.ordinal for d in documents(session, dossier_id) if d.electronic_original == ElectronicOriginal.VALID]
     named = ", ".join(map(str, found))
@@ -177,7 +177,7 @@ def _open_points(
     return faults
 
 
-def describe(doubts: list[Problem], dossier_id: UUID) -> str:
+def describe(doubts: list[Problem], dossier_id: DossierId) -> str:
     """What the officer reads at the pause: counts and names of fields, never their values (WH04)."""
     catalog = Catalog.get()
     with RecordsDatabase.get().session() as session:

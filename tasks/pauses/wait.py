@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
 import httpx
 from prefect import get_client, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.context import FlowRunContext
 from prefect.exceptions import Pause as PauseSignal
 from prefect.flow_runs import suspend_flow_run
 from prefect.input.run_input import RunInput, keyset_from_base_key
@@ -29,6 +27,7 @@ from blocks.catalog import Catalog
 from blocks.catalog.staff import OfficerNotAssigned, Role, load_staff
 from blocks.clock import vietnam_day
 from blocks.identity import Attestation, DecisionNotProven, prove, shown_digest
+from blocks.ids import DossierId, FlowRunId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
@@ -39,6 +38,7 @@ from tasks.decisions.proofs import is_proven, refuse_forged
 from tasks.decisions.shown import CHANGED, Shown, ShownChanged, shown
 from tasks.pauses.form import needs_reason, not_valid
 from tasks.pauses.registry import ASK_AGAIN, A, Pause
+from tasks.this_run import this_run
 
 TIMEOUT_SECONDS = 45 * 24 * 3600  # then the run fails: silence is never an approval
 Form = TypeVar("Form", bound=RunInput)
@@ -65,7 +65,7 @@ class _Taken:
     faults: list[str] = field(default_factory=list)
 
 
-def ask(pause: Pause[A], dossier_id: UUID, *about: Any, after: int = 0) -> Answered[A]:
+def ask(pause: Pause[A], dossier_id: DossierId, *about: Any, after: int = 0) -> Answered[A]:
     """The officer's answer at this pause: from the records if it was given, else suspend the flow and wait.
 
     about: what the pause's description is made of beside the dossier; it is made only when it is shown.
@@ -89,7 +89,7 @@ def ask(pause: Pause[A], dossier_id: UUID, *about: Any, after: int = 0) -> Answe
         number += 1
 
 
-def _kept(records: RecordsDatabase, dossier_id: UUID, key: PauseKey) -> tuple[str, dict[str, Any]] | None:
+def _kept(records: RecordsDatabase, dossier_id: DossierId, key: PauseKey) -> tuple[str, dict[str, Any]] | None:
     """(decision, form) that is kept under this key; None: nothing yet. What isn't proven is asked again."""
     with records.session() as session:
         stored = decision(session, dossier_id, key)
@@ -101,7 +101,7 @@ def _kept(records: RecordsDatabase, dossier_id: UUID, key: PauseKey) -> tuple[st
         return stored.decision, dict(stored.payload)
 
 
-def _suspend_and_record(pause: Pause[A], dossier_id: UUID, key: PauseKey, description: str) -> None:
+def _suspend_and_record(pause: Pause[A], dossier_id: DossierId, key: PauseKey, description: str) -> None:
     records = RecordsDatabase.get()
     _note_waiting(records, dossier_id, key)
     taken = _take(pause, dossier_id, key, description, records)
@@ -111,7 +111,7 @@ def _suspend_and_record(pause: Pause[A], dossier_id: UUID, key: PauseKey, descri
     get_run_logger().info("%s: %s, trace %s", key, taken.decision, taken.said.trace if taken.said else "–")
 
 
-def _take(pause: Pause[A], dossier_id: UUID, key: PauseKey, description: str, records: RecordsDatabase) -> _Taken:
+def _take(pause: Pause[A], dossier_id: DossierId, key: PauseKey, description: str, records: RecordsDatabase) -> _Taken:
     """Suspend, and judge the answer once there is one. Raises Prefect's pause signal."""
     form, taken = pause.form.with_initial_data(description=description), _Taken()
     try:
@@ -140,7 +140,7 @@ def _take(pause: Pause[A], dossier_id: UUID, key: PauseKey, description: str, re
     return taken
 
 
-def _keep(session: Session, dossier_id: UUID, key: PauseKey, rule: str, taken: _Taken) -> None:
+def _keep(session: Session, dossier_id: DossierId, key: PauseKey, rule: str, taken: _Taken) -> None:
     """The decision, its entry in the trail and its incident, in one transaction."""
     said = taken.said
     waits_no_more(session, dossier_id)
@@ -183,18 +183,18 @@ def wait_for(form: type[Form], key: str, timeout: int = TIMEOUT_SECONDS) -> Form
     except httpx.HTTPStatusError as error:
         if error.response.status_code != HTTPStatus.CONFLICT or not error.request.url.path.endswith("/input"):
             raise
-    context = FlowRunContext.get()
-    assert context is not None and context.flow_run is not None
+    run = this_run()
+    assert run is not None
     keyset = keyset_from_base_key(f"suspended-{key}")
     with get_client(sync_client=True) as client:
         for left in (keyset["schema"], keyset["description"]):
-            _drop_input(client, context.flow_run.id, left)
+            _drop_input(client, run, left)
         form.save(keyset)
-        state = client.read_flow_run(context.flow_run.id).state
+        state = client.read_flow_run(run).state
     raise PauseSignal(state=state)
 
 
-def _drop_input(client: SyncPrefectClient, run: UUID, key: str) -> None:
+def _drop_input(client: SyncPrefectClient, run: FlowRunId, key: str) -> None:
     """Whether or not it is there."""
     try:
         client.delete_flow_run_input(run, key)
@@ -203,7 +203,7 @@ def _drop_input(client: SyncPrefectClient, run: UUID, key: str) -> None:
             raise
 
 
-def _still_shown(records: RecordsDatabase, dossier_id: UUID, said: Attestation) -> Shown:
+def _still_shown(records: RecordsDatabase, dossier_id: DossierId, said: Attestation) -> Shown:
     """What the officer saw, which is what is there now. Raises DecisionNotProven (another dossier), ShownChanged."""
     if said.dossier != dossier_id:
         raise DecisionNotProven()
@@ -214,15 +214,14 @@ def _still_shown(records: RecordsDatabase, dossier_id: UUID, said: Attestation) 
     return now
 
 
-def _note_waiting(records: RecordsDatabase, dossier_id: UUID, key: PauseKey) -> None:
+def _note_waiting(records: RecordsDatabase, dossier_id: DossierId, key: PauseKey) -> None:
     """For the worklist: here it waits from now on, unless it did already."""
-    context = FlowRunContext.get()
-    if context is not None and context.flow_run is not None:
+    if (run := this_run()) is not None:
         with records.session() as session:
-            wait_at(session, get_dossier(session, dossier_id), context.flow_run.id, key)
+            wait_at(session, get_dossier(session, dossier_id), run, key)
 
 
-def not_assigned(dossier_id: UUID, officer: str, role: Role, on: date) -> list[str]:
+def not_assigned(dossier_id: DossierId, officer: str, role: Role, on: date) -> list[str]:
     """A sentence when the officer doesn't hold the role in the dossier's unit on that day; that is an incident, too."""
     staff = load_staff()
     with RecordsDatabase.get().session() as session:
@@ -241,23 +240,23 @@ def not_assigned(dossier_id: UUID, officer: str, role: Role, on: date) -> list[s
     return [f"{why}; vui lòng để người được phân công quyết định."]
 
 
-def _accepted(key: str) -> tuple[UUID, datetime]:
+def _accepted(key: str) -> tuple[FlowRunId, datetime]:
     """This run, and when Prefect took the answer of its pause."""
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
+    run = this_run()
+    if run is None:
         raise DecisionNotProven()
     response = keyset_from_base_key(f"suspended-{key}")["response"]
     with get_client(sync_client=True) as client:
-        found = client.filter_flow_run_input(context.flow_run.id, response, 1, set())
+        found = client.filter_flow_run_input(run, response, 1, set())
     if not found or found[0].created is None:
         raise DecisionNotProven()
-    return context.flow_run.id, found[0].created
+    return run, found[0].created
 
 
 def _forget_input(key: str) -> None:
     """Remove what the officer typed from Prefect's database: it may be personal data and is kept in the records."""
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
+    run = this_run()
+    if run is None:
         return
     with get_client(sync_client=True) as client:
-        _drop_input(client, context.flow_run.id, keyset_from_base_key(f"suspended-{key}")["response"])
+        _drop_input(client, run, keyset_from_base_key(f"suspended-{key}")["response"])

@@ -13,7 +13,6 @@ import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 import numpy as np
 import pikepdf
@@ -21,6 +20,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.errors import IntegrityError, InvalidTransition, Problem
+from blocks.ids import DocumentId
 from blocks.objects import Bucket, ObjectStore, StoredObject, digest, file_key
 from blocks.ocr.engine import OcrEngine
 from blocks.ocr.types import Line, PageText
@@ -72,7 +72,7 @@ class _Work:
 
 
 def read_pages(
-    records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: UUID, *, cleared: bool = False
+    records: RecordsDatabase, objects: ObjectStore, engine: OcrEngine, document_id: DocumentId, *, cleared: bool = False
 ) -> tuple[OcrReport, dict[int, PageText]]:
     """Read all pages of a document's current attempt: report, and the texts by page number. Idempotent.
 
@@ -121,7 +121,7 @@ def read_pages(
 
 
 def read_before(
-    records: RecordsDatabase, document_id: UUID, attempt: int, *, cleared: bool = False
+    records: RecordsDatabase, document_id: DocumentId, attempt: int, *, cleared: bool = False
 ) -> OcrReport | None:
     """What reading this attempt has found, where the paper is past it; None: it is to be read, or read on.
 
@@ -235,7 +235,7 @@ def _report(ordinal: int, work: Sequence[_Work], texts: dict[int, PageText], reu
 
 def _record(
     records: RecordsDatabase,
-    document_id: UUID,
+    document_id: DocumentId,
     attempt: int,
     work: Sequence[_Work],
     texts: dict[int, PageText],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
+from blocks.ids import DocumentId
 from blocks.objects import ObjectStore
 from blocks.ocr.engine import OcrEngine
 from blocks.records import RecordsDatabase
@@ -14,7 +13,7 @@ from tasks.scope.quarantine import require_cleared
 
 
 @step("Nhận dạng chữ", rule="EX01")
-def read_pages(document_id: UUID, attempt: int, cleared: str = "") -> ocr.OcrReport:
+def read_pages(document_id: DocumentId, attempt: int, cleared: str = "") -> ocr.OcrReport:
     """Điều 9.1: read the signed copy of this capture attempt; the report becomes an artifact.
 
     cleared: the pause at which the leader has decided that this paper isn't secret. Raises DecisionNotProven.

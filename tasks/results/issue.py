@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from uuid import UUID
 
 from sqlmodel import Session, col, func, select
 
@@ -19,6 +18,7 @@ from blocks.catalog.models import IssuedForm, Result
 from blocks.catalog.staff import load_staff
 from blocks.clock import vietnam_day
 from blocks.errors import ObjectConflict
+from blocks.ids import DocumentId, DossierId
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -41,8 +41,8 @@ ANNOUNCED = {DossierState.CO_KET_QUA, DossierState.DA_TRA, DossierState.LUU_TRU}
 
 
 def issue_results(
-    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: UUID, signer: str, clerk: str
-) -> list[UUID]:
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: DossierId, signer: str, clerk: str
+) -> list[DocumentId]:
     """Make the result documents of a case that has succeeded; [] where its result is no such document. Idempotent.
 
     signer: the leader, who signs them; clerk: who takes number and day from the register (NĐ 30/2020, Điều 15). Each is
@@ -134,7 +134,9 @@ def _data(dossier: Dossier, form: IssuedForm, number: ResultNumber) -> dict[str,
     return data | declared_owner(dossier)
 
 
-def _build(records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: UUID, officer: str) -> None:
+def _build(
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: DocumentId, officer: str
+) -> None:
     """The PDF in WORKING with the empty fields of its signatures; one that an earlier run stored stays."""
     with records.session() as session:
         document = get_document(session, document_id)
@@ -168,7 +170,7 @@ def _unsigned(content: ResultContent) -> tuple[bytes, int]:
 
 
 def require_as_decided(
-    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: UUID, officer: str
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, document_id: DocumentId, officer: str
 ) -> None:
     """The unsigned file of a result says what was decided, and nothing else. Raises ForeignFile.
 

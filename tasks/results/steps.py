@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from blocks.catalog import Catalog
+from blocks.ids import DocumentId, DossierId
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.waiting import waits_at
@@ -18,7 +18,7 @@ from tasks.signing.verdicts import show_verdicts
 
 
 @step("Lập văn bản kết quả, cấp số và ký hiệu", rule="KQ01-B4e")
-def issue_results(dossier_id: UUID, signer: str, clerk: str) -> list[UUID]:
+def issue_results(dossier_id: DossierId, signer: str, clerk: str) -> list[DocumentId]:
     """Điều 12, 13.4b: the result documents of the case, numbered by the clerk; `signer` signs them."""
     records, catalog = RecordsDatabase.get(), Catalog.get()
     require_upheld(records, catalog, dossier_id, leader=signer, clerk=clerk)
@@ -26,7 +26,7 @@ def issue_results(dossier_id: UUID, signer: str, clerk: str) -> list[UUID]:
 
 
 @step("Ký số ban hành kết quả điện tử", rule="B4e")
-def sign_by_leader(dossier_id: UUID, results: Sequence[UUID], officer: str, asked: int) -> list[UUID]:
+def sign_by_leader(dossier_id: DossierId, results: Sequence[DocumentId], officer: str, asked: int) -> list[DocumentId]:
     """The signature of who may sign them on the results; returns those that wait for a confirmation on the phone.
 
     asked: how often that person was asked before, which separates the runs.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import col, select
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Grants
+from blocks.ids import DossierId
 from blocks.objects import ObjectStore, StoredObject
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -32,7 +32,7 @@ class Draft(BaseModel):
 def drafts(
     records: RecordsDatabase,
     catalog: Catalog,
-    dossier_id: UUID,
+    dossier_id: DossierId,
     *,
     typed: Sequence[str] | None = None,
     signer: str | None = None,

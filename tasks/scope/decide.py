@@ -9,7 +9,6 @@ components that the person handed in only [R].
 from __future__ import annotations
 
 from datetime import date
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from sqlmodel import Session, col, select
@@ -17,6 +16,7 @@ from sqlmodel import Session, col, select
 from blocks.catalog import Catalog, DocumentType, TypeUnknown
 from blocks.clock import vietnam_day
 from blocks.errors import Problem, Remedy, SohoaError
+from blocks.ids import DocumentId, DossierId
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
@@ -149,7 +149,7 @@ def verdict_of(catalog: Catalog, document: Document, on: date) -> ScopeVerdict:
 
 
 class DocumentScope(BaseModel):
-    document_id: UUID
+    document_id: DocumentId
     ordinal: int
     verdict: ScopeVerdict
     state: DocumentState
@@ -158,39 +158,39 @@ class DocumentScope(BaseModel):
 class ScopeReport(BaseModel):
     """What was decided for each component of a dossier; problems the officer has to settle."""
 
-    dossier_id: UUID
+    dossier_id: DossierId
     documents: list[DocumentScope] = []
     problems: list[Problem] = []
 
-    def _in(self, state: DocumentState) -> list[UUID]:
+    def _in(self, state: DocumentState) -> list[DocumentId]:
         return [item.document_id for item in self.documents if item.state is state]
 
     @property
-    def to_capture(self) -> list[UUID]:
+    def to_capture(self) -> list[DocumentId]:
         return self._in(DocumentState.CHO_SAO_CHUP)
 
     @property
-    def to_ask(self) -> list[UUID]:
+    def to_ask(self) -> list[DocumentId]:
         """Documents on which the leader decides (B3e)."""
         return self._in(DocumentState.XIN_Y_KIEN)
 
     @property
-    def fragile(self) -> list[UUID]:
+    def fragile(self) -> list[DocumentId]:
         """Documents that need a certified paper copy first (B3d)."""
         return self._in(DocumentState.DE_HONG)
 
     @property
-    def undecided(self) -> list[UUID]:
+    def undecided(self) -> list[DocumentId]:
         """Documents on which the counter officer decides (SC03 without a list in force)."""
         return self._in(DocumentState.PHAN_LOAI)
 
-    def ordinals(self, document_ids: list[UUID]) -> list[int]:
+    def ordinals(self, document_ids: list[DocumentId]) -> list[int]:
         """Places in the dossier, 1-based, ascending."""
         return sorted(item.ordinal for item in self.documents if item.document_id in document_ids)
 
 
 def decide_scope(
-    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: UUID, actor: str
+    records: RecordsDatabase, objects: ObjectStore, catalog: Catalog, dossier_id: DossierId, actor: str
 ) -> ScopeReport:
     """Decide and record the scope of every declared document (KHAI_BAO → PHAN_LOAI → …). Idempotent.
 
@@ -198,8 +198,8 @@ def decide_scope(
     files are deleted (SC12); an undecided one stays PHAN_LOAI.
     """
     report = ScopeReport(dossier_id=dossier_id)
-    secret: list[UUID] = []
-    shown: list[UUID] = []
+    secret: list[DocumentId] = []
+    shown: list[DocumentId] = []
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         on = case_date(dossier)
@@ -280,7 +280,7 @@ def _note_problems(session: Session, report: ScopeReport, document: Document, ve
     return uploaded
 
 
-def has_scans(session: Session, document_id: UUID) -> bool:
+def has_scans(session: Session, document_id: DocumentId) -> bool:
     """Whether images of the document were handed in."""
     query = select(Scan).where(col(Scan.document_id) == document_id, col(Scan.object_key) != "").limit(1)
     return session.exec(query).first() is not None

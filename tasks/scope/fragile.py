@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from sqlmodel import Session
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DocumentId
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.queries import locked
@@ -24,7 +24,7 @@ class LeaderSilent(SohoaError):
 
 
 def settle_leader_opinion(
-    records: RecordsDatabase, document_id: UUID, *, digitise: bool | None, actor: str
+    records: RecordsDatabase, document_id: DocumentId, *, digitise: bool | None, actor: str
 ) -> DocumentState:
     """The leader's decision (B3e): not digitised → paper only; digitised → like any fragile paper (B3d). Idempotent.
 
@@ -43,7 +43,7 @@ def settle_leader_opinion(
 
 
 def certify_copy(
-    records: RecordsDatabase, document_id: UUID, *, actor: str, original_captured: bool = False
+    records: RecordsDatabase, document_id: DocumentId, *, actor: str, original_captured: bool = False
 ) -> DocumentState:
     """The certified paper copy of a fragile paper is made; now it can be captured (B3d). Idempotent.
 
@@ -57,7 +57,7 @@ def certify_copy(
         return document.state
 
 
-def settle_unlisted(records: RecordsDatabase, document_id: UUID, *, digitise: bool, actor: str) -> DocumentState:
+def settle_unlisted(records: RecordsDatabase, document_id: DocumentId, *, digitise: bool, actor: str) -> DocumentState:
     """The officer decides what the catalogue could not (SC03 without a list in force). Idempotent."""
     with records.session() as session:
         document = locked(session, Document, document_id, key_share=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import delete
@@ -22,6 +21,7 @@ from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
 from blocks.identity import DecisionNotProven
+from blocks.ids import DocumentId, DossierId
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -57,13 +57,13 @@ class SecretStored(SohoaError):
 class QuarantineReport(BaseModel):
     """What was removed; a second call finds nothing more: removed 0, first False."""
 
-    document_id: UUID
+    document_id: DocumentId
     level: SecrecyLevel
     removed: int
     first: bool
 
 
-def suspect(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, level: SecrecyLevel | str) -> None:
+def suspect(records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, level: SecrecyLevel | str) -> None:
     """DA_KY_CA_NHAN → NGHI_MAT: hidden from everybody but the unit's leader; what was read is forgotten. Idempotent."""
     level = SecrecyLevel(level)
     with records.session() as session:
@@ -79,7 +79,7 @@ def suspect(records: RecordsDatabase, objects: ObjectStore, document_id: UUID, l
 
 
 def isolate_as_decided(
-    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, level: str, attempt: int, pause: str
+    records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, level: str, attempt: int, pause: str
 ) -> QuarantineReport:
     """The leader has confirmed at this pause that the paper is secret. Raises DecisionNotProven."""
     with records.session() as session:
@@ -88,7 +88,7 @@ def isolate_as_decided(
     return isolate(records, objects, document_id, level, actor)
 
 
-def take_back(records: RecordsDatabase, document_id: UUID, attempt: int, stage: str) -> None:
+def take_back(records: RecordsDatabase, document_id: DocumentId, attempt: int, stage: str) -> None:
     """NGHI_MAT → DA_KY_CA_NHAN: the leader has decided at `stage` that this paper isn't secret. Idempotent.
 
     Raises DecisionNotProven, also where that decision was about another paper.
@@ -103,7 +103,7 @@ def take_back(records: RecordsDatabase, document_id: UUID, attempt: int, stage: 
             )
 
 
-def require_cleared(records: RecordsDatabase, document_id: UUID, attempt: int, stage: str) -> None:
+def require_cleared(records: RecordsDatabase, document_id: DocumentId, attempt: int, stage: str) -> None:
     """The leader has decided at `stage` that this paper isn't secret. Raises DecisionNotProven."""
     with records.session() as session:
         _decided(session, get_document(session, document_id), attempt, stage, "KHONG_PHAI_MAT")
@@ -135,7 +135,7 @@ def _decided(session: Session, document: Document, attempt: int, stage: str, dec
 
 
 def isolate(
-    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, level: SecrecyLevel | str, actor: str
+    records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, level: SecrecyLevel | str, actor: str
 ) -> QuarantineReport:
     """→ CACH_LY_MAT, incident, audit, images and extracted text deleted (SC13). Idempotent.
 
@@ -176,7 +176,7 @@ def isolate(
 
 
 def refuse_images(
-    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, actor: str, *, code: str, rule: str
+    records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, actor: str, *, code: str, rule: str
 ) -> int:
     """Delete the images of a paper that must not be captured (SC12); its Scan rows stay and carry the code."""
     with records.session() as session:
@@ -192,7 +192,9 @@ def refuse_images(
     return removed
 
 
-def discard_images(objects: ObjectStore, dossier_id: UUID, submission: str, ordinal: int, document_id: UUID) -> int:
+def discard_images(
+    objects: ObjectStore, dossier_id: DossierId, submission: str, ordinal: int, document_id: DocumentId
+) -> int:
     """Delete every object of one document outside RECORDS; returns how many. Raises ObjectStoreUnavailable."""
     keys = [
         (bucket, key)
@@ -208,7 +210,7 @@ def discard_images(objects: ObjectStore, dossier_id: UUID, submission: str, ordi
 
 
 def _audit_once(
-    session: Session, dossier_id: UUID, document_id: UUID, actor: str, action: str, rule: str, removed: int
+    session: Session, dossier_id: DossierId, document_id: DocumentId, actor: str, action: str, rule: str, removed: int
 ) -> None:
     """The deletion in the audit trail: the first time, and again whenever something was still there."""
     known = session.exec(

@@ -9,13 +9,13 @@ Two ways prove it, both attested by the gateway for one officer and exact hashes
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from uuid import UUID
 
 from pydantic import ValidationError
 from sqlmodel import Session, col, select
 
 from blocks.errors import Remedy, SohoaError
 from blocks.hand_in import HandInNotProven, prove_hand_in
+from blocks.ids import DocumentId
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.incidents import raise_incident
@@ -40,7 +40,7 @@ class NotAuthorised(SohoaError):
     remedy = Remedy.ADMINISTRATOR
 
 
-def needs_authorisation(records: RecordsDatabase, papers: Sequence[tuple[UUID, int]]) -> bool:
+def needs_authorisation(records: RecordsDatabase, papers: Sequence[tuple[DocumentId, int]]) -> bool:
     """Whether the officer who captured is asked for the signature on one of these papers, with their attempts."""
     if not papers:
         return False
@@ -49,7 +49,7 @@ def needs_authorisation(records: RecordsDatabase, papers: Sequence[tuple[UUID, i
     return signer_for(owner).asks_pin or bool(unauthorised(records, papers))
 
 
-def unauthorised(records: RecordsDatabase, papers: Sequence[tuple[UUID, int]]) -> list[UUID]:
+def unauthorised(records: RecordsDatabase, papers: Sequence[tuple[DocumentId, int]]) -> list[DocumentId]:
     """Those of these papers that no hand-in allows to be signed: for them the officer is asked, or was before.
 
     papers: with their capture attempts.
@@ -63,7 +63,7 @@ def unauthorised(records: RecordsDatabase, papers: Sequence[tuple[UUID, int]]) -
         return found
 
 
-def last_allowed(session: Session, papers: Sequence[tuple[UUID, int]]) -> int:
+def last_allowed(session: Session, papers: Sequence[tuple[DocumentId, int]]) -> int:
     """Number of the newest pause at which the signature on one of these papers was allowed; 0: none."""
     numbers = [0]
     for document_id, attempt in papers:
@@ -75,7 +75,7 @@ def last_allowed(session: Session, papers: Sequence[tuple[UUID, int]]) -> int:
     return max(numbers)
 
 
-def require_authorised(records: RecordsDatabase, objects: ObjectStore, document_id: UUID) -> str:
+def require_authorised(records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId) -> str:
     """By what the signature on this paper is allowed: the pause or the hand-in. Raises NotAuthorised (an incident)."""
     with records.session() as session:
         document = get_document(session, document_id)

@@ -7,10 +7,10 @@ passed over, nor a PIN used up that belongs to it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from sqlmodel import Session, select
 
+from blocks.ids import DocumentId
 from blocks.records.queries import get_document
 from blocks.records.states import DocumentState, SignatureRole
 from blocks.records.tables import Signature
@@ -22,13 +22,13 @@ PIN, PHONE = "PIN", "PHONE"
 HERE = {DocumentState.DAT_KIEM_TRA, DocumentState.DA_KY_CA_NHAN}
 
 
-def still_here(session: Session, papers: Sequence[tuple[UUID, int]]) -> list[UUID]:
+def still_here(session: Session, papers: Sequence[tuple[DocumentId, int]]) -> list[DocumentId]:
     """Those of these papers, with their capture attempts, that are to be signed, or signed and no further on."""
     rows = [(get_document(session, document), attempt) for document, attempt in papers]
     return [row.id for row, attempt in rows if row.attempt == attempt and row.state in HERE]
 
 
-def awaited(session: Session, papers: Sequence[tuple[UUID, int]], asked: int) -> str:
+def awaited(session: Session, papers: Sequence[tuple[DocumentId, int]], asked: int) -> str:
     """PIN or PHONE: what these papers wait for, or waited for when the officer had been asked so often; "": nothing."""
     if last_allowed(session, papers) > asked:
         return PIN  # the one before wasn't the right one: it was asked for again
@@ -46,7 +46,7 @@ def awaited(session: Session, papers: Sequence[tuple[UUID, int]], asked: int) ->
     return ""
 
 
-def _signed(session: Session, document_id: UUID, attempt: int) -> bool:
+def _signed(session: Session, document_id: DocumentId, attempt: int) -> bool:
     query = select(Signature.id).where(
         Signature.document_id == document_id, Signature.role == SignatureRole.OFFICER, Signature.attempt == attempt
     )

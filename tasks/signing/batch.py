@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
-from uuid import UUID
 
 from sqlmodel import select
 
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DocumentId, DossierId
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.queries import get_document
@@ -45,17 +45,17 @@ from tasks.signing.sign import (
     sign_result,
 )
 
-Work = Callable[[UUID], Any]
+Work = Callable[[DocumentId], Any]
 
 
 @dataclass
 class Batch:
     """Signed, waiting for the officer's confirmation, failed: each document is in one of them."""
 
-    signed: dict[UUID, list[SignatureReport]] = field(default_factory=dict)
-    waiting: list[UUID] = field(default_factory=list)
+    signed: dict[DocumentId, list[SignatureReport]] = field(default_factory=dict)
+    waiting: list[DocumentId] = field(default_factory=list)
     pin: bool = False  # the person must type the PIN (again): then all that isn't signed waits
-    failed: dict[UUID, SohoaError] = field(default_factory=dict)
+    failed: dict[DocumentId, SohoaError] = field(default_factory=dict)
 
     def require(self) -> None:
         """Raise what kept a document from being signed; what heals by itself first, so that it is tried again."""
@@ -64,7 +64,7 @@ class Batch:
 
 
 def sign_captures(
-    records: RecordsDatabase, objects: ObjectStore, ids: Sequence[UUID], *, trust: Trust | None = None
+    records: RecordsDatabase, objects: ObjectStore, ids: Sequence[DocumentId], *, trust: Trust | None = None
 ) -> Batch:
     """The officer's signature on these papers of one dossier (CA01–CA03): `sign_capture` for each of them.
 
@@ -90,8 +90,8 @@ def sign_captures(
 def sign_issued_results(
     records: RecordsDatabase,
     objects: ObjectStore,
-    dossier_id: UUID,
-    ids: Sequence[UUID],
+    dossier_id: DossierId,
+    ids: Sequence[DocumentId],
     officer: str,
     *,
     trust: Trust | None = None,
@@ -114,7 +114,7 @@ def sign_issued_results(
     return _closed(batch, signer)
 
 
-def _is_signed(records: RecordsDatabase, document_id: UUID, role: SignatureRole) -> bool:
+def _is_signed(records: RecordsDatabase, document_id: DocumentId, role: SignatureRole) -> bool:
     with records.session() as session:
         document = get_document(session, document_id)
         query = select(Signature.id).where(
@@ -123,7 +123,7 @@ def _is_signed(records: RecordsDatabase, document_id: UUID, role: SignatureRole)
         return session.exec(query).first() is not None
 
 
-def _asked_for_pin(batch: Batch, ids: Sequence[UUID]) -> Batch:
+def _asked_for_pin(batch: Batch, ids: Sequence[DocumentId]) -> Batch:
     batch.waiting, batch.pin = list(ids), bool(ids)
     return batch
 
@@ -152,7 +152,7 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
-def _confirmed(batch: Batch, ids: Sequence[UUID], missing: Mapping[UUID, SohoaError]) -> None:
+def _confirmed(batch: Batch, ids: Sequence[DocumentId], missing: Mapping[DocumentId, SohoaError]) -> None:
     """Who has not confirmed yet, or declined, is waited for; what else is missing has failed."""
     for one in [one for one in ids if one in missing]:
         if isinstance(missing[one], SignaturePending | SignatureDeclined):
@@ -162,19 +162,19 @@ def _confirmed(batch: Batch, ids: Sequence[UUID], missing: Mapping[UUID, SohoaEr
 
 
 def sign_results(
-    records: RecordsDatabase, objects: ObjectStore, ids: Sequence[UUID], *, trust: Trust | None = None
+    records: RecordsDatabase, objects: ObjectStore, ids: Sequence[DocumentId], *, trust: Trust | None = None
 ) -> Batch:
     """The agency's signatures on these papers and their data (EX17): `sign_agency`, `sign_manifest` for each."""
     trust, batch = trust or Trust(), Batch()
 
-    def both(one: UUID) -> list[SignatureReport]:
+    def both(one: DocumentId) -> list[SignatureReport]:
         return [step(records, objects, one, trust=trust) for step in (sign_agency, sign_manifest)]
 
     _each(batch, ids, agency_signer(), both, "co-quan")
     return batch
 
 
-def _each(batch: Batch, ids: Sequence[UUID], signer: Signer | None, work: Work, bar: str = "chuan-bi") -> None:
+def _each(batch: Batch, ids: Sequence[DocumentId], signer: Signer | None, work: Work, bar: str = "chuan-bi") -> None:
     """Do the work for each document that hasn't failed or to wait; at the same time where that saves authorisations.
 
     bar: under which name operations see how far it is.
@@ -190,7 +190,7 @@ def _each(batch: Batch, ids: Sequence[UUID], signer: Signer | None, work: Work, 
             group = left[start : start + size]
             with _together(signer, len(group)) as leave, ThreadPoolExecutor(len(group)) as pool:
 
-                def one_of(one: UUID, leave: Callable[[], None] = leave) -> Any:
+                def one_of(one: DocumentId, leave: Callable[[], None] = leave) -> Any:
                     try:
                         return work(one)
                     except SohoaError as error:

@@ -16,7 +16,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from asn1crypto import cms
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -27,6 +27,7 @@ from pyhanko.sign.validation.dss import async_add_validation_info
 from sqlmodel import Session, select
 
 from blocks.errors import SohoaError
+from blocks.ids import DocumentId, DossierId
 from blocks.objects import Bucket, ObjectStore, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -85,12 +86,14 @@ def prepare(records: RecordsDatabase, objects: ObjectStore, path: Path, wanted: 
         _ask(records, objects, path, run(_prepare(path, wanted)), wanted)
 
 
-def collect(records: RecordsDatabase, dossier_id: UUID, signer: Signer, role: SignatureRole) -> dict[UUID, SohoaError]:
+def collect(
+    records: RecordsDatabase, dossier_id: DossierId, signer: Signer, role: SignatureRole
+) -> dict[DocumentId, SohoaError]:
     """Ask the service for all that is open in a dossier and store what it gives; the first one stored counts.
 
     Returns why a document has no signature yet (SignaturePending, SignatureDeclined, the signer's errors).
     """
-    missing: dict[UUID, SohoaError] = {}
+    missing: dict[DocumentId, SohoaError] = {}
     try:
         groups = _groups(records, dossier_id, signer, role)
     except SohoaError as error:  # the service doesn't say how many it signs at once
@@ -114,7 +117,7 @@ def collect(records: RecordsDatabase, dossier_id: UUID, signer: Signer, role: Si
 
 # -- the requests -------------------------------------------------------------------------------------------------
 def _groups(
-    records: RecordsDatabase, dossier_id: UUID, signer: Signer, role: SignatureRole
+    records: RecordsDatabase, dossier_id: DossierId, signer: Signer, role: SignatureRole
 ) -> list[list[SigningRequest]]:
     """Open requests by authorisation. Once asked for together they stay together: the service knows them so."""
     with records.session() as session:
@@ -136,7 +139,7 @@ def _groups(
         return list(groups.values())
 
 
-def _mine(session: Session, dossier_id: UUID, signer: Signer, role: SignatureRole) -> list[SigningRequest]:
+def _mine(session: Session, dossier_id: DossierId, signer: Signer, role: SignatureRole) -> list[SigningRequest]:
     certificate = signer.certificate.sha256.hex()
     found = open_requests(session, dossier_id, role)
     return [request for request in found if request.state["certificate"] == certificate]

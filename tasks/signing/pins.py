@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from uuid import UUID
 
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement, delete
 from sqlmodel import Session, col, select
 
+from blocks.ids import DossierId
 from blocks.pins import PinUnfit, seal, unseal
 from blocks.records import RecordsDatabase
 from blocks.records.tables import SealedPin, now
@@ -24,7 +24,7 @@ from blocks.signer.base import typed_pin
 LASTS = timedelta(minutes=10)
 
 
-def keep_pin(records: RecordsDatabase, dossier_id: UUID, pause: str, officer: str, pin: SecretStr) -> None:
+def keep_pin(records: RecordsDatabase, dossier_id: DossierId, pause: str, officer: str, pin: SecretStr) -> None:
     """Seal what the officer has typed at a pause; a newer one takes its place. Raises PinKeyMissing."""
     box = seal(pin, dossier=dossier_id, pause=pause, officer=officer)
     with records.session() as session:
@@ -32,13 +32,13 @@ def keep_pin(records: RecordsDatabase, dossier_id: UUID, pause: str, officer: st
         session.add(SealedPin(dossier_id=dossier_id, stage=pause, officer=officer, box=box, expires_at=now() + LASTS))
 
 
-def drop_pin(records: RecordsDatabase, dossier_id: UUID, pause: str) -> None:
+def drop_pin(records: RecordsDatabase, dossier_id: DossierId, pause: str) -> None:
     """The decision beside it wasn't taken."""
     with records.session() as session:
         _clean(session, *_at(dossier_id, pause))
 
 
-def take_pin(records: RecordsDatabase, dossier_id: UUID, stage: str, officer: str) -> SecretStr | None:
+def take_pin(records: RecordsDatabase, dossier_id: DossierId, stage: str, officer: str) -> SecretStr | None:
     """The PIN that the officer has typed at a pause of this kind, once: it is deleted before it is used.
 
     None when there is none, when it is too old, or when it was made for something else.
@@ -59,7 +59,9 @@ def take_pin(records: RecordsDatabase, dossier_id: UUID, stage: str, officer: st
 
 
 @contextmanager
-def unlocked(records: RecordsDatabase, dossier_id: UUID, stage: str, officer: str, signer: Signer) -> Iterator[bool]:
+def unlocked(
+    records: RecordsDatabase, dossier_id: DossierId, stage: str, officer: str, signer: Signer
+) -> Iterator[bool]:
     """The signer with the PIN that its owner has typed, for this block. Yields whether it can sign without asking."""
     if not signer.asks_pin:
         yield True
@@ -73,5 +75,5 @@ def _clean(session: Session, *where: ColumnElement[bool]) -> None:
     session.execute(delete(SealedPin).where(*where))
 
 
-def _at(dossier_id: UUID, pause: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _at(dossier_id: DossierId, pause: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return col(SealedPin.dossier_id) == dossier_id, col(SealedPin.stage) == pause

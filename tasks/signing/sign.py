@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.errors import InvalidTransition, ObjectConflict
+from blocks.ids import DocumentId
 from blocks.objects import Bucket, ObjectStore, StoredObject, digest, file_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
@@ -73,7 +73,7 @@ PDF_TYPE, JSON_TYPE, CMS_TYPE = "application/pdf", "application/json", "applicat
 class SignatureReport(BaseModel):
     """One signature, without personal data. already: an earlier run had made it. sha256: of the signed file."""
 
-    document_id: UUID
+    document_id: DocumentId
     role: SignatureRole
     attempt: int
     object_key: str
@@ -97,7 +97,7 @@ class _Work:
 
 
 def sign_capture(
-    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, *, trust: Trust | None = None
+    records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, *, trust: Trust | None = None
 ) -> SignatureReport:
     """Sign the captured copy with the personal certificate of the officer who captured it (CA01–CA03, CA10).
 
@@ -135,7 +135,7 @@ def sign_capture(
 
 
 def prepare_capture(
-    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, *, trust: Trust | None = None
+    records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, *, trust: Trust | None = None
 ) -> None:
     """Note what the officer must confirm on the phone for this paper, unless it is signed. Nobody is asked yet.
 
@@ -170,7 +170,7 @@ def _capture_wanted(
 
 
 def sign_agency(
-    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, *, trust: Trust | None = None
+    records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, *, trust: Trust | None = None
 ) -> SignatureReport:
     """Sign copy or result with the agency's certificate, once the case has succeeded (EX17; Decree 30/2020, Điều 25).
 
@@ -205,7 +205,7 @@ def sign_agency(
 
 
 def sign_result(
-    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, officer: str, *, trust: Trust | None = None
+    records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, officer: str, *, trust: Trust | None = None
 ) -> SignatureReport:
     """Sign an issued result with the personal certificate of who may sign it, before the agency does (B4e).
 
@@ -232,7 +232,7 @@ def sign_result(
 
 
 def prepare_result(
-    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, officer: str, *, trust: Trust | None = None
+    records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, officer: str, *, trust: Trust | None = None
 ) -> None:
     """Note what who signs a result must confirm on the phone, unless it is signed. Nobody is asked yet.
 
@@ -262,7 +262,7 @@ def _result_wanted(document: Document, signer: Signer, officer: str, trust: Trus
 
 
 def sign_manifest(
-    records: RecordsDatabase, objects: ObjectStore, document_id: UUID, *, trust: Trust | None = None
+    records: RecordsDatabase, objects: ObjectStore, document_id: DocumentId, *, trust: Trust | None = None
 ) -> SignatureReport:
     """Sign the extracted data with the agency's certificate: manifest.json and manifest.p7s (EX17).
 
@@ -332,7 +332,7 @@ def _keep_reports(
 # -- reading ------------------------------------------------------------------------------------------------------
 
 
-def _read(records: RecordsDatabase, document_id: UUID, role: SignatureRole) -> _Work:
+def _read(records: RecordsDatabase, document_id: DocumentId, role: SignatureRole) -> _Work:
     with records.session() as session:
         document = session.exec(select(Document).where(Document.id == document_id)).one()
         dossier = session.exec(select(Dossier).where(Dossier.id == document.dossier_id)).one()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from blocks.catalog import Catalog
+from blocks.ids import DocumentId
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
@@ -20,7 +20,7 @@ from tasks.signing.verdicts import show_verdicts
 
 
 @step("Kiểm tra người sao chụp đã cho ký số", rule="CA01")
-def needs_authorisation(papers: Sequence[tuple[UUID, int]]) -> bool:
+def needs_authorisation(papers: Sequence[tuple[DocumentId, int]]) -> bool:
     """Whether the officer who captured is asked for the signature on one of these papers (Điều 8.1).
 
     papers: with their capture attempts. Once the officer has answered it is still so: the answer is then found.
@@ -29,7 +29,7 @@ def needs_authorisation(papers: Sequence[tuple[UUID, int]]) -> bool:
 
 
 @step("Ký số cá nhân lên bản sao chụp", rule="CA01-CA03")
-def sign_captured(papers: Sequence[tuple[UUID, int]], asked: int) -> str:
+def sign_captured(papers: Sequence[tuple[DocumentId, int]], asked: int) -> str:
     """The officer's signature on papers of a dossier; returns what it waits for: PHONE, PIN, or "" when all is signed.
 
     papers: with their capture attempts; asked: how often the officer was asked before.
@@ -46,7 +46,7 @@ def sign_captured(papers: Sequence[tuple[UUID, int]], asked: int) -> str:
 
 
 @step("Ký số cơ quan lên bản sao và dữ liệu đặc tả", rule="EX17")
-def sign_by_agency(papers: Sequence[tuple[UUID, int]]) -> None:
+def sign_by_agency(papers: Sequence[tuple[DocumentId, int]]) -> None:
     """The agency's signatures on the papers of a dossier: the copies, then the extracted data that name their hash."""
     records, objects = RecordsDatabase.get(), ObjectStore.get()
     with records.session() as session:
@@ -64,6 +64,6 @@ def go_on_with_confirmed() -> int:
     return confirmed.go_on_with_confirmed(RecordsDatabase.get(), Orchestrator())
 
 
-def _key(papers: Sequence[tuple[UUID, int]]) -> str:
+def _key(papers: Sequence[tuple[DocumentId, int]]) -> str:
     """Tells the signing after a rescan from the one before, in a key of lower case letters, digits and dashes."""
     return "-".join(str(part) for part in papers[0]) if papers else ""

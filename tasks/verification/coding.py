@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from sqlmodel import Session
@@ -25,6 +24,7 @@ from sqlmodel import Session
 from blocks.catalog import Catalog, DocumentType
 from blocks.catalog.models import PaperOwner
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DocumentId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
@@ -90,14 +90,14 @@ def build_code(
 class CodeReport(BaseModel):
     """What was given: the code itself stays in the records database, it may hold a personal id (WH04)."""
 
-    document_id: UUID
+    document_id: DocumentId
     state: DocumentState
     has_owner: bool
     has_number: bool
     owner_id_source: str | None = None
 
 
-def assign_code(records: RecordsDatabase, catalog: Catalog, document_id: UUID, actor: str) -> CodeReport:
+def assign_code(records: RecordsDatabase, catalog: Catalog, document_id: DocumentId, actor: str) -> CodeReport:
     """DA_BOC_TACH → DA_CAP_MA → CHO_KET_QUA with the code and its parts in columns. Idempotent.
 
     Raises FieldsUnconfirmed, CodeBlocked (naming the fields, never their values), TypeUnknown.

@@ -6,10 +6,9 @@ keeps what extraction had found.
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from sqlmodel import Session
 
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
@@ -21,7 +20,7 @@ from tasks.extraction.normalise import normalise_field
 from tasks.pauses.verification import Absence, Correction, Verification, awaiting
 
 
-def confirm_fields(records: RecordsDatabase, dossier_id: UUID, stage: str) -> int:
+def confirm_fields(records: RecordsDatabase, dossier_id: DossierId, stage: str) -> int:
     """Carry out the decision kept under `stage`: fields are set and confirmed, documents become DA_BOC_TACH.
 
     Idempotent: documents that are confirmed already are left alone. Returns how many were confirmed.

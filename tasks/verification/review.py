@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
@@ -17,6 +16,7 @@ from blocks.catalog import Catalog
 from blocks.catalog.staff import SEES_PAPERS, Grants, OfficerNotAssigned, Role, Staff, load_staff
 from blocks.clock import vietnam_day, vietnam_time
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DocumentId, DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.queries import documents, get_dossier
@@ -92,7 +92,7 @@ class SignatureView(BaseModel):
 class ComponentView(BaseModel):
     """One paper. images: page images that exist; expected: as many as were declared, notes twice (CA06, CA07)."""
 
-    id: UUID
+    id: DocumentId
     ordinal: int
     kind: str
     state: DocumentState
@@ -113,7 +113,7 @@ class ComponentView(BaseModel):
 class Review(BaseModel):
     """A dossier as an officer sees it. originals: papers counted at the counter (CA04); due: day of result."""
 
-    id: UUID
+    id: DossierId
     code: str
     state: str
     procedure: str
@@ -132,7 +132,7 @@ class Review(BaseModel):
 def look(
     records: RecordsDatabase,
     catalog: Catalog,
-    dossier_id: UUID,
+    dossier_id: DossierId,
     officer: str,
     staff: Staff | None = None,
     *,
@@ -172,7 +172,7 @@ def look(
 
 
 def require_in_unit(
-    records: RecordsDatabase, dossier_id: UUID, officer: str, staff: Staff | None = None, *, grants: Grants | None
+    records: RecordsDatabase, dossier_id: DossierId, officer: str, staff: Staff | None = None, *, grants: Grants | None
 ) -> None:
     """Only who has a role in the dossier's unit may look; anyone else is an incident. Raises NotAssignedToUnit.
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from blocks.catalog import Catalog
+from blocks.ids import DocumentId, DossierId
 from blocks.records import RecordsDatabase
 from tasks.prefect_task import step
 from tasks.verification import coding, confirm
 
 
 @step("Ghi nhận dữ liệu đã xác nhận", rule="WH03")
-def confirm_fields(dossier_id: UUID, stage: str) -> int:
+def confirm_fields(dossier_id: DossierId, stage: str) -> int:
     """Điều 9.3: what the resolving officer confirmed becomes the data of the paper."""
     return confirm.confirm_fields(RecordsDatabase.get(), dossier_id, stage)
 
 
 @step("Cấp mã kết quả số hóa", rule="CO01-CO06")
-def assign_code(document_id: UUID, actor: str = "system") -> coding.CodeReport:
+def assign_code(document_id: DocumentId, actor: str = "system") -> coding.CodeReport:
     """Điều 10: the digitised paper gets its code."""
     return coding.assign_code(RecordsDatabase.get(), Catalog.get(), document_id, actor)

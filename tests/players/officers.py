@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import httpx
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import FlowRunId
 from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator, PrefectUnavailable, ResumeRefused, pause_key
 from blocks.records import RecordsDatabase
@@ -71,7 +71,7 @@ class GatewayClient:
         if self.http.post(asked.url, data={"sub": self.officer}).status_code != 200:
             raise SignInFailed()
 
-    def resume(self, flow_run_id: UUID | str, run_input: dict[str, Any]) -> None:
+    def resume(self, flow_run_id: FlowRunId | str, run_input: dict[str, Any]) -> None:
         """Decide. Raises ResumeRefused with the gateway's status (REJECT, ABORT) and sentence."""
         answer = self.post(flow_run_id, run_input)
         if answer.status_code == 401:  # the gateway was restarted, or the session has ended
@@ -88,7 +88,7 @@ class GatewayClient:
         if body["status"] != "ACCEPT":
             raise ResumeRefused(status=body["status"], why=body["details"]["reason"])
 
-    def post(self, flow_run_id: UUID | str, run_input: dict[str, Any]) -> httpx.Response:
+    def post(self, flow_run_id: FlowRunId | str, run_input: dict[str, Any]) -> httpx.Response:
         return self.http.post(f"/quyet-dinh/{flow_run_id}", json={"run_input": run_input})
 
 

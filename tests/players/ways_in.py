@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import UUID
 
 import httpx
 
 from blocks.errors import SohoaError
+from blocks.ids import DossierId
 from blocks.objects import ObjectStore
 from blocks.orchestrator import ResumeRefused
 from blocks.records import RecordsDatabase
@@ -89,7 +89,7 @@ def at_desk(client: AtGateway, folder: Path) -> str:
     return next(match[1] for match in found if match)
 
 
-def rescan_at_desk(client: AtGateway, dossier_id: UUID, pause: str, scans: dict[int, list[Path]]) -> None:
+def rescan_at_desk(client: AtGateway, dossier_id: DossierId, pause: str, scans: dict[int, list[Path]]) -> None:
     """New scans of components, with the permission to sign, and the decision that they are there.
 
     Raises ResumeRefused with ABORT when the desk doesn't take it (now).

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from sqlmodel import col, select
 
 from blocks.hand_in import HandInAttestation, files_digest
 from blocks.identity import PROOF, PUBLIC_KEY_FILE, Attestation, attest, ensure_keys, form_digest
+from blocks.ids import DocumentId, FlowRunId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import get_document, get_dossier, record_decision
 from blocks.records.sources import SourceKind
@@ -42,7 +43,7 @@ def at_desk(officer: str, *, sign: bool = True, key: Path | None = None) -> Orig
 
 def allow_signature(
     records: RecordsDatabase,
-    document_id: UUID,
+    document_id: DocumentId,
     *,
     officer: str | None = None,
     papers: Sequence[PaperToSign] | None = None,
@@ -56,7 +57,7 @@ def allow_signature(
     with records.session() as session:
         document = get_document(session, document_id)
         dossier = get_dossier(session, document.dossier_id)
-        dossier.flow_run_id = dossier.flow_run_id or uuid4()
+        dossier.flow_run_id = dossier.flow_run_id or FlowRunId(uuid4())
         session.add(dossier)
         query = select(Decision.stage).where(col(Decision.stage).startswith("sign-"), Decision.dossier_id == dossier.id)
         stage, who = f"sign-{len(session.exec(query).all()) + 1}", officer or dossier.captured_by
@@ -65,7 +66,13 @@ def allow_signature(
             decision=SignDecision.KY_SO_CA_NHAN, papers=[paper] if papers is None else list(papers), officer=who
         )
         form, at = answer.model_dump(mode="json"), datetime.now(UTC)
-        said = {"officer": who, "role": "RECEIVE", "unit": dossier.unit_id, "run": dossier.flow_run_id, "pause": stage}
+        said: dict[str, Any] = {
+            "officer": who,
+            "role": "RECEIVE",
+            "unit": dossier.unit_id,
+            "run": dossier.flow_run_id,
+            "pause": stage,
+        }
         said |= {"form": form_digest(form), "at": at, **attested}
         payload = form | {PROOF: attest(private, Attestation.model_validate(said))}
         record_decision(

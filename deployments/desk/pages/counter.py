@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from blocks.catalog import Catalog
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from deployments.desk.auth.sessions import Session
 from deployments.desk.counter import Counter, NotAtCounter
@@ -62,7 +62,7 @@ class CounterPages:
         answer.headers["refresh"] = str(LOOK_AGAIN_SECONDS)
         return answer
 
-    def slip(self, session: Session, dossier_id: UUID) -> Response:
+    def slip(self, session: Session, dossier_id: DossierId) -> Response:
         require_in_unit(self.records, dossier_id, session.officer.id, grants=session.officer.grants)
         data = receipt_pdf(self.records, self.catalog, dossier_id, session.officer.id)
         return self.pages.pdf("phieu-tiep-nhan.pdf", data)
@@ -85,7 +85,7 @@ class CounterPages:
             return await self.pages.shown_to(request, self.follow, submission)
 
         @router.get("/ho-so/{dossier_id}/phieu", summary="Phiếu tiếp nhận hồ sơ và hẹn trả kết quả")
-        async def slip(request: Request, dossier_id: UUID) -> Response:
+        async def slip(request: Request, dossier_id: DossierId) -> Response:
             return await self.pages.shown_to(request, self.slip, dossier_id)
 
         return router

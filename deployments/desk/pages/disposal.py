@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +14,7 @@ from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
 from blocks.clock import vietnam_day
 from blocks.errors import SohoaError
+from blocks.ids import DocumentId
 from blocks.records import RecordsDatabase
 from deployments.desk.auth.sessions import Proven, Session
 from deployments.desk.pages.oversight import OversightPages, roles_of, units
@@ -93,7 +93,7 @@ class DisposalPages(OversightPages):
         return self.show(session, typed=asked.typed, proven=True)
 
     def act(
-        self, session: Session, what: str, document: UUID, trace: str, path: str, form: Mapping[str, Any]
+        self, session: Session, what: str, document: DocumentId, trace: str, path: str, form: Mapping[str, Any]
     ) -> Response:
         held, reason, seen = (
             roles_of(session.officer, *CONFIRMS),
@@ -124,7 +124,7 @@ class DisposalPages(OversightPages):
         refusal = await run_in_threadpool(self._refuse, request, DECIDED_BY, *CONFIRMS)
         return refusal or await self._shown(request, function, args, form)
 
-    async def _act(self, request: Request, what: str, document: UUID) -> Response:
+    async def _act(self, request: Request, what: str, document: DocumentId) -> Response:
         where = request.state.trace, request.url.path
         return await self._decided(request, self.act, what, document, *where, form=True)
 
@@ -138,15 +138,15 @@ class DisposalPages(OversightPages):
             return await self._decided(request, self.show)
 
         @router.post(HERE + "/{document}/de-nghi", summary="Đề nghị tiêu hủy một bản lưu, có căn cứ")
-        async def proposing(request: Request, document: UUID) -> Response:
+        async def proposing(request: Request, document: DocumentId) -> Response:
             return await self._act(request, "de-nghi", document)
 
         @router.post(HERE + "/{document}/xac-nhan", summary="Người thứ hai xác nhận tiêu hủy, có căn cứ")
-        async def confirming(request: Request, document: UUID) -> Response:
+        async def confirming(request: Request, document: DocumentId) -> Response:
             return await self._act(request, "xac-nhan", document)
 
         @router.post(HERE + "/{document}/bac", summary="Bác đề nghị tiêu hủy, có lý do")
-        async def rejecting(request: Request, document: UUID) -> Response:
+        async def rejecting(request: Request, document: DocumentId) -> Response:
             return await self._act(request, "bac", document)
 
         return router

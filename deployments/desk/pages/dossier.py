@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter
 from markdown_it import MarkdownIt
@@ -21,6 +20,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from blocks.catalog import Catalog
 from blocks.catalog.staff import SEES_PAPERS, Role, Staff, load_staff
 from blocks.errors import Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.objects import ObjectStore
 from blocks.pins import MOST
 from blocks.records import RecordsDatabase
@@ -77,7 +77,7 @@ class DossierPages:
     def show_review(
         self,
         session: Session,
-        dossier_id: UUID,
+        dossier_id: DossierId,
         typed: Mapping[str, Any] | None = None,
         answer: Answer | None = None,
         staff: Staff | None = None,
@@ -131,14 +131,14 @@ class DossierPages:
             **self.results.of_page(officer, review, waiting, typed),
         )
 
-    def show_after_step_up(self, session: Session, dossier_id: UUID, token: str) -> Response:
+    def show_after_step_up(self, session: Session, dossier_id: DossierId, token: str) -> Response:
         """With what was typed before it."""
         asked = session.step_up(token)
         if asked is None or asked.back != f"/ho-so/{dossier_id}" or asked.proven is None:
             return self.show_review(session, dossier_id)
         return self.show_review(session, dossier_id, asked.typed, proven=True)
 
-    def show_result(self, session: Session, dossier_id: UUID, number: int) -> Response:
+    def show_result(self, session: Session, dossier_id: DossierId, number: int) -> Response:
         """A result as a file: draft, or issued with its signatures. Each look is in the audit trail."""
         found = self.results.file(session.officer, dossier_id, number)
         if found is None:
@@ -160,7 +160,7 @@ class DossierPages:
         refused_before = head[: head.index("<h2")] if "<h2" in head else ""
         return (refused_before + (tail if mark else "")).strip()
 
-    def _said_before(self, dossier_id: UUID, stage: str) -> str:
+    def _said_before(self, dossier_id: DossierId, stage: str) -> str:
         """The written words of the step before: the question of a consultation, its answer, the clerk's reasons."""
         before = pauses()[stage].words_of if stage else ""
         if not before:
@@ -169,12 +169,12 @@ class DossierPages:
             kept = latest_proven(database, dossier_id, before)
             return f"{pauses()[before].label}, {kept.officer}: {kept.reason}" if kept and kept.reason else ""
 
-    def _to_sign(self, dossier_id: UUID) -> list[PaperToSign]:
+    def _to_sign(self, dossier_id: DossierId) -> list[PaperToSign]:
         """The captured files whose pages stand on the page; they go with the form, so that only they are signed."""
         with self.records.session() as database:
             return to_sign(database, dossier_id)
 
-    def _lists(self, dossier_id: UUID) -> dict[str, list[int]]:
+    def _lists(self, dossier_id: DossierId) -> dict[str, list[int]]:
         """Ordinals for the boxes of the pause `scope`."""
         with self.records.session() as database:
             rows = documents(database, dossier_id)
@@ -239,7 +239,9 @@ class DossierPages:
             }
 
     # -- deciding -----------------------------------------------------------------------------------------------
-    def decide(self, session: Session, dossier_id: UUID, form: Mapping[str, Any], files: Any, trace: str) -> Response:
+    def decide(
+        self, session: Session, dossier_id: DossierId, form: Mapping[str, Any], files: Any, trace: str
+    ) -> Response:
         waiting, staff = self.decisions.waiting_of(dossier_id), load_staff()
         if waiting is None:
             gone = self._gone(session, staff, dossier_id, form, trace)
@@ -277,7 +279,7 @@ class DossierPages:
         session.notes.append(answer.shown | {"code": review.code})
         return RedirectResponse(f"/ho-so/{dossier_id}", 303)
 
-    def may_bring_files(self, officer: Officer, dossier_id: UUID) -> bool:
+    def may_bring_files(self, officer: Officer, dossier_id: DossierId) -> bool:
         """Asked before a body is read: scans come from who receives in the dossier's unit."""
         try:
             with self.records.session() as database:
@@ -292,7 +294,9 @@ class DossierPages:
             return False
         return keyholder_of(waiting.dossier.id, pause.pin_of) == officer.id and signer_for(officer.id).asks_pin
 
-    def _gone(self, session: Session, staff: Staff, dossier_id: UUID, form: Mapping[str, Any], trace: str) -> Answer:
+    def _gone(
+        self, session: Session, staff: Staff, dossier_id: DossierId, form: Mapping[str, Any], trace: str
+    ) -> Answer:
         run = self.decisions.run_of(dossier_id)
         if run is None:
             return Answer("ABORT", ["Hồ sơ chưa đến bước này."])
@@ -303,29 +307,29 @@ class DossierPages:
         router = APIRouter(default_response_class=HTMLResponse)
         shown_to = self.pages.shown_to
 
-        def again(dossier_id: UUID) -> Again:
+        def again(dossier_id: DossierId) -> Again:
             return lambda session, form, answer: self.show_review(session, dossier_id, form, answer)
 
         @router.get("/ho-so/{dossier_id}", summary="Xem một hồ sơ; mỗi lần xem đều được ghi nhật ký")
-        async def review(request: Request, dossier_id: UUID) -> Response:
+        async def review(request: Request, dossier_id: DossierId) -> Response:
             if token := request.query_params.get("xac-thuc"):
                 return await shown_to(request, self.show_after_step_up, dossier_id, token)
             return await shown_to(request, self.show_review, dossier_id)
 
         @router.post("/ho-so/{dossier_id}/quyet-dinh", summary="Ghi quyết định từ trang xem hồ sơ")
-        async def decide(request: Request, dossier_id: UUID) -> Response:
+        async def decide(request: Request, dossier_id: DossierId) -> Response:
             brings = await run_in_threadpool(self.may_bring_files, request.state.session.officer, dossier_id)
             form, files, refusal = await self.pages.posted(request, again(dossier_id), files=brings)
             trace = request.state.trace
             return refusal or await shown_to(request, self.decide, dossier_id, form, files, trace, typed=form)
 
         @router.post("/ho-so/{dossier_id}/du-thao", summary="Xem dự thảo văn bản kết quả với nội dung đang soạn")
-        async def preview(request: Request, dossier_id: UUID) -> Response:
+        async def preview(request: Request, dossier_id: DossierId) -> Response:
             form, _, refusal = await self.pages.posted(request, again(dossier_id))
             return refusal or await shown_to(request, self.show_review, dossier_id, form, typed=form)  # nothing is kept
 
         @router.get("/ho-so/{dossier_id}/ket-qua/{number}", summary="Tải văn bản kết quả, dự thảo hoặc đã phát hành")
-        async def result(request: Request, dossier_id: UUID, number: int) -> Response:
+        async def result(request: Request, dossier_id: DossierId, number: int) -> Response:
             return await shown_to(request, self.show_result, dossier_id, number)
 
         @router.get("/anh/{token}", summary="Ảnh một trang, chỉ cho người vừa mở hồ sơ")

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role, load_staff
 from blocks.clock import vietnam_day
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import DossierUnknown
 from blocks.records.waiting import Place
@@ -39,7 +40,9 @@ def _place(written: str) -> Place | None:
     """Where the page before ended; the first page for what isn't one."""
     try:
         due, since, dossier_id = written[:120].split("_")
-        return Place(date.fromisoformat(due), datetime.fromisoformat(since).astimezone(UTC), UUID(dossier_id))
+        return Place(
+            date.fromisoformat(due), datetime.fromisoformat(since).astimezone(UTC), DossierId(UUID(dossier_id))
+        )
     except (ValueError, OverflowError):
         return None
 
@@ -72,7 +75,7 @@ class WorklistPages:
         values = {"wanted": wanted, "rows": rows, "nothing": nothing, "limit": FOUND}
         return self.pages.page("found.html", session, 200 if rows else 404, title="Tìm hồ sơ", **values)
 
-    def _claim(self, session: Session, dossier_id: UUID) -> Response:
+    def _claim(self, session: Session, dossier_id: DossierId) -> Response:
         waiting = self.decisions.waiting_of(dossier_id)
         if waiting is None:
             return self.pages.say("Không nhận được việc", "Hồ sơ không chờ ai.", 403, session)
@@ -84,7 +87,7 @@ class WorklistPages:
             return self.pages.say("Không nhận được việc", error.text, 409, session)
         return RedirectResponse(f"/ho-so/{dossier_id}", 303)
 
-    def _release(self, session: Session, dossier_id: UUID) -> Response:
+    def _release(self, session: Session, dossier_id: DossierId) -> Response:
         give_up(self.records, dossier_id, session.officer.id)
         return RedirectResponse("/viec", 303)
 
@@ -106,12 +109,12 @@ class WorklistPages:
             return await shown_to(request, self.search, ma.strip().replace("\0", "")[:64])
 
         @router.post("/ho-so/{dossier_id}/nhan", summary="Nhận việc")
-        async def claim(request: Request, dossier_id: UUID) -> Response:
+        async def claim(request: Request, dossier_id: DossierId) -> Response:
             _, _, refusal = await self.pages.posted(request)
             return refusal or await shown_to(request, self._claim, dossier_id)
 
         @router.post("/ho-so/{dossier_id}/tra", summary="Trả lại việc đã nhận")
-        async def release(request: Request, dossier_id: UUID) -> Response:
+        async def release(request: Request, dossier_id: DossierId) -> Response:
             _, _, refusal = await self.pages.posted(request)
             return refusal or await shown_to(request, self._release, dossier_id)
 

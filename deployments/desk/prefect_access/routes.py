@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from functools import partial
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
+from blocks.ids import FlowRunId
 from blocks.settings.sections import GatewaySettings
 from deployments.desk.auth.sessions import Session, Sessions
 from deployments.desk.limits import Refusals
@@ -34,11 +34,11 @@ def decision_routes(desk: Desk, refusals: Refusals) -> APIRouter:
     router = APIRouter()
 
     @router.post("/quyet-dinh/{run}", summary="Ghi quyết định của viên chức, dạng JSON")
-    async def decide(request: Request, run: UUID) -> Response:
+    async def decide(request: Request, run: FlowRunId) -> Response:
         return await _decided(desk, refusals, request, run)
 
     @router.post("/api/flow_runs/{run}/resume", summary="Ghi quyết định từ giao diện Prefect (vai trò vận hành)")
-    async def resume(request: Request, run: UUID) -> Response:
+    async def resume(request: Request, run: FlowRunId) -> Response:
         session: Session = request.state.session
         if not session.officer.holds(OPERATE):
             return await _refused(desk, refusals, request)
@@ -76,7 +76,7 @@ def prefect_routes(settings: GatewaySettings, sessions: Sessions, desk: Desk, re
     return router
 
 
-async def _decided(desk: Desk, refusals: Refusals, request: Request, run: UUID) -> Response:
+async def _decided(desk: Desk, refusals: Refusals, request: Request, run: FlowRunId) -> Response:
     """What became of the form, in Prefect's words."""
     body = await read_body(request)
     try:

@@ -13,12 +13,12 @@ import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
 from blocks.errors import Problem, Remedy, SohoaError
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents
 from blocks.records.states import DocumentState
@@ -59,7 +59,7 @@ class Checked(BaseModel):
     problems: list[Problem] = []
 
 
-def check_completeness(records: RecordsDatabase, dossier_id: UUID) -> CompletenessReport:
+def check_completeness(records: RecordsDatabase, dossier_id: DossierId) -> CompletenessReport:
     """Điều 8.2: every captured paper of the dossier by the suite. Reads only; the same facts, the same report.
 
     A dossier without any paper to capture is complete.
@@ -133,7 +133,9 @@ def _problem(rule: Rule, row: Row, broken: Sequence[Row]) -> Problem:
     return error.problem(component=row["component"], page=row.get("page"))
 
 
-def _markdown(dossier_id: UUID, components: Sequence[Row], pages: Sequence[Row], outcomes: Sequence[Checked]) -> str:
+def _markdown(
+    dossier_id: DossierId, components: Sequence[Row], pages: Sequence[Row], outcomes: Sequence[Checked]
+) -> str:
     bad = sum(1 for outcome in outcomes if outcome.problems)
     verdict = "**Đạt**" if not bad else f"**Chưa đạt**: {bad} tiêu chí"
     lines = [
@@ -162,7 +164,7 @@ def _place(problem: Problem) -> str:
     return f"thành phần {problem.component}" + (f", trang {problem.page}" if problem.page is not None else "")
 
 
-def is_over(session: Session, dossier_id: UUID, round_: int) -> bool:
+def is_over(session: Session, dossier_id: DossierId, round_: int) -> bool:
     """Whether papers were asked for again after this round of capture: what is there now is of a later one.
 
     Each round but the first follows a decision to scan again; a paper in CHUP_LAI that was captured well is one that
@@ -176,7 +178,7 @@ def is_over(session: Session, dossier_id: UUID, round_: int) -> bool:
     return any(report is not None and report.ok for report in judged)
 
 
-def _rescans(session: Session, dossier_id: UUID) -> Sequence[Decision]:
+def _rescans(session: Session, dossier_id: DossierId) -> Sequence[Decision]:
     query = select(Decision).where(Decision.dossier_id == dossier_id, col(Decision.stage).startswith("rescan-"))
     return session.exec(query).all()
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from blocks.ids import DossierId
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Page, Scan
 from tasks.capture.facts import MM_PER_INCH
@@ -31,7 +31,7 @@ NOT_CAPTURED = {
 Row = dict[str, Any]
 
 
-def dossier_facts(session: Session, dossier_id: UUID) -> tuple[list[Row], list[Row]]:
+def dossier_facts(session: Session, dossier_id: DossierId) -> tuple[list[Row], list[Row]]:
     """(components, pages) of a dossier's papers that are to be captured, each at its current attempt."""
     query = select(Document).where(Document.dossier_id == dossier_id).order_by(col(Document.ordinal))
     components: list[Row] = []
