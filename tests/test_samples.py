@@ -48,6 +48,10 @@ def digest(folder: Path) -> dict[str, str]:
     }
 
 
+# One look of each form in `make test`, more in `make test-all`.
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))]
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("samples")
@@ -55,6 +59,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.long
 def test_same_seed_same_bytes(demo: Path, tmp_path: Path) -> None:
     names = ("02-om-dau-ghi-chu", "09-don-vi-tang-lao-dong")  # JPEG with notes; PDF and TIFF
     for dossier in (d for d in good(SEED) if d.name in names):
@@ -87,6 +92,7 @@ def test_ids_are_valid(seed: int) -> None:
     assert people.tax_code_valid(people.make_employer(rng).tax)
 
 
+@pytest.mark.long
 def test_the_demo_set_has_every_kind_of_dossier(demo: Path) -> None:
     truths = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(demo.glob("*/truth.json"))]
     sound = [t for t in truths if t["defect"] is None]
@@ -106,6 +112,7 @@ def test_the_demo_set_has_every_kind_of_dossier(demo: Path) -> None:
     assert {"REFUSE_VERIFICATION", "REFUSE_SIGNOFF", "SECRET"} <= {t["defect"] for t in truths}
 
 
+@pytest.mark.long
 def test_truth_is_complete(demo: Path) -> None:
     for folder in sorted(demo.iterdir()):
         truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
@@ -127,6 +134,7 @@ def test_truth_is_complete(demo: Path) -> None:
                 assert (folder / "text" / f"{document['ordinal']}-{page:04d}.txt").is_file()
 
 
+@pytest.mark.long
 def test_CA04_CA07_the_good_declarations_agree_with_the_scans(demo: Path) -> None:
     """Manifests parse, files pass intake, images = pages + note pages; captured components = originals."""
     for folder in sorted(p for p in demo.iterdir() if p.name[0] != "d"):
@@ -166,35 +174,35 @@ def test_wrong_declarations_are_refused_by_their_code(tmp_path: Path, code: str)
 
 
 @pytest.mark.parametrize("type_code", sorted(FORMS))
-def test_no_text_overlaps_or_leaves_the_sheet(type_code: str) -> None:
-    for seed in range(3):
-        paper, _ = make_document(seed, 1, type_code, dpi=100)
-        for sheet in paper.sheets:
-            assert len(sheet.boxes) > 4
-            for n, (x0, y0, x1, y1, text) in enumerate(sheet.boxes):
-                assert x0 > 4 and y0 > 4 and x1 < sheet.width - 4 and y1 < sheet.height - 4, text
-                for other in sheet.boxes[:n]:
-                    across = min(x1, other[2]) - max(x0, other[0])
-                    down = min(y1, other[3]) - max(y0, other[1])
-                    assert not (across > 0.6 and down > 0.6), (text, other[4])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_text_overlaps_or_leaves_the_sheet(type_code: str, seed: int) -> None:
+    paper, _ = make_document(seed, 1, type_code, dpi=100)
+    for sheet in paper.sheets:
+        assert len(sheet.boxes) > 4
+        for n, (x0, y0, x1, y1, text) in enumerate(sheet.boxes):
+            assert x0 > 4 and y0 > 4 and x1 < sheet.width - 4 and y1 < sheet.height - 4, text
+            for other in sheet.boxes[:n]:
+                across = min(x1, other[2]) - max(x0, other[0])
+                down = min(y1, other[3]) - max(y0, other[1])
+                assert not (across > 0.6 and down > 0.6), (text, other[4])
 
 
 @pytest.mark.parametrize("type_code", sorted(FORMS))
-def test_printed_values_stand_in_the_text(type_code: str) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_printed_values_stand_in_the_text(type_code: str, seed: int) -> None:
     """What the truth says is on the paper is printed there (dates and codes in their printed form)."""
-    for seed in range(3):
-        paper, _ = make_document(seed, 2, type_code, dpi=100)
-        text = " ".join(" ".join(sheet.lines) for sheet in paper.sheets).casefold()
-        for name in ("owner_id", "full_name", "number_symbol", "organisation_name"):
-            value = paper.fields.get(name)
-            assert value is None or value.casefold() in text, name
-        for name in ("title", "issuer", "abstract"):
-            value = paper.fields.get(name)
-            assert value is None or all(word in text for word in value.casefold().split()), name
-        day = paper.fields["issue_date"]
-        if day:
-            printed = date.fromisoformat(day)
-            assert people.dotted(printed) in text or people.spelled(printed) in text
+    paper, _ = make_document(seed, 2, type_code, dpi=100)
+    text = " ".join(" ".join(sheet.lines) for sheet in paper.sheets).casefold()
+    for name in ("owner_id", "full_name", "number_symbol", "organisation_name"):
+        value = paper.fields.get(name)
+        assert value is None or value.casefold() in text, name
+    for name in ("title", "issuer", "abstract"):
+        value = paper.fields.get(name)
+        assert value is None or all(word in text for word in value.casefold().split()), name
+    day = paper.fields["issue_date"]
+    if day:
+        printed = date.fromisoformat(day)
+        assert people.dotted(printed) in text or people.spelled(printed) in text
 
 
 def test_single_documents_carry_their_resolution(tmp_path: Path) -> None:
