@@ -12,7 +12,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from blocks.results import KIND
-from tasks.archive.preservation import FixityReport, NotPreserved
+from tasks.archive.fixity import FixityReport
+from tasks.archive.preservation import NotPreserved
 from tasks.archive.steps import (
     certify_disposals,
     check_fixity,

@@ -11,7 +11,7 @@ from blocks.records import RecordsDatabase
 from blocks.settings import settings
 from blocks.settings.sections import PreservationSettings
 from blocks.trust import Trust
-from tasks.archive import closing, copies, destruction, preservation, store, trust_list
+from tasks.archive import closing, copies, destruction, fixity, preservation, renewal, store, trust_list
 from tasks.artifacts import keep_markdown
 from tasks.decisions.upheld import require_upheld
 from tasks.prefect_task import step
@@ -42,25 +42,25 @@ def return_case(dossier_id: DossierId, officer: str, stage: str) -> closing.Clos
 @step("Chọn bản lưu cần kiểm tra", rule="LU06")
 def objects_to_check(limit: int) -> list[UUID]:
     """The objects to look at in one run, each once: what can't be read or restored doesn't come again in it."""
-    return preservation.objects_to_check(RecordsDatabase.get(), limit, PreservationSettings())
+    return fixity.objects_to_check(RecordsDatabase.get(), limit, PreservationSettings())
 
 
 @step("Kiểm tra toàn vẹn bản lưu", rule="LU06")
-def check_fixity(ids: list[UUID]) -> preservation.FixityReport:
+def check_fixity(ids: list[UUID]) -> fixity.FixityReport:
     """Điều 11.5: stored bytes are still what was signed."""
-    return preservation.check_fixity(RecordsDatabase.get(), ObjectStore.get(), ids)
+    return fixity.check_fixity(RecordsDatabase.get(), ObjectStore.get(), ids)
 
 
 @step("Chọn bản lưu cần gia hạn dấu thời gian", rule="LU06")
 def documents_to_renew(limit: int) -> list[UUID]:
     """Documents whose proof must be renewed soon."""
-    return preservation.documents_to_renew(RecordsDatabase.get(), limit, PreservationSettings())
+    return renewal.documents_to_renew(RecordsDatabase.get(), limit, PreservationSettings())
 
 
 @step("Gia hạn dấu thời gian lưu trữ", rule="LU06")
-def renew_proof(document_id: DocumentId) -> preservation.RenewalReport:
+def renew_proof(document_id: DocumentId) -> renewal.RenewalReport:
     """One more archive time-stamp before the last one ends."""
-    return preservation.renew_proof(RecordsDatabase.get(), ObjectStore.get(), document_id, Trust.get())
+    return renewal.renew_proof(RecordsDatabase.get(), ObjectStore.get(), document_id, Trust.get())
 
 
 @step("Kéo dài khóa lưu trữ", rule="LU06")
@@ -70,9 +70,7 @@ def extend_locks() -> int:
 
 
 @step("Báo cáo bảo quản", rule="LU06")
-def report_preservation(
-    checks: list[preservation.FixityReport], renewed: list[UUID], failed: list[UUID], locks: int
-) -> str:
+def report_preservation(checks: list[fixity.FixityReport], renewed: list[UUID], failed: list[UUID], locks: int) -> str:
     """One table for operations: counts and ids, no personal data. Returns it (Markdown)."""
     table = preservation.report_preservation(RecordsDatabase.get(), checks, renewed, failed, locks)
     keep_markdown("bao-quan", table, "Báo cáo bảo quản bản lưu điện tử")

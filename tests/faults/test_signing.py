@@ -36,7 +36,8 @@ from infra.local import token
 from infra.local.pki import ARCHITECTURE, _architecture, ensure_pki, tsa_url
 from infra.local.process import free_port
 from infra.local.seaweed import Seaweed
-from tasks.archive.preservation import check_fixity, objects_to_check, renew_proof
+from tasks.archive.fixity import check_fixity, objects_to_check
+from tasks.archive.renewal import renew_proof
 from tasks.archive.store import store_record
 from tasks.signing.batch import sign_captures
 from tasks.signing.errors import DiskFull
@@ -61,7 +62,7 @@ from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.trust import Trust
-from tasks.archive.preservation import *
+from tasks.archive.renewal import *
 from tasks.signing.batch import *
 from tasks.signing.sign import *
 try:

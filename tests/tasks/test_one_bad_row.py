@@ -17,8 +17,8 @@ from blocks.mail import Mail
 from blocks.objects import ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from blocks.records import RecordsDatabase
 from blocks.records.tables import ArchivedObject, AuditEntry, Outbox, Waiting
-from tasks.archive import preservation
-from tasks.archive.preservation import check_fixity
+from tasks.archive import fixity
+from tasks.archive.fixity import check_fixity
 from tasks.desk_views.worklist import days_left, worklist
 from tasks.monitoring import deadlines, reminders
 from tasks.monitoring.deadlines import note_deadlines
@@ -171,15 +171,15 @@ def test_an_object_that_can_not_be_looked_at_is_counted_and_the_next_read(
     ids = [row.id for row in rows]
     with records.session() as session:
         session.add_all(rows)
-    real = preservation._fault
+    real = fixity._fault
 
     def fault(store: ObjectStore, row: ArchivedObject) -> str | None:
         if row.id == ids[0]:
             raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "poisoned")
         return real(store, row)
 
-    monkeypatch.setattr(preservation, "_fault", fault)
+    monkeypatch.setattr(fixity, "_fault", fault)
     report = check_fixity(records, objects, ids)
     assert report.unread == [ids[0]] and report.checked == 1 and report.damaged == [document]
-    monkeypatch.setattr(preservation, "_fault", lambda *_: (_ for _ in ()).throw(ObjectMissing()))
+    monkeypatch.setattr(fixity, "_fault", lambda *_: (_ for _ in ()).throw(ObjectMissing()))
     assert check_fixity(records, objects, ids).unread == ids

@@ -26,7 +26,8 @@ from deployments.desk.auth.sessions import Officer
 from deployments.desk.work import Work
 from deployments.metrics import COUNTS, DUE, PAUSES, SINGLE, STAGES, WAITING
 from infra.local.postgres import Postgres
-from tasks.archive.preservation import documents_to_renew, objects_to_check
+from tasks.archive.fixity import objects_to_check
+from tasks.archive.renewal import documents_to_renew
 from tasks.desk_views.history import history
 from tasks.desk_views.worklist import for_officer, reminders_of
 from tasks.monitoring.audit_trail import TrailFilter, entries

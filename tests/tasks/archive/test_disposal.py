@@ -42,7 +42,7 @@ from tasks.archive.disposal import (
     proposed,
     reject,
 )
-from tasks.archive.preservation import objects_to_check
+from tasks.archive.fixity import objects_to_check
 from tasks.archive.store import store_record
 from tasks.monitoring.audit_rows import RowsUnproven
 from tests.attack.plugin import Attack

@@ -20,8 +20,10 @@ from blocks.records.tables import ArchivedObject, AuditEntry, Incident
 from blocks.settings.sections import PreservationSettings
 from blocks.trust import Trust
 from infra.local.seaweed import Seaweed
-from tasks.archive import preservation
-from tasks.archive.preservation import check_fixity, documents_to_renew, extend_locks, objects_to_check, renew_proof
+from tasks.archive import fixity, renewal
+from tasks.archive.fixity import check_fixity, objects_to_check
+from tasks.archive.preservation import extend_locks
+from tasks.archive.renewal import documents_to_renew, renew_proof
 from tasks.archive.store import store_record
 from tasks.signing.errors import ForeignFile
 from tasks.signing.report import REPORT_TYPES
@@ -184,7 +186,7 @@ def test_LU06_proofs_are_renewed_once_and_in_time(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:  # stopped between storing and noting
-        patch.setattr(preservation, "_note_renewed", killed)
+        patch.setattr(renewal, "_note_renewed", killed)
         with pytest.raises(KeyboardInterrupt):
             renew_proof(records, objects, signed.id, trust)
     assert list(rows(records, signed.id)) == list(before)
@@ -237,10 +239,10 @@ def test_LU06_a_lost_original_is_cut_out_of_its_renewal(
     right = objects.unproven(Bucket.RECORDS, first.object_key)[0]
     renew_proof(records, objects, signed.id, Trust())
     objects.delete(Bucket.WORKING, signed.key("agency.pdf"))
-    places = list(preservation._places(records, first))
+    places = list(fixity._places(records, first))
     assert [source for source, *_ in places] == ["VERSION", "WORKING", "RENEWAL"]
-    monkeypatch.setattr(preservation, "_places", lambda *_: iter(places[1:]))  # as if the version were unreadable
-    monkeypatch.setattr(preservation, "_fault", lambda *_: "UNREADABLE")
+    monkeypatch.setattr(fixity, "_places", lambda *_: iter(places[1:]))  # as if the version were unreadable
+    monkeypatch.setattr(fixity, "_fault", lambda *_: "UNREADABLE")
     assert check_fixity(records, objects, [first.id]).restored == [signed.id]
     again = rows(records, signed.id)["record.pdf/0"]
     assert objects.read(Bucket.RECORDS, again.object_key, version=again.version, sha256=again.sha256) == right

@@ -28,7 +28,7 @@ from blocks.records.tables import ArchivedObject, AuditEntry, Document, Scan
 from blocks.trust import Trust, run
 from deployments.desk.images import ImageGone, Images
 from tasks.archive.closing import NotStored, close_case
-from tasks.archive.preservation import check_fixity
+from tasks.archive.fixity import check_fixity
 from tasks.capture.errors import PdfSigned
 from tasks.capture.guard import inspect_guarded
 from tasks.intake.electronic_originals import (
