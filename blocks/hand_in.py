@@ -43,9 +43,10 @@ def files_digest(files: Mapping[str, str]) -> str:
 def prove_hand_in(token: str, *, submission: str, part: str, files: Mapping[str, str]) -> HandInAttestation:
     """The gateway's attestation of exactly this hand-in. Raises HandInNotProven; without a public key, always."""
     try:
-        said = read_attestation(token, HandInAttestation)
+        attestation = read_attestation(token, HandInAttestation)
     except DecisionNotProven as error:
         raise HandInNotProven() from error
-    if said is None or (said.submission, said.part, said.files) != (submission, part, files_digest(files)):
+    claimed = (submission, part, files_digest(files))
+    if attestation is None or (attestation.submission, attestation.part, attestation.files) != claimed:
         raise HandInNotProven()
-    return said
+    return attestation

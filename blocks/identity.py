@@ -159,12 +159,12 @@ def prove(form: Mapping[str, Any], *, run: FlowRunId, pause: str, accepted_at: d
 
     accepted_at: when Prefect took the answer; one attested long before was kept back by somebody.
     """
-    said = verify_kept_attestation(form, run=run, pause=pause)
-    if abs(accepted_at - said.at) > MAX_AGE:
+    attestation = verify_kept_attestation(form, run=run, pause=pause)
+    if abs(accepted_at - attestation.at) > MAX_AGE:
         raise DecisionNotProven()
-    if form.get("decision") in STEP_UP and not freshly_authenticated(said.auth_time, said.at):
+    if form.get("decision") in STEP_UP and not freshly_authenticated(attestation.auth_time, attestation.at):
         raise DecisionNotProven()
-    return said
+    return attestation
 
 
 def freshly_authenticated(auth_time: datetime | None, at: datetime) -> bool:
@@ -178,12 +178,13 @@ def verify_kept_attestation(form: Mapping[str, Any], *, run: FlowRunId | None, p
 
     Raises DecisionNotProven.
     """
-    said = read_attestation(str(form.get(PROOF, "")), Attestation)
-    if said is None:
+    attestation = read_attestation(str(form.get(PROOF, "")), Attestation)
+    if attestation is None:
         raise DecisionNotProven()
-    if (said.run, said.pause, said.form, said.officer) != (run, pause, form_digest(form), form.get("officer")):
+    claimed = (run, pause, form_digest(form), form.get("officer"))
+    if (attestation.run, attestation.pause, attestation.form, attestation.officer) != claimed:
         raise DecisionNotProven()
-    return said
+    return attestation
 
 
 def read_attestation(token: str, kind: type[Said]) -> Said | None:
@@ -191,15 +192,15 @@ def read_attestation(token: str, kind: type[Said]) -> Said | None:
 
     Keys inside the token are never used. Raises DecisionNotProven without a public key.
     """
-    return next((said for key, until in public_keys() if (said := _said(token, kind, key, until))), None)
+    return next((attestation for key, until in public_keys() if (attestation := _said(token, kind, key, until))), None)
 
 
 def _said(token: str, kind: type[Said], key: OKPKey, until: datetime | None) -> Said | None:
     try:
         signed = jws.deserialize_compact(token, key, [ALGORITHM])
-        said = kind.model_validate_json(signed.payload)
-        in_time = until is None or said.at <= until
-        return said if in_time and signed.headers().get("kid", key_id(key)) == key_id(key) else None
+        attestation = kind.model_validate_json(signed.payload)
+        in_time = until is None or attestation.at <= until
+        return attestation if in_time and signed.headers().get("kid", key_id(key)) == key_id(key) else None
     except (JoseError, ValidationError, ValueError, TypeError):
         return None
 

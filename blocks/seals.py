@@ -57,8 +57,8 @@ def seal(digest: str) -> str:
     part = os.environ.get("SOHOA_PART") or WORKER
     path = folder() / f"{part}.key"
     try:
-        told = path.stat()
-        key = _private(path, told.st_mtime_ns, told.st_ino)
+        status = path.stat()
+        key = _private(path, status.st_mtime_ns, status.st_ino)
     except (OSError, ValueError) as error:
         raise SealKeyMissing(part=part) from error
     return f"{part}.{base64.urlsafe_b64encode(key.sign(_said(part, digest))).decode().rstrip('=')}"
@@ -119,12 +119,12 @@ class Seals:
             signature = base64.b64decode(text + "==", altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             return False
-        said = _said(part, digest)
+        part_key = _said(part, digest)
         for index, (key, until) in enumerate(self._keys[part][: self._newest[part] + 1]):
             if until is not None and at > until + MAX_AGE:
                 break  # older ones ended before
             try:
-                key.verify(signature, said)
+                key.verify(signature, part_key)
             except InvalidSignature:
                 continue
             self._newest[part] = index

@@ -101,14 +101,14 @@ async def _post(url: str, place: Place, headers: dict[str, str], body: bytes) ->
         address = str(found[0][4][0])
     parts = urlsplit(url)
     netloc = f"[{address}]:{place.port}" if ":" in address else f"{address}:{place.port}"
-    told = headers | {"host": parts.netloc, "content-type": "application/json"}
+    signed = headers | {"host": parts.netloc, "content-type": "application/json"}
     async with (
         httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=10) as client,
         client.stream(
             "POST",
             urlunsplit(parts._replace(netloc=netloc)),
             content=body,
-            headers=told,
+            headers=signed,
             extensions={"sni_hostname": place.host},
         ) as answer,
     ):

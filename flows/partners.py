@@ -14,5 +14,5 @@ from tasks.partner_cases.steps import tell_partners
 @flow(name="partners", result_serializer=KIND, persist_result=False)
 def partners() -> str:
     """Returns what was done, in one line."""
-    told = tell_partners()
-    return f"{told.written} + {told.delivered} − {told.failed}"
+    report = tell_partners()
+    return f"{report.written} + {report.delivered} − {report.failed}"

@@ -48,18 +48,18 @@ def progress_shown(key: str, about: str, total: int, done: int = 0) -> Iterator[
     )
 
     def tell() -> None:
-        made: UUID | None = None
+        artifact: UUID | None = None
         while True:
             over = stop.wait(EVERY_SECONDS)
             bar.data = round(100 * len(finished) / total, 1)
             # Whatever happens to Prefect, the papers are what counts. A client of this thread's own: the run's counts
             # who uses it, and isn't made for threads.
             with suppress(Exception), get_client(httpx_settings=PATIENCE, sync_client=True) as client:
-                made = made or _known(client, bar)
-                if made is None:
-                    made = client.create_artifact(bar).id
+                artifact = artifact or _known(client, bar)
+                if artifact is None:
+                    artifact = client.create_artifact(bar).id
                 else:
-                    client.update_artifact(made, ArtifactUpdate(data=bar.data))
+                    client.update_artifact(artifact, ArtifactUpdate(data=bar.data))
             if over:
                 return
 

@@ -76,8 +76,9 @@ class Journal:
         row = DoneStep(flow_run_id=self.run, step=step, result=value, at=now(), seal="")
         row.seal = seal(_digest(row))
         with RecordsDatabase.get().session() as session:
-            made = insert(DoneStep).values(**row.model_dump())
-            session.execute(made.on_conflict_do_nothing())  # two processes of one run: the first one's result counts
+            inserted = insert(DoneStep).values(**row.model_dump())
+            # Two processes of one run: the first one's result counts.
+            session.execute(inserted.on_conflict_do_nothing())
         self._done[step] = value
 
 
@@ -88,8 +89,8 @@ def _moment(text: str) -> datetime:
 
 def _digest(row: DoneStep) -> str:
     """SHA-256 (hex) of all that a row says."""
-    told = ["donestep", str(row.flow_run_id), row.step, row.result, row.at.isoformat()]
-    return hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    content = ["donestep", str(row.flow_run_id), row.step, row.result, row.at.isoformat()]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 _open: ContextVar[Journal | None] = ContextVar("journal", default=None)

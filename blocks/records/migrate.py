@@ -66,10 +66,10 @@ def new_revision(engine: Engine, name: str) -> Path:
     number = int(str(ScriptDirectory.from_config(config).get_current_head()).removeprefix("r")) + 1
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        made = command.revision(config, name, autogenerate=True, rev_id=f"r{number:04d}")
-    if made is None or isinstance(made, list):
+        revisions = command.revision(config, name, autogenerate=True, rev_id=f"r{number:04d}")
+    if revisions is None or isinstance(revisions, list):
         raise RuntimeError("one revision was asked for")
-    return Path(made.path)
+    return Path(revisions.path)
 
 
 def _run(engine: Engine, way: str, revision: str) -> None:

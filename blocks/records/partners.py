@@ -215,14 +215,14 @@ def _tag(secret: str) -> str:
 
 def _hashed(secret: str) -> str:
     salt = secrets.token_bytes(LENGTH)
-    made = hashlib.scrypt(secret.encode(), salt=salt, dklen=LENGTH, **COST)
-    return "$".join(["scrypt", *map(str, COST.values()), _text(salt), _text(made)])
+    derived = hashlib.scrypt(secret.encode(), salt=salt, dklen=LENGTH, **COST)
+    return "$".join(["scrypt", *map(str, COST.values()), _text(salt), _text(derived)])
 
 
 def _fits(kept: str, secret: str) -> bool:
-    _, n, r, p, salt, made = kept.split("$")
+    _, n, r, p, salt, derived = kept.split("$")
     tried = hashlib.scrypt(secret.encode(), salt=base64.b64decode(salt), n=int(n), r=int(r), p=int(p), dklen=LENGTH)
-    return hmac.compare_digest(tried, base64.b64decode(made))
+    return hmac.compare_digest(tried, base64.b64decode(derived))
 
 
 def _text(data: bytes) -> str:

@@ -64,8 +64,8 @@ def bindings(session: Session) -> list[OfficerIdentity]:
 
 def _bind(session: Session, issuer: str, sub: str, officer: str, by: str) -> bool:
     row = {"issuer": issuer, "sub": sub, "officer": officer, "bound_by": by, "bound_at": now()}
-    made = insert(OfficerIdentity).values(**row).on_conflict_do_nothing().returning(col(OfficerIdentity.sub))
-    if session.execute(made).first() is None:
+    inserted = insert(OfficerIdentity).values(**row).on_conflict_do_nothing().returning(col(OfficerIdentity.sub))
+    if session.execute(inserted).first() is None:
         return False
     audit(session, actor=by, action="bind-account", rule="WH04", details={"officer": officer})
     return True
@@ -112,5 +112,5 @@ def still_open(session: Session, officer: str | None = None) -> list[SignedIn]:
 def first_use(session: Session, issuer: str, jti: str, until: datetime) -> bool:
     """Whether this token was never shown before; it is noted until it has expired anyway."""
     session.exec(delete(UsedToken).where(col(UsedToken.until) < now()))
-    made = insert(UsedToken).values(issuer=issuer, jti=jti, until=until).on_conflict_do_nothing()
-    return session.execute(made.returning(col(UsedToken.jti))).first() is not None
+    inserted = insert(UsedToken).values(issuer=issuer, jti=jti, until=until).on_conflict_do_nothing()
+    return session.execute(inserted.returning(col(UsedToken.jti))).first() is not None

@@ -264,16 +264,16 @@ class _Answer:
 
 def _understood(data: bytes, raises: tuple[type[SohoaError], ...]) -> Any:
     try:
-        told = json.loads(data)
-        if "result" in told:
-            return told["result"]
-        if "limit" in told:
+        answer = json.loads(data)
+        if "result" in answer:
+            return answer["result"]
+        if "limit" in answer:
             raise LimitBroken()
-        if "open" in told:
-            raise NoWalls(walls=str(told["open"]))
-        if "fault" in told:
-            raise SandboxFault(f"in the sandbox: {str(told['fault'])[:200]}")
-        error = _error(str(told["error"]), dict(told["details"]), raises)
+        if "open" in answer:
+            raise NoWalls(walls=str(answer["open"]))
+        if "fault" in answer:
+            raise SandboxFault(f"in the sandbox: {str(answer['fault'])[:200]}")
+        error = _error(str(answer["error"]), dict(answer["details"]), raises)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as damaged:
         raise LimitBroken() from damaged
     raise error

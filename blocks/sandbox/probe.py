@@ -50,9 +50,9 @@ def look() -> tuple[list[str], list[str]]:
         os.chmod(canary.name, 0o666)  # noqa: S103 - only the walls are to keep it
         found = sandbox.run("blocks.sandbox.probe:attempt", {"path": canary.name}, {}, walls=True)
     walls = found["walls"]
-    told = [name for key, name in NAMES.items() if walls[key]]
+    missing = [name for key, name in NAMES.items() if walls[key]]
     if walls["landlock"]:
-        told[told.index(NAMES["landlock"])] += f" {walls['landlock']}"
+        missing[missing.index(NAMES["landlock"])] += f" {walls['landlock']}"
     if walls["user"]:
-        told[told.index(NAMES["user"])] += f" {walls['user']}"
-    return told, list(found["open"])
+        missing[missing.index(NAMES["user"])] += f" {walls['user']}"
+    return missing, list(found["open"])

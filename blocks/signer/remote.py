@@ -167,14 +167,14 @@ class RemoteSigner(HeldCertificate, Block):
                     answer = dict(await response.json())
                 except (aiohttp.ContentTypeError, ValueError, TypeError) as error:
                     raise RemoteRefused(answer=response.status) from error
-                told = str(answer.get("error", ""))
-                if told in _PENDING:
+                reason = str(answer.get("error", ""))
+                if reason in _PENDING:
                     raise SignaturePending()
-                if told in _DECLINED:
+                if reason in _DECLINED:
                     raise SignatureDeclined()
-                if told in _WRONG_PIN:
+                if reason in _WRONG_PIN:
                     raise PinRefused()
-                if response.status >= 400 or told:
+                if response.status >= 400 or reason:
                     raise RemoteRefused(answer=response.status)
                 return answer
         except (aiohttp.ClientConnectionError, TimeoutError) as error:

@@ -99,7 +99,7 @@ def backup(folder: Path, keys: Path, *, recipient: Path | None = None, keep: int
     copied = copy_objects(_store(installation, "backup"), folder / "objects", name)
     pack_state(installation, folder / "state" / f"{name}.tar")
     pack_keys(installation, keys, recipient)
-    made = Backup(
+    done_now = Backup(
         name=name,
         base=base,
         last=last,
@@ -109,10 +109,10 @@ def backup(folder: Path, keys: Path, *, recipient: Path | None = None, keep: int
         finished_at=datetime.now(UTC),
     )
     half = folder / f"{name}.part"
-    half.write_text(made.model_dump_json(indent=1))
+    half.write_text(done_now.model_dump_json(indent=1))
     half.rename(folder / f"{name}.json")
     _forget(folder, keep)
-    return made
+    return done_now
 
 
 def backups(folder: Path) -> list[Backup]:

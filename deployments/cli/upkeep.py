@@ -32,8 +32,8 @@ def anchor() -> None:
 
     records, objects, trust = RecordsDatabase.get(), ObjectStore.get(), Trust.get()
     check_trail(records, "system", objects, trust)
-    made = anchor_trail(records, objects, trust, "system")
-    console.print(f"Đã lập mốc neo số {made.serial}: nhật ký có {made.seq} dòng, mã băm {made.hash}.")
+    head = anchor_trail(records, objects, trust, "system")
+    console.print(f"Đã lập mốc neo số {head.serial}: nhật ký có {head.seq} dòng, mã băm {head.hash}.")
 
 
 @app.command()
@@ -48,10 +48,10 @@ def person(
     units = sorted(
         {unit for one in load_staff().of(officer, vietnam_day()) if Role.LEAD in one.roles for unit in one.units}
     )
-    told = held_about(RecordsDatabase.get(), owner_id.strip(), officer, units)
+    report = held_about(RecordsDatabase.get(), owner_id.strip(), officer, units)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(told, file, ensure_ascii=False, indent=1)
-    console.print(f"Đã ghi {len(told['dossiers'])} hồ sơ vào {path} (chỉ bạn đọc được).")
+        json.dump(report, file, ensure_ascii=False, indent=1)
+    console.print(f"Đã ghi {len(report['dossiers'])} hồ sơ vào {path} (chỉ bạn đọc được).")
 
 
 @app.command()
@@ -103,9 +103,9 @@ def backup(
     from deployments.cli.backup import backup as run
 
     with _plain():
-        made = run(folder, keys, recipient=recipient, keep=keep, whole=whole)
-    size = f"{made.new_bytes / 1e6:.1f} MB".replace(".", ",")
-    console.print(f"Đã sao lưu {made.name}: {made.versions} phiên bản tệp, mới {made.new} ({size}); khóa ở {keys}")
+        done = run(folder, keys, recipient=recipient, keep=keep, whole=whole)
+    size = f"{done.new_bytes / 1e6:.1f} MB".replace(".", ",")
+    console.print(f"Đã sao lưu {done.name}: {done.versions} phiên bản tệp, mới {done.new} ({size}); khóa ở {keys}")
 
 
 @app.command()

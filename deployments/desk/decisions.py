@@ -229,7 +229,7 @@ class Decisions:
         seen: str,
         proven: Proven,
     ) -> Answer:
-        said = Attestation(
+        attestation = Attestation(
             officer=officer.id,
             role=waiting.role.value,
             unit=waiting.dossier.unit_id,
@@ -245,7 +245,7 @@ class Decisions:
             shown=seen,
         )
         try:
-            self.prefect.resume(waiting.run, payload | {PROOF: attest(self.private_key, said)})
+            self.prefect.resume(waiting.run, payload | {PROOF: attest(self.private_key, attestation)})
         except ResumeRefused as refused:
             if refused.details.get("status") == "ABORT":
                 return Answer("ABORT", [self._too_late(waiting.run, waiting.key)], "NOT_WAITING")

@@ -131,8 +131,8 @@ class Guard:
             within = within and (path != BACK_CHANNEL or self._logouts.take(""))
         if within:
             return None
-        told = {"detail": "Quá nhiều yêu cầu trong một phút; vui lòng chờ một phút rồi thử lại."}
-        return JSONResponse(told, 429, {"retry-after": "60"})
+        body = {"detail": "Quá nhiều yêu cầu trong một phút; vui lòng chờ một phút rồi thử lại."}
+        return JSONResponse(body, 429, {"retry-after": "60"})
 
     async def _refusal(
         self, scope: Scope, receive: Receive, connection: HTTPConnection, session: Session | None, trace: str

@@ -65,13 +65,13 @@ class Results:
             return shown
         signer = self._signer(waiting, officer)
         try:
-            made = drafts(
+            found = drafts(
                 self.records, self.catalog, dossier.id, typed=written if writing else None, signer=signer
             )  # fmt: skip
         except ResultNotDrawable:  # the check of the decision says so, too
             return shown
         shown["drafts"] = [
-            {"draft": draft, "pages": self.images.of_draft(officer.id, draft.pdf, dossier.unit_id)} for draft in made
+            {"draft": draft, "pages": self.images.of_draft(officer.id, draft.pdf, dossier.unit_id)} for draft in found
         ]
         return shown
 

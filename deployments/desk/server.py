@@ -96,8 +96,8 @@ class GuardedProtocol(H11Protocol):
 def protocol(settings: GatewaySettings, **changes: Any) -> type[GuardedProtocol]:
     """The protocol of one server; changes: of its times."""
     networks = tuple(ip_network(text) for text in settings.trusted_proxies)
-    told = {"most": settings.connections_an_address, "proxies": networks, "addresses": Counter()}
-    return type("Protocol", (GuardedProtocol,), told | changes)
+    limits = {"most": settings.connections_an_address, "proxies": networks, "addresses": Counter()}
+    return type("Protocol", (GuardedProtocol,), limits | changes)
 
 
 def config(app: ASGIApp, settings: GatewaySettings, **changes: Any) -> uvicorn.Config:

@@ -51,10 +51,10 @@ class Access:
 
     def token(self, authorization: str, body: bytes, trace: str) -> JSONResponse:
         """The answer of the token endpoint (RFC 6749, 4.4.3, 5.2)."""
-        told = parse_qs(body.decode("latin-1"), keep_blank_values=True, max_num_fields=10)
-        if any(len(values) > 1 for values in told.values()) or "grant_type" not in told:
+        form = parse_qs(body.decode("latin-1"), keep_blank_values=True, max_num_fields=10)
+        if any(len(values) > 1 for values in form.values()) or "grant_type" not in form:
             return _error("invalid_request")
-        if told["grant_type"] != ["client_credentials"]:
+        if form["grant_type"] != ["client_credentials"]:
             return _error("unsupported_grant_type")
         client = basic(authorization)
         if client is None:
@@ -70,7 +70,7 @@ class Access:
             self.hashing.release()
         if secret is None:
             return self._stranger(trace)
-        asked = frozenset((told.get("scope") or [" ".join(allowed)])[0].split())
+        asked = frozenset((form.get("scope") or [" ".join(allowed)])[0].split())
         if not asked <= allowed:
             return _error("invalid_scope")
         issued = {

@@ -96,7 +96,7 @@ def create_partners(
 def _document(app: FastAPI) -> dict[str, Any]:
     """FastAPI's, with how one proves who one is, and the declaration, which is read by our own hand."""
     if app.openapi_schema is None:
-        told = get_openapi(
+        schema = get_openapi(
             title=app.title,
             version=app.version,
             description=app.description,
@@ -105,18 +105,18 @@ def _document(app: FastAPI) -> dict[str, Any]:
         )
         model = Manifest.model_json_schema(ref_template="#/components/schemas/{model}")
         fault = Fault.model_json_schema()
-        told["components"]["schemas"] |= model.pop("$defs") | {"Declaration": model, "Fault": fault}
-        told["servers"] = [{"url": gateway_url()}]
-        told["components"]["securitySchemes"] = {
+        schema["components"]["schemas"] |= model.pop("$defs") | {"Declaration": model, "Fault": fault}
+        schema["servers"] = [{"url": gateway_url()}]
+        schema["components"]["securitySchemes"] = {
             "client": {"type": "http", "scheme": "basic"},
             "partner": {
                 "type": "oauth2",
                 "flows": {"clientCredentials": {"tokenUrl": gateway_url() + TOKEN, "scopes": dict(MEANT)}},
             },
         }
-        told["security"] = [{"partner": []}]
-        told["paths"][f"{BASE}/key"]["get"]["security"] = []
-        app.openapi_schema = told
+        schema["security"] = [{"partner": []}]
+        schema["paths"][f"{BASE}/key"]["get"]["security"] = []
+        app.openapi_schema = schema
     return app.openapi_schema
 
 

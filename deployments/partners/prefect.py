@@ -146,5 +146,5 @@ def _as_run(case: PartnerCase, known: Ended, deployment: dict[str, Any]) -> dict
 def _shown(run: dict[str, Any]) -> dict[str, Any]:
     state = run.get("state") or {}
     pause = (state.get("state_details") or {}).get("pause_key")
-    told = {name: state.get(name) for name in STATE} | {"state_details": {"pause_key": pause}}
-    return {name: run.get(name) for name in RUN} | {"state": told}
+    answer = {name: state.get(name) for name in STATE} | {"state_details": {"pause_key": pause}}
+    return {name: run.get(name) for name in RUN} | {"state": answer}

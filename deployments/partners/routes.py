@@ -249,8 +249,8 @@ def _submissions(
     async def declaration(
         request: Request, reference: Reference, revision: Number, partner: Partner = submit
     ) -> Declared:
-        told = _json(await limited_body(request, JSON_LIMIT))
-        return await run_in_threadpool(declare, records, objects, partner, reference, revision, told)
+        declared = _json(await limited_body(request, JSON_LIMIT))
+        return await run_in_threadpool(declare, records, objects, partner, reference, revision, declared)
 
     @router.post("/submissions/{reference}/r{revision}/start", response_model=Started, summary="Hand in what was sent")
     def start(reference: Reference, revision: Number, partner: Partner = submit) -> Started:

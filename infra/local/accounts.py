@@ -167,9 +167,9 @@ def _adopted(inbox: Path, who: Account) -> Iterator[None]:
             except OSError:
                 continue  # a link, a socket, or gone meanwhile
             try:
-                told = os.fstat(entry)
-                ours = told.st_uid == 0 and (
-                    stat.S_ISDIR(told.st_mode) or (stat.S_ISREG(told.st_mode) and told.st_nlink == 1)
+                status = os.fstat(entry)
+                ours = status.st_uid == 0 and (
+                    stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)
                 )
                 if ours:
                     os.fchown(entry, who.uid, who.gid)

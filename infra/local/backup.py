@@ -159,9 +159,9 @@ def pack_keys(installation: Installation, path: Path, recipient: Path | None) ->
             if place.exists():
                 tar.add(place, f"postgres/{place.name}")
         tar.add(installation.home / "seaweed" / "secrets.json", "seaweed/secrets.json")
-        told = tarfile.TarInfo("home.path")
-        told.size = len(name := str(installation.home).encode())
-        tar.addfile(told, io.BytesIO(name))
+        entry = tarfile.TarInfo("home.path")
+        entry.size = len(name := str(installation.home).encode())
+        tar.addfile(entry, io.BytesIO(name))
     packed = data.getvalue()
     if recipient is not None:
         certificate = x509.load_pem_x509_certificate(recipient.read_bytes())

@@ -126,7 +126,7 @@ class Keys:
         base, store = self._databases(postgres), self._stores(seaweed)
         app = {"SOHOA_DATABASE_URL": base["SOHOA_DATABASE_URL"]}
         owner = {"SOHOA_DATABASE_URL": base["SOHOA_DATABASE_OWNER_URL"]}
-        made = {
+        created = {
             "owner": owner,
             "setup": app | store[ADMIN] | client,
             "prefect": _prefects_database(base["SOHOA_PREFECT_DATABASE_URL"]) | {AUTH: auth} | client,
@@ -137,7 +137,7 @@ class Keys:
             "backup": owner | store.get("backup", store[ADMIN]),
             "disposal": app | store.get("disposal", store[ADMIN]),
         }
-        for part, lines in made.items():
+        for part, lines in created.items():
             path = self.folder / f"{part}.env"
             write_env(path, read_env(path) | lines, "Secrets of this part, made by `make up`; lines that you add stay.")
 

@@ -36,8 +36,8 @@ def main(arguments: list[str]) -> None:
     users = [json.loads(text) for text in arguments[1:]]
     _app.OpenIDCode = TestCode
     claims = [User(sub=user["sub"], claims={k: v for k, v in user.items() if k != "sub"}) for user in users]
-    made = _app.app(user_claims=claims, access_token_max_age=LASTS)
-    uvicorn.run(made, interface="wsgi", host="127.0.0.1", port=int(arguments[0]), log_config=None)
+    server = _app.app(user_claims=claims, access_token_max_age=LASTS)
+    uvicorn.run(server, interface="wsgi", host="127.0.0.1", port=int(arguments[0]), log_config=None)
 
 
 if __name__ == "__main__":

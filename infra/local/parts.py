@@ -264,9 +264,9 @@ class Parts:
 
     def probe_metrics(self) -> None:
         """Figures come from the records database and from Prefect."""
-        told = httpx.get(f"http://127.0.0.1:{self.installation.ports['SOHOA_PORT_METRICS']}/metrics", timeout=20).text
+        page = httpx.get(f"http://127.0.0.1:{self.installation.ports['SOHOA_PORT_METRICS']}/metrics", timeout=20).text
         for source in ("records", "prefect"):
-            if f'sohoa_source_up{{source="{source}"}} 1.0' not in told:
+            if f'sohoa_source_up{{source="{source}"}} 1.0' not in page:
                 raise StackError(f"no figures come from {source}")
 
     def probe_agent(self) -> None:

@@ -255,8 +255,8 @@ class Postgres:
         ]
         command += ["--auth=scram-sha-256", f"--pwfile={secret}", "--data-checksums"]
         command += [] if self.durable else ["--no-sync"]
-        made = spawn(command, log=self.log, env=self.env, account=self.account)
-        if made.wait(120):
+        process = spawn(command, log=self.log, env=self.env, account=self.account)
+        if process.wait(120):
             raise StackError(f"PostgreSQL: the database could not be created: {explain(self.log)}")
         half.rename(self.data)
 

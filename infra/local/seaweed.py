@@ -176,11 +176,11 @@ class Seaweed:
         """Keys of this store, made once and kept beside its data (mode 0600); those of a new part are added."""
         path = self.folder / "secrets.json"
         known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-        made = {name: secrets.token_hex(32) for name in SECRETS}
+        created = {name: secrets.token_hex(32) for name in SECRETS}
         for prefix in ("", *(f"{name}_" for name in RIGHTS)):
-            made |= {f"{prefix}access_key": secrets.token_hex(10), f"{prefix}secret_key": secrets.token_urlsafe(32)}
-        if made.keys() - known.keys():
-            known = made | known
+            created |= {f"{prefix}access_key": secrets.token_hex(10), f"{prefix}secret_key": secrets.token_urlsafe(32)}
+        if created.keys() - known.keys():
+            known = created | known
             write_secret(path, json.dumps(known).encode())
         return known
 

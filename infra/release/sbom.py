@@ -50,9 +50,9 @@ def locked(lock: Path = LOCK) -> dict[str, tuple[str, list[str]]]:
 def _installed() -> dict[str, Any]:
     """What cyclonedx-py reads from the running interpreter's environment: licences, addresses, dependencies."""
     command = ["cyclonedx-py", "environment", "--of", "JSON", "--sv", "1.6", "--output-reproducible"]
-    told = subprocess.run([Path(sys.executable).parent / command[0], *command[1:], sys.executable],
+    answer = subprocess.run([Path(sys.executable).parent / command[0], *command[1:], sys.executable],
                           capture_output=True, check=True)  # fmt: skip
-    bom: dict[str, Any] = json.loads(told.stdout)
+    bom: dict[str, Any] = json.loads(answer.stdout)
     return bom
 
 

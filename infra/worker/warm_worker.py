@@ -142,14 +142,14 @@ class ForkServerProcess:
                 env=environment,
                 start_new_session=True,
             )
-        made = cls(process, stamp)
-        made.reader, made.writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
-        line = await made.reader.readline()
+        server = cls(process, stamp)
+        server.reader, server.writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
+        line = await server.reader.readline()
         if not line:
             raise RuntimeError(f"the warm process ended while starting ({process.wait()})")
-        made.ready = json.loads(line)
-        made.listening = asyncio.create_task(made._listen())
-        return made
+        server.ready = json.loads(line)
+        server.listening = asyncio.create_task(server._listen())
+        return server
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter

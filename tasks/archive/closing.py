@@ -101,8 +101,8 @@ def return_case(
     with records.session() as session:
         dossier = locked(session, Dossier, dossier_id, key_share=True)
         if dossier.state is not target:
-            told = naming(enqueue_message(session, OWNER_NOTICE, dossier_id, {"dossier": str(dossier_id)}))
-            move_dossier(session, dossier, target, actor=actor, rule="B4c", reason=reason, details=told)
+            named = naming(enqueue_message(session, OWNER_NOTICE, dossier_id, {"dossier": str(dossier_id)}))
+            move_dossier(session, dossier, target, actor=actor, rule="B4c", reason=reason, details=named)
             for document in documents(session, dossier_id, DOCUMENT_OPEN):
                 details = {"working_copy_kept": document.file_key is not None}
                 move_document(

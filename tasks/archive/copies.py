@@ -119,13 +119,13 @@ def drop_folders(records: RecordsDatabase, inbox: Path, bounds: PreservationSett
             continue
         try:
             with Folder(path) as folder:
-                told = (folder.read(TAKEN, 100) or b"").decode("ascii", "replace").strip()
+                submission = (folder.read(TAKEN, 100) or b"").decode("ascii", "replace").strip()
         except (OSError, SohoaError):
             continue
-        if not re.fullmatch(SUBMISSION_ID, told):
+        if not re.fullmatch(SUBMISSION_ID, submission):
             continue
         with records.session() as session:
-            if _dropped(session, told) is not None:
+            if _dropped(session, submission) is not None:
                 shutil.rmtree(path, ignore_errors=True)  # follows no link
                 count += 1
     return count

@@ -75,8 +75,8 @@ def destroy(
         row = session.get_one(Disposal, document_id)
         row.destroyed_at = at or now()
         session.add(row)
-        told = {"objects": len(keys), "versions": count, **naming(row)}
-        note_disposal(session, get_document(session, document_id), actor, "dispose", **told)
+        details = {"objects": len(keys), "versions": count, **naming(row)}
+        note_disposal(session, get_document(session, document_id), actor, "dispose", **details)
     return count
 
 
@@ -96,11 +96,11 @@ def finish(records: RecordsDatabase, objects: ObjectStore, trust: Trust, documen
         if row.certificate_key:
             return row.certificate_key
         where = (document.dossier_id, get_dossier(session, document.dossier_id).submission, document.ordinal)
-        told = row.model_dump(mode="json", exclude={"reason", "confirmation", "certificate_key"})
+        details = row.model_dump(mode="json", exclude={"reason", "confirmation", "certificate_key"})
     discard_images(objects, *where, document_id)
     key = f"{PLACE}{document_id}.json"
     if not objects.exists(Bucket.RECORDS, key):
-        data = canonical({"what": "BIEN_BAN_TIEU_HUY", "organisation": settings().unit_id, **told})
+        data = canonical({"what": "BIEN_BAN_TIEU_HUY", "organisation": settings().unit_id, **details})
         body = sign_statement("certificate", data, agency_signer(), trust)
         until = now() + timedelta(days=366 * CERTIFICATE_YEARS if in_production() else TEST_DAYS)
         objects.put_once(Bucket.RECORDS, key, body, content_type="application/json", lock_until=until)
@@ -110,8 +110,8 @@ def finish(records: RecordsDatabase, objects: ObjectStore, trust: Trust, documen
         row = session.get_one(Disposal, document_id)
         row.certificate_key = key
         session.add(row)
-        told = {"sha256": stored.sha256, "version": stored.version}
-        note_disposal(session, get_document(session, document_id), "system", "dispose-certified", **told)
+        details = {"sha256": stored.sha256, "version": stored.version}
+        note_disposal(session, get_document(session, document_id), "system", "dispose-certified", **details)
     return key
 
 

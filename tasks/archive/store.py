@@ -270,8 +270,8 @@ def _show(session: Session, document: Document, owner_id: str | None, actor: str
         move_document(session, document, DocumentState.DA_LUU_CHUA_DINH_DANH, actor=actor, rule="LU02")
         return
     shown = insert_once(session, RepositoryEntry(owner_id=owner_id, document_id=document.id), "document_id")
-    told = {"document": str(document.id), "dossier": str(document.dossier_id)}
-    message = enqueue_message(session, NATIONAL_PORTAL, document.id, told)
+    payload = {"document": str(document.id), "dossier": str(document.dossier_id)}
+    message = enqueue_message(session, NATIONAL_PORTAL, document.id, payload)
     details = naming(shown, message)
     move_document(session, document, DocumentState.HIEN_THI_KHO, actor=actor, rule="LU02", details=details)
 

@@ -35,19 +35,19 @@ def attested(session: Session, kept: Decision) -> Attestation | None:
     if pause is None:
         return None
     try:
-        said = verify_kept_attestation(kept.payload, run=dossier.flow_run_id, pause=kept.stage)
+        attestation = verify_kept_attestation(kept.payload, run=dossier.flow_run_id, pause=kept.stage)
     except DecisionNotProven:
         return None
     form = kept.payload
     fits = (
-        said.dossier in (None, kept.dossier_id)
-        and (said.role, said.unit) == (pause.role.value, dossier.unit_id)
-        and (kept.decision, kept.officer, kept.role) == (form.get("decision"), said.officer, said.role)
-        and kept.decided_at == said.at
+        attestation.dossier in (None, kept.dossier_id)
+        and (attestation.role, attestation.unit) == (pause.role.value, dossier.unit_id)
+        and (kept.decision, kept.officer, kept.role) == (form.get("decision"), attestation.officer, attestation.role)
+        and kept.decided_at == attestation.at
         and (kept.reason or "") == form.get("reason", "")
-        and (not said.shown or said.shown == shown_digest(kept.shown or []))
+        and (not attestation.shown or attestation.shown == shown_digest(kept.shown or []))
     )
-    return said if fits else None
+    return attestation if fits else None
 
 
 def is_proven(session: Session, kept: Decision) -> bool:

@@ -75,8 +75,8 @@ def worklist(
     waiting = {row.dossier_id: row for row in rows if row.kind != OUTAGE}
     with records.session() as session:
         dossiers = session.exec(select(Dossier).where(col(Dossier.id).in_(list(waiting)))).all()
-        told = reminders_of(session, list(waiting))
-    items = [_item(catalog, names, dossier, waiting[dossier.id], today, told) for dossier in dossiers]
+        reminders = reminders_of(session, list(waiting))
+    items = [_item(catalog, names, dossier, waiting[dossier.id], today, reminders) for dossier in dossiers]
     captured = {dossier.id: dossier.captured_by for dossier in dossiers}
     if officer is not None and staff is not None:
         items = [item for item in items if _mine(item, officer, staff, today, captured[item.dossier_id])]

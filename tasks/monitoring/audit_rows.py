@@ -111,11 +111,11 @@ def unproven(session: Session, since: datetime | None = None) -> tuple[int, list
         last = min(first + WINDOW, end)
         rows = dict(_rows(session, first - MARGIN, last + MARGIN))
         named = list(_named(session, first - MARGIN, last + MARGIN))
-        told = {one.hash for one in named if one.part in WRITERS.get(one.kind.partition("/")[0], ())}
+        hashes = {one.hash for one in named if one.part in WRITERS.get(one.kind.partition("/")[0], ())}
         for hash_, (row, written) in rows.items():
             if first <= written < last:
                 count += 1
-                if hash_ not in told:
+                if hash_ not in hashes:
                     found.append(row)
         missing = [one for one in named if first <= one.at < last and one.hash not in rows]
         found += [Unproven(one.kind, f"entry{one.seq}", gone=True) for one in missing if not _may_be_gone(session, one)]
@@ -171,22 +171,22 @@ def _may_be_gone(session: Session, one: Named) -> bool:
 
 def _disposals(session: Session) -> tuple[int, list[Unproven]]:
     """All of them: they are few. What was written before there were seals is told by an entry without one."""
-    told: dict[DocumentId | None, dict[str, list[AuditEntry]]] = defaultdict(lambda: defaultdict(list))
+    entries_of: dict[DocumentId | None, dict[str, list[AuditEntry]]] = defaultdict(lambda: defaultdict(list))
     actions = [*(action for action, *_ in STEPS), REJECTED]
     query = select(AuditEntry).where(col(AuditEntry.action).in_(actions)).order_by(col(AuditEntry.seq))
     for entry in session.exec(query):
-        told[entry.document_id][entry.action].append(entry)
+        entries_of[entry.document_id][entry.action].append(entry)
     found: list[Unproven] = []
     rows = session.exec(select(Disposal)).all()
     for row in rows:
         done = (True, row.confirmed_at is not None, row.destroyed_at is not None)
-        entries = told[row.document_id]
+        entries = entries_of[row.document_id]
         noted = [entry for of_action in entries.values() for entry in of_action]
         steps = [step for step, is_done in zip(STEPS, done, strict=True) if is_done]
         if not _told(noted, row, steps):
             found.append(Unproven("disposal", str(row.document_id)))
     there = {row.document_id for row in rows}
-    for document, by_action in told.items():
+    for document, by_action in entries_of.items():
         last = {action: entries[-1].seq or 0 for action, entries in by_action.items() if entries}
         if document not in there and last.get("dispose-proposed", 0) > last.get(REJECTED, 0):
             found.append(Unproven("disposal", f"entry{last['dispose-proposed']}", gone=True))
@@ -202,13 +202,13 @@ def disputes_proven(session: Session, dossier_id: DossierId) -> bool:
     ).all()
     query = select(AuditEntry).where(AuditEntry.dossier_id == dossier_id, AuditEntry.action == "incident-closed")
     entries = session.exec(query.order_by(col(AuditEntry.seq))).all() if closed else []
-    told = {
+    hashes = {
         hash_
         for entry in _sealed(entries)
         if part_of(entry.seal or "") in WRITERS["incident"]
         for hash_ in entry.details.get(ROWS, {}).get("incident", [])
     }
-    return all(row_hash(row) in told for row in closed)
+    return all(row_hash(row) in hashes for row in closed)
 
 
 def _sealed(entries: Sequence[AuditEntry]) -> list[AuditEntry]:

@@ -65,11 +65,11 @@ def _papers(session: Session, papers: list[Document]) -> list[str]:
         signatures = session.exec(
             select(Signature).where(Signature.document_id == paper.id, Signature.attempt == paper.attempt)
         ).all()
-        told = ", ".join(map(_signed, sorted(signatures, key=lambda item: item.signed_at)))
-        told = ELECTRONIC.get(paper.electronic_original or "", told)
+        signed = ", ".join(map(_signed, sorted(signatures, key=lambda item: item.signed_at)))
+        signed = ELECTRONIC.get(paper.electronic_original or "", signed)
         lines.append(
             f"| {paper.ordinal} | {paper.type_code} | {paper.state.value} | {paper.page_count or 0} | "
-            f"{paper.attempt} | {told or '–'} |"
+            f"{paper.attempt} | {signed or '–'} |"
         )
     return lines
 

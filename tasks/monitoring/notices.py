@@ -54,19 +54,19 @@ def note(session: Session, staff: Staff, officers: Iterable[str], *, key: str, s
 
 def send_notices(records: RecordsDatabase, staff: Staff, mail: Mail, day: date | None = None) -> Delivery:
     """Hand all waiting messages to the mail server. Raises MailUnavailable; what was taken till then stays taken."""
-    told = Delivery()
+    delivery = Delivery()
     with records.session() as session:
         query = select(Outbox.id).where(Outbox.topic == TOPIC, col(Outbox.delivered_at).is_(None))
         waiting = list(session.exec(query.order_by(col(Outbox.created_at))))
     if not waiting or not mail.on:
-        return told
+        return delivery
     with mail.connected() as server:
 
         def one(message: UUID) -> None:
-            _deliver_one(records, staff, mail, server, message, day, told)
+            _deliver_one(records, staff, mail, server, message, day, delivery)
 
         one_by_one(waiting, one, ends=(OSError,))  # the server is gone
-    return told
+    return delivery
 
 
 def _deliver_one(

@@ -68,20 +68,20 @@ def sweep(
     limits: ReminderSettings | None = None,
 ) -> Reminded:
     """Look over what waits, on working days within office hours. Safe to run as often as one likes."""
-    moment, bounds, told = at or datetime.now(UTC), limits or ReminderSettings(), Reminded()
+    moment, bounds, reminded = at or datetime.now(UTC), limits or ReminderSettings(), Reminded()
     local = moment.astimezone(VIET_NAM)
     if local.hour not in OFFICE_HOURS or not catalog.is_working_day(local.date()):
-        return told
+        return reminded
 
     def look(item: Item) -> None:
         waited = days_left(catalog, item.since.astimezone(VIET_NAM).date(), local.date())
         for level in levels(item, waited, moment, bounds):
             if (level == REMINDED and item.reminded_at) or (level == ESCALATED and item.escalated_at):
                 continue
-            _tell(records, staff, item, level, waited, moment, told)
+            _tell(records, staff, item, level, waited, moment, reminded)
 
     one_by_one(worklist(records, catalog, rows, day=local.date()), look)
-    return told
+    return reminded
 
 
 def _tell(
@@ -176,13 +176,13 @@ def reconcile(records: RecordsDatabase, prefect: Orchestrator) -> None:
 def remind_officers(records: RecordsDatabase, prefect: Orchestrator, catalog: Catalog, staff: Staff) -> Reminded:
     """Everything that waits for officers now."""
     reconcile(records, prefect)
-    told = Reminded()
+    reminded = Reminded()
 
     def one(rows: list[Waiting]) -> None:
         more = sweep(records, catalog, staff, rows)
-        told.reminded += more.reminded
-        told.escalated += more.escalated
-        told.messages += more.messages
+        reminded.reminded += more.reminded
+        reminded.escalated += more.escalated
+        reminded.messages += more.messages
 
     one_by_one(to_remind(records), one)
-    return told
+    return reminded

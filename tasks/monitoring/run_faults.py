@@ -130,7 +130,7 @@ def settle(
     codes: Collection[str] = FAULTS.keys() - {CHECK_BAD},
 ) -> WatchResult:
     """Open what is new (and tell operations), close what is over. codes: all that this look could have found."""
-    told = WatchResult()
+    result = WatchResult()
     with records.session() as session:
         query = select(Incident).where(col(Incident.code).in_(list(codes)), col(Incident.closed_at).is_(None))
         known = {(row.code, row.dossier_id): row for row in session.exec(query)}
@@ -138,9 +138,9 @@ def settle(
             if old := known.get((code, dossier)):
                 if code != CHECK_BAD or old.details == details:
                     continue
-                told.closed += close_incident(session, old, actor="system")
+                result.closed += close_incident(session, old, actor="system")
             incident = raise_incident(session, code=code, dossier_id=dossier, details=details)
-            told.opened += 1
+            result.opened += 1
             messages = note(
                 session,
                 staff,
@@ -154,9 +154,9 @@ def settle(
                 audit(session, actor="system", action="notify", dossier_id=dossier, rule="WH03", details=told_of)
         for place, incident in known.items():
             if place not in found:
-                told.closed += close_incident(session, incident, actor="system")
-    told.open = len(found)
-    return told
+                result.closed += close_incident(session, incident, actor="system")
+    result.open = len(found)
+    return result
 
 
 def tidy(records: RecordsDatabase, prefect: Orchestrator, at: datetime | None = None) -> int:

@@ -58,18 +58,18 @@ class Told(BaseModel):
 
 def look(records: RecordsDatabase, catalog: Catalog, prefect: Orchestrator) -> Told:
     """Each case that has not ended; one that can't be looked at stops no other."""
-    told = Told()
+    report = Told()
     with records.session() as session:
         query = select(PartnerCase.id).where(col(PartnerCase.ended_at).is_(None))
         cases = list(session.exec(query.order_by(col(PartnerCase.created_at))))
     for case in cases:
         try:
-            told.written += _written(records, catalog, case)
-            told.started += _started(records, prefect, case)
+            report.written += _written(records, catalog, case)
+            report.started += _started(records, prefect, case)
         except SohoaError as error:
             log.warning("partner case %s can't be looked at: %s", case, error.code)
-            told.faults += 1
-    return told
+            report.faults += 1
+    return report
 
 
 def _written(records: RecordsDatabase, catalog: Catalog, case_id: UUID) -> bool:

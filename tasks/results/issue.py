@@ -49,7 +49,7 @@ def issue_results(
     built as PDF/A-2b and waits in CHO_KET_QUA for its signatures.
     Raises AgencyNotAllowed, SignerUnknown, ResultNotDrawable, ResultBuildFailed, the errors of the stores.
     """
-    made = []
+    issued = []
     with records.session() as session:
         dossier = get_dossier(session, dossier_id)
         if dossier.state in ANNOUNCED:
@@ -61,10 +61,10 @@ def issue_results(
             if number.document_id is None:
                 number.document_id = _register(session, dossier, result, form, number, signer, clerk).id
                 session.add(number)
-            made.append(number.document_id)
-    for document_id in made:
+            issued.append(number.document_id)
+    for document_id in issued:
         _build(records, objects, catalog, document_id, signer)
-    return made
+    return issued
 
 
 def _register(
@@ -205,8 +205,8 @@ def content_of(
     """What the document says. number, officer: None in a draft; typed: articles that are not decided yet."""
     ours = settings()
     received = vietnam_day(dossier.received_at or dossier.created_at)
-    told = {"owner": _owner(dossier), "dossier": dossier.code or "", "received": f"{received:%d/%m/%Y}"}
-    articles = [article.format(**told) for article in form.articles]
+    values = {"owner": _owner(dossier), "dossier": dossier.code or "", "received": f"{received:%d/%m/%Y}"}
+    articles = [article.format(**values) for article in form.articles]
     articles[-1:-1] = drafted(session, dossier) if typed is None else typed
     symbol = number.symbol if number else f"{form.abbreviation}-{ours.agency_symbol}"
     day = vietnam_day(number.issued_at) if number else None

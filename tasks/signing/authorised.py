@@ -119,8 +119,8 @@ def _decisions(session: Session, dossier: Dossier) -> Iterator[tuple[Decision, S
         except ValidationError:
             continue
         if answer.decision is SignDecision.KY_SO_CA_NHAN:
-            said = attested(session, row)
-            if said is not None and said.officer == dossier.captured_by:
+            attestation = attested(session, row)
+            if attestation is not None and attestation.officer == dossier.captured_by:
                 yield row, answer
 
 
@@ -132,10 +132,10 @@ def _by_hand_in(session: Session, dossier: Dossier, document: Document, attempt:
         try:
             if row.kind != SourceKind.SESSION:
                 continue
-            said = prove_hand_in(row.proof, submission=row.submission, part=row.part, files=row.files)
+            attestation = prove_hand_in(row.proof, submission=row.submission, part=row.part, files=row.files)
         except HandInNotProven:
             continue
-        if said.sign and said.officer == dossier.captured_by:
+        if attestation.sign and attestation.officer == dossier.captured_by:
             allowed |= dict.fromkeys(row.files.values(), row.part)
     parts = [allowed.get(scan.sha256) for scan in scans]
     if not parts or None in parts:

@@ -151,19 +151,19 @@ class Provider:
         Raises ProviderRefused when the provider refuses; another fault when it doesn't answer.
         """
         try:
-            told = await self.metadata()
+            metadata = await self.metadata()
         except ProviderRefused as error:  # says nothing about this account
             raise ValueError(str(error.error)) from error
-        async with self.client._get_oauth_client(**told) as client:
+        async with self.client._get_oauth_client(**metadata) as client:
             try:
-                token = await client.refresh_token(told["token_endpoint"], refresh_token=refresh_token)
+                token = await client.refresh_token(metadata["token_endpoint"], refresh_token=refresh_token)
             except OAuthError as error:
                 if error.error in ("server_error", "temporarily_unavailable", "slow_down"):
                     raise ValueError(error.error) from error
                 raise ProviderRefused(str(error.error)) from error
             if not token.get("access_token"):
                 raise ValueError("no token")
-            place = told.get("userinfo_endpoint")
+            place = metadata.get("userinfo_endpoint")
             if not place:
                 return str(token.get("refresh_token") or refresh_token), None
             client.token = token
@@ -181,15 +181,15 @@ class Provider:
 
     async def logout(self, text: str) -> dict[str, Any]:
         """The claims of a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6). Raises one of FAULTS."""
-        told = await self.metadata()
-        registry = JWSRegistry(algorithms=told[ALGORITHMS] or ["RS256"], strict_check_header=False)
+        metadata = await self.metadata()
+        registry = JWSRegistry(algorithms=metadata[ALGORITHMS] or ["RS256"], strict_check_header=False)
         token = await self._decoded(text, registry)
         claims, now = token.claims, time.time()
         audience = claims.get("aud")
         events, issued, until = claims.get("events"), claims.get("iat"), claims.get("exp")
         fits = (
             str(token.header.get("typ", "logout+jwt")).lower() in ("logout+jwt", "jwt")
-            and claims.get("iss") == told["issuer"]
+            and claims.get("iss") == metadata["issuer"]
             and self.settings.oidc_client_id in (audience if isinstance(audience, list) else [audience])
             and isinstance(events, dict) and isinstance(events.get(LOGOUT_EVENT), dict)
             and "nonce" not in claims

@@ -180,12 +180,12 @@ def _age(seconds: float) -> str:
 
 
 def as_json(picture: HealthReport) -> dict[str, Any]:
-    told = asdict(picture) | {
+    values = asdict(picture) | {
         "at": picture.at.isoformat(),
         "healthy": all(f.state is not State.BAD for f in picture.findings),
     }
-    told["stages"] = {key: {"waiting": n, "oldest_seconds": round(s)} for key, (n, s) in picture.stages.items()}
-    return told
+    values["stages"] = {key: {"waiting": n, "oldest_seconds": round(s)} for key, (n, s) in picture.stages.items()}
+    return values
 
 
 def routes(pages: Pages, refuse: Callable[[Request], Response | None]) -> list[Route]:
@@ -203,8 +203,8 @@ def routes(pages: Pages, refuse: Callable[[Request], Response | None]) -> list[R
     async def json(request: Request) -> Response:
         if (refusal := await run_in_threadpool(refuse, request)) is not None:
             return refusal
-        told = as_json(await run_in_threadpool(look, findings))
+        values = as_json(await run_in_threadpool(look, findings))
         headers = {"Cache-Control": "no-store", "x-sohoa-page": "1"}
-        return JSONResponse(told, status_code=200 if told["healthy"] else 503, headers=headers)
+        return JSONResponse(values, status_code=200 if values["healthy"] else 503, headers=headers)
 
     return [Route("/van-hanh", html), Route("/van-hanh.json", json)]

@@ -70,8 +70,8 @@ def prefect_routes(settings: GatewaySettings, sessions: Sessions, desk: Desk, re
             return await _refused(desk, refusals, request)
         if open_to_operations(request.method, request.url.path):
             return await upstream.pass_on(request)
-        told = told_the_ui(request.method, request.url.path, await read_body(request) or b"")
-        return JSONResponse(told[1], told[0]) if told is not None else await _refused(desk, refusals, request)
+        answer = told_the_ui(request.method, request.url.path, await read_body(request) or b"")
+        return JSONResponse(answer[1], answer[0]) if answer is not None else await _refused(desk, refusals, request)
 
     return router
 

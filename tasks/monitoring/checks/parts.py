@@ -59,12 +59,12 @@ def gateway() -> Seen:
 
 def figures() -> Seen:
     try:
-        told = httpx.get(f"http://127.0.0.1:{MachineSettings().port_metrics}/metrics", timeout=SECONDS).text
+        page = httpx.get(f"http://127.0.0.1:{MachineSettings().port_metrics}/metrics", timeout=SECONDS).text
     except httpx.TransportError:
         return warning("không trả lời", "chạy `make up`; xem log/metrics.log")
-    if silent := re.findall(r'^sohoa_source_up\{source="(\w+)"\} 0', told, re.M):
+    if silent := re.findall(r'^sohoa_source_up\{source="(\w+)"\} 0', page, re.M):
         return warning(f"thiếu nguồn {', '.join(silent)}", "khắc phục bộ phận đó; xem log/metrics.log")
-    return good(f"{told.count('# TYPE sohoa_')} số liệu cho Prometheus")
+    return good(f"{page.count('# TYPE sohoa_')} số liệu cho Prometheus")
 
 
 def time_stamps() -> Seen:
