@@ -61,8 +61,8 @@ NEEDED_BY_TESTS = { command -v pdfsig && command -v softhsm2-util && command -v 
   || { test "$$(id -u)" = 0 && { apt-get update -qq; apt-get install -y -qq --no-install-recommends $(DEBIAN); } >/dev/null 2>&1; } \
   || { echo "pdfsig, SoftHSM, promtool or Chromium is missing: apt-get install $(DEBIAN)"; exit 1; }
 
-# Test files beside each other, each in one process: two that compute, one that mostly waits (tests/conftest.py).
-WORKERS ?= 3
+# Test files beside each other, each in one process (tests/conftest.py).
+WORKERS ?= 2
 BESIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 PYTEST := .venv/bin/pytest -q -p no:cacheprovider --durations=10
@@ -70,9 +70,15 @@ PYTEST := .venv/bin/pytest -q -p no:cacheprovider --durations=10
 check: dev ## format, lint, types, layers: under a minute
 	.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports
 
+# Both at once: journeys mostly wait, the units compute.
 test: check check-system ## what must hold before a commit: units, attacks and faults, a few samples and the desk on the whole stack
 	@$(NEEDED_BY_TESTS)
+	@$(MAKE) --no-print-directory -j2 --output-sync=target .units .journeys
+
+.units:
 	$(PYTEST) $(BESIDE) -m "not long" tests --ignore=tests/journeys
+
+.journeys:
 	$(PYTEST) -m "not long" tests/journeys
 
 coverage: dev check-system ## share of the product's lines that the tests of `make test` run (journeys' processes don't count)
@@ -189,4 +195,4 @@ lock: dev ## renew the lock files from pyproject.toml (UPGRADE="--upgrade-packag
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system check test coverage test-all attack journeys screenshots bench-ocr bench-extraction bench-files calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data docs diagrams release train-ocr train-digits test-train lock help
+.PHONY: setup dev up down status demo password check-system check test .units .journeys coverage test-all attack journeys screenshots bench-ocr bench-extraction bench-files calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data docs diagrams release train-ocr train-digits test-train lock help

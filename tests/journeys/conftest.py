@@ -31,8 +31,9 @@ from tests.players.demo import play
 from tests.players.officers import Officers, Sample
 from tests.samples.__main__ import generate
 
-# Dossiers that begin anew at every pause, services that are away, days on a phone, a restored backup, schedules.
-LONG = {"test_anew.py", "test_outages.py", "test_phone.py", "test_restored.py", "test_watch.py"}
+# Dossiers that begin anew at every pause, runs that Prefect has forgotten, services that are away, days on a phone, a
+# restored backup, schedules.
+LONG = {"test_anew.py", "test_forgotten.py", "test_outages.py", "test_phone.py", "test_restored.py", "test_watch.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

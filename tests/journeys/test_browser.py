@@ -312,6 +312,7 @@ def test_returned_with_reasons_and_an_old_page_is_told_so(played: Journey, sign_
         }
 
 
+@pytest.mark.long
 def test_scanned_again_from_the_browser_after_a_colleague_let_go(played: Journey, sign_in: SignIn) -> None:
     """CA05; who has taken a dossier keeps it until it is given back."""
     sample, path = waiting(played, "quet-lai-tren-trang", "d05-dpi-thap", "rescan-1")
@@ -412,6 +413,7 @@ def declare_papers(page: Page, folder: Path, declared: dict[str, Any]) -> None:
         page.locator(f'[name="scan.{n}"]').set_input_files([str(path) for path in sorted(folder.glob(f"c{n}/*"))])
 
 
+@pytest.mark.long
 def test_chosen_files_outlive_the_session(played: Journey, sign_in: SignIn) -> None:
     """The form asks before it sends; whoever signs in anew in another tab sends it, if it is the same person."""
     folder = played.samples["01-om-dau"].folder
@@ -610,6 +612,7 @@ def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Jo
         require_accessible(page)
 
 
+@pytest.mark.long
 def test_images_come_again_when_their_addresses_are_too_old(played: Journey, sign_in: SignIn) -> None:
     """Who works on a dossier for more than a quarter of an hour loses neither the pages nor what was typed."""
     _, path = waiting(played, "anh-qua-gio", "01-om-dau")
@@ -643,6 +646,7 @@ SHEET = """() => {
 }"""
 
 
+@pytest.mark.long
 def test_a_page_on_its_side_is_turned_for_the_eye_only(played: Journey, sign_in: SignIn) -> None:
     """By button and key, its boxes with it, at each size; the copy stays as it was scanned."""
     sample, path = waiting(played, "nam-ngang", "01-om-dau")
@@ -693,6 +697,7 @@ def test_a_page_on_its_side_is_turned_for_the_eye_only(played: Journey, sign_in:
     assert shown_images(played, sample) == images
 
 
+@pytest.mark.long
 def test_prefects_own_dialog_leads_through_the_same_checks(played: Journey, sign_in: SignIn) -> None:
     """Who runs the machine, too: Vietnamese titles, no field for who one is, and the gateway's answer."""
     sample, _ = waiting(played, "hop-thoai-prefect", "01-om-dau")
@@ -711,6 +716,7 @@ def test_prefects_own_dialog_leads_through_the_same_checks(played: Journey, sign
 
 
 @pytest.mark.parametrize("path", ["/dashboard", "/runs", "/flows", "/deployments", "/work-pools", "/automations"])
+@pytest.mark.long
 def test_no_page_of_prefect_freezes_or_says_that_something_went_wrong(sign_in: SignIn, path: str) -> None:
     page = sign_in("vh.01", "/van-hanh")
     page.goto(page.url.replace("/van-hanh", path))

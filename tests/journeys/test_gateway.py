@@ -326,6 +326,7 @@ def test_signing_out_ends_the_session(target: Target) -> None:
         assert list(session.exec(query.limit(2))) == ["sign-out", "sign-in"]
 
 
+@pytest.mark.long
 def test_no_random_request_makes_the_gateway_fail(target: Target, tmp_path: Path) -> None:
     """Schemathesis over the gateway's own OpenAPI, as a signed-in officer: nothing answers 5xx."""
     command = [

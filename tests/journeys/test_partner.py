@@ -160,6 +160,7 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
+@pytest.mark.long
 def test_B3a_a_partner_supplements_what_is_missing_and_the_dossier_goes_on(
     played: Journey, program: Program, tmp_path: Path
 ) -> None:
