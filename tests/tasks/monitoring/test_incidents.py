@@ -15,7 +15,7 @@ from blocks.records.codes import assign_dossier_code
 from blocks.records.incidents import raise_incident
 from blocks.records.queries import DossierUnknown
 from blocks.records.tables import AuditEntry, Dossier
-from tasks.archive import custody, preservation, trust_list
+from tasks.archive import custody, fixity, renewal, trust_list
 from tasks.archive.custody import locate_paper
 from tasks.decisions.shown import ShownChanged
 from tasks.monitoring import audit_rows, audit_trail, run_faults
@@ -45,8 +45,8 @@ def test_every_incident_that_is_raised_has_a_name_and_an_advice() -> None:
     raised = {
         *run_faults.FAULTS,
         custody.DISPUTE,
-        preservation.DAMAGED,
-        preservation.UNRENEWABLE,
+        fixity.DAMAGED,
+        renewal.UNRENEWABLE,
         quarantine.SECRET,
         quarantine.SecretStored.code,
         audit_trail.BROKEN,
