@@ -17,7 +17,7 @@ from blocks.ids import DocumentId, DossierId
 from blocks.records.pause_keys import PauseKey
 from blocks.records.states import DossierState
 from blocks.results import KIND
-from tasks.archive.steps import close_case, return_case, store_record
+from tasks.archive.steps import announce_result, close_case, return_case, store_record
 from tasks.capture.completeness.check import require_complete
 from tasks.capture.steps import capture, check_completeness, receive_rescan
 from tasks.decisions.steps import still_allowed
@@ -40,6 +40,7 @@ from tasks.pauses.leader import LEADER, LeaderDecision
 from tasks.pauses.outages import waits_for_services
 from tasks.pauses.registry import A, Pause
 from tasks.pauses.rescan import RESCAN, RescanDecision
+from tasks.pauses.result_return import RETURN
 from tasks.pauses.scope import SCOPE, ScopeDecision
 from tasks.pauses.seal import SEAL, SealDecision
 from tasks.pauses.secrecy import SECRECY, SecrecyDecision
@@ -91,7 +92,8 @@ def dossier(submission: str) -> str:
         verification(case)  # Bước 4a: Điều 9.3
         coding(case)  # Điều 10
         signing(case)  # Bước 4b: Điều 9.4
-        archive(case)  # Bước 4c, 5: Điều 11, 12
+        archive(case)  # Bước 4c: Điều 11, 12
+        returning(case)  # Bước 5: Điều 13.5
         end = DossierState.LUU_TRU
     except CaseEnded as ended:
         case, end = ended.case, ended.state
@@ -271,11 +273,17 @@ def signing(case: Case) -> None:
 
 
 def archive(case: Case) -> None:
-    """Bước 4c, 5, Điều 11, 12: lưu khóa, đưa vào kho của chủ hồ sơ, trả kết quả, lưu trữ."""
+    """Bước 4c, Điều 11, 12: lưu khóa, đưa vào kho của chủ hồ sơ; hồ sơ có kết quả."""
     for document in (*case.attempts, *case.results):
         store_record(document)
     store_originals(case.id)
-    close_case(case.id)
+    announce_result(case.id)
+
+
+def returning(case: Case) -> None:
+    """Bước 5, Điều 13.5, 11.4: viên chức một cửa trả kết quả; bản giấy vào lưu trữ."""
+    pause(case, RETURN)
+    close_case(case.id, last(case, RETURN))
 
 
 def pause(case: Case, at: Pause[A], *about: Any) -> A:

@@ -1,5 +1,6 @@
 """Kết thúc hồ sơ (QĐ 1333, Điều 13.4–13.5): the result is announced, returned and filed, or the case is returned.
 
+A result is announced when everything is stored, and returned when an officer tells to whom and how (pause `return`).
 Electronic results are stored before they are returned (KQ03). A failed case is never signed by the agency (EX17): its
 officer-signed working copies stay where they are, and its documents are stored without legal value.
 """
@@ -46,25 +47,9 @@ class ClosingReport(BaseModel):
     left_out: int = 0  # not digitised, reused, quarantined
 
 
-def close_case(
-    records: RecordsDatabase, dossier_id: DossierId, actor: str, *, received_by: str = "luu.tru"
-) -> ClosingReport:
-    """KY_CO_QUAN → CO_KET_QUA → DA_TRA → LUU_TRU; the paper goes to the archive (LU04). Idempotent, in one go.
-
-    received_by: who takes the paper in at the archive. Raises NotStored, InvalidTransition.
-    """
-    announce_result(records, dossier_id, actor)
-    return_result(records, dossier_id, actor)
-    with records.session() as session:
-        dossier = locked(session, Dossier, dossier_id, key_share=True)
-        if dossier.state is DossierState.DA_TRA:
-            _file_paper(session, dossier, actor, received_by)
-            move_dossier(session, dossier, DossierState.LUU_TRU, actor=actor, rule="LU04")
-        return _report(session, dossier)
-
-
 def announce_result(records: RecordsDatabase, dossier_id: DossierId, actor: str) -> None:
-    """KY_CO_QUAN → CO_KET_QUA once every document is stored (KQ03). Idempotent. Raises NotStored."""
+    """KY_CO_QUAN → CO_KET_QUA once every document is stored (KQ03), with the message to the owner's account in the
+    outbox (B5a). Idempotent. Raises NotStored."""
     with records.session() as session:
         dossier = locked(session, Dossier, dossier_id, key_share=True)
         if dossier.state in {DossierState.CO_KET_QUA, DossierState.DA_TRA, DossierState.LUU_TRU}:
@@ -72,17 +57,29 @@ def announce_result(records: RecordsDatabase, dossier_id: DossierId, actor: str)
         waiting = [d for d in documents(session, dossier_id) if d.state in UNSTORED or awaits_storage(d)]
         if waiting:
             raise NotStored(count=len(waiting))
-        move_dossier(session, dossier, DossierState.CO_KET_QUA, actor=actor, rule="KQ03")
+        details = naming(enqueue_message(session, OWNER_ACCOUNT, dossier_id, {"dossier": str(dossier_id)}))
+        move_dossier(session, dossier, DossierState.CO_KET_QUA, actor=actor, rule="KQ03", details=details)
 
 
-def return_result(records: RecordsDatabase, dossier_id: DossierId, actor: str) -> None:
-    """CO_KET_QUA → DA_TRA with the message to the owner's account or e-mail in the outbox (B5a). Idempotent."""
+def close_case(
+    records: RecordsDatabase, dossier_id: DossierId, pause: str, actor: str, *, received_by: str = "luu.tru"
+) -> ClosingReport:
+    """CO_KET_QUA → DA_TRA → LUU_TRU: the officer's word at this pause tells that the result was returned (B5a, B5b);
+    the paper goes to the archive (LU04). Idempotent, in one go.
+
+    received_by: who takes the paper in at the archive. Raises DecisionNotProven, InvalidTransition.
+    """
     with records.session() as session:
         dossier = locked(session, Dossier, dossier_id, key_share=True)
         if dossier.state is DossierState.CO_KET_QUA:
-            details = naming(enqueue_message(session, OWNER_ACCOUNT, dossier_id, {"dossier": str(dossier_id)}))
+            kept = proven_decision(session, dossier_id, pause)
             rule = "CT03" if dossier.transitional else "B5a"
-            move_dossier(session, dossier, DossierState.DA_TRA, actor=actor, rule=rule, details=details)
+            details = {"stage": pause, "way": kept.payload["way"]}
+            move_dossier(session, dossier, DossierState.DA_TRA, actor=kept.officer, rule=rule, details=details)
+        if dossier.state is DossierState.DA_TRA:
+            _file_paper(session, dossier, actor, received_by)
+            move_dossier(session, dossier, DossierState.LUU_TRU, actor=actor, rule="LU04")
+        return _report(session, dossier)
 
 
 def return_case(

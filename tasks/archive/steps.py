@@ -25,12 +25,20 @@ def store_record(document_id: DocumentId, actor: str = "system") -> store.Storag
     return store.store_record(records, objects, Catalog.get(), document_id, actor)
 
 
-@step("Trả kết quả và lưu hồ sơ", rule="B5-LU04")
-def close_case(dossier_id: DossierId, actor: str = "system") -> closing.ClosingReport:
-    """Điều 13.5, 11.4: the result is returned, the paper goes to the archive."""
+@step("Thông báo có kết quả", rule="KQ03")
+def announce_result(dossier_id: DossierId, actor: str = "system") -> None:
+    """Điều 12.3, 13.5: everything is stored, so the result can be returned."""
     records = RecordsDatabase.get()
     require_upheld(records, Catalog.get(), dossier_id)
-    return closing.close_case(records, dossier_id, actor)
+    closing.announce_result(records, dossier_id, actor)
+
+
+@step("Trả kết quả và lưu hồ sơ", rule="B5-LU04")
+def close_case(dossier_id: DossierId, pause: str, actor: str = "system") -> closing.ClosingReport:
+    """Điều 13.5, 11.4: the result was returned, as the officer tells at this pause; the paper goes to the archive."""
+    records = RecordsDatabase.get()
+    require_upheld(records, Catalog.get(), dossier_id)
+    return closing.close_case(records, dossier_id, pause, actor)
 
 
 @step("Trả lại hồ sơ có nêu lý do", rule="B4c")

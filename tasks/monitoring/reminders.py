@@ -75,7 +75,10 @@ def sweep(
 
     def look(item: Item) -> None:
         waited = days_left(catalog, item.since.astimezone(VIET_NAM).date(), local.date())
+        pause = pauses().get(item.pause)
         for level in levels(item, waited, moment, bounds):
+            if level == ESCALATED and pause and pause.waits_for_citizen:
+                continue
             if (level == REMINDED and item.reminded_at) or (level == ESCALATED and item.escalated_at):
                 continue
             _tell(records, staff, item, level, waited, moment, reminded)

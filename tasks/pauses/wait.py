@@ -40,7 +40,7 @@ from tasks.pauses.form import needs_reason, not_valid
 from tasks.pauses.registry import ASK_AGAIN, A, Pause
 from tasks.this_run import this_run
 
-TIMEOUT_SECONDS = 45 * 24 * 3600  # then the run fails: silence is never an approval
+A_DAY = 24 * 3600  # seconds
 Form = TypeVar("Form", bound=RunInput)
 
 
@@ -115,7 +115,7 @@ def _take(pause: Pause[A], dossier_id: DossierId, key: PauseKey, description: st
     """Suspend, and judge the answer once there is one. Raises Prefect's pause signal."""
     form, taken = pause.form.with_initial_data(description=description), _Taken()
     try:
-        answer = wait_for(form, key)
+        answer = wait_for(form, key, pause.days * A_DAY)
         taken.payload = answer.model_dump(mode="json")
         if pause.proven(dossier_id, answer):
             taken.officer = answer.officer
@@ -172,7 +172,7 @@ def _keep(session: Session, dossier_id: DossierId, key: PauseKey, rule: str, tak
         raise_incident(session, code=code, dossier_id=dossier_id, rule="WH03", details={"stage": key})
 
 
-def wait_for(form: type[Form], key: str, timeout: int = TIMEOUT_SECONDS) -> Form:
+def wait_for(form: type[Form], key: str, timeout: int = 45 * A_DAY) -> Form:
     """The answer to this form at this pause; suspends the run until there is one. Raises Prefect's pause signal.
 
     A process that is killed between its question and its end leaves the question behind, and Prefect takes none twice:

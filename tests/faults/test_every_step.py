@@ -71,6 +71,7 @@ class Desk:
             "seal-1": lambda: ("vt.01", {"decision": "TRINH_LAI", "reason": "Sai thể thức."}),
             "signoff-2": lambda: ("ld.01", {"decision": "KY"}),
             "seal-2": lambda: ("vt.01", {"decision": "KY_SO"}),
+            "return-1": lambda: ("tnhs.01", self.officers._return(self.sample)),
         }
 
     def secret(self) -> dict[str, Said]:

@@ -81,6 +81,11 @@ class Journey:
         )
         return self.prefect.run(sample.run_id)
 
+    def hand_over(self, sample: Sample) -> None:
+        """The counter returns the result; then the run ends."""
+        self.officers.answer(sample, self.wait_pause(sample, "return-1"))
+        until(lambda: self.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
+
     def description(self, sample: Sample, key: str) -> str:
         """What the officer read at a pause; empty when the run never waited there."""
         answer = self.prefect.call("GET", f"/flow_runs/{sample.run_id}/input/suspended-{key}-description")

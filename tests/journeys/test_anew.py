@@ -241,6 +241,7 @@ def test_ST01_runs_without_a_journal_find_what_was_done(anew: Anew) -> None:
                     "seal-1": say("vt.01", decision="TRINH_LAI", reason="Sai thể thức."),
                     "signoff-2": usual,
                     "seal-2": usual,
+                    "return-1": usual,
                 },
             ),
             "secret": (
@@ -253,6 +254,7 @@ def test_ST01_runs_without_a_journal_find_what_was_done(anew: Anew) -> None:
                     "verification-2": usual,
                     "signoff-1": usual,
                     "seal-1": usual,
+                    "return-1": usual,
                 },
             ),
             "refused": (refused, {"supplement-1": usual}),
@@ -320,6 +322,7 @@ def test_ST01_a_supplement_and_phones_without_a_journal(anew: Anew, csc: str) ->
                     "signoff-1": anew.usual,
                     "seal-1": wait_for_the_phone,
                     "issue-1": tap,
+                    "return-1": anew.usual,
                 },
             )
         }

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from sqlmodel import select
 
 from blocks.objects import Bucket
+from blocks.records.machine import PUBLIC_STATUS, PublicStatus
 from blocks.records.queries import documents, fields
 from blocks.records.tables import AuditEntry, Decision, Dossier, Signature
 from blocks.records.tables import Page as Image
@@ -185,7 +186,7 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
     clerk = sign_in("vt.01", path)
     step_up(clerk, "vt.01", "Ký số cơ quan")
     expect(clerk.locator(".note.good")).to_contain_text("Đã ghi nhận: ký số cơ quan")
-    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
+    hand_over(played, sign_in, sample, path)
     clerk.goto(clerk.url)
     expect(clerk.locator("main")).to_contain_text("đã lưu trữ")
     expect(clerk.locator(".data")).to_contain_text("hợp lệ")
@@ -193,7 +194,27 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
         looks = session.exec(
             select(AuditEntry).where(AuditEntry.dossier_id == dossier.id, AuditEntry.action == "view")
         ).all()
-        assert {entry.actor for entry in looks} == {"gq.01", "ld.01", "vt.01"}  # P14
+        assert {entry.actor for entry in looks} == {"gq.01", "ld.01", "vt.01", "tnhs.01"}  # P14
+
+
+def hand_over(played: Journey, sign_in: SignIn, sample: Sample, path: str) -> None:
+    """B5: the public reads that there is a result until the counter tells how it was returned, and to whom."""
+    played.wait_pause(sample, "return-1")
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None and PUBLIC_STATUS[dossier.state] is PublicStatus.RESULT_READY
+    counter = sign_in("tnhs.01", path)
+    require_accessible(counter)
+    picture(counter, "return")
+    counter.get_by_label("Hình thức trả").select_option("Trực tiếp tại Bộ phận Một cửa")
+    counter.get_by_role("button", name="Đã trả kết quả").click()
+    expect(counter.locator(".note.bad, [role=alert]").first).to_contain_text("Vui lòng ghi họ tên người nhận")
+    counter.get_by_label("Người nhận").fill("Nguyễn Thị Nhận")
+    counter.get_by_label("Đã kiểm tra giấy tờ tùy thân").check()
+    counter.get_by_role("button", name="Đã trả kết quả").click()
+    expect(counter.locator(".note.good")).to_contain_text("Đã ghi nhận: đã trả kết quả")
+    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
+    dossier = played.officers.dossier(sample)
+    assert dossier is not None and PUBLIC_STATUS[dossier.state] is PublicStatus.RETURNED
 
 
 def drawn(page: Page, name: str) -> bool:
@@ -252,7 +273,7 @@ def test_B4e_a_result_is_written_signed_sealed_and_read_on_the_pages(played: Jou
     expect(clerk.locator(".said")).to_contain_text("Quyết định hưởng chế độ ốm đau, được cấp số và ngày khi ký số")
     expect(clerk.locator(".articles li")).to_have_count(4)
     step_up(clerk, "vt.01", "Ký số cơ quan")
-    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
+    played.hand_over(sample)
 
     dossier = played.officers.dossier(sample)
     assert dossier is not None and dossier.state.value == "LUU_TRU"

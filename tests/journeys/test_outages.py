@@ -47,7 +47,7 @@ from tests.samples.__main__ import generate
 PAUSES, PREFECT_RETRIES = "3,6", "2"
 # What the desk says to a click while PostgreSQL is away, by which of the two it asks first.
 LATER = ("Cơ sở dữ liệu hồ sơ tạm thời không phản hồi.", "Máy chủ điều phối tạm thời không phản hồi.")
-DECISIONS = {"verification-1": "DUYET", "signoff-1": "KY", "seal-1": "KY_SO"}
+DECISIONS = {"verification-1": "DUYET", "signoff-1": "KY", "seal-1": "KY_SO", "return-1": "DA_TRA"}
 
 
 @dataclass
@@ -269,6 +269,8 @@ def test_revocation_and_then_time_stamps_are_away_when_the_agency_signs(case: Ca
 
 # -- what became of it ------------------------------------------------------------------------------------------------
 def test_it_ends_signed_once_stored_once_and_nobody_was_asked_twice(case: Case) -> None:
+    case.arrives("return-1")
+    case.answer()
     until(lambda: case.state() == "Completed", 300, case.why)
     end = outcome(case.sample, case.officers, {case.sample.run_id: "COMPLETED"})
     assert end.right, end

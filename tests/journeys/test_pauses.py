@@ -80,7 +80,7 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(attack: Att
     officers.at_gateway("ld.01").resume(sample.run_id, {"decision": "KY"})
     played.wait_pause(sample, "seal-2")
     officers.at_gateway("vt.01").resume(sample.run_id, {"decision": "KY_SO"})
-    until(lambda: prefect.run(sample.run_id)["state_type"] == "COMPLETED")
+    played.hand_over(sample)
     dossier = officers.dossier(sample)
     assert dossier is not None and dossier.state.value == "LUU_TRU"
     with officers.records.session() as session:
@@ -95,6 +95,7 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(attack: Att
         "seal-1": ("TRINH_LAI", "vt.01", "SEAL"),
         "signoff-2": ("KY", "ld.01", "LEAD"),
         "seal-2": ("KY_SO", "vt.01", "SEAL"),
+        "return-1": ("DA_TRA", "tnhs.01", "RECEIVE"),
     }
     assert all(row.payload["proof"] for row in kept if row.officer)  # the attestation itself is kept
     for row in kept:
@@ -102,7 +103,7 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(attack: Att
             said = json.loads(urlsafe_b64decode(row.payload["proof"].split(".")[1] + "=="))
             at, proved = (datetime.fromisoformat(said[name]) for name in ("at", "auth_time"))
             assert said["acr"] == "urn:sohoa:test" and timedelta(0) <= at - proved < timedelta(minutes=5)
-    assert sum(entry.action == "decide" for entry in trail) == 6
+    assert sum(entry.action == "decide" for entry in trail) == 7
     refused = [(entry.actor, entry.details["code"]) for entry in trail if entry.action == "refuse"]
     assert ("unknown", "DECISION_NOT_PROVEN") in refused
     assert {("tnhs.01", "WRONG_ROLE"), ("gq.09", "WRONG_UNIT"), ("tnhs.02", "SAME_PERSON")} <= set(refused)

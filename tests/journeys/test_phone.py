@@ -130,7 +130,7 @@ def test_B4e_a_leader_confirms_the_result_on_a_phone(played: Journey, csc: str) 
     played.wait_pause(sample, "issue-4")
 
     control(csc, mode="ok")  # the leader taps
-    until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED", 240)
+    played.hand_over(sample)
     dossier = officers.dossier(sample)
     assert dossier is not None and dossier.state.value == "LUU_TRU"
     (result,) = (d for d in officers.documents(dossier) if d.is_issued)

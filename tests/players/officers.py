@@ -295,5 +295,13 @@ class Officers:
             }
         return {"decision": "KY"}
 
+    def _return(self, sample: Sample) -> dict[str, Any]:
+        return {
+            "decision": "DA_TRA",
+            "way": "TRUC_TIEP",
+            "receiver": "Người nộp hồ sơ",
+            "identity_checked": True,
+        }
+
     def _seal(self, sample: Sample) -> dict[str, Any]:
         return {"decision": "KY_SO"}

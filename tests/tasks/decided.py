@@ -12,11 +12,13 @@ from uuid import UUID, uuid4
 
 from blocks.catalog import Catalog
 from blocks.identity import PROOF, PUBLIC_KEY_FILE, Attestation, attest, ensure_keys, form_digest, shown_digest
+from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.pause_keys import pause_of
 from blocks.records.queries import get_dossier, record_decision
 from blocks.records.tables import Decision
 from blocks.settings import settings
+from tasks.archive.closing import ClosingReport, announce_result, close_case
 from tasks.decisions.shown import Shown, shown
 from tasks.pauses.registry import pauses
 
@@ -95,3 +97,17 @@ def decide(
         )  # fmt: skip
         session.expunge(kept)
         return kept
+
+
+def returned(records: RecordsDatabase, dossier_id: UUID, number: int = 1, **form: Any) -> str:
+    """The counter officer's word that the result was handed over; gives its pause."""
+    key = f"return-{number}"
+    how = {"way": "TRUC_TIEP", "receiver": "Người nộp hồ sơ", "identity_checked": True} | form
+    decide(records, dossier_id, key, "DA_TRA", "tnhs.01", **how)
+    return key
+
+
+def close_as_returned(records: RecordsDatabase, dossier_id: UUID) -> ClosingReport:
+    """The end of a case that has succeeded: announced, handed over, filed. Raises NotStored."""
+    announce_result(records, DossierId(dossier_id), "system")
+    return close_case(records, DossierId(dossier_id), returned(records, dossier_id), "gq.01")

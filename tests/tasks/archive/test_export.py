@@ -17,9 +17,9 @@ from blocks.records import RecordsDatabase
 from blocks.records.codes import assign_dossier_code
 from blocks.records.states import DossierState
 from blocks.records.tables import ArchivedObject, AuditEntry, Dossier
-from tasks.archive.closing import close_case
 from tasks.archive.export import ExportFolderExists, IdentifierTooLong, NotFiled, export_dossier
 from tasks.archive.store import store_record
+from tests.tasks.decided import close_as_returned
 from tests.tasks.lawcase import NAME, OWNER_ID, RECEIVED, make_dossier, put_signed, set_fields, walk_dossier
 
 CATALOG = Catalog()
@@ -39,7 +39,7 @@ def filed(
     files = put_signed(records, objects, ids[0])
     store_record(records, objects, CATALOG, ids[0], "gq.01")
     if close:
-        close_case(records, dossier_id, "gq.01")
+        close_as_returned(records, dossier_id)
     return files
 
 

@@ -14,6 +14,7 @@ from sqlmodel import select
 from blocks.catalog import Catalog
 from blocks.catalog.staff import Role
 from blocks.errors import IntegrityError, InvalidTransition
+from blocks.identity import DecisionNotProven
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
 from blocks.records.audit import verify_chain
@@ -21,7 +22,7 @@ from blocks.records.machine import ReasonMissing, SignedCaseNotReturned
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Custody, Document, Outbox, RepositoryEntry
 from blocks.settings.sections import PreservationSettings
-from tasks.archive.closing import NotStored, close_case, return_case
+from tasks.archive.closing import NotStored, announce_result, close_case, return_case
 from tasks.archive.custody import (
     CustodyOrder,
     Place,
@@ -41,6 +42,7 @@ from tasks.archive.store import (
     store_record,
 )
 from tasks.monitoring.incidents import incidents, settle_incident
+from tests.tasks.decided import returned
 from tests.tasks.lawcase import OWNER_ID, get, get_case, make_dossier, put_signed, walk_document, walk_dossier
 
 D, H = DocumentState, DossierState
@@ -239,10 +241,15 @@ def test_KQ03_B5_the_case_is_closed_when_everything_is_stored(records: RecordsDa
     dossier_id, document_id = signed(records, objects)
     walk_dossier(records, dossier_id, H.KY_CO_QUAN)
     with pytest.raises(NotStored):
-        close_case(records, dossier_id, "gq.01")
+        announce_result(records, dossier_id, "system")
     store_record(records, objects, CATALOG, document_id, "gq.01")
+    announce_result(records, dossier_id, "system")
+    with pytest.raises(DecisionNotProven):  # there is a result, but nobody has returned it
+        close_case(records, dossier_id, "return-1", "gq.01")
+    assert get_case(records, dossier_id).state is H.CO_KET_QUA
+    key = returned(records, dossier_id)
     for _ in range(2):
-        report = close_case(records, dossier_id, "gq.01")
+        report = close_case(records, dossier_id, key, "gq.01")
         assert report.state is H.LUU_TRU and (report.shown, report.hidden, report.without_value) == (1, 0, 0)
     assert get_case(records, dossier_id).result_at
     with records.session() as session:

@@ -27,7 +27,7 @@ from blocks.records.states import DocumentState, DossierState, ElectronicOrigina
 from blocks.records.tables import ArchivedObject, AuditEntry, Document, Scan
 from blocks.trust import Trust, run
 from deployments.desk.images import ImageGone, Images
-from tasks.archive.closing import NotStored, close_case
+from tasks.archive.closing import NotStored
 from tasks.archive.fixity import check_fixity
 from tasks.capture.errors import PdfSigned
 from tasks.capture.guard import inspect_guarded
@@ -47,6 +47,7 @@ from tasks.signing.errors import AgencyNotAllowed
 from tasks.signing.sandbox import verify_untrusted
 from tasks.signing.verify import verify_manifest, verify_pdf
 from tests.conftest import TestPki
+from tests.tasks.decided import close_as_returned
 from tests.tasks.lawcase import NAME, RECEIVED, get, make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings, trust  # noqa: F401
 from tests.tasks.signing.helpers import blank_pdf
@@ -175,7 +176,7 @@ def test_SC05_a_valid_original_is_kept_byte_for_byte_with_its_verdict(
         store_originals(records, objects, CATALOG, dossier_id, trust, "system")
     walk_dossier(records, dossier_id, H.KY_CO_QUAN)
     with pytest.raises(NotStored):
-        close_case(records, dossier_id, "gq.01")
+        close_as_returned(records, dossier_id)
     for _ in range(2):
         assert store_originals(records, objects, CATALOG, dossier_id, trust, "system").stored == 1
     document = get(records, document_id)

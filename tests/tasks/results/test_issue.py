@@ -41,7 +41,7 @@ from blocks.records.tables import (
     SigningRequest,
 )
 from blocks.trust import Trust
-from tasks.archive.closing import NotStored, close_case
+from tasks.archive.closing import NotStored
 from tasks.archive.store import NotAgencySigned, store_record
 from tasks.capture.completeness.facts import dossier_facts
 from tasks.pauses.facts import unconfirmed
@@ -65,7 +65,7 @@ from tasks.signing.verify import verify_manifest, verify_pdf
 from tasks.verification.review import NotAssignedToUnit
 from tests.conftest import TestPki
 from tests.support.csc_server import control
-from tests.tasks.decided import decide
+from tests.tasks.decided import close_as_returned, decide
 from tests.tasks.lawcase import NAME, OWNER_ID, get, get_case, make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings, trust  # noqa: F401
 from tests.tasks.signing.test_deferred import Listing, csc, listed  # noqa: F401  (fixtures)
@@ -219,12 +219,12 @@ def test_KQ01_KQ03_a_result_is_numbered_signed_stored_and_returned(
     dossier_id = succeeded(records)
     (document_id,) = issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01")
     with pytest.raises(NotStored):  # KQ03: not returned before it is stored
-        close_case(records, dossier_id, "gq.01")
+        close_as_returned(records, dossier_id)
     sign(records, objects, document_id, trust)
     sign(records, objects, document_id, trust)  # a rerun signs nothing again
     report = store_record(records, objects, CATALOG, document_id, "system")
     assert report.state is D.HIEN_THI_KHO and not report.legally_usable  # test keys
-    assert close_case(records, dossier_id, "gq.01").state is H.LUU_TRU
+    assert close_as_returned(records, dossier_id).state is H.LUU_TRU
 
     document = get(records, document_id)
     assert document.code == f"{OWNER_ID}.KQ.G24.000005.01/QĐ-BHXH" and document.ordinal == 2
@@ -460,7 +460,7 @@ def test_EX17_nothing_is_issued_or_stored_before_its_turn(
 def test_KQ01_books_and_cards_are_not_issued(records: RecordsDatabase, objects: ObjectStore) -> None:
     dossier_id = succeeded(records, procedure_code="1.001939")
     assert issue_results(records, objects, CATALOG, dossier_id, "ld.01", "vt.01") == []
-    assert close_case(records, dossier_id, "gq.01").state is H.LUU_TRU
+    assert close_as_returned(records, dossier_id).state is H.LUU_TRU
 
 
 def test_CO03_an_owner_without_id_is_named_by_the_substitutes(
