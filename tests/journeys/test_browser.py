@@ -208,7 +208,7 @@ def hand_over(played: Journey, sign_in: SignIn, sample: Sample, path: str) -> No
     counter.get_by_label("Hình thức trả").select_option("Trực tiếp tại Bộ phận Một cửa")
     counter.get_by_role("button", name="Đã trả kết quả").click()
     expect(counter.locator(".note.bad, [role=alert]").first).to_contain_text("Vui lòng ghi họ tên người nhận")
-    counter.get_by_label("Người nhận").fill("Nguyễn Thị Nhận")
+    counter.get_by_role("textbox", name="Người nhận (khi").fill("Nguyễn Thị Nhận")
     counter.get_by_label("Đã kiểm tra giấy tờ tùy thân").check()
     counter.get_by_role("button", name="Đã trả kết quả").click()
     expect(counter.locator(".note.good")).to_contain_text("Đã ghi nhận: đã trả kết quả")
