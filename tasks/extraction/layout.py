@@ -118,7 +118,7 @@ def read_page(number: int, text: PageText) -> Page:
     turned = text.rotation in (90, 270)
     width, height = (text.height, text.width) if turned else (text.width, text.height)
     lines = [part for line in text.lines if line.text.strip() for part in _split_head(settled(line))]
-    boxes = [_upright(line, text) for line in lines]
+    boxes = [upright(line, text) for line in lines]
     head = head_columns(boxes, [line.text for line in lines], width, height)
     result: list[Row] = []
     for name in (LEFT, RIGHT, BODY):
@@ -144,7 +144,8 @@ def _corners(polygon: Sequence[tuple[float, float]], page: PageText) -> NDArray[
     return corners
 
 
-def _upright(line: Line, page: PageText) -> Box:
+def upright(line: Line, page: PageText) -> Box:
+    """The line's box on the upright page."""
     return _around(_corners(line.polygon, page))
 
 

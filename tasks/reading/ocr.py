@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import time
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +21,7 @@ from blocks.errors import IntegrityError, InvalidTransition, Problem
 from blocks.ids import DocumentId
 from blocks.objects import Bucket, ObjectStore, StoredObject, digest, file_key
 from blocks.ocr.engine import OcrEngine
-from blocks.ocr.types import Line, PageText
+from blocks.ocr.types import PageText
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.past import moves
@@ -33,18 +31,10 @@ from blocks.records.tables import Document, Page
 from tasks.artifacts import progress_shown
 from tasks.capture.guard import pixels_guarded
 from tasks.capture.numbers import check_printed_numbers
+from tasks.reading.secrecy import secrecy_level
 from tasks.scope.quarantine import suspect, suspected_in, suspected_level
 
 _DONE = {DocumentState.OCR, DocumentState.NHAP_TAY, DocumentState.CHO_XAC_NHAN}
-# Highest first. The stamps stand alone in a frame, in capitals (Thông tư 24/2020/TT-BCA); OCR reads the sides of the
-# frame as letters. A short stamp has its marks: other marks make other words.
-_LEVELS = ("TUYET_MAT", "TOI_MAT", "MAT")
-# Words of the text that end in `mặt`, `mật`: tiền mặt, bề mặt, vắng mặt, có mặt, gặp mặt, bảo mật, bí mật, nước mật …
-COMPANIONS = {"TIEN", "BE", "VANG", "CO", "GAP", "DOI", "NGOAI", "TRUOC", "BAO", "BI", "THAN", "HO"}
-_FRAME = r"[IJLTCSDil1!|\[\](){}\W_]{0,3}"
-_STAMP = re.compile(
-    rf"{_FRAME}(?:(?P<TUYET_MAT>TUY[ÊẾỆỂẾE]T\W?M[ẬÂẤĂẶẮA]T)|(?P<TOI_MAT>T[ỐÔỒỔÓO]I\W?M[ẬÂẤĂẶẮA]T)|(?P<MAT>M[ẬÂẶ]T)){_FRAME}"
-)
 
 
 class OcrReport(BaseModel):
@@ -254,48 +244,6 @@ def _record(
             move_document(
                 session, document, target, actor="system", rule="EX01" if readable else "EX02", details=details
             )
-
-
-def secrecy_level(pages: Sequence[PageText]) -> str | None:
-    """MAT, TOI_MAT or TUYET_MAT when a page may bear that stamp (SC13), the highest; else None.
-
-    A stamp is a line of its own that holds nothing but the word, in capitals, printed or stamped. The words in running
-    text ("bảo mật", "bí mật") and names ("Trần Thị Mật") don't count.
-    """
-    found = {_stamp(line, page.lines) for page in pages for line in page.lines}
-    return next((level for level in _LEVELS if level in found), None)
-
-
-def _stamp(line: Line, others: Sequence[Line] = ()) -> str | None:
-    """The level of a line that is a stamp, or may be one; what is more likely a word of the text isn't.
-
-    `TIỀN` over `MẶT` in the head of a table is `tiền mặt`. In doubt it is a stamp: the paper is only hidden then.
-    """
-    match = _STAMP.fullmatch(line.text.replace(" ", ""))
-    if not match or line.confidence < 0.4:
-        return None
-    if match.lastgroup == "MAT" and not line.red:
-        near = [other for other in others if other is not line and _touches(line, other)]
-        if any(_folded_word(other.text) in COMPANIONS for other in near):
-            return None
-        if near and "Ặ" in match["MAT"].upper():  # a stamp stands alone, and its mark is under a plain circumflex
-            return None
-    return match.lastgroup
-
-
-def _touches(line: Line, other: Line) -> bool:
-    """Whether another line stands right above, below or beside: nearer than a line is high."""
-    (x0, y0, x1, y1), (a0, b0, a1, b1) = line.box, other.box
-    high = max(y1 - y0, 1.0)
-    apart_x, apart_y = max(a0 - x1, x0 - a1), max(b0 - y1, y0 - b1)
-    return max(apart_x, 0.0) <= high and max(apart_y, 0.0) <= high and min(apart_x, apart_y) <= 0
-
-
-def _folded_word(text: str) -> str:
-    """The last word before the one below or beside, without marks: TIỀN is TIEN."""
-    words = text.upper().split()
-    plain = unicodedata.normalize("NFD", words[-1] if words else "")
-    return "".join(c for c in plain if not unicodedata.combining(c)).strip(".,:;()")
 
 
 def as_table(report: OcrReport, engine: str) -> str:

@@ -20,7 +20,7 @@ from blocks.ocr.isolated_digits import read_lone_numbers
 from blocks.ocr.line_crops import cut
 from blocks.ocr.readers import RawLine
 from blocks.ocr.types import PageText
-from tasks.reading.ocr import secrecy_level
+from tasks.reading.secrecy import secrecy_level
 from tests.bench.pages import drawn_pages
 from tests.blocks.ocr.scoring import error_rate
 from tests.samples.look import font

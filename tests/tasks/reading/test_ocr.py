@@ -18,7 +18,8 @@ from blocks.ocr.types import Line, PageText
 from blocks.records import RecordsDatabase
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Page, Scan
-from tasks.reading.ocr import OcrReport, read_pages, secrecy_level
+from tasks.reading.ocr import OcrReport, read_pages
+from tasks.reading.secrecy import secrecy_level
 from tests.samples.look import font
 from tests.tasks.capture.pages_for_tests import jpeg, pdf_of
 from tests.tasks.lawcase import get, make_dossier, walk_document
