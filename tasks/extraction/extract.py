@@ -26,11 +26,13 @@ from tasks.extraction.profiles import FieldSpec, Profile, Rule, profile_of, row_
 from tasks.extraction.restore import company, restore, unfinished
 from tasks.extraction.rules import Paper
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
+from tasks.extraction.several import holds_several
 from tasks.extraction.tables import Cell, read_table
 
 UNLIKE = 0.25  # by so much another type must look likelier before the declared one is doubted
 PROPOSAL = "!hand"  # in the rule of a field that is never sure: a hand wrote it, or two readers differ
 HIGHEST_PROPOSAL = CONFIDENCE_THRESHOLD - 0.05
+SEVERAL = "!several"  # likewise: a page of this paper seems to hold another paper, too
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Extraction:
     fields: dict[str, Extracted]
     likely: tuple[Likeness, ...]  # types by likeness, the likeliest first
     declared_score: float
+    several: tuple[int, ...] = ()  # pages that seem to hold more than one paper, or more than one page of it
 
     @property
     def type_doubted(self) -> bool:
@@ -49,7 +52,8 @@ def extract(pages: Sequence[tuple[int, PageText]], type_code: str, today: date |
     """Fields of a paper of the declared type.
 
     pages: number in the PDF (1-based) and text of each page that is to be extracted. A field that isn't found has
-    the value None; nothing is guessed. today: no paper was issued after it (default: Viet Nam's day).
+    the value None; nothing is guessed. today: no paper was issued after it (default: Viet Nam's day). Where a page
+    seems to hold two papers no field is sure: nobody but an officer can tell which value is whose.
     """
     read = [read_page(number, page) for number, page in pages if page.readable]
     profile = profile_of(type_code)
@@ -58,8 +62,11 @@ def extract(pages: Sequence[tuple[int, PageText]], type_code: str, today: date |
     fields = {spec.name: _field(paper, spec, profile) for spec in profile.fields}
     fields = cross_check(namesakes(fields, read) | _table(paper, profile))
     fields = {name: _honest(item, today or vietnam_day()) for name, item in fields.items()}
+    several = tuple(page.number for page in read if holds_several(page))
+    if several:
+        fields = {name: _whose(item) for name, item in fields.items()}
     score = next((item.score for item in likely if item.type_code == profile.type), 0.0)
-    return Extraction(fields, likely, score)
+    return Extraction(fields, likely, score, several)
 
 
 def empty(type_code: str) -> dict[str, Extracted]:
@@ -175,6 +182,12 @@ def _honest(item: Extracted, today: date) -> Extracted:
             return replace(item, value=None, confidence=0.0, rule=f"{item.rule};!future")
         item, proposal = replace(item, rule=f"{item.rule};!future"), True
     return replace(item, confidence=min(item.confidence, HIGHEST_PROPOSAL)) if proposal else item
+
+
+def _whose(item: Extracted) -> Extracted:
+    """A value that may be of the other paper on the image."""
+    confidence = round(min(item.confidence, HIGHEST_PROPOSAL) * DOUBT, 4)
+    return replace(item, confidence=confidence, rule=f"{item.rule};{SEVERAL}") if item.value else item
 
 
 def _engine(pages: Sequence[Page]) -> str:

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from blocks.ocr.engine import OcrEngine
+from tasks.extraction.extract import Extraction, extract
+from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.reading.secrecy import secrecy_level
 from tests.cases import Case, Otherwise
 from tests.cases import sheets as draw
@@ -65,4 +67,78 @@ SECRECY = [
     Case("report with a red stamp TỐI MẬT", HIDDEN, _secrecy(lambda: draw.report("TỐI MẬT", RED, (55, 44)), "TOI_MAT")),
 ]
 
-CASES = SECRECY
+
+# -- several papers on one image ------------------------------------------------------------------------------------
+C65, DISCHARGE, BIRTH, CARD = "LOCAL:C65-HD", "LOCAL:GIAY-RA-VIEN", "LOCAL:GIAY-KHAI-SINH", "LOCAL:CCCD"
+EMPLOYEES, HISTORY, LETTER = "LOCAL:D02-TS", "LOCAL:04-HSB", "LOCAL:VAN-BAN-HANH-CHINH"
+A5 = round(draw.DPI * 2**0.5)  # a paper drawn as A4 is A5 at this resolution
+
+
+def first(type_code: str, number: int) -> Pixels:
+    return draw.pages(type_code, number)[0]
+
+
+def half(number: int) -> Pixels:
+    """A certificate of sick leave, which fills three quarters of its sheet."""
+    return draw.top(first(C65, number), 0.77)
+
+
+def read(type_code: str, image: Pixels, dpi: int = draw.DPI) -> Extraction:
+    return extract([(1, engine().read(image, dpi))], type_code)
+
+
+def _several(type_code: str, paper: Callable[[], Pixels], dpi: int = draw.DPI) -> Callable[[Path], str]:
+    def play(_: Path) -> str:
+        found = read(type_code, paper(), dpi)
+        sure = [name for name, item in found.fields.items() if item.value and item.confidence >= CONFIDENCE_THRESHOLD]
+        if not found.several or sure:
+            raise Otherwise(f"taken for one paper, {len(sure)} fields sure")
+        return "every field doubtful, the officer is told"
+
+    return play
+
+
+def _one(type_code: str, paper: Callable[[], Pixels], dpi: int = draw.DPI) -> Callable[[Path], str]:
+    def play(_: Path) -> str:
+        if read(type_code, paper(), dpi).several:
+            raise Otherwise("taken for several papers")
+        return "read as one paper"
+
+    return play
+
+
+DOUBT = "doubt on every field, a warning that two papers seem to lie on the image"
+SEVERAL = [
+    Case("two C65-HD of A5 beside each other", DOUBT, _several(C65, lambda: draw.beside(half(1), half(2)), A5)),
+    Case("two C65-HD of A5 under each other", DOUBT, _several(C65, lambda: draw.above(half(1), half(2)), A5)),
+    Case(
+        "discharge papers of two people on A3",
+        DOUBT,
+        _several(DISCHARGE, lambda: draw.beside(first(DISCHARGE, 1), first(DISCHARGE, 2))),
+    ),
+    Case(
+        "the same, turned by 90 degrees",
+        DOUBT,
+        _several(DISCHARGE, lambda: draw.turned(draw.beside(first(DISCHARGE, 1), first(DISCHARGE, 2)), 1)),
+    ),
+    Case(
+        "discharge paper beside a birth certificate",
+        DOUBT,
+        _several(BIRTH, lambda: draw.beside(first(BIRTH, 3), first(DISCHARGE, 1))),
+    ),
+    Case(
+        "discharge paper above a C65-HD", DOUBT, _several(DISCHARGE, lambda: draw.above(first(DISCHARGE, 1), half(1)))
+    ),
+    Case("two pages of a list on A3", DOUBT, _several(HISTORY, lambda: draw.beside(*draw.pages(HISTORY, 4)[:2]))),
+    Case(
+        "lists of two employers beside each other",
+        DOUBT,
+        _several(EMPLOYEES, lambda: draw.beside(first(EMPLOYEES, 4), first(EMPLOYEES, 5))),
+    ),
+    Case("A3 with two pages of a letter", DOUBT, _several(LETTER, lambda: draw.beside(*draw.pages(LETTER, 6)[:2]))),
+    Case("identity cards of two people", DOUBT, _several(CARD, lambda: draw.above(first(CARD, 1), first(CARD, 2)))),
+    Case("both sides of one identity card", "one paper", _one(CARD, lambda: first(CARD, 1))),
+    Case("a list across the width of the sheet", "one paper", _one(EMPLOYEES, lambda: first(EMPLOYEES, 4))),
+]
+
+CASES = SECRECY + SEVERAL

@@ -57,7 +57,7 @@ def list_of_people(heads: list[str], widths: list[float], rows: list[list[str]],
 
 
 def report(mark: str, colour: tuple[int, int, int], place: tuple[float, float], look: Look = LOOK) -> Pixels:
-    """A report of an office with a framed mark, letters 4 mm high as Thông tư 24/2020/TT-BCA has them, at place (mm)."""
+    """A report of an office with a framed mark, its letters 4 mm high (Thông tư 24/2020/TT-BCA), at place (mm)."""
     sheet = Sheet(look)
     issuer_head(sheet, 55, 18, "ỦY BAN NHÂN DÂN", ["TỈNH NINH BÌNH"], 12.5)
     national(sheet, 145, 18, 12)
