@@ -26,8 +26,9 @@ SAME_SHIFT = 0.03  # of the page's larger side: labels of two copies of a form a
 SHIFTED = 4  # so many different texts that are shifted alike are two copies of a form
 TELLING = 10  # letters of a heading in capitals that a form doesn't repeat
 LABEL = 6  # letters that a text must have to count
-GUTTER = 0.035  # of the width of a sheet: what stays free between two pages beside each other
+GUTTER = 0.05  # of the width of a sheet: what stays free between two pages beside each other
 LINES = 6  # that each of them must have
+TABLE = 0.9  # share of lines that stand level with one beyond the gutter from which it is a column of a table
 SPREAD = 1.2  # width by height from which a sheet may hold two pages
 
 
@@ -124,9 +125,17 @@ def _two_pages(page: Page) -> bool:
     for gutter in _gutters(rows, page):
         left = [row for row in rows if row.box[2] <= gutter[0]]
         right = [row for row in rows if row.box[0] >= gutter[1]]
-        if len(left) + len(right) == len(rows) and min(len(left), len(right)) >= LINES:
+        whole = len(left) + len(right) == len(rows) and min(len(left), len(right)) >= LINES
+        if whole and max(_level(left, right), _level(right, left)) < TABLE:
             return True
     return False
+
+
+def _level(rows: Sequence[Row], others: Sequence[Row]) -> float:
+    """How many of the rows stand level with another, as the cells of a table do; 0 to 1."""
+    middles = [(row.box[1] + row.box[3]) / 2 for row in others]
+    level = [any(abs((r.box[1] + r.box[3]) / 2 - y) < 0.3 * r.height for y in middles) for r in rows]
+    return sum(level) / len(rows)
 
 
 def _gutters(rows: Sequence[Row], page: Page) -> Iterator[tuple[float, float]]:
