@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -136,6 +136,10 @@ class PaperOwner(StrEnum):
     EITHER = "EITHER"
 
 
+# What describes the owner of a paper (Điều 9.2b).
+OwnerField = Literal["owner_id", "full_name", "birth_date", "organisation_name", "founding_year"]
+
+
 class DocumentType(Coded):
     """Loại giấy tờ (Điều 9.2a)."""
 
@@ -144,6 +148,8 @@ class DocumentType(Coded):
     date: bool  # normally carries a date
     issuer: bool  # normally names an issuing agency
     owner: PaperOwner
+    lacks: frozenset[OwnerField] = frozenset()  # a paper of this type never prints them: nobody is asked for them
+    relative: bool = False  # about a relative of who hands it in: a child, the deceased
     retention: str
     prior_result: bool = False  # result of an earlier procedure (SC01)
     result_code: str | None = None  # BHXH's own results: decides the form of the code (Điều 10.2)
@@ -158,6 +164,12 @@ class DocumentType(Coded):
         if self.result_code and not self.prior_result:
             raise ValueError("result_code needs prior_result")
         return self
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Fields of Điều 9.2 that a paper of this type can't have."""
+        flags = {"number_symbol": self.number, "issue_date": self.date, "issuer": self.issuer}
+        return self.lacks | {name for name, carried in flags.items() if not carried}
 
 
 class IssuingBody(Dated):

@@ -127,7 +127,7 @@ def unlike_verified(session: Session, dossier_id: DossierId, kept: Decision | No
         document.ordinal
         for document in papers
         if before["dossier"] != now["dossier"]
-        or before[str(document.id)] != now[str(document.id)]
+        or _corrected(before[str(document.id)], document, answer) != now[str(document.id)]
         or not _as_verified(session, document, answer, seen)
     ]
 
@@ -141,6 +141,12 @@ def _images(listed: Shown) -> defaultdict[str, Shown]:
         elif item[0] in ("paper", "page", "scan"):
             found[str(item[1])].append(item)
     return found
+
+
+def _corrected(listed: Shown, document: Document, answer: Verification) -> Shown:
+    """The paper as it was shown, of the type that the officer chose for it (Điều 9.2a)."""
+    typed = [c.value for c in answer.corrections if c.component == document.ordinal and c.field == "type_code"]
+    return [[*item[:3], typed[-1], *item[4:]] if typed and item[0] == "paper" else item for item in listed]
 
 
 def _seen(listed: Shown) -> dict[tuple[str, str], str]:

@@ -178,6 +178,15 @@ def find_title(pages: Sequence[Page], titles: Sequence[str]) -> list[Found]:
     return []  # a letter (công văn) prints no name of its type
 
 
+def find_letter(pages: Sequence[Page], titles: Sequence[str]) -> list[Found]:
+    """Công văn: the type that prints no name of its own (Nghị định 30/2020, Điều 7), told by `V/v …`. A proposal."""
+    if not pages or title_row(pages, titles):
+        return []
+    rows = _subject_rows(pages[0])
+    found = whole(rows[:1], "decree30.letter", 0.9) if rows else None
+    return [replace(found, printed="Công văn", canonical="CÔNG VĂN", proposal=True)] if found else []
+
+
 def _subject_rows(page: Page) -> list[Row]:
     """`V/v …` under the number of a letter, with the rows that go on."""
     rows = [row for row in page.rows if row.column in (LEFT, BODY) and row.box[1] < 0.45 * page.height]

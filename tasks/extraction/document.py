@@ -15,11 +15,14 @@ from blocks.ocr.types import PageText
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
-from blocks.records.queries import attempt_entry, get_document, get_dossier, locked
+from blocks.records.queries import attempt_entry, get_document, locked
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import Document, FieldValue, Page
+from tasks.extraction.compose import composed
 from tasks.extraction.extract import Extraction, empty, extract
-from tasks.extraction.fields import REQUIRED, SUBSTITUTES, Extracted
+from tasks.extraction.fields import IF_ANY, REQUIRED, SUBSTITUTES, Extracted
+from tasks.extraction.notes import Notes, notes_of
+from tasks.extraction.profiles import profile_of
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 
 _STARTS = {DocumentState.OCR, DocumentState.NHAP_TAY}
@@ -35,6 +38,7 @@ class ExtractionReport(BaseModel):
     type_code: str = ""  # as declared
     type_confidence: float = 0.0
     likely_type: str | None = None  # another type that the paper looks clearly more like
+    several: list[int] = []  # pages that seem to hold more than one paper: nothing of it is sure
 
 
 def extract_fields(
@@ -100,10 +104,12 @@ def _text(objects: ObjectStore, key: str, version: str, sha256: str) -> PageText
 
 def _write(session: Session, document: Document, found: Extraction | None) -> None:
     """Replace what isn't confirmed by what was found; every field of the profile gets a row, also an empty one."""
-    owner = get_dossier(session, document.dossier_id).owner_kind
+    profile = profile_of(document.type_code)
     fields = dict(found.fields) if found else empty(document.type_code)
     source = FieldSource.OCR if found else FieldSource.MANUAL
-    for name in (*REQUIRED, "owner_id", *SUBSTITUTES[owner]):
+    if found and (abstract := composed(profile, fields)):
+        fields["abstract"] = abstract
+    for name in (*REQUIRED, *IF_ANY, "owner_id", *SUBSTITUTES[profile.owner]):
         fields.setdefault(name, Extracted(name, None, source=source))
     fields["type_code"] = _type_field(document, found)
     kept = set()
@@ -127,7 +133,8 @@ def _write(session: Session, document: Document, found: Extraction | None) -> No
             "attempt": document.attempt,
             "fields": sum(item.value is not None for item in fields.values()),
             "low": sorted(n for n, i in fields.items() if i.value and i.confidence < CONFIDENCE_THRESHOLD),
-            "likely_type": found.likely[0].type_code if found and found.type_doubted else None,
+            "likely_type": notes_of(fields["type_code"].rule).likely,
+            "several": list(found.several) if found else [],
         },
     )
 
@@ -135,7 +142,8 @@ def _write(session: Session, document: Document, found: Extraction | None) -> No
 def _type_field(document: Document, found: Extraction | None) -> Extracted:
     """EXa: the type declared at the counter; below the threshold when the paper looks like another."""
     sure = 0.5 if found and found.type_doubted else 1.0
-    rule = f"declared;likely:{found.likely[0].type_code}" if found and found.type_doubted else "declared"
+    likely = found.likely[0].type_code if found and found.type_doubted else None
+    rule = Notes(likely, found.several if found else ()).rule
     return Extracted("type_code", document.type_code, document.type_code, sure, rule=rule, source=FieldSource.SYSTEM)
 
 
@@ -158,7 +166,7 @@ def _report(session: Session, document: Document) -> ExtractionReport:
     rows = session.exec(select(FieldValue).where(FieldValue.document_id == document.id)).all()
     by_name = {row.name: row for row in rows}
     kind = by_name.get("type_code")
-    likely = kind.rule.partition("likely:")[2] if kind else ""
+    notes = notes_of(kind.rule) if kind else Notes()
     return ExtractionReport(
         fields=sum(row.value is not None for row in rows),
         low=sorted(
@@ -168,5 +176,6 @@ def _report(session: Session, document: Document) -> ExtractionReport:
         manual=all(row.source is not FieldSource.OCR for row in rows),
         type_code=document.type_code,
         type_confidence=kind.confidence if kind else 0.0,
-        likely_type=likely or None,
+        likely_type=notes.likely,
+        several=list(notes.several),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from blocks.catalog.models import PaperOwner
 from blocks.ocr.types import Box
 from blocks.records.states import FieldSource, OwnerKind
 
@@ -30,6 +31,14 @@ SUBSTITUTES = {
     OwnerKind.PERSON: ("full_name", "birth_date"),
     OwnerKind.ORGANISATION: ("organisation_name", "founding_year"),
 }
+
+
+def substitutes(owner: PaperOwner, declared: OwnerKind) -> tuple[str, str]:
+    """What stands for the code of a paper's owner (Điều 9.2b). declared: whose dossier it is, for a paper of either."""
+    return SUBSTITUTES[declared if owner is PaperOwner.EITHER else OwnerKind(owner.value)]
+
+
+IF_ANY = ("valid_until", "scope")  # Điều 9.2h, i: "nếu có"; each has its input, none must be filled
 REQUIRED = ("type_code", "title", "number_symbol", "issue_date", "issuer", "abstract")
 
 

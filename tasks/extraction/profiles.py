@@ -22,7 +22,7 @@ from tasks.extraction.words import TYPES
 FORMS = Path(__file__).with_name("forms")
 ROWS = "special.rows."  # fields of a table's rows: special.rows.001.full_name
 GENERAL = "LOCAL:VAN-BAN-HANH-CHINH"
-Finder = Literal["issuer", "number", "place_date", "title", "abstract", "signer", "recipients", "serial"]
+Finder = Literal["issuer", "number", "place_date", "title", "letter", "abstract", "signer", "recipients", "serial"]
 
 
 class Rule(BaseModel):
@@ -41,6 +41,7 @@ class Rule(BaseModel):
     after: list[str] = []  # only below a row with one of these labels
     before: list[str] = []  # only above such a row
     quality: float = 0.98
+    proposal: bool = False  # what it finds is never sure: the words may speak of something else than this paper
 
     @model_validator(mode="after")
     def _one_way(self) -> Rule:
@@ -101,7 +102,15 @@ class Profile(BaseModel):
     phrases: list[str] = []  # tell this type from others
     stops: list[str] = []  # further labels: a value ends before them
     fields: list[FieldSpec]
+    compose: list[str] = []  # abstracts of papers that print none, with {fields}; the first that is complete counts
     table: TableSpec | None = None
+
+    @model_validator(mode="after")
+    def _composable(self) -> Profile:
+        unknown = {n for text in self.compose for n in re.findall(r"{([\w.]+)}", text)} - {s.name for s in self.fields}
+        if unknown:
+            raise ValueError(f"{self.type}: an abstract is composed of unknown fields {sorted(unknown)}")
+        return self
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -137,7 +146,12 @@ def _expand(value: object) -> object:
 
 
 def _load(path: Path) -> Profile:
-    return Profile.model_validate(_expand(yaml.safe_load(path.read_text("utf-8"))))
+    """The profile with the fields that any paper may carry (`_common.yaml`), unless it says itself where they stand."""
+    raw = yaml.safe_load(path.read_text("utf-8"))
+    own = {item["name"] for item in raw["fields"]}
+    common = yaml.safe_load((FORMS / "_common.yaml").read_text("utf-8"))
+    raw["fields"] += [item for item in common if item["name"] not in own]
+    return Profile.model_validate(_expand(raw))
 
 
 @lru_cache

@@ -62,6 +62,8 @@ class Paper:
                     found = decree30.find_place_date(self.pages, "any")
             case "title":
                 found = decree30.find_title(self.pages, titles)
+            case "letter":
+                found = decree30.find_letter(self.pages, titles)
             case "abstract":
                 found = decree30.find_abstract(self.pages, titles)
             case "signer":
@@ -155,6 +157,7 @@ class Paper:
                 ]
                 if spans:
                     found = from_spans(spans, "pattern", rule.quality)
+                    found = replace(found, proposal=found.proposal or rule.proposal)
                     if rule.value:  # one of a closed list: marks that were misread don't matter
                         found = replace(found, canonical=rule.value, listed=True, reading=max(found.reading, 0.97))
                     yield found

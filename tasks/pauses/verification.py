@@ -9,24 +9,24 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
 from blocks import fonts
-from blocks.catalog import Catalog
+from blocks.catalog import Catalog, DocumentType, TypeUnknown
 from blocks.catalog.staff import Role, four_eyes
 from blocks.errors import Problem
 from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.queries import fields as field_rows
-from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource
-from blocks.records.tables import Document, Dossier
-from tasks.extraction.fields import LABELS, REQUIRED, SUBSTITUTES
+from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource, OwnerKind
+from blocks.records.tables import Document, Dossier, FieldValue
+from tasks.extraction.fields import LABELS, REQUIRED, substitutes
 from tasks.extraction.normalise import normalise_field
 from tasks.extraction.profiles import ROWS, field_label
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.pauses.form import Answer, Text, as_markdown
 from tasks.pauses.registry import Pause
-from tasks.scope.decide import case_date
+from tasks.scope.decide import case_date, decide, facts_of
 
-SETTABLE = frozenset(LABELS) - {"type_code", "extracted_at"}
+SETTABLE = frozenset(LABELS) - {"type_code", "extracted_at"}  # the type is chosen from the catalogue
 Article = Annotated[Text, Field(min_length=1, max_length=4000)]
 
 
@@ -137,12 +137,15 @@ def _result_points(dossier: Dossier, answer: Verification) -> list[str]:
     return []
 
 
-def needed_fields(dossier: Dossier, present: set[str]) -> list[str]:
-    """Fields that must have a value or be attested absent; without an owner id also its substitutes (EXa–EXg)."""
+def needed_fields(kind: DocumentType, declared: OwnerKind, present: set[str]) -> list[str]:
+    """Fields that must have a value or be attested absent (EXa–EXg); none that a paper of its type can't have.
+
+    Without an owner id also its substitutes. declared: whose dossier it is.
+    """
     needed = [name for name in REQUIRED if name != "type_code"]
     if "owner_id" not in present:
-        needed += ["owner_id", *SUBSTITUTES[dossier.owner_kind]]
-    return needed
+        needed += ["owner_id", *substitutes(kind.owner, declared)]
+    return [name for name in needed if name not in kind.absent]
 
 
 def _open_points(
@@ -151,7 +154,8 @@ def _open_points(
     rows = {row.name: row for row in field_rows(session, document.id)}
     typed = {c.field: c for c in answer.corrections if c.component == ordinal}
     absent = {a.field for a in answer.absent if a.component == ordinal}
-    faults = []
+    chosen = typed.pop("type_code", None)
+    kind, faults = _kind(dossier, document, chosen.value if chosen else document.type_code)
     for name, correction in typed.items():
         if name not in SETTABLE and not name.startswith("special."):
             faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
@@ -160,7 +164,7 @@ def _open_points(
     for name in sorted(absent - SETTABLE - {name for name in rows if name.startswith("special.")}):
         faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
     present = {name for name, row in rows.items() if row.value} | set(typed)
-    for name in needed_fields(dossier, present):
+    for name in needed_fields(kind, dossier.owner_kind, present) if kind else ():
         if name not in present and name not in absent:
             faults.append(
                 f"Thành phần {ordinal}: “{field_label(name)}” còn trống; nhập giá trị hoặc xác nhận giấy tờ không có."
@@ -168,13 +172,32 @@ def _open_points(
     flagged = [
         name
         for name, row in rows.items()
-        if row.value and row.source is FieldSource.OCR and row.confidence < CONFIDENCE_THRESHOLD and name not in typed
+        if row.value and unsure(row) and name not in typed and not (chosen and name == "type_code")
     ]
     if flagged and not answer.flagged_checked:
         faults.append(
             f"Thành phần {ordinal}: còn {len(flagged)} trường có độ tin cậy thấp chưa xác nhận đã đối chiếu bản giấy."
         )
     return faults
+
+
+def unsure(row: FieldValue) -> bool:
+    """Whether an officer must look: what was read and may be wrong, and a type that the paper doesn't look like."""
+    read = row.source in (FieldSource.OCR, FieldSource.SYSTEM)
+    return read and row.confidence < CONFIDENCE_THRESHOLD
+
+
+def _kind(dossier: Dossier, document: Document, code: str) -> tuple[DocumentType | None, list[str]]:
+    """The type of this code, and why the paper can't be of it: unknown, or not to be captured (Điều 4, 5)."""
+    catalog, on, ordinal = Catalog.get(), case_date(dossier), document.ordinal
+    try:
+        kind = catalog.document_type(code, on)
+    except TypeUnknown:
+        return None, [f"Thành phần {ordinal}: loại giấy tờ đã chọn không có trong danh mục; vui lòng chọn lại."]
+    if code != document.type_code and not decide(facts_of(document), kind, catalog.listed(code, on)).in_scope:
+        why = f"Thành phần {ordinal}: “{kind.name}” không thuộc loại được số hóa trong hồ sơ này"
+        return kind, [f"{why}; vui lòng chọn loại khác, hoặc trả lại hồ sơ và nêu lý do."]
+    return kind, []
 
 
 def describe(doubts: list[Problem], dossier_id: DossierId) -> str:

@@ -7,16 +7,18 @@ apart again; the parts are kept in columns of their own.
 - any other paper (10.3):              ``<owner id>.<procedure code>.<document type code>.<number and symbol>``
 
 Without an owner id the first part is empty, so that the code begins with a full stop, and the paper must be described
-by the substitutes of Điều 9.2b (CO03). A paper that carries no number and symbol, which the officer has attested, gets
-an empty LAST part, so that the code ends with a full stop [R]: the decision gives no substitute for a number, an
-invented one would break "verbatim", and leaving the part out would make a code of another form. Such codes are not
-unique (two sick-leave forms without number of one person); nothing relies on that, the document's id identifies it.
+by the substitutes of Điều 9.2b (CO03). A paper that carries no number and symbol, as its type says or the officer has
+attested, gets an empty LAST part, so that the code ends with a full stop [R]: the decision gives no substitute for a
+number, an invented one would break "verbatim", and leaving the part out would make a code of another form. Such codes
+are not unique (two sick-leave forms without number of one person); nothing relies on that, the document's id
+identifies it.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 
 from pydantic import BaseModel, ConfigDict
 from sqlmodel import Session
@@ -31,7 +33,7 @@ from blocks.records.machine import move_document
 from blocks.records.queries import declared_owner, fields, get_dossier, locked
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import Document, Dossier, FieldValue
-from tasks.extraction.fields import LABELS, SUBSTITUTES
+from tasks.extraction.fields import LABELS, SUBSTITUTES, substitutes
 from tasks.scope.decide import case_date
 
 
@@ -147,10 +149,12 @@ def _code_of(session: Session, dossier: Dossier, document: Document, kind: Docum
         raise FieldsUnconfirmed(component=document.ordinal)
     values = {name: row.value for name, row in rows.items() if row.value}
     owner, source = _owner_of(dossier, kind, rows, values)
-    missing = [] if owner else _missing_substitutes(dossier, rows, values)
+    absent = kind.absent | {name for name, row in rows.items() if row.attested_absent}
+    missing = [] if owner else _missing_substitutes(dossier, kind, values, absent)
     number = values.get("number_symbol")
-    attested = "number_symbol" in rows and rows["number_symbol"].attested_absent
-    if (number is None and not attested) or (number is not None and clean_number(number).startswith("/")):
+    if (number is None and "number_symbol" not in absent) or (
+        number is not None and clean_number(number).startswith("/")
+    ):
         missing.append("number_symbol")  # a blank "Số: /KH-BHXH" is no number
     if missing:
         names = ", ".join(LABELS[name][1].lower() for name in missing)
@@ -182,17 +186,19 @@ def _owner_of(
     return None, None
 
 
-def _missing_substitutes(dossier: Dossier, rows: dict[str, FieldValue], values: dict[str, str]) -> list[str]:
+def _missing_substitutes(
+    dossier: Dossier, kind: DocumentType, values: dict[str, str], absent: Collection[str]
+) -> list[str]:
     """The substitutes of Điều 9.2b that nobody gave; [] when either pair is complete.
 
-    What the officer attested not to stand on the paper may come from the declaration at the counter (9.2b asks for
-    data that describe the owner); the field itself stays empty, so that nothing is passed off as extracted.
+    absent: what the officer attested not to stand on the paper, or no paper of the type carries. It may come from the
+    declaration at the counter (9.2b asks for data that describe the owner); the field itself stays empty, so that
+    nothing is passed off as extracted.
     """
     if any(all(values.get(name) for name in pair) for pair in SUBSTITUTES.values()):
         return []
+    asked = [name for name in substitutes(kind.owner, dossier.owner_kind) if not values.get(name)]
     declared = declared_owner(dossier)
-    return [
-        name
-        for name in SUBSTITUTES[dossier.owner_kind]
-        if not values.get(name) and not (name in rows and rows[name].attested_absent and declared.get(name))
-    ]
+    if left := [name for name in asked if name not in absent]:
+        return left
+    return [name for name in SUBSTITUTES[dossier.owner_kind] if not values.get(name) and not declared.get(name)]

@@ -53,6 +53,7 @@ def _confirm(session: Session, document: Document, answer: Verification) -> None
     for row in rows.values():
         row.confirmed_by, row.confirmed_at = answer.officer, now()
         session.add(row)
+    document.type_code = rows["type_code"].value or document.type_code if "type_code" in rows else document.type_code
     if rows.get("owner_id") is not None and rows["owner_id"].value:
         document.owner_id_source = rows["owner_id"].source.value
     audit(

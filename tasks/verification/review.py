@@ -26,13 +26,15 @@ from blocks.records.tables import Document, Dossier, FieldValue, Signature
 from tasks.capture.pages import layout
 from tasks.capture.scan_time import LABELS, TimeSource
 from tasks.desk_views.history import STATES, Event, history
+from tasks.extraction.compose import COMPOSED
 from tasks.extraction.profiles import ROWS, field_label
-from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.intake.reception import require_assigned
 from tasks.intake.reuse import SHARED, values_differ
 from tasks.pauses.form import OFFICER_ID
-from tasks.pauses.verification import CorrectionReason, needed_fields
+from tasks.pauses.verification import CorrectionReason, needed_fields, unsure
+from tasks.scope.decide import case_date
 from tasks.signing.report import ROLES
+from tasks.verification.doubts import doubts
 
 REASONS = {
     CorrectionReason.NHAN_DANG_SAI: "nhận dạng sai",
@@ -69,6 +71,8 @@ class FieldView(BaseModel):
     absent: bool = False  # không có trên giấy tờ
     missing: bool = False  # needed, and neither found nor attested absent
     doubtful: bool = False
+    composed: bool = False  # the paper prints none: put together by a rule of its type [R]
+    choices: dict[str, str] = {}  # where one of a list is chosen: code → name
     confirmed_by: str | None = None
 
     @property
@@ -104,6 +108,10 @@ class ComponentView(BaseModel):
     issued: bool = False  # a result document of this system (KQ01), no paper
     hidden: bool = False  # it may be secret: only the unit's leader sees it (Điều 5.4)
     electronic: bool = False  # handed in as a signed PDF and kept as it is
+    doubts: list[str] = []  # about the whole paper: they stand first
+    extracted: str = ""  # when its data were extracted (Điều 9.2l)
+    result: str = ""  # result code of a paper that is a result of BHXH (Điều 10.2)
+    code: str = ""  # its code (Điều 10); "" : not given yet
 
     @property
     def state_label(self) -> str:
@@ -122,6 +130,11 @@ class Review(BaseModel):
     originals: int
     components: list[ComponentView]
     history: list[Event]
+
+    @property
+    def doubts(self) -> bool:
+        """Whether something about a whole paper stands first."""
+        return any(component.doubts for component in self.components)
 
     @property
     def captured(self) -> int:
@@ -214,9 +227,14 @@ def _component(session: Session, catalog: Catalog, dossier: Dossier, document: D
     rows = {row.name: row for row in field_rows(session, document.id)}
     names = {name for name in rows if not name.startswith(SHARED)}
     needed: set[str] = set()
-    if document.state is DocumentState.CHO_XAC_NHAN:
-        needed = set(needed_fields(dossier, {name for name in names if rows[name].value}))
+    told: list[str] = []
+    of_type = next((one for one in catalog.document_types(case_date(dossier)) if one.code == document.type_code), None)
+    if document.state is DocumentState.CHO_XAC_NHAN and of_type:
+        needed = set(needed_fields(of_type, dossier.owner_kind, {name for name in names if rows[name].value}))
+        told = doubts(dossier, of_type, rows, kinds)
     views = [_field(name, rows.get(name), rows.get(SHARED + name), name in needed) for name in names | needed]
+    for view in views:
+        view.choices = kinds if view.name == "type_code" else {}
     views += [
         FieldView(name=name, label=field_label(name), source=FieldSource.LOOKUP, shared=row.value)
         for name, row in ((n.removeprefix(SHARED), r) for n, r in rows.items() if n.startswith(SHARED))
@@ -234,6 +252,10 @@ def _component(session: Session, catalog: Catalog, dossier: Dossier, document: D
         captured=_captured(document),
         issued=document.is_issued,
         electronic=document.electronic_original == ElectronicOriginal.VALID,
+        doubts=told,
+        extracted=vietnam_time(rows["type_code"].extracted_at) if "type_code" in rows else "",
+        result=of_type.result_code or "" if of_type and (document.is_prior_result or of_type.prior_result) else "",
+        code=document.code or "",
     )
 
 
@@ -263,7 +285,8 @@ def _field(name: str, row: FieldValue | None, shared: FieldValue | None, needed:
         corrected_because=REASONS[CorrectionReason(reason)] if reason else "",
         absent=row.attested_absent,
         missing=needed and not row.value and not row.attested_absent,
-        doubtful=bool(row.value) and row.source is FieldSource.OCR and row.confidence < CONFIDENCE_THRESHOLD,
+        doubtful=bool(row.value) and unsure(row),
+        composed=row.rule == COMPOSED and row.source is FieldSource.OCR,
         confirmed_by=row.confirmed_by,
     )
 

@@ -17,7 +17,7 @@ function show(field) {
 
 for (const field of fields) {
   field.addEventListener("focusin", () => show(field));
-  const input = field.querySelector("input[data-original]");
+  const input = field.querySelector("[data-original]");
   if (!input) continue;
   const changed = () => field.classList.toggle("changed", input.value.trim() !== input.dataset.original);
   input.addEventListener("input", changed);
@@ -27,7 +27,7 @@ for (const field of fields) {
 for (const box of document.querySelectorAll("rect[data-field]")) {
   box.addEventListener("click", () => {
     const field = fields.find((item) => item.dataset.field === box.dataset.field);
-    (field?.querySelector("input") ?? field)?.focus();
+    (field?.querySelector("input, select") ?? field)?.focus();
   });
 }
 
@@ -125,7 +125,7 @@ document.addEventListener("keydown", (event) => {
     document.querySelector(".decide .buttons button")?.focus();
     return;
   }
-  const inputs = [...document.querySelectorAll(".field.pressing input[data-original]")];
+  const inputs = [...document.querySelectorAll(".field.pressing [data-original]")];
   const here = inputs.indexOf(document.activeElement);
   const step = event.key === "ArrowDown" ? 1 : -1;
   inputs[(here + step + inputs.length) % inputs.length]?.focus();

@@ -17,6 +17,7 @@ from blocks.records.machine import move_document
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import AuditEntry, Document, FieldValue, Page, Scan, now
 from tasks.extraction.document import extract_fields
+from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.pauses.verification import Absence, Correction
 from tasks.verification.confirm import confirm_fields
 from tests.tasks.decided import decide
@@ -85,8 +86,8 @@ def test_EXa_EXl_fields_are_written_once(records: RecordsDatabase, objects: Obje
     first = rows(records, document_id)
     assert first["issue_date"].value == truth["issue_date"] and first["owner_id"].value == truth["owner_id"]
     assert first["type_code"].source is FieldSource.SYSTEM and first["type_code"].value == "LOCAL:GIAY-RA-VIEN"
-    assert first["abstract"].value is None  # not on this paper: empty, the officer attests it
-    assert report.empty == ["abstract"] and not report.manual and report.likely_type is None
+    assert {"valid_until", "scope"} <= set(first)  # EXh, EXi: each has its input
+    assert report.empty == [] and not report.manual and report.likely_type is None
     assert first["birth_date"].page == 1 and len(first["birth_date"].box or []) == 4
     assert get(records, document_id).state is D.CHO_XAC_NHAN
     assert extract_fields(records, objects, document_id) == report
@@ -94,6 +95,24 @@ def test_EXa_EXl_fields_are_written_once(records: RecordsDatabase, objects: Obje
     assert {n: (r.id, r.extracted_at) for n, r in again.items()} == {
         n: (r.id, r.extracted_at) for n, r in first.items()
     }
+
+
+def test_EXg_the_abstract_of_a_paper_that_prints_none_is_proposed(
+    records: RecordsDatabase, objects: ObjectStore
+) -> None:
+    document_id = read_paper(records, objects, "giay-ra-vien")
+    report = extract_fields(records, objects, document_id)
+    found = rows(records, document_id)
+    abstract, name = found["abstract"], (found["full_name"].value or "").title()
+    assert abstract.value and abstract.value.startswith(f"Ra viện của {name}, vào viện ngày ")
+    assert (abstract.rule, abstract.printed, abstract.page) == ("composed", None, None)
+    assert abstract.confidence < CONFIDENCE_THRESHOLD and "abstract" in report.low
+
+
+def test_EXg_a_printed_abstract_stands_as_it_is(records: RecordsDatabase, objects: ObjectStore) -> None:
+    document_id = read_paper(records, objects, "05a-hsb")
+    extract_fields(records, objects, document_id)
+    assert rows(records, document_id)["abstract"].rule.startswith("decree30")
 
 
 def test_EXk_cells_of_a_list_are_corrected_like_other_fields(records: RecordsDatabase, objects: ObjectStore) -> None:

@@ -57,6 +57,7 @@ from tasks.pauses.verification import describe as describe_verification
 from tasks.results.document import ResultContent, ResultNotDrawable, result_pdf
 from tasks.results.issue import issue_results
 from tasks.results.views import drafts, read_results
+from tasks.scope.decide import case_date
 from tasks.sheet import Sheet
 from tasks.signing.batch import sign_issued_results
 from tasks.signing.errors import AgencyNotAllowed, SignerMissing
@@ -281,7 +282,8 @@ def test_KQ02_an_issued_result_carries_all_fields_and_the_agency_signs_them(
     fields = {item["name"]: item for item in manifest["fields"]}
     present = {name for name, item in fields.items() if item["value"]}
     missing = {"owner_id"} if owner_id is None else set()  # its substitutes are there (CO03)
-    assert set(needed_fields(dossier, present)) - present == missing and "type_code" in present
+    kind = CATALOG.document_type(document.type_code, case_date(dossier))
+    assert set(needed_fields(kind, dossier.owner_kind, present)) - present == missing and "type_code" in present
     assert {item["confirmed_by"] for item in fields.values()} == {"ld.01"}
     assert all(item["extracted_at"] and item["confirmed_at"] for item in fields.values())  # EXl
     text = text_of(objects.unproven(Bucket.WORKING, document.file_key or "")[0])

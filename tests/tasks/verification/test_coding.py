@@ -161,11 +161,12 @@ def test_CO03_organisations(records: RecordsDatabase) -> None:
 
 
 def test_CO06_a_paper_without_number_ends_with_a_full_stop(records: RecordsDatabase) -> None:
-    document_id = coded(records, "LOCAL:14-HSB", {"owner_id": OWNER_ID, "number_symbol": None})
-    assign_code(records, CATALOG, document_id, "gq.01")
-    assert get(records, document_id).code == f"{OWNER_ID}.1.001667.LOCAL:14-HSB."
+    for kind, fields in (("C65-HD", {"number_symbol": None}), ("14-HSB", {"full_name": "Thử Văn An"})):
+        document_id = coded(records, f"LOCAL:{kind}", {"owner_id": OWNER_ID, **fields})  # attested; a form without one
+        assign_code(records, CATALOG, document_id, "gq.01")
+        assert get(records, document_id).code == f"{OWNER_ID}.1.001667.LOCAL:{kind}."
     for fields in ({"owner_id": OWNER_ID}, {"owner_id": OWNER_ID, "number_symbol": "/KH-BHXH"}):
-        nobody_attested = coded(records, "LOCAL:14-HSB", dict(fields))
+        nobody_attested = coded(records, "LOCAL:C65-HD", dict(fields))
         with pytest.raises(CodeBlocked):
             assign_code(records, CATALOG, nobody_attested, "gq.01")
 
