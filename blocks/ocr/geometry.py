@@ -17,6 +17,7 @@ Image = NDArray[np.uint8]
 Points = NDArray[np.float64]  # (N, 2), x and y
 Matrix = NDArray[np.float64]  # 2x3
 
+GROUND = 225  # of 255: paper that is darker is coloured
 SKEW_MAX, SKEW_MIN = 15.0, 0.3  # degrees searched; smaller ones are left alone
 RED = 60  # a pixel is red from here on
 RED_SHARE = 0.0006  # of the page's pixels: from here on a stamp or a red heading stands on it
@@ -137,6 +138,9 @@ class _Ink:
 
 def estimate_skew(small: Image) -> float:
     """Degrees counter-clockwise that level the rows of a thumbnail: where the ink of neighbouring rows differs most."""
+    ground = float(np.percentile(small, 80))
+    if ground < GROUND:  # coloured paper, else its shade counts as ink
+        small = np.asarray(np.minimum(small * (255 / max(ground, 1.0)), 255), dtype=np.uint8)
     thumbnail = np.asarray(255 - small, dtype=np.uint8)
     if thumbnail.mean() < 0.003 * 255:
         return 0.0

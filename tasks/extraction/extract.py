@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -13,7 +13,7 @@ from rapidfuzz import fuzz
 from blocks.clock import vietnam_day
 from blocks.ocr.types import PageText
 from blocks.records.states import FieldSource
-from tasks.extraction.calibration import CELL, LISTED, calibrated
+from tasks.extraction.calibration import CELL, LISTED, calibrated, measured
 from tasks.extraction.checks import DOUBT, cross_check, weighed
 from tasks.extraction.classify import Likeness, classify
 from tasks.extraction.fields import Extracted
@@ -21,7 +21,7 @@ from tasks.extraction.found import Found
 from tasks.extraction.layout import Page, read_page
 from tasks.extraction.letters import fold
 from tasks.extraction.namesakes import namesakes
-from tasks.extraction.normalise import KINDS, name, text
+from tasks.extraction.normalise import KINDS, name, text, unlikely
 from tasks.extraction.profiles import FieldSpec, Profile, Rule, profile_of, row_field
 from tasks.extraction.restore import company, restore, unfinished
 from tasks.extraction.rules import Paper
@@ -30,8 +30,10 @@ from tasks.extraction.several import holds_several
 from tasks.extraction.tables import Cell, read_table
 
 UNLIKE = 0.25  # by so much another type must look likelier before the declared one is doubted
-PROPOSAL = "!hand"  # in the rule of a field that is never sure: a hand wrote it, or two readers differ
+# In the rule of a field that is never sure: a hand wrote it, two readers differ, or it is hardly what the paper says.
+PROPOSAL = "!hand"
 HIGHEST_PROPOSAL = CONFIDENCE_THRESHOLD - 0.05
+POOR = "!page"  # likewise: its page was read worse than those of which confidences were measured
 SEVERAL = "!several"  # likewise: a page of this paper seems to hold another paper, too
 
 
@@ -61,7 +63,8 @@ def extract(pages: Sequence[tuple[int, PageText]], type_code: str, today: date |
     paper = Paper(read, profile)
     fields = {spec.name: _field(paper, spec, profile) for spec in profile.fields}
     fields = cross_check(namesakes(fields, read) | _table(paper, profile))
-    fields = {name: _honest(item, today or vietnam_day()) for name, item in fields.items()}
+    poor = {page.number for page in read if not measured(page.legibility, page.engine)}
+    fields = {name: _honest(item, today or vietnam_day(), poor) for name, item in fields.items()}
     several = tuple(page.number for page in read if holds_several(page))
     if several:
         fields = {name: _whose(item) for name, item in fields.items()}
@@ -159,6 +162,7 @@ def _extracted(field: str, kind: str, found: Found, value: str, seen: Sequence[s
         reading = 1 - (1 - reading) * 0.5
     elif len(set(seen)) > 1:
         reading *= 0.93  # the same label has other values elsewhere on the paper
+    proposal = found.proposal or (not found.listed and unlikely(kind, value))
     kind = LISTED if found.listed else kind
     return Extracted(
         field,
@@ -167,16 +171,21 @@ def _extracted(field: str, kind: str, found: Found, value: str, seen: Sequence[s
         confidence=calibrated(reading, kind, _engine(paper.pages)),
         page=found.page,
         box=found.box,
-        rule=f"{found.rule};{PROPOSAL}" if found.proposal else found.rule,
+        rule=f"{found.rule};{PROPOSAL}" if proposal else found.rule,
         engine=_engine(paper.pages),
         kind=kind,
         reading=round(reading, 4),
     )
 
 
-def _honest(item: Extracted, today: date) -> Extracted:
-    """What is only proposed stays below the threshold, whatever else speaks for it; no paper is of tomorrow."""
+def _honest(item: Extracted, today: date, poor: Collection[int]) -> Extracted:
+    """What is only proposed stays below the threshold, whatever else speaks for it; no paper is of tomorrow.
+
+    poor: pages that were read worse than those of the calibration; there only barcodes are sure.
+    """
     proposal = PROPOSAL in item.rule.split(";")
+    if item.page in poor and item.value and not item.rule.startswith("code"):
+        item, proposal = replace(item, rule=f"{item.rule};{POOR}"), True
     if item.name == "issue_date" and item.value and item.value > today.isoformat():
         if proposal:  # then one of its digits is certainly read wrong
             return replace(item, value=None, confidence=0.0, rule=f"{item.rule};!future")

@@ -89,6 +89,7 @@ class Page:
     head_end: float  # y where the two-column head ends; 0 without one
     engine: str
     codes: tuple[Code, ...] = ()
+    legibility: float = 1.0  # mean confidence of its letters, 0..1
 
     @property
     def parts(self) -> list[Row]:
@@ -128,7 +129,9 @@ def read_page(number: int, text: PageText) -> Page:
             result.append(_row(number, name, [lines[i] for i in members], [boxes[i] for i in members], text))
     order = {LEFT: 0, RIGHT: 1, BODY: 2}
     result.sort(key=lambda row: (order[row.column], row.box[1]))
-    return Page(number, width, height, tuple(result), head[1] if head else 0.0, text.engine, text.codes)
+    letters = sum(len(line.text) for line in lines)
+    legibility = sum(line.confidence * len(line.text) for line in lines) / letters if letters else 1.0
+    return Page(number, width, height, tuple(result), head[1] if head else 0.0, text.engine, text.codes, legibility)
 
 
 def _column(box: Box, head: tuple[float, float] | None) -> str:

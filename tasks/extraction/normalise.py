@@ -180,6 +180,18 @@ def sex(value: str) -> str | None:
     return {"NAM": "Nam", "NU": "Nữ"}.get(fold(tidy(value)))
 
 
+def unlikely(kind: str, value: str) -> bool:
+    """Whether a value of the right form is hardly what the paper says: a piece of it, or words beside it."""
+    if kind == "phone":
+        return len(value) < 10  # as in the last century, or a digit was lost
+    if kind == "money":
+        return len(value) < 4  # nothing costs less than 1,000 đồng: the groups behind were lost
+    if kind in ("text", "agency"):
+        return value.count("(") != value.count(")")  # broken off
+    torn = {*"BCDĐGHKLMNPQRSTVX"}  # one letter alone is what was left of a word
+    return kind == "name" and any(word[0].islower() or word.upper() in torn for word in value.split())
+
+
 KINDS: dict[str, Callable[[str], str | None]] = {
     "text": text,
     "agency": text,

@@ -18,7 +18,8 @@ from tasks.extraction.layout import HEAD_PHRASES, Page, Row
 from tasks.extraction.letters import fold
 from tasks.extraction.profiles import GENERAL, profiles
 
-ALIKE = 85.0  # of 100: how much a line must be like the national title, or a title of a type
+ALIKE = 85.0  # of 100: how much a line must be like the national title
+TITLE = 93.0  # likewise like the title of a type: `BẢO HIỂM XÃ HỘI` of a head or a seal is no `SỔ BẢO HIỂM XÃ HỘI`
 APART = 0.2  # of the page's height or width: a second paper begins at least so far from the first
 LEVEL = 0.08  # of its height: headings beside each other stand level within this
 ABOVE, MARGIN = 8, 2  # heights of a heading: so far above it, a paper's upper margin of so much is looked for
@@ -74,13 +75,13 @@ def _two_titles(page: Page) -> bool:
     """Titles of forms, which stand once on a paper; `QUYẾT ĐỊNH` stands twice on each decision."""
     titles = [t for p in profiles().values() if p.type != GENERAL for t in p.title]
     wanted = [text for text in (squeeze(t)[0] for t in titles) if len(text) >= TELLING]
-    found = [box for text, box in _headings(page) if any(fuzz.ratio(t, text) >= ALIKE for t in wanted)]
+    found = [box for text, box in _headings(page) if any(fuzz.ratio(t, text) >= TITLE for t in wanted)]
     return any(_apart(a, b, page) for a, b in combinations(found, 2))
 
 
 def _headings(page: Page) -> Iterator[tuple[str, Box]]:
     """Lines in capitals, alone and with the one below."""
-    rows = [row for row in page.parts if row.capital]
+    rows = [row for row in page.parts if row.capital and not row.red]
     for row in rows:
         text = squeeze(row.text)[0]
         yield text, row.box

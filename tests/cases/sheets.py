@@ -6,10 +6,12 @@ import random
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw
 
 from tests.samples.documents import make_document, page_pixels
+from tests.samples.forms import FORMS, make_case
 from tests.samples.forms.base import issuer_head, national
-from tests.samples.look import Look
+from tests.samples.look import Look, font
 from tests.samples.scan import Pixels, scan
 from tests.samples.sheet import Sheet
 
@@ -20,6 +22,14 @@ LOOK = Look(dpi=DPI, skew=0.3, seed=5)
 def pages(type_code: str, number: int, seed: int = 5, dpi: int = DPI) -> list[Pixels]:
     """The pages of one paper of the samples' generator; another number is another person."""
     return page_pixels(*make_document(seed, number, type_code, dpi=dpi))
+
+
+def paper(type_code: str, number: int, **look: object) -> tuple[dict[str, str | None], list[Pixels]]:
+    """True fields and pages of one paper. look: what of its look is other than the generator would draw."""
+    drawn, usual = make_document(77, number, type_code, dpi=DPI)
+    if look:
+        drawn = FORMS[type_code](make_case(random.Random(f"paper {number}")), usual.but(**look))
+    return drawn.fields, page_pixels(drawn, usual)
 
 
 def beside(*images: Pixels) -> Pixels:
@@ -100,5 +110,41 @@ def faxed(image: Pixels, share: float) -> Pixels:
     return np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB))
 
 
-def some(seed: int) -> random.Random:
-    return random.Random(f"case {seed}")
+def stamped(image: Pixels, places: tuple[tuple[float, float], ...] = ((0.35, 0.33), (0.6, 0.45))) -> Pixels:
+    """With round red stamps over its print, their centres at shares of width and height."""
+    out = image
+    high, wide = image.shape[:2]
+    for x, y in places:
+        layer = Image.new("L", (wide, high))
+        pen, radius, middle = ImageDraw.Draw(layer), 0.09 * wide, (x * wide, y * high)
+        for share, width in ((1.0, 7), (0.72, 4)):
+            pen.circle(middle, share * radius, outline=255, width=width)
+        for line, text in ((-0.15, "BẢO HIỂM"), (0.2, "XÃ HỘI")):
+            face = font("Tinos", True, False, round(0.28 * radius))
+            pen.text((middle[0], middle[1] + line * radius), text, font=face, fill=255, anchor="mm")
+        ink = np.asarray(layer)[..., None] / 255 * 0.85
+        out = (out * (1 - ink) + np.minimum(out, (205, 35, 45)) * ink).astype(np.uint8)
+    return out
+
+
+def glared(image: Pixels, places: tuple[tuple[float, float], ...] = ((0.4, 0.3), (0.65, 0.45))) -> Pixels:
+    """A photo of a glossy paper under a lamp: print pales and vanishes in patches."""
+    high, wide = image.shape[:2]
+    rows, columns = np.mgrid[:high, :wide]
+    out = image.astype(np.float32)
+    for x, y in places:
+        far = ((columns - x * wide) / (0.16 * wide)) ** 2 + ((rows - y * high) / (0.1 * wide)) ** 2
+        light = np.exp(-(far**2))[..., None] * 0.9
+        out = out * (1 - light) + 255 * light
+    return out.astype(np.uint8)
+
+
+def showing_through(image: Pixels, back: Pixels) -> Pixels:
+    """Thin paper: the print of its back, mirrored and soft."""
+    behind = cv2.GaussianBlur(back[:, ::-1].astype(np.float32), (0, 0), 2.2)
+    return np.clip(image.astype(np.float32) - (250 - behind) * 0.28, 0, 255).astype(np.uint8)
+
+
+def blurred(image: Pixels) -> Pixels:
+    """Out of focus, or a carbon copy."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 2.4))
