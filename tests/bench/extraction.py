@@ -1,6 +1,6 @@
 """`make bench-extraction`: fields of generated papers of every type and of the scans of `--bench`, against their truth.
 
-Heads with a number and a date written by hand are counted apart, drawn ones and genuine ones (`heads.py`).
+Genuine pages (scans, and heads with a number and a date written by hand, `heads.py`) are counted apart from drawn ones.
 A field is right when its normalised value is exactly that of the paper, or is empty where the paper has none. Names
 and agencies that forms print in capitals are compared without regard to case. Pages are drawn from the seed (other
 people, fonts, fill-in styles, 200–300 dpi, skew, noise, stamps; then as phone photos and at 100–150 dpi), read by the
@@ -22,6 +22,8 @@ from rich.progress import track
 from rich.table import Table
 
 from blocks.settings import home
+from tasks.extraction.extract import SEVERAL
+from tasks.extraction.fields import Extracted
 from tasks.extraction.profiles import ROWS
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tests.bench import heads
@@ -69,16 +71,19 @@ class Counts:
 
 @dataclass
 class Tally:
-    """fields: of the paper; cells: in the rows of its list; typed: papers whose type was told right."""
+    """fields: of the paper; cells: in the rows of its list; typed: papers whose type was told right; several: papers
+    that were taken for two on one image."""
 
     papers: int = 0
     typed: int = 0
+    several: int = 0
     fields: Counts = field(default_factory=Counts)
     cells: Counts = field(default_factory=Counts)
     faults: list[str] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         self.papers, self.typed = self.papers + other.papers, self.typed + other.typed
+        self.several += other.several
         self.fields.add(other.fields)
         self.cells.add(other.cells)
         self.faults += other.faults
@@ -87,7 +92,7 @@ class Tally:
 def judge(sheaf: Sheaf, cache: Path) -> Tally:
     """All fields of the truth and all that were found, but for the declared type and what a page can't print."""
     truth, found, likely = read(sheaf, cache)
-    tally = Tally(papers=1, typed=likely == sheaf.type_code)
+    tally = Tally(papers=1, typed=likely == sheaf.type_code, several=doubled(found))
     for name in sorted((set(truth) | set(found)) - {"type_code", "extracted_at"}):
         wanted, item = truth.get(name), found.get(name)
         got = item.value if item else None
@@ -98,6 +103,11 @@ def judge(sheaf: Sheaf, cache: Path) -> Tally:
         if not good:
             tally.faults.append(f"{'SURE ' if sure else ''}{sheaf.name} {name}: {wanted!r} read as {got!r}")
     return tally
+
+
+def doubled(found: dict[str, Extracted]) -> bool:
+    """Whether two papers seemed to lie on one image."""
+    return any(SEVERAL in item.rule.split(";") for item in found.values())
 
 
 def measure(part: tuple[int, int, int, int, str, Path]) -> dict[str, Tally]:
@@ -151,19 +161,33 @@ def run(pool: Executor, jobs: int, console: Console, count: int, seed: int, how:
     return dict(tallies)
 
 
-def judge_genuine(bench: Path, cache: Path, console: Console) -> Counts:
-    """The published scans, field by field."""
-    counts = Counts()
+def judge_genuine(bench: Path, cache: Path, console: Console) -> tuple[Counts, int]:
+    """The published scans, field by field; and how many were taken for two papers."""
+    counts, several = Counts(), 0
     for sheaf in genuine(bench):
         truth, found, _ = read(sheaf, cache)
+        several += doubled(found)
         for name, value in truth.items():
             got = found[name].value
             by_hand = name in BY_HAND.get(sheaf.name, ()) and got is None
             good = by_hand or plain(name, value) == plain(name, got)
-            counts.add(Counts(right=good, wrong=not good))
-            note = "(by hand: left empty)" if by_hand else got
+            sure = got is not None and found[name].confidence >= CONFIDENCE_THRESHOLD
+            counts.add(Counts(good, not good, got is not None, sure, sure and not good))
+            note = "(by hand: left empty)" if by_hand else f"{got}{', sure' if sure else ''}"
             console.print(f"{'✓' if good else '✗'} {sheaf.name} {name}: {note}", highlight=False)
-    return counts
+    return counts, several
+
+
+def genuine_goals(scans: Counts, several: int, by_hand: dict[str, heads.Count]) -> list[tuple[str, str, str, bool]]:
+    """What is sure of genuine pages, scans and heads, counted apart from everything drawn."""
+    sure = scans.sure + sum(count.sure for count in by_hand.values())
+    wrong = scans.sure_wrong + sum(count.sure_wrong for count in by_hand.values())
+    right = 100 * (1 - wrong / max(1, sure))
+    return [
+        ("fields of genuine scans", "all", f"{scans.right} of {scans.right + scans.wrong}", not scans.wrong),
+        ("right among sure, genuine scans and heads", "≥ 99.5 %", f"{right:.2f} % of {sure}", right >= 99.5),
+        ("genuine scans taken for two papers", "none", str(several), not several),
+    ]
 
 
 def goals(rows: list[tuple[str, str, str, bool]]) -> Table:
@@ -211,11 +235,7 @@ def main() -> None:
     summary.append(("type told from the paper alone", "≥ 99 %", f"{typed:.2f} %", typed >= 99))
     told = [text_of(pixels, dpi, cache).readable for _, dpi, pixels in unreadable(arguments.seed)]
     summary.append(("unreadable pages to manual entry", "all", f"{told.count(False)} of {len(told)}", not any(told)))
-    if arguments.bench:
-        scans = judge_genuine(arguments.bench, cache, console)
-        summary.append(
-            ("fields of genuine scans", "all", f"{scans.right} of {scans.right + scans.wrong}", not scans.wrong)
-        )
+    summary.append(("generated papers taken for two", "none", str(total.several), not total.several))
     by_hand = [(f"{HEADS} drawn heads", list(heads.drawn_heads(HEADS, arguments.seed)))]
     genuine_heads = list(heads.genuine_heads(arguments.bench)) if arguments.bench else []
     if genuine_heads:
@@ -228,6 +248,9 @@ def main() -> None:
         summary += heads.goals(what, counts)
         for fault in (fault for item in counts.values() for fault in item.faults if arguments.faults):
             console.print(fault, highlight=False, markup=False, soft_wrap=True)
+        of_heads = counts if pages is genuine_heads else {}
+    if arguments.bench:
+        summary += genuine_goals(*judge_genuine(arguments.bench, cache, console), of_heads)
     console.print(goals(summary))
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from blocks.ocr.types import Code, Line, PageText, Word
-from tasks.extraction.extract import Extraction, extract
+from tasks.extraction.extract import POOR, Extraction, extract
 from tasks.extraction.fields import LABELS, Extracted
-from tasks.extraction.normalise import KINDS
+from tasks.extraction.normalise import KINDS, unlikely
 from tasks.extraction.profiles import field_label, profile_of, profiles
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 
@@ -372,3 +372,53 @@ def test_EXk_an_amount_without_a_dot_is_known_by_its_words() -> None:
     assert item.value == whole.value and "+words" in item.rule
     lost = changed("hoa-don", f"toán: {dots}", f"toán: {dots[:-1]}").fields["special.amount"]
     assert lost.value is None  # a digit is missing
+
+
+def line(text: str, y: float, confidence: float = 0.99) -> Line:
+    polygon = ((100.0, y), (1500.0, y), (1500.0, y + 40), (100.0, y + 40))
+    return Line(text, confidence, polygon, (Word(text, (100.0, y, 1500.0, y + 40)),))
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ("Giấy này có giá trị đến hết ngày 31/12/2027.", "valid_until", "2027-12-31"),
+        ("Quyết định có hiệu lực từ ngày ký đến ngày 30 tháng 6 năm 2026", "valid_until", "2026-06-30"),
+        ("Giấy xác nhận có giá trị trên phạm vi toàn quốc", "scope", "trên phạm vi toàn quốc"),
+        ("Phạm vi áp dụng: các cơ quan thuộc tỉnh Hà Giang", "scope", "các cơ quan thuộc tỉnh Hà Giang"),
+        ("Nghỉ từ ngày 01/12/2025 đến ngày 05/12/2025", "valid_until", None),
+    ],
+)
+def test_EXh_EXi_validity_is_read_wherever_it_stands_and_proposed(text: str, field: str, value: str | None) -> None:
+    item = extract([(1, PageText(1654, 2339, 200, (line(text, 900),)))], "LOCAL:C65-HD").fields[field]
+    assert item.value == value and item.confidence < CONFIDENCE_THRESHOLD
+
+
+def test_EXc_a_letter_has_the_name_of_its_type_although_it_prints_none() -> None:
+    lines = (line("Số: 12/BHXH-CST", 200), line("V/v trả lời kiến nghị của người lao động", 260))
+    item = extract([(1, PageText(1654, 2339, 200, lines))], "LOCAL:VAN-BAN-HANH-CHINH").fields["title"]
+    assert item.value == "CÔNG VĂN" and item.confidence < CONFIDENCE_THRESHOLD
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "doubted"),
+    [
+        ("phone", "0912345678", False), ("phone", "091234567", True), ("money", "5800000", False), ("money", "5", True),
+        ("name", "Ngô Gia Việt", False), ("name", "hàng Người bán hàng", True), ("name", "N NAM", True),
+        ("name", "Y Bảo", False), ("text", "Gãy tay (S52.5)", False), ("text", "Gãy tay (S52", True),
+    ],
+)  # fmt: skip
+def test_what_is_hardly_a_whole_value_is_doubted(kind: str, value: str, doubted: bool) -> None:
+    assert unlikely(kind, value) is doubted
+
+
+def test_nothing_is_sure_on_a_page_read_worse_than_those_of_the_calibration() -> None:
+    declared, _, pages = paper("giay-ra-vien")
+    measured = "det@12345678 + sohoa-rec@0cf90cca"
+    good = replace(pages[0], engine=measured)
+    poor = replace(good, lines=tuple(replace(one, confidence=min(one.confidence, 0.95)) for one in good.lines))
+    sure = [item for item in extract([(1, good)], declared).fields.values() if item.confidence >= CONFIDENCE_THRESHOLD]
+    assert sure
+    values = [item for item in extract([(1, poor)], declared).fields.values() if item.value]
+    assert values and not [item for item in values if item.confidence >= CONFIDENCE_THRESHOLD]
+    assert all(POOR in item.rule.split(";") for item in values)
