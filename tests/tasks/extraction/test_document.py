@@ -17,11 +17,13 @@ from blocks.records.machine import move_document
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import AuditEntry, Document, FieldValue, Page, Scan, now
 from tasks.extraction.document import extract_fields
+from tasks.extraction.notes import notes_of
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.pauses.verification import Absence, Correction
 from tasks.verification.confirm import confirm_fields
 from tests.tasks.decided import decide
 from tests.tasks.extraction.test_extract import paper
+from tests.tasks.extraction.test_several import level, together
 from tests.tasks.lawcase import get, make_dossier, walk_document
 
 D = DocumentState
@@ -113,6 +115,20 @@ def test_EXg_a_printed_abstract_stands_as_it_is(records: RecordsDatabase, object
     document_id = read_paper(records, objects, "05a-hsb")
     extract_fields(records, objects, document_id)
     assert rows(records, document_id)["abstract"].rule.startswith("decree30")
+
+
+def test_EXb_two_papers_on_one_image_are_kept_as_a_doubt_of_the_paper(
+    records: RecordsDatabase, objects: ObjectStore
+) -> None:
+    _, (document_id,) = make_dossier(records, ["LOCAL:C65-HD"])
+    walk_document(records, document_id, D.OCR)
+    add_pages(records, objects, document_id, [together(level("c65-hd"), level("c65-hd"), beside=True)])
+    report = extract_fields(records, objects, document_id)
+    found = rows(records, document_id)
+    assert report.several == [1] and notes_of(found["type_code"].rule).several == (1,)
+    read = {name: row for name, row in found.items() if row.value and name != "type_code"}
+    assert len(read) > 8 and set(read) == set(report.low)
+    assert extract_fields(records, objects, document_id) == report
 
 
 def test_EXk_cells_of_a_list_are_corrected_like_other_fields(records: RecordsDatabase, objects: ObjectStore) -> None:
