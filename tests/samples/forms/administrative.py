@@ -202,7 +202,7 @@ def administrative(
         truth(
             "LOCAL:VAN-BAN-HANH-CHINH",
             "ORGANISATION",
-            title=title,
+            title=title or "CÔNG VĂN",  # a letter prints no name of its type
             number_symbol=number,
             issue_date=day,
             issuer=agency,
