@@ -13,7 +13,7 @@ from rapidfuzz import fuzz
 from blocks.clock import vietnam_day
 from blocks.ocr.types import PageText
 from blocks.records.states import FieldSource
-from tasks.extraction.calibration import CELL, LISTED, calibrated, measured
+from tasks.extraction.calibration import CELL, LISTED, calibrated, maybe_by_hand, measured
 from tasks.extraction.checks import DOUBT, cross_check, weighed
 from tasks.extraction.classify import Likeness, classify
 from tasks.extraction.fields import Extracted
@@ -34,6 +34,7 @@ UNLIKE = 0.25  # by so much another type must look likelier before the declared 
 PROPOSAL = "!hand"
 HIGHEST_PROPOSAL = CONFIDENCE_THRESHOLD - 0.05
 POOR = "!page"  # likewise: its page was read worse than those of which confidences were measured
+FAINT = "!faint"  # likewise: a number that a hand may have written
 SEVERAL = "!several"  # likewise: a page of this paper seems to hold another paper, too
 
 
@@ -186,11 +187,24 @@ def _honest(item: Extracted, today: date, poor: Collection[int]) -> Extracted:
     proposal = PROPOSAL in item.rule.split(";")
     if item.page in poor and item.value and not item.rule.startswith("code"):
         item, proposal = replace(item, rule=f"{item.rule};{POOR}"), True
+    if item.value and not proposal and _hand_written(item):
+        item, proposal = replace(item, rule=f"{item.rule};{FAINT}"), True
     if item.name == "issue_date" and item.value and item.value > today.isoformat():
         if proposal:  # then one of its digits is certainly read wrong
             return replace(item, value=None, confidence=0.0, rule=f"{item.rule};!future")
         item, proposal = replace(item, rule=f"{item.rule};!future"), True
     return replace(item, confidence=min(item.confidence, HIGHEST_PROPOSAL)) if proposal else item
+
+
+def _hand_written(item: Extracted) -> bool:
+    """Whether a hand may have written this number, and nothing else proves it.
+
+    Lists are printed; in the head a reader of its own tells print from hands; what agrees with another field was read
+    right, but for ids, of which a birth date proves three digits only.
+    """
+    told_apart = item.rule.startswith(("table", "code", "decree30"))
+    proven = re.search(r";\+(?!id-)", item.rule) or (";+id-" in item.rule and not item.name.endswith("_id"))
+    return not told_apart and not proven and maybe_by_hand(item.reading, item.kind)
 
 
 def _whose(item: Extracted) -> Extracted:
