@@ -49,6 +49,20 @@ def _judged(type_code: str, number: int, spoil: Spoilt, least: float, **look: ob
     return play
 
 
+def _by_hand(_: Path) -> str:
+    """Three hands; what they wrote may be proposed."""
+    right = empty = 0
+    for seed in range(3):
+        wrote, page = draw.filled_by_hand(seed)
+        found = extract([(1, engine().read(page, draw.DPI))], LEAVE).fields
+        for name, value in wrote.items():
+            item = found[name]
+            right, empty = right + (item.value == value), empty + (item.value is None)
+            if item.value not in (None, value) and item.confidence >= CONFIDENCE_THRESHOLD:
+                raise Otherwise(f"surely wrong: {name}")
+    return f"of 12 numbers {right} right, {empty} left empty, none surely wrong"
+
+
 READ, DOUBTED = "read", "read, left empty or doubted; nothing surely wrong"
 GREEN, BLUE, KRAFT = (190, 225, 190), (150, 190, 220), (200, 170, 120)
 CASES = [
@@ -66,6 +80,7 @@ CASES = [
     Case("red stamps over the print", DOUBTED, _judged(LEAVE, 0, each(draw.stamped), 0.8)),
     Case("glare of a lamp", DOUBTED, _judged(DISCHARGE, 1, each(draw.glared), 0.5)),
     Case("back showing through", DOUBTED, _judged(BILL, 5, each(lambda p: draw.showing_through(p, p)), 0.5)),
+    Case("form filled in by hand", DOUBTED, _by_hand),
     Case("fax of 100 dpi", DOUBTED, _judged(EMPLOYEES, 6, each(lambda p: draw.faxed(p, 0.5)), 0.5)),
     Case("fax of 75 dpi", DOUBTED, _judged(DECISION, 3, each(lambda p: draw.faxed(p, 0.375)), 0.0)),
     Case("out of focus", DOUBTED, _judged(EMPLOYEES, 6, each(draw.blurred), 0.3)),

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tests.bench.heads import _Pen as Pen
 from tests.samples.documents import make_document, page_pixels
 from tests.samples.forms import FORMS, make_case
 from tests.samples.forms.base import issuer_head, national
@@ -148,3 +149,27 @@ def showing_through(image: Pixels, back: Pixels) -> Pixels:
 def blurred(image: Pixels) -> Pixels:
     """Out of focus, or a carbon copy."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), 2.4))
+
+
+def filled_by_hand(seed: int) -> tuple[dict[str, str], Pixels]:
+    """A certificate of sick leave with numbers in pen on its printed labels; what the pen wrote."""
+    rng = random.Random(f"by hand {seed}")
+    sheet = Sheet(LOOK)
+    pen = Pen(rng, sheet)
+    person, insured = (f"{rng.randrange(10**n):0{n}d}" for n in (12, 10))
+    day, month = rng.randint(1, 28), rng.randint(1, 12)
+    sheet.put(105, 50, "GIẤY CHỨNG NHẬN", 15, bold=True, align="c")
+    sheet.put(105, 57, "NGHỈ VIỆC HƯỞNG BẢO HIỂM XÃ HỘI", 13, bold=True, align="c")
+    sheet.put(24, 75, "Họ và tên: Nguyễn Thị Lan", 13)
+    labels = (("Số CCCD/Mã định danh:", person), ("Mã số BHXH/Số thẻ BHYT:", insured), ("Số ngày nghỉ:", "05"))
+    for row, (label, value) in enumerate(labels):
+        sheet.put(24, 85 + 11 * row, label, 13)
+        pen.write(27 + sheet.measure(label, 13), 85 + 11 * row, value)
+    sheet.put(24, 118, "Từ ngày", 13)
+    end = pen.write(45, 118, f"{day:02d}") + 1
+    sheet.put(end, 118, "/", 13)
+    sheet.put(pen.write(end + 3, 118, f"{month:02d}") + 1, 118, "/2025", 13)
+    text = "Căn cứ Luật Bảo hiểm xã hội ngày 29 tháng 6 năm 2024, các đơn vị liên quan phối hợp triển khai đồng bộ. "
+    sheet.para(24, 150, 165, text * 9, 12)
+    wrote = {"owner_id": person, "special.bhxh_number": insured, "special.leave_days": "5"}
+    return wrote | {"special.leave_from": f"2025-{month:02d}-{day:02d}"}, scan(sheet.image, LOOK, 1)
