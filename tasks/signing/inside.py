@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from asn1crypto import cms, x509
-from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.general import extract_certificate_info
 from pyhanko.sign.validation.generic_cms import extract_tst_data_iter
 from pyhanko_certvalidator.authority import AuthorityWithCert
@@ -24,6 +23,7 @@ from blocks.sandbox.keeper import Sink
 from blocks.trust import Believed, Handed, run
 from tasks.signing.report import etsi_reports
 from tasks.signing.verify import verify_manifest, verify_pdf, verify_record
+from tasks.signing.verify_reader import TolerantReader, collected
 
 DEEPEST = 8
 
@@ -87,7 +87,7 @@ def _signers(
         found.append(cms.ContentInfo.load(signature.read(), strict=True)["content"])
     document = pdf if signature is not None else path
     if document is not None:
-        found += [item.signed_data for item in PdfFileReader(document).embedded_signatures]
+        found += [item.signed_data for item in collected(TolerantReader(document))[0]]
     for signed in list(found):
         for signer in signed["signer_infos"]:
             found += extract_tst_data_iter(signer, signed=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -26,11 +26,16 @@ from pyhanko.sign.validation.policy_decl import (
     bootstrap_validation_data_handlers,
 )
 from pyhanko.sign.validation.status import SignatureStatus, StandardCMSSignatureStatus
+from pyhanko_certvalidator import CertificateValidator, ValidationContext, errors
 from pyhanko_certvalidator.ltv.poe import POEManager, POEType
 from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
+from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
 from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
 
-from blocks.trust import Believed, clock
+from blocks.revocation import DEEPEST
+from blocks.trust import CLOCK_SKEW, TOLERANCE, Believed, clock
+
+STAMP = "signature_time_stamp_token"
 
 
 @dataclass
@@ -80,6 +85,7 @@ class Finding:
     stamped_at: datetime | None  # by the signature's own time-stamp
     level: str  # B-B, B-T, B-LT, B-LTA
     renew_before: datetime | None  # end of the certificate of the newest archive time-stamp
+    stamp: str = ""  # why its time-stamp counts as none: UNTRUSTED, TRY_LATER, FUTURE, BEFORE_CERTIFICATE, NOT_VALID
 
 
 def stamp_time(token: cms.SignedData) -> datetime:
@@ -103,47 +109,113 @@ async def validate(
     """Validate the signature over `digest`. proofs: the archive time-stamps after it, in order of time.
 
     at: as if it were then (None: now). stamped: a signature without time-stamp is not valid (our own have one); False:
-    it is as long as its certificate is, at the time of validation (EN 319 102-1, 5.3).
+    it is as long as its certificate is, at the time of validation (EN 319 102-1, 5.3). A time-stamp that isn't valid or
+    contradicts itself counts as none (5.6.3): `Finding.stamp` says why.
     """
     timing = ValidationTimingInfo(at or clock(), at or clock(), point_in_time_validation=at is not None)
-    specification = trust.specification(_at_hand(signed, proofs, material)).signature_validation_spec
+    known = _at_hand(signed, proofs, material)
+    specification = trust.specification(known).signature_validation_spec
     poes, complete = await _proven(proofs, material, specification, timing)
+    lasting = bool(proofs and complete)
     everything = material.applied(specification, None)
+    past = material.applied(specification, proofs[0] if lasting else None)
+    stamps = await _stamps(signed, past, poes, timing)
+    signed = stamps.kept
+    common: dict[str, Any] = {"timing_info": timing, "raw_digest": digest}
     result = await ades.ades_with_time_validation(
         signed,
         everything,
-        timing_info=timing,
         validation_data_handlers=_handlers(everything, timing, poes),
-        raw_digest=digest,
         status_cls=status_cls,
         extra_status_kwargs=status_kwargs or {},
+        **common,
     )
-    past = material.applied(specification, proofs[0] if proofs and complete else None)
-    signer = signed["signer_infos"][0]
-    stamped_at = await _stamped_at(signer, past, poes, timing)
     code: Any = result.ades_subindic
-    if code is AdESIndeterminate.SIG_CONSTRAINTS_FAILURE and not stamped:  # pyHanko's word for a missing time-stamp
+    if code is AdESIndeterminate.SIG_CONSTRAINTS_FAILURE and stamps.at is None:  # pyHanko's word for a missing stamp
         basic = await ades.ades_basic_validation(
-            signed,
-            everything,
-            timing_info=timing,
-            validation_data_handlers=_handlers(everything, timing, poes),
-            raw_digest=digest,
+            signed, everything, validation_data_handlers=_handlers(everything, timing, poes), **common
         )
-        code = basic.ades_subindic
+        code = code if stamped and basic.ades_subindic is AdESPassed.OK else basic.ades_subindic
     code = _out_of_bounds(code, signed, timing)
-    if isinstance(code, AdESIndeterminate) and proofs and complete and stamped_at:
-        poes.register(signer["signature"].native, poe_type=POEType.VALIDATION, dt=stamped_at)
+    if isinstance(code, AdESIndeterminate) and lasting and stamps.at:
+        value = signed["signer_infos"][0]["signature"].native
+        poes.register(value, poe_type=POEType.VALIDATION, dt=stamps.at)
         code = await ades.ades_past_signature_validation(signed, past, poes, code, timing.validation_time)
-    certificate = extract_certificate_info(signed).signer_cert
+    if code in UNKNOWN:
+        certificate = extract_certificate_info(signed).signer_cert
+        code = await revocation_unknown(certificate, known, material, trust, timing) or code
+    if stamps.why == "TRY_LATER" and code in _STAMP_WOULD_HELP:
+        code = AdESIndeterminate.TRY_LATER
     last = extract_certificate_info(proofs[-1].token).signer_cert.not_valid_after if proofs else None
+    level = _level(signed, material, stamps.at, lasting=lasting)
+    return Finding(code, result.api_status, stamps.at, level, last, stamps.why)
+
+
+UNKNOWN = (AdESIndeterminate.CERTIFICATE_CHAIN_GENERAL_FAILURE, AdESIndeterminate.TRY_LATER)
+_STAMP_WOULD_HELP = {
+    AdESIndeterminate.SIG_CONSTRAINTS_FAILURE,
+    AdESIndeterminate.OUT_OF_BOUNDS_NO_POE,
+    AdESIndeterminate.REVOKED_NO_POE,
+}
+
+
+def _level(signed: cms.SignedData, material: Material, stamped_at: datetime | None, *, lasting: bool) -> str:
     if stamped_at is None:
-        level = "B-B"
-    elif not material.about(certificate):
-        level = "B-T"
-    else:
-        level = "B-LTA" if proofs and complete else "B-LT"
-    return Finding(code, result.api_status, stamped_at, level, last)
+        return "B-B"
+    if not material.about(extract_certificate_info(signed).signer_cert):
+        return "B-T"
+    return "B-LTA" if lasting else "B-LT"
+
+
+async def revocation_unknown(
+    certificate: x509.Certificate,
+    known: list[x509.Certificate],
+    material: Material,
+    trust: Believed,
+    timing: ValidationTimingInfo,
+) -> Any:
+    """TRY_LATER, or "NO_REVOCATION_ADDRESS", where only the revocation of a certificate of the path is unknown.
+
+    pyHanko calls this a general failure of the chain. None: something else is wrong with the path.
+    """
+    context = ValidationContext(
+        trust_roots=list(trust.anchors),
+        other_certs=[*trust.intermediates, *known],
+        moment=timing.validation_time,
+        best_signature_time=timing.best_signature_time,
+        allow_fetching=True,
+        fetchers=trust.fetchers(known),
+        crls=material.crls,
+        ocsps=material.answers,
+        revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
+        time_tolerance=TOLERANCE,
+    )
+    validator = CertificateValidator(certificate, intermediate_certs=known, validation_context=context)
+    try:
+        await validator.async_validate_path()
+    except errors.InsufficientRevinfoError:
+        path = [*certificates_up(certificate, [*trust.intermediates, *known], trust.anchors)]
+        asked = all(item.ocsp_urls or item.crl_distribution_points or material.about(item) for item in path)
+        return AdESIndeterminate.TRY_LATER if asked else "NO_REVOCATION_ADDRESS"
+    except errors.ValidationError:
+        return None
+    return None
+
+
+def certificates_up(
+    certificate: x509.Certificate, others: Iterable[x509.Certificate], anchors: Iterable[x509.Certificate]
+) -> Iterator[x509.Certificate]:
+    """The certificate and those above it by name, without the anchor."""
+    ends = {item.dump() for item in anchors}
+    by_name = {item.subject.dump(): item for item in others}
+    for _ in range(DEEPEST):
+        if certificate.dump() in ends:
+            return
+        yield certificate
+        above = by_name.get(certificate.issuer.dump())
+        if above is None:
+            return
+        certificate = above
 
 
 def _at_hand(signed: cms.SignedData, proofs: list[Proof], material: Material) -> list[x509.Certificate]:
@@ -175,6 +247,8 @@ async def _proven(
 ) -> tuple[POEManager, bool]:
     """(what is proven to have existed when, whether every time-stamp of the chain is valid)."""
     proven = POEManager()
+    if any(proof.time > timing.validation_time + CLOCK_SKEW for proof in proofs):
+        return POEManager(), False
     for number, proof in enumerate(proofs, 1):
         following = proofs[number] if number < len(proofs) else None
         assumed = copy.copy(proven)
@@ -199,7 +273,17 @@ async def _was_valid(
     poes: POEManager,
     timing: ValidationTimingInfo,
 ) -> bool:
-    """The time-stamp is valid at the time of validation, or was when `poes` prove that it existed."""
+    return (await _judged(token, imprint, specification, poes, timing))[1] is AdESPassed.OK
+
+
+async def _judged(
+    token: cms.SignedData,
+    imprint: Callable[[str], bytes],
+    specification: SignatureValidationSpec,
+    poes: POEManager,
+    timing: ValidationTimingInfo,
+) -> tuple[Any, Any]:
+    """(the time-stamp at the time of validation, the same or as it was when `poes` prove that it existed)."""
     result = await ades.ades_timestamp_validation(
         token,
         specification,
@@ -207,19 +291,74 @@ async def _was_valid(
         expected_tst_imprint=imprint,
         validation_data_handlers=_handlers(specification, timing, poes),
     )
-    code = _out_of_bounds(result.ades_subindic, token, timing)
+    code = now = _out_of_bounds(result.ades_subindic, token, timing)
     if isinstance(code, AdESIndeterminate):
         code = await ades.ades_past_signature_validation(
             token, specification, copy.copy(poes), code, timing.validation_time
         )
-    return code is AdESPassed.OK
+    return now, code
 
 
-async def _stamped_at(
-    signer: cms.SignerInfo, specification: SignatureValidationSpec, poes: POEManager, timing: ValidationTimingInfo
-) -> datetime | None:
-    """Time of the signature's own time-stamp, if that is or was valid."""
-    for token in extract_tst_data_iter(signer, signed=False):
-        if await _was_valid(token, message_imprint_checker(signer), specification, poes, timing):
-            return stamp_time(token)
-    return None
+@dataclass(frozen=True)
+class _Stamps:
+    """The signature's own time-stamps. kept: the signature with only those that count."""
+
+    kept: cms.SignedData
+    at: datetime | None
+    why: str  # why the first of the others doesn't; "" where one counts, or none is there
+
+
+async def _stamps(
+    signed: cms.SignedData, specification: SignatureValidationSpec, poes: POEManager, timing: ValidationTimingInfo
+) -> _Stamps:
+    signer = signed["signer_infos"][0]
+    tokens = list(extract_tst_data_iter(signer, signed=False))
+    for token in tokens:
+        why = await _wrong(token, signed, specification, poes, timing)
+        if not why:
+            kept = signed if len(tokens) == 1 else _with_stamps(signed, token)
+            return _Stamps(kept, stamp_time(token), "")
+    if not tokens:
+        return _Stamps(signed, None, "")
+    return _Stamps(_with_stamps(signed, None), None, await _wrong(tokens[0], signed, specification, poes, timing))
+
+
+async def _wrong(
+    token: cms.SignedData,
+    signed: cms.SignedData,
+    specification: SignatureValidationSpec,
+    poes: POEManager,
+    timing: ValidationTimingInfo,
+) -> str:
+    """Why a time-stamp counts as none; "" when it counts."""
+    try:
+        time = stamp_time(token)
+        imprint = message_imprint_checker(signed["signer_infos"][0])
+        now, code = await _judged(token, imprint, specification, poes, timing)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return "NOT_VALID"
+    if time > timing.validation_time + CLOCK_SKEW:
+        return "FUTURE"
+    if code is AdESPassed.OK:
+        begins = extract_certificate_info(signed).signer_cert.not_valid_before
+        return "BEFORE_CERTIFICATE" if time < begins else ""
+    if now is AdESIndeterminate.NO_CERTIFICATE_CHAIN_FOUND:
+        return "UNTRUSTED"
+    return "TRY_LATER" if now in UNKNOWN else "NOT_VALID"
+
+
+def _with_stamps(signed: cms.SignedData, only: cms.SignedData | None) -> cms.SignedData:
+    """A copy with this time-stamp, or none. Unsigned attributes can be left out without touching the signature."""
+    made = signed.copy()
+    signer = made["signer_infos"][0]
+    others = [item for item in signer["unsigned_attrs"] if item["type"].native != STAMP]
+    if only is not None:
+        for item in signer["unsigned_attrs"]:
+            fitting = [one for one in item["values"] if item["type"].native == STAMP and _same(one, only)]
+            others += [cms.CMSAttribute({"type": STAMP, "values": fitting})] if fitting else []
+    signer["unsigned_attrs"] = cms.CMSAttributes(others)
+    return made
+
+
+def _same(one: cms.ContentInfo, token: cms.SignedData) -> bool:
+    return bool(one["content"].dump() == token.dump())

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from pyhanko.pdf_utils.misc import PdfReadError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import ades
 from pyhanko.sign.validation.report.tools import generate_report
@@ -14,7 +15,8 @@ from pyhanko.sign.validation.report.tools import generate_report
 from blocks.clock import vietnam_time
 from blocks.trust import Believed, clock, run
 from tasks.sheet import MARGIN, WIDTH, Sheet
-from tasks.signing.verify import SignatureVerdict, Verdict
+from tasks.signing.verify_model import SignatureVerdict, Verdict
+from tasks.signing.verify_reader import TolerantReader, collected, field_name
 
 REPORT_TYPES = {  # kept with each record
     "verification.json": "application/json",
@@ -88,12 +90,22 @@ def etsi_reports(source: Path | BinaryIO, trust: Believed) -> dict[str, str]:
 
     async def each() -> dict[str, str]:
         with source.open("rb") if isinstance(source, Path) else nullcontext(source) as stream:
-            reader = PdfFileReader(stream)
             found = {}
-            for item in reader.embedded_regular_signatures:
+            for item in (one for one in collected(_reader(stream))[0] if one.sig_object_type != "/DocTimeStamp"):
                 known = [c.chosen for c in item.signed_data["certificates"] if c.name == "certificate"]
                 status = await ades.ades_lta_validation(item, trust.specification(known))
-                found[str(item.field_name)] = str(generate_report(item, status))
+                found[field_name(item.field_name)] = str(generate_report(item, status))
             return found
 
     return run(each())
+
+
+def _reader(stream: BinaryIO) -> PdfFileReader:
+    """Strict, or tolerant where the file needs it: the report says what a signature is worth, not what came after."""
+    try:
+        reader = PdfFileReader(stream)
+        if not reader.xrefs.hybrid_xrefs_present:
+            return reader
+    except PdfReadError:
+        pass
+    return TolerantReader(stream)

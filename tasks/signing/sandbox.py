@@ -49,13 +49,13 @@ def verify_untrusted(
     if etsi:
         etsi.mkdir(parents=True, exist_ok=True)
     known: dict[str, bytes | None] = {}
-    away = False
+    asked = False
     try:
         for number in range(1, ROUNDS + 1):
             told = _round(files, trust, known, last=number == ROUNDS, stamped=stamped, etsi=etsi)
             if "verdict" in told:
-                return _judged(Verdict.model_validate(told["verdict"]), path, away=away)
-            away = run(_answer(_wishes(told["wishes"]), trust, known)) or away
+                return _judged(Verdict.model_validate(told["verdict"]), path, asked=asked)
+            asked = run(_answer(_wishes(told["wishes"]), trust, known)) or asked
     except (sandbox.LimitBroken, sandbox.SandboxFault, ValidationError, ValueError, TypeError, KeyError) as error:
         logger.warning("a file could not be verified: %s", type(error).__name__)
     return _too_much("MANIFEST" if signature else "PDF", path)
@@ -93,7 +93,7 @@ def _wishes(told: list[list[str]]) -> list[Wish]:
 
 
 async def _answer(wishes: list[Wish], trust: Trust, known: dict[str, bytes | None]) -> bool:
-    """Put the answers into `known`. True: a service that may be asked was away."""
+    """Put the answers into `known`. True: a service that may be asked was asked, whatever it said."""
     way, held = trust.way(), answers()
 
     async def one(wish: Wish) -> bool:
@@ -101,23 +101,26 @@ async def _answer(wishes: list[Wish], trust: Trust, known: dict[str, bytes | Non
             known[wish.key] = await held.get(wish, way, trust.timeout)
         except egress.Refused:
             known[wish.key] = None
+            return False
         except egress.Failed:
             known[wish.key] = None
-            return True
-        return False
+        return True
 
     return any(await asyncio.gather(*(one(wish) for wish in wishes if wish.key not in known)))
 
 
-def _judged(verdict: Verdict, path: Path, *, away: bool) -> Verdict:
-    """Hash and size are ours. Unknown only because a service was away: RevocationUnavailable."""
-    if away and any(item.code == "TRY_LATER" for item in verdict.signatures):
+def _judged(verdict: Verdict, path: Path, *, asked: bool) -> Verdict:
+    """Hash and size are ours. Unknown only because a service had no (useful) answer: RevocationUnavailable.
+
+    Nobody who may be asked: the verdict says that it is unknown; no waiting helps.
+    """
+    if asked and verdict.later:
         raise RevocationUnavailable()
     sha256, size = digest(path)
     return verdict.model_copy(update={"sha256": sha256, "size": size})
 
 
 def _too_much(kind: str, path: Path) -> Verdict:
-    text = "Tệp quá phức tạp hoặc bị hỏng nên không kiểm tra được chữ ký; vui lòng đề nghị nộp tệp khác."
+    text = "Tệp quá lớn hoặc quá phức tạp nên không kiểm tra được chữ ký; vui lòng đề nghị nộp tệp khác."
     sha256, size = digest(path)
     return Verdict(kind=kind, valid=False, code="TOO_COMPLEX", sentence=text, sha256=sha256, size=size)
