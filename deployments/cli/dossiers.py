@@ -19,6 +19,7 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.queries import DossierUnknown, documents
 from blocks.records.tables import Scan
+from blocks.trust import RevocationUnavailable
 from deployments.cli.app import app, console, find
 from tasks.archive.export import export_dossier
 from tasks.capture.rescan import hand_in_rescan
@@ -223,6 +224,12 @@ def export(
         console.print(f"Đã rút gọn theo Phụ lục VI (nội dung đầy đủ trong manifest.json): {place}")
 
 
+LATER = (
+    "CHƯA kết luận được: dịch vụ kiểm tra thu hồi chứng thư số (OCSP, CRL) chưa trả lời; "
+    "tệp chưa bị coi là không hợp lệ, vui lòng kiểm tra lại sau."
+)
+
+
 @app.command()
 def verify(
     path: Annotated[
@@ -242,7 +249,14 @@ def verify(
     """Kiểm tra mọi chữ ký số trong một tệp PDF, hoặc chữ ký rời trên tệp dữ liệu (và bản sao PDF của nó)."""
     if pdf and not signature:
         raise typer.BadParameter("--pdf chỉ dùng cùng với --signature")
-    verdict = verify_untrusted(path, signature=signature, pdf=pdf, etsi=etsi)
+    try:
+        verdict = verify_untrusted(path, signature=signature, pdf=pdf, etsi=etsi)
+    except RevocationUnavailable as error:
+        if as_json:
+            console.print_json(data={"valid": None, "code": error.code, "sentence": LATER})
+        else:
+            console.print(LATER, markup=False, highlight=False)
+        raise typer.Exit(3) from error
     if as_json:
         console.print_json(verdict.model_dump_json())
     else:

@@ -42,24 +42,29 @@ from tasks.archive.store import (
     store_locked,
 )
 from tasks.capture.errors import ScanError
+from tasks.capture.facts import MAX_FILE_BYTES, MAX_PAGES
 from tasks.capture.guard import inspect_electronic_guarded
 from tasks.signing.manifest import MANIFEST, MANIFEST_SIGNATURE, VERSION, canonical
 from tasks.signing.report import REPORT_TYPES
 from tasks.signing.sandbox import verify_untrusted
 from tasks.signing.sign import require_succeeded, sign_data
-from tasks.signing.verify import SignatureVerdict, Verdict, reason
+from tasks.signing.verify_model import SignatureVerdict, Verdict
+from tasks.signing.verify_words import ASKS, reason, told_changes
 
 COPIES = {Form.E_COPY_REGISTER, Form.E_COPY_CERTIFIED}  # must be signed by the agency that issued or certified them
 FORMS = COPIES | {Form.ORIGINAL}  # a photo of a paper, or a paper copy, is none
 MARK = b"/ByteRange"  # stands in clear in every signed PDF: what it gives the place of is left out of the signature
 VERIFICATION = "verification.json"
-WHY = {  # where a signature's own words (tasks/signing/verify.py) would not do
-    "OUT_OF_BOUNDS_NO_POE": "chứng thư số đã hết hạn hoặc chưa có hiệu lực, không có dấu thời gian chứng minh lúc ký",
+WHY = {  # where a signature's own words (tasks/signing/verify_words.py) would not do
     "PDF_ENCRYPTED": "tệp đặt mật khẩu hoặc bị khóa quyền",
+    "IMAGE_BOMB": f"tệp quá lớn: hơn {MAX_PAGES} trang, quá nhiều đối tượng hoặc ảnh quá lớn",
+    "FILE_TOO_LARGE": f"tệp quá lớn: hơn {MAX_FILE_BYTES // 1_000_000} MB",
+    "FILE_EMPTY": "tệp rỗng",
+    "FILE_TYPE": "tệp không phải PDF",
+    "PDF_ZERO_PAGES": "tệp không có trang nào",
     "PDF_ACTIVE_CONTENT": "tệp chứa mã lệnh hoặc biểu mẫu động",
     "PDF_ATTACHMENTS": "tệp có tệp đính kèm bên trong",
     "PDF_VERSION": "phiên bản PDF thấp hơn 1.4",
-    "TOO_COMPLEX": "tệp quá phức tạp",
     "END": "có nội dung khác được nối vào cuối tệp",
     "AGENCY": "chưa có chữ ký số của cơ quan",
     "NOT_ISSUER": (
@@ -226,7 +231,12 @@ def _note(
             "verdict": found,
             "code": code,
             "sha256": verdict.sha256 if verdict else None,
-            "signatures": [{"code": item.code, "level": item.level, "test": item.test} for item in signatures],
+            "signatures": [
+                item.model_dump(
+                    include={"code", "level", "test", "changes", "stamp"}
+                )
+                for item in signatures
+            ],
             "revisions": verdict.revisions if verdict else [],
             "kept": kept,
         }
@@ -249,9 +259,23 @@ def original_problems(session: Session, document: Document) -> list[Problem]:
     entry = _outcome(session, document)
     if document.electronic_original != ElectronicOriginal.INVALID or entry is None:
         return []
-    code = str(entry.details["code"])
-    why = WHY.get(code) or ("tệp bị hỏng" if entry.details["sha256"] is None else reason(code))
+    why = _why(str(entry.details["code"]), entry.details["signatures"])
     return [OriginalRefused(component=document.ordinal, reason=why).problem(component=document.ordinal)]
+
+
+def _why(code: str, signatures: list[dict[str, Any]]) -> str:
+    """In words: which signature, what is wrong with it, what came after it, what the sender can do."""
+    numbered = list(enumerate(signatures, 1))
+    meant = [(number, item) for number, item in numbered if item["code"] == code]
+    if code == "CHANGED" and not meant:  # each is valid by itself
+        meant = [(number, item) for number, item in numbered if item.get("changes")][-1:]
+    why = WHY.get(code) or reason(code)
+    if not meant:
+        return why
+    number, item = meant[0]
+    which = f"chữ ký số thứ {number} trong {len(signatures)}: " if len(signatures) > 1 else ""
+    ask = f"; {ASKS[code]}" if code in ASKS else ""
+    return f"{which}{why}{told_changes(item.get('changes', []))}{ask}"
 
 
 def signers_of(objects: ObjectStore, session: Session, document: Document) -> list[SignatureVerdict]:

@@ -44,7 +44,7 @@ from tasks.signing.verify_words import sentence, summary, verdict_of
 _AGENCY_FIELDS = {AGENCY_FIELD, ISSUER_FIELD}
 _NOT_SIGNED = {  # what is said of a file without a signature
     "SIGNATURE_REMOVED": (
-        "Tệp có dấu vết của chữ ký số nay không còn nằm trong ô ký nào; "
+        "Tệp có dấu vết của chữ ký số đã bị gỡ bỏ khỏi ô ký; "
         "vui lòng không sử dụng tệp này và đề nghị bên gửi cung cấp tệp đúng như khi ký."
     ),
     "ONLY_TIMESTAMP": "Tệp chỉ có dấu thời gian, chưa có ai ký số.",

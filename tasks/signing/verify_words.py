@@ -24,7 +24,7 @@ REASONS = {  # by code: every one that the verifier can give
     "CHANGED": _CHANGED,
     "UNREADABLE_AFTER": "phần ghi thêm vào tệp sau khi ký không đúng chuẩn PDF nên không xác định được đã thêm gì",
     "UNCOVERED": "chữ ký không bao trùm toàn bộ nội dung đã ký",
-    "SIGNATURE_REMOVED": "tệp có dấu vết của chữ ký số nay không còn nằm trong ô ký nào",
+    "SIGNATURE_REMOVED": "tệp có dấu vết của chữ ký số đã bị gỡ bỏ khỏi ô ký",
     "ONLY_TIMESTAMP": "tệp chỉ có dấu thời gian, chưa có ai ký số",
     "NOT_SIGNED": "tệp chưa có chữ ký số",
     "INVALID": "có chữ ký số không hợp lệ",

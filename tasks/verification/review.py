@@ -112,6 +112,7 @@ class ComponentView(BaseModel):
     extracted: str = ""  # when its data were extracted (Điều 9.2l)
     result: str = ""  # result code of a paper that is a result of BHXH (Điều 10.2)
     code: str = ""  # its code (Điều 10); "" : not given yet
+    examined: bool = False  # a signed PDF, valid or not: it is known who signed
 
     @property
     def state_label(self) -> str:
@@ -256,6 +257,7 @@ def _component(session: Session, catalog: Catalog, dossier: Dossier, document: D
         extracted=vietnam_time(rows["type_code"].extracted_at) if "type_code" in rows else "",
         result=of_type.result_code or "" if of_type and (document.is_prior_result or of_type.prior_result) else "",
         code=document.code or "",
+        examined=document.electronic_original in {ElectronicOriginal.VALID, ElectronicOriginal.INVALID},
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+
+import pytest
 
 from blocks.catalog import Catalog
 from blocks.objects import ObjectStore
@@ -13,6 +16,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.states import DocumentState, DossierState, FieldSource
 from blocks.records.tables import Dossier, FieldValue
+from blocks.settings import settings
 from deployments.desk.auth.sessions import Officer, Session
 from deployments.desk.counter import Counter
 from deployments.desk.decisions import Decisions
@@ -21,11 +25,21 @@ from deployments.desk.pages.rendering import Pages
 from tasks.archive.custody import Place, move_paper
 from tasks.extraction.compose import COMPOSED
 from tasks.extraction.notes import Notes
+from tasks.intake.electronic_originals import examine_originals
 from tasks.progress import advance
 from tasks.verification.review import look
+from tests.support.own_pki import own_pki
+from tests.support.signed_pdf import revision, sealed, signed_objects
+from tests.tasks.intake.test_electronic_originals import submitted
 from tests.tasks.lawcase import make_dossier, walk_document, walk_dossier
 
 RESOLVING = Officer("gq.01", frozenset({("BHXH-TEST", "RESOLVE")}))
+
+
+def pages_of(records: RecordsDatabase, objects: ObjectStore) -> DossierPages:
+    prefect, catalog = Orchestrator("http://127.0.0.1:9"), Catalog()
+    decisions, counter = Decisions(records, prefect, Path("none")), Counter(records, objects, catalog, prefect)
+    return DossierPages(Pages(500), records, objects, catalog, decisions, counter)
 
 
 class History(HTMLParser):
@@ -59,10 +73,7 @@ def test_P14_the_history_on_the_page_is_plain_vietnamese(records: RecordsDatabas
     with records.session() as session:
         audit(session, actor="tnhs.01", action="capture", dossier_id=dossier_id, rule="CA08")
         assert session.get_one(Dossier, dossier_id).flow_run_id is None  # it waits for nobody, Prefect isn't asked
-    prefect, catalog = Orchestrator("http://127.0.0.1:9"), Catalog()
-    decisions, counter = Decisions(records, prefect, Path("none")), Counter(records, objects, catalog, prefect)
-    pages = DossierPages(Pages(500), records, objects, catalog, decisions, counter)
-    answer = pages.show_review(Session(RESOLVING, 0, 0), dossier_id)
+    answer = pages_of(records, objects).show_review(Session(RESOLVING, 0, 0), dossier_id)
     lines = [" ".join(line.split()) for line in History(bytes(answer.body).decode()).lines]
     assert [line.split(" ", 3)[3] for line in lines][:2] == [
         "tnhs.01 · Hồ sơ: Sao chụp. (Điều 8.2đ QĐ 1333)",
@@ -99,3 +110,29 @@ def test_EXa_EXb_doubts_of_a_paper_stand_first_and_its_type_is_chosen(
     assert 'name="a.1.type_code"' not in page  # a paper always has a type
     assert "giấy tờ không in, đề xuất theo loại giấy tờ" in page and "Đề xuất: Nghỉ ốm" in page
     assert "Thời gian bóc tách dữ liệu: " in page
+
+
+def test_SC05_who_decides_sees_pages_signers_and_where_their_time_comes_from(
+    records: RecordsDatabase, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One signature with a time-stamp that counts, one whose stamp is of another authority, one that isn't valid."""
+    with own_pki(tmp_path / "own") as own, own_pki(tmp_path / "other", "Other root") as other:
+        monkeypatch.setenv("SOHOA_ENVIRONMENT", "test")
+        monkeypatch.setenv("SOHOA_PKI_DIR", str(own.folder))
+        monkeypatch.setenv("SOHOA_FETCH_HOSTS", f"127.0.0.1:{own.port}")
+        settings.cache_clear()
+        who, stamp = own.issue("Trần Thị B (TEST)"), own.issue("TSA", tsa=True).stamper()
+        foreign = other.issue("TSA", tsa=True).stamper()
+        seen = {}
+        for name, stamper, signer in (("own", stamp, who), ("foreign", foreign, who), ("refused", None, other.issue())):
+            data = sealed(revision(signed_objects()), signer, stamper)
+            dossier_id, _ = submitted(records, objects, data, kind="LOCAL:14-HSB")
+            examine_originals(records, objects, Catalog(), dossier_id)
+            answer = pages_of(records, objects).show_review(Session(RESOLVING, 0, 0), dossier_id)
+            seen[name] = " ".join(html.unescape(bytes(answer.body).decode()).split())
+    settings.cache_clear()
+    assert "<strong>Trần Thị B (TEST)</strong> ký lúc" in seen["own"] and "theo dấu thời gian;" in seen["own"]
+    assert 'alt="Ảnh thành phần 1, trang 1"' in seen["own"] and "<strong>hợp lệ</strong>" in seen["own"]
+    assert "không được tính vì do tổ chức ngoài danh sách tin cậy cấp" in seen["foreign"]
+    assert "theo dấu thời gian;" not in seen["foreign"] and "<strong>hợp lệ</strong>" in seen["foreign"]
+    assert "<strong>KHÔNG hợp lệ</strong>" in seen["refused"] and "đề nghị bên gửi" in seen["refused"]

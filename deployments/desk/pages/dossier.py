@@ -235,7 +235,7 @@ class DossierPages:
             return {
                 component.ordinal: signers_of(self.images.objects, database, get_document(database, component.id))
                 for component in review.components
-                if component.electronic and not component.hidden
+                if component.examined and not component.hidden
             }
 
     # -- deciding -----------------------------------------------------------------------------------------------

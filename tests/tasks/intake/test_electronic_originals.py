@@ -25,7 +25,8 @@ from blocks.records.audit import verify_chain
 from blocks.records.queries import get_dossier
 from blocks.records.states import DocumentState, DossierState, ElectronicOriginal, Form
 from blocks.records.tables import ArchivedObject, AuditEntry, Document, Scan
-from blocks.trust import Trust, run
+from blocks.settings import settings
+from blocks.trust import RevocationUnavailable, Trust, run
 from deployments.desk.images import ImageGone, Images
 from tasks.archive.closing import NotStored
 from tasks.archive.fixity import check_fixity
@@ -40,6 +41,7 @@ from tasks.intake.electronic_originals import (
 )
 from tasks.intake.reception import receive
 from tasks.monitoring.case_report import report_dossier
+from tasks.pauses.outages import service_away
 from tasks.pauses.verification import Verification
 from tasks.pauses.verification import check as check_verification
 from tasks.scope.decide import decide_scope
@@ -47,6 +49,9 @@ from tasks.signing.errors import AgencyNotAllowed
 from tasks.signing.sandbox import verify_untrusted
 from tasks.signing.verify import verify_manifest, verify_pdf
 from tests.conftest import TestPki
+from tests.support.own_pki import own_pki
+from tests.support.signed_pdf import objects as pdf_objects
+from tests.support.signed_pdf import revision, sealed, second, signed_objects
 from tests.tasks.decided import close_as_returned
 from tests.tasks.lawcase import NAME, RECEIVED, get, make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings, trust  # noqa: F401
@@ -277,6 +282,48 @@ def test_SC05_what_is_not_valid_is_refused_at_the_counter(
     assert told in problem.text and "vui lòng" in problem.text and "(TEST)" not in problem.text
     assert get(records, document_id).electronic_original == E.INVALID
     assert "bản điện tử, chữ ký số KHÔNG hợp lệ" in report_dossier(records, dossier_id)
+
+
+@pytest.mark.parametrize("away", [404, 503])
+def test_SC05_an_original_is_examined_again_when_the_revocation_service_is_back(
+    records: RecordsDatabase, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int
+) -> None:
+    """Away means later: nothing is written as this attempt's outcome, and the flow waits (service_away)."""
+    with own_pki(tmp_path / "own") as own:
+        monkeypatch.setenv("SOHOA_PKI_DIR", str(own.folder))
+        monkeypatch.setenv("SOHOA_FETCH_HOSTS", f"127.0.0.1:{own.port}")
+        settings.cache_clear()
+        data = sealed(revision(signed_objects()), own.issue())
+        dossier_id, document_id = submitted(records, objects, data, kind="LOCAL:14-HSB")
+        own.status |= {"/crl": away, "/ocsp": away}
+        with pytest.raises(RevocationUnavailable) as raised:
+            examine_originals(records, objects, CATALOG, dossier_id)
+        assert service_away(raised.value) == "REVOCATION_UNAVAILABLE"
+        assert get(records, document_id).electronic_original is None
+        own.status.clear()
+        (report,) = examine_originals(records, objects, CATALOG, dossier_id)
+        assert (report.found, report.code) == (E.VALID, "OK")
+
+
+def test_SC05_what_is_added_between_two_signatures_is_told_to_the_officer(
+    records: RecordsDatabase, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leader signs, the clerk's number comes as an annotation, the agency signs."""
+    with own_pki(tmp_path / "own") as own:
+        monkeypatch.setenv("SOHOA_PKI_DIR", str(own.folder))
+        monkeypatch.setenv("SOHOA_FETCH_HOSTS", f"127.0.0.1:{own.port}")
+        settings.cache_clear()
+        who = own.issue()
+        page = pdf_objects()[3].replace(b"/Annots [5 0 R]", b"/Annots [5 0 R 30 0 R]")
+        note = b"<< /Type /Annot /Subtype /FreeText /Rect [72 690 400 730] /Contents (So: 12) /DA (/F1 12 Tf) >>"
+        first = sealed(revision(signed_objects()), who)
+        data = sealed(second(revision({3: page, 30: note}, first), notes=b"30 0 R"), who)
+        dossier_id, document_id = submitted(records, objects, data)
+        assert examine_originals(records, objects, CATALOG, dossier_id)[0].code == "CHANGED"
+    with records.session() as session:
+        (problem,) = original_problems(session, session.get_one(Document, document_id))
+    assert "chữ ký số thứ 1 trong 2: nội dung đã bị thay đổi sau khi ký" in problem.text
+    assert "chữ ở trang 1" in problem.text and "trước khi người đầu tiên ký" in problem.text
 
 
 def test_SC05_an_electronic_copy_without_signature_is_refused(records: RecordsDatabase, objects: ObjectStore) -> None:
