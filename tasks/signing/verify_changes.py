@@ -141,7 +141,7 @@ def _values(handler: Any) -> list[Any]:
 def _plain(value: Any, depth: int = 0) -> Any:
     """Comparable between revisions; references are followed a few steps, but never to pages."""
     if isinstance(value, generic.IndirectObject):
-        value = value.get_object()
+        value = value.get_object()  # type: ignore[no-untyped-call]
     if depth > 6:
         return None
     if isinstance(value, generic.DictionaryObject):

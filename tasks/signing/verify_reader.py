@@ -19,7 +19,7 @@ from asn1crypto import cms, x509
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.misc import PdfReadError
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.pdf_utils.xref import XRefSection, XRefSectionType, parse_xref_table
+from pyhanko.pdf_utils.xref import XRefCache, XRefSection, XRefSectionType, parse_xref_table
 from pyhanko.sign.ades.report import AdESIndeterminate
 from pyhanko.sign.fields import enumerate_sig_fields
 from pyhanko.sign.general import CMSExtractionError
@@ -47,12 +47,16 @@ class TolerantReader(PdfFileReader):
     def __init__(self, stream: IO[bytes], until: int = EVERYTHING) -> None:
         self._until = until
         self._later: bool | None = None  # what is being read was appended; None: the stream's place says it
+        self._numbers: set[int] | None = None  # of all objects that the file defines; None: not known yet
         super().__init__(stream, strict=False)
         self._later = False
         sections: list[XRefSection] = self.xrefs._xref_sections
         self.touched = [_numbers(section) for section in sections]  # by revision, before anything is put right
         self._require_strict_tables(sections)
         _put_right(sections)
+        self.xrefs = _Xrefs(self, sections)
+        self.resolved_objects.clear()
+        self._numbers = set().union(*self.touched)
 
     @property
     def strict(self) -> bool:
@@ -103,12 +107,23 @@ class TolerantReader(PdfFileReader):
             absent.container_ref = ref
             return absent
         with self._reading(marker):
-            return _undotted(super()._read_object(ref, marker, *args, **kwargs))
+            return self._plain(super()._read_object(ref, marker, *args, **kwargs))
 
     def _get_object_from_stream(self, idnum: int, stmnum: int, idx: int) -> Any:
         """Objects of a stream are as strict as the stream's place."""
         with self._reading(self.xrefs[generic.Reference(stmnum, 0, self)]):
-            return super()._get_object_from_stream(idnum, stmnum, idx)  # type: ignore[no-untyped-call]
+            return self._plain(super()._get_object_from_stream(idnum, stmnum, idx))  # type: ignore[no-untyped-call]
+
+    def _plain(self, found: Any) -> Any:
+        """Without entries that refer to what no revision defines: as if they weren't there (7.3.7, 7.3.10)."""
+        if isinstance(found, generic.DictionaryObject):
+            for key in list(found):
+                value = found.raw_get(key)
+                if isinstance(value, generic.IndirectObject) and self._numbers and value.idnum not in self._numbers:
+                    del found[key]
+                else:
+                    self._plain(value)
+        return _undotted(found)
 
     @contextmanager
     def _reading(self, marker: Any) -> Iterator[None]:
@@ -117,6 +132,16 @@ class TolerantReader(PdfFileReader):
             yield
         finally:
             self._later = before
+
+
+class _Xrefs(XRefCache):
+    """What was never introduced isn't new."""
+
+    def get_introducing_revision(self, ref: generic.Reference) -> int:
+        try:
+            return int(super().get_introducing_revision(ref))
+        except KeyError:
+            return -1
 
 
 def _undotted(found: Any) -> Any:

@@ -85,6 +85,11 @@ def _absent() -> bytes:
     return _seal(revision(signed_objects(root=b"/Metadata 90 0 R", page=b"/Thumb 91 0 R")))
 
 
+def _absent_kept() -> bytes:
+    """The page refers to what is absent, and is written again by who signs next."""
+    return _seal(revision(signed_objects(root=b"/Metadata 90 0 R")))
+
+
 def _reused() -> bytes:
     """The number of the first cross-reference stream is the signature's in the next revision, as Java signers do."""
     first = revision(objects(fields=b""), as_stream=8)
@@ -231,7 +236,7 @@ def _hidden_before() -> bytes:
     """A second content of the page lies in the signed bytes without a number; an appended table gives it one."""
     held = signed_objects(root=b"/Metadata 90 0 R") | {8: stream(b"4 0 obj\n" + stream(FALSE) + b"\nendobj\n")}
     first = _seal(revision(held))
-    return revision({}, first, extra={4: first.index(b"4 0 obj\n<< /Length %d" % len(FALSE))})
+    return revision({}, first, extra={4: first.rindex(b"4 0 obj\n<< /Length %d" % len(FALSE))})
 
 
 def _other_generation() -> bytes:
@@ -382,6 +387,7 @@ CASES = [
             ("the same, signed twice", _twofold(_word)),
             ("one hybrid-reference revision, signed", lambda: _seal(hybrid(signed_objects()))),
             ("references to absent objects", _absent),
+            ("the same, with a second signature", _twofold(_absent_kept)),
             ("number of the cross-reference stream used again", _reused),
             ("the same, signed twice", _twofold(_reused)),
             ("cross-reference streams all of one number", _stream_again),
