@@ -232,10 +232,7 @@ def _note(
             "code": code,
             "sha256": verdict.sha256 if verdict else None,
             "signatures": [
-                item.model_dump(
-                    include={"code", "level", "test", "changes", "stamp"}
-                )
-                for item in signatures
+                item.model_dump(include={"code", "level", "test", "changes", "stamp"}) for item in signatures
             ],
             "revisions": verdict.revisions if verdict else [],
             "kept": kept,
