@@ -91,7 +91,9 @@ def etsi_reports(source: Path | BinaryIO, trust: Believed) -> dict[str, str]:
     async def each() -> dict[str, str]:
         with source.open("rb") if isinstance(source, Path) else nullcontext(source) as stream:
             found = {}
-            for item in (one for one in collected(_reader(stream))[0] if one.sig_object_type != "/DocTimeStamp"):
+            reader = _reader(stream)
+            reader._embedded_signatures = collected(reader)[0]  # pyHanko looks for the time-stamps there
+            for item in reader.embedded_regular_signatures:
                 known = [c.chosen for c in item.signed_data["certificates"] if c.name == "certificate"]
                 status = await ades.ades_lta_validation(item, trust.specification(known))
                 found[field_name(item.field_name)] = str(generate_report(item, status))

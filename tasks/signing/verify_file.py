@@ -42,14 +42,6 @@ from tasks.signing.verify_reader import (
 from tasks.signing.verify_words import sentence, summary, verdict_of
 
 _AGENCY_FIELDS = {AGENCY_FIELD, ISSUER_FIELD}
-_NOT_SIGNED = {  # what is said of a file without a signature
-    "SIGNATURE_REMOVED": (
-        "Tệp có dấu vết của chữ ký số đã bị gỡ bỏ khỏi ô ký; "
-        "vui lòng không sử dụng tệp này và đề nghị bên gửi cung cấp tệp đúng như khi ký."
-    ),
-    "ONLY_TIMESTAMP": "Tệp chỉ có dấu thời gian, chưa có ai ký số.",
-    "NOT_SIGNED": "Tệp chưa có chữ ký số.",
-}
 
 
 @dataclass(frozen=True)
@@ -102,11 +94,22 @@ async def _judged(stream: IO[bytes], asked: _Asked, digest: str, size: int, *, t
     ]
     signatures += [_unopened(item) for item in broken]
     if not signatures:
-        stamps = [item for item in found if item.sig_object_type == "/DocTimeStamp"]
-        code = "SIGNATURE_REMOVED" if loose_ranges(reader, stream) else "ONLY_TIMESTAMP" if stamps else "NOT_SIGNED"
-        return verdict_of("PDF", code, _NOT_SIGNED[code], digest, size, [])
+        return _unsigned(reader, stream, digest, size, stamped=bool(found))
     told = summary("PDF", digest, size, signatures, _missing(reader, stream, signatures))
     return told.model_copy(update={"revisions": _revisions(reader, stream), "renew_before": _renew_before(found)})
+
+
+def _unsigned(reader: PdfFileReader, stream: IO[bytes], digest: str, size: int, *, stamped: bool) -> Verdict:
+    """Of a file without a signature. stamped: it has a document time-stamp."""
+    if loose_ranges(reader, stream):
+        text = "Tệp có dấu vết của chữ ký số đã bị gỡ bỏ khỏi ô ký; "
+        text += "vui lòng không sử dụng tệp này và đề nghị bên gửi cung cấp tệp đúng như khi ký."
+        return verdict_of("PDF", "SIGNATURE_REMOVED", text, digest, size, [])
+    if stamped:
+        text = "Tệp chỉ có dấu thời gian, chưa có ai ký số."
+        return verdict_of("PDF", "ONLY_TIMESTAMP", text, digest, size, [])
+    text = "Tệp chưa có chữ ký số."
+    return verdict_of("PDF", "NOT_SIGNED", text, digest, size, [])
 
 
 def _unopened(item: Broken) -> SignatureVerdict:

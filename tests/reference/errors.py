@@ -160,7 +160,7 @@ def from_calls() -> list[Told]:
                 positions = [argument for argument in call.args if isinstance(argument, ast.expr)]
                 if getattr(call.func, "id", "") == "problem" and len(positions) >= 3:
                     given = {"status": positions[0], "code": positions[1], "text": positions[2]}
-                if getattr(call.func, "id", "") == "_verdict" and len(positions) >= 3:
+                if getattr(call.func, "id", "") == "verdict_of" and len(positions) >= 3:
                     given = {"code": positions[1], "text": positions[2]}
                 text = given.get("text", given.get("sentence"))
                 text = local.get(text.id, text) if isinstance(text, ast.Name) else text
