@@ -102,12 +102,14 @@ async def _judged(stream: IO[bytes], asked: _Asked, digest: str, size: int, *, t
 def _unsigned(reader: PdfFileReader, stream: IO[bytes], digest: str, size: int, *, stamped: bool) -> Verdict:
     """Of a file without a signature. stamped: it has a document time-stamp."""
     if loose_ranges(reader, stream):
-        text = "Tệp có dấu vết của chữ ký số đã bị gỡ bỏ khỏi ô ký; "
-        text += "vui lòng không sử dụng tệp này và đề nghị bên gửi cung cấp tệp đúng như khi ký."
-        return verdict_of("PDF", "SIGNATURE_REMOVED", text, digest, size, [])
+        removed = (
+            "Tệp có dấu vết của chữ ký số đã bị gỡ bỏ khỏi ô ký; "
+            "vui lòng không sử dụng tệp này và đề nghị bên gửi cung cấp tệp đúng như khi ký."
+        )
+        return verdict_of("PDF", "SIGNATURE_REMOVED", removed, digest, size, [])
     if stamped:
-        text = "Tệp chỉ có dấu thời gian, chưa có ai ký số."
-        return verdict_of("PDF", "ONLY_TIMESTAMP", text, digest, size, [])
+        only = "Tệp chỉ có dấu thời gian, chưa có ai ký số."
+        return verdict_of("PDF", "ONLY_TIMESTAMP", only, digest, size, [])
     text = "Tệp chưa có chữ ký số."
     return verdict_of("PDF", "NOT_SIGNED", text, digest, size, [])
 
