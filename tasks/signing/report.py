@@ -92,7 +92,8 @@ def etsi_reports(source: Path | BinaryIO, trust: Believed) -> dict[str, str]:
         with source.open("rb") if isinstance(source, Path) else nullcontext(source) as stream:
             found = {}
             reader = _reader(stream)
-            reader._embedded_signatures = collected(reader)[0]  # pyHanko looks for the time-stamps there
+            # pyHanko looks for the time-stamps there
+            reader._embedded_signatures = collected(reader)[0]  # type: ignore[assignment]
             for item in reader.embedded_regular_signatures:
                 known = [c.chosen for c in item.signed_data["certificates"] if c.name == "certificate"]
                 status = await ades.ades_lta_validation(item, trust.specification(known))
