@@ -32,6 +32,7 @@ from tests.support.own_pki import own_pki
 from tests.support.signed_pdf import revision, sealed, signed_objects
 from tests.tasks.intake.test_electronic_originals import submitted
 from tests.tasks.lawcase import make_dossier, walk_document, walk_dossier
+from tests.tasks.signing.conftest import signing_settings  # noqa: F401
 
 RESOLVING = Officer("gq.01", frozenset({("BHXH-TEST", "RESOLVE")}))
 
@@ -112,12 +113,12 @@ def test_EXa_EXb_doubts_of_a_paper_stand_first_and_its_type_is_chosen(
     assert "Thời gian bóc tách dữ liệu: " in page
 
 
+@pytest.mark.usefixtures("signing_settings")
 def test_SC05_who_decides_sees_pages_signers_and_where_their_time_comes_from(
     records: RecordsDatabase, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One signature with a time-stamp that counts, one whose stamp is of another authority, one that isn't valid."""
     with own_pki(tmp_path / "own") as own, own_pki(tmp_path / "other", "Other root") as other:
-        monkeypatch.setenv("SOHOA_ENVIRONMENT", "test")
         monkeypatch.setenv("SOHOA_PKI_DIR", str(own.folder))
         monkeypatch.setenv("SOHOA_FETCH_HOSTS", f"127.0.0.1:{own.port}")
         settings.cache_clear()
