@@ -88,7 +88,7 @@ async def _collect(context: ValidationContext, signed: cms.SignedData, trust: Tr
 def _signatures(signed: cms.SignedData) -> Iterator[tuple[str, cms.SignedData]]:
     """The signature itself (kind ""), its time-stamp, its archive time-stamps."""
     yield "", signed
-    for kind in ("signature_time_stamp", ARCHIVE):
+    for kind in ("signature_time_stamp_token", ARCHIVE):
         for token in _tokens(signed["signer_infos"][0], kind):
             yield kind, token["content"]
 
