@@ -12,8 +12,9 @@ from infra.training.digits.faces import Package
 
 _TEXT = """# sohoa-digits: numbers that a hand wrote into print
 
-Reads the slots of printed lines (`Số: …/QĐ`, `ngày … tháng … năm`): ten digits, CTC, and whether a hand wrote them
-(`blocks/ocr/digits.py`). A CRNN of {parameters:,} parameters, input {height} px high. Written by
+Reads the slots of printed lines (`Số: …/QĐ`, `ngày … tháng … năm`): ten digits and "no digit", CTC, and whether a hand
+wrote them (`blocks/ocr/digits.py`); the latter also tells numbers in forms from print (`blocks/ocr/pens.py`). A CRNN of
+{parameters:,} parameters, input {height} px high. Written by
 `python -m infra.training.digits export`; don't edit.
 
 - SHA-256 of `digits.onnx`: `{digest}`
@@ -22,12 +23,14 @@ Reads the slots of printed lines (`Số: …/QĐ`, `ngày … tháng … năm`):
 
 ## Meant for
 Proposals that an officer confirms. What it reads of a hand is never sure by itself: `tasks/extraction/written.py`. It
-knows no letters (`12a`), no struck-out digits, no dates in figures alone.
+says of a letter (`12a`) or a struck-out digit that it is no digit, about every second time; which letter it is it
+doesn't know, nor dates in figures alone.
 
 ## Learned from
 Slots drawn by `infra/training/digits/slots.py`: digits of one hand, with other pens, slopes and sizes, that touch, over
-dotted leaders and rules, with pieces of print at both ends and of the lines above and below, as a scanner, a camera or
-a fax sees them; print of many faces, too; and slots without digits. No page of a real paper, nothing of any bench.
+dotted leaders and rules, with pieces of print at both ends and of the lines above and below, by ballpoints that skip,
+felt pens that bleed, pale and pressing ones, corrected and struck out, as a scanner, a camera that moved or a fax sees
+them; print of many faces, too; and slots without digits. No page of a real paper, nothing of any bench.
 
 | what | from | licence |
 |---|---|---|

@@ -28,25 +28,41 @@ HANDS = [
     "annie-use-your-telescope",
     "architects-daughter",
     "bad-script",
+    "beth-ellen",
     "caveat",
     "caveat-brush",
     "chilanka",
+    "coming-soon",
     "corinthia",
+    "crafty-girls",
     "damion",
     "dancing-script",
+    "dawning-of-a-new-day",
+    "dekko",
     "delicious-handrawn",
     "delius",
+    "edu-vic-wa-nt-beginner",
     "ephesis",
+    "fuzzy-bubbles",
     "gaegu",
+    "gamja-flower",
+    "give-you-glory",
     "gloria-hallelujah",
     "gochi-hand",
     "great-vibes",
     "handlee",
+    "hi-melody",
     "indie-flower",
     "italianno",
+    "just-me-again-down-here",
     "kaushan-script",
+    "klee-one",
+    "kristi",
+    "la-belle-aurore",
     "licorice",
     "long-cang",
+    "loved-by-the-king",
+    "mali",
     "mansalva",
     "marck-script",
     "montecarlo",
@@ -54,12 +70,21 @@ HANDS = [
     "ms-madi",
     "nanum-brush-script",
     "neucha",
+    "nothing-you-could-do",
     "oooh-baby",
+    "over-the-rainbow",
+    "pangolin",
     "parisienne",
     "patrick-hand",
     "permanent-marker",
     "pinyon-script",
     "playpen-sans",
+    "playwrite-es",
+    "playwrite-fr-moderne",
+    "playwrite-it-moderna",
+    "playwrite-pl",
+    "playwrite-us-trad",
+    "playwrite-vn",
     "poor-story",
     "reenie-beanie",
     "rock-salt",
@@ -77,6 +102,7 @@ HANDS = [
     "yellowtail",
     "yomogi",
     "zen-kurenaido",
+    "zeyada",
     "zhi-mang-xing",
 ]
 UNSEEN = [  # hands that training never sees: the reader is measured on them
@@ -88,6 +114,11 @@ UNSEEN = [  # hands that training never sees: the reader is measured on them
     "homemade-apple",
     "liu-jian-mao-cao",
     "schoolbell",
+    "edu-au-vic-wa-nt-hand",
+    "mynerve",
+    "playwrite-hr",
+    "sedgwick-ave",
+    "waiting-for-the-sunrise",
 ]
 PRINTS = [
     "tinos",
@@ -140,23 +171,37 @@ def fetch(work: Path) -> list[Package]:
 def _typeface(name: str, work: Path, kind: str) -> Package:
     folder = work / kind
     folder.mkdir(parents=True, exist_ok=True)
+    package, archive = package_of(name, work)
+    with tarfile.open(archive) as files:
+        for style in _STYLES["prints" if kind == "prints" else "hands"]:
+            target = folder / f"{name}-latin-{style}.ttf"
+            font = None if target.exists() else face(files, name, "latin", style)
+            if font and all(ord(digit) in font.getBestCmap() for digit in "0123456789"):
+                font.save(target)
+    return package
+
+
+def package_of(name: str, work: Path) -> tuple[Package, Path]:
+    """A typeface's package, fetched if it isn't there. Raises ValueError on a licence that isn't known to be open."""
     archives = sorted(work.glob(f"fontsource-{name}-[0-9]*.tgz"))
     if not archives:
         subprocess.run(["npm", "pack", "-s", f"@fontsource/{name}"], cwd=work, check=True, stdout=subprocess.DEVNULL)
         archives = sorted(work.glob(f"fontsource-{name}-[0-9]*.tgz"))
     with tarfile.open(archives[-1]) as archive:
         about = json.loads(_member(archive, "package/package.json"))
-        if about.get("license") not in OPEN:
-            raise ValueError(f"{name}: licence {about.get('license')}")
-        for style in _STYLES["prints" if kind == "prints" else "hands"]:
-            file = f"{name}-latin-{style}.woff"
-            target = folder / file.replace(".woff", ".ttf")
-            if f"package/files/{file}" in archive.getnames() and not target.exists():
-                font = TTFont(io.BytesIO(_member(archive, f"package/files/{file}")))
-                font.flavor = None
-                if all(ord(digit) in font.getBestCmap() for digit in "0123456789"):
-                    font.save(target)
-    return Package(f"@fontsource/{name}", about["version"], about["license"])
+    if about.get("license") not in OPEN:
+        raise ValueError(f"{name}: licence {about.get('license')}")
+    return Package(f"@fontsource/{name}", about["version"], about["license"]), archives[-1]
+
+
+def face(archive: tarfile.TarFile, name: str, letters: str, style: str) -> TTFont | None:
+    """One face of a package, for a set of letters (latin, vietnamese); None: it has none."""
+    file = f"package/files/{name}-{letters}-{style}.woff"
+    if file not in archive.getnames():
+        return None
+    font = TTFont(io.BytesIO(_member(archive, file)))
+    font.flavor = None
+    return font
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:

@@ -1,7 +1,7 @@
 # mypy: disable-error-code="misc,no-any-return,untyped-decorator"
-"""A small CRNN with CTC over ten digits (Graves et al. 2006; Shi et al. 2015), which also tells hands from print.
+"""A small CRNN with CTC (Graves et al. 2006; Shi et al. 2015) over ten digits and "no digit", which tells hands, too.
 
-In: [N, 1, 32, W], ink -1, paper 1. Out: logits [N, W / 2, 11], class 0 the blank; logit [N] of "written by hand".
+In: [N, 1, 32, W], ink -1, paper 1. Out: logits [N, W / 2, 12], class 0 the blank; logit [N] of "written by hand".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-CLASSES, STEP = 11, 2
+CLASSES, STEP = 12, 2
 
 
 def _block(inputs: int, outputs: int, pool: tuple[int, int]) -> nn.Sequential:

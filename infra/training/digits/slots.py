@@ -1,7 +1,8 @@
 """Slots as a page has them: digits of a hand or of print, and round them what a cut brings along.
 
-A slot is a grey image (uint8, 0 black), the digits in it ("" for none), and whether a hand wrote them. Shapes come from
-three sources: handwriting typefaces, scikit-learn's copy of the UCI digits of real writers, and `strokes.py`.
+A slot is a grey image (uint8, 0 black), the digits in it ("" for none, `OTHER` for a letter of the same hand or a digit
+that it struck out), and whether a hand wrote them. Shapes come from three sources: handwriting typefaces,
+scikit-learn's copy of the UCI digits of real writers, and `strokes.py`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from blocks.ocr.digits import OTHER
+from infra.training.digits.paper import Grey, Paper, scanned
+from infra.training.digits.pens import inked, struck, written_over
 from infra.training.digits.strokes import Ink, drawn, trimmed
 
-Grey = npt.NDArray[np.uint8]
 EM = 40  # px of the print round a slot
+LETTERS = "abcdABCDK"  # of numbers such as 12a
 DRAWN = 56  # px at which digits of typefaces are drawn, before they are made larger or smaller
 # Latin-1 only: not every typeface has more. Which letter it is doesn't matter, only that it is none.
 LEFT = ("ngày", "ngày", "Sô:", "Sô:", "Sô", "y", ":", "ô:", "tháng", "g", "sô", ")", ",", "an, ngày", "No.", "SÔ:")
@@ -102,12 +105,16 @@ def _printed(path: Path, size: int, text: str) -> tuple[Ink, int]:
 
 
 def a_text(r: random.Random) -> str:
-    """Days and months as papers have them, and numbers of up to six digits."""
+    """Days and months as papers have them, numbers of up to six digits, and some longer ones."""
     kind = r.random()
     if kind < 0.3:
         return f"{r.randint(1, 31):02d}" if r.random() < 0.75 else str(r.randint(1, 31))
     if kind < 0.42:
         return f"{r.randint(1, 12):02d}" if r.random() < 0.6 else str(r.randint(1, 12))
+    if kind < 0.46:  # alike digits side by side are counted wrong most easily
+        return r.choice("0123456789") * r.choice((2, 2, 2, 3))
+    if kind < 0.49:  # numbers of people and of their cards
+        return "".join(r.choice("0123456789") for _ in range(r.choice((8, 9, 10, 10, 12))))
     length = r.choice((1, 2, 2, 3, 3, 3, 4, 4, 5, 6))
     return "".join(r.choice("0123456789") for _ in range(length))
 
@@ -122,20 +129,27 @@ def written(r: random.Random, text: str, shapes: Shapes, size: float) -> Ink:
     lean, slope = r.gauss(0.1, 0.2), r.gauss(0, 0.05)
     gap = r.uniform(-0.12, 0.25) * size if r.random() < 0.75 else r.uniform(-0.3, -0.05) * size
     uneven = r.choice((0.02, 0.05, 0.1))
+
+    def glyph_of(digit: str) -> Ink:
+        own = kind < 0.5 or (kind < 0.64 and digit in "12457" and variants[digit] % 5 < 3)
+        if own or (hand is None and not shapes.writers):
+            return drawn(r, digit, variants[digit], size, pen)
+        if (kind > 0.88 or hand is None) and shapes.writers:
+            return r.choice(shapes.writers[digit])
+        assert hand is not None
+        return _pressed(_typed(hand, digit), press)
+
     glyphs = []
     for digit in text:
-        own = kind < 0.42 or (kind < 0.6 and digit in "1457" and variants[digit] % 5 < 3)
-        if own or (hand is None and not shapes.writers):
-            glyph = drawn(r, digit, variants[digit], size, pen)
-        elif (kind > 0.84 or hand is None) and shapes.writers:
-            glyph = r.choice(shapes.writers[digit])
+        if digit == OTHER:
+            letter = hand is not None and r.random() < 0.8
+            glyph = _pressed(_typed(hand, r.choice(LETTERS)), press) if letter and hand else None
+            if glyph is None:
+                glyph = struck(r, drawn(r, r.choice("0123456789"), r.randrange(60), size, pen), pen)
         else:
-            assert hand is not None
-            glyph = _typed(hand, digit)
-            if press:
-                stroke = np.ones((abs(press) + 1,) * 2, np.uint8)
-                changed = (cv2.dilate if press > 0 else cv2.erode)(np.pad(glyph, 2), stroke)
-                glyph = np.asarray(changed, np.uint8)
+            glyph = glyph_of(digit)
+            if r.random() < 0.012:
+                glyph = written_over(r, glyph, glyph_of(r.choice("0123456789")))
         tall = size * (1 + r.gauss(0, uneven))
         glyphs.append(_placed(r, glyph, tall if digit != "1" or r.random() < 0.8 else tall * r.uniform(0.8, 1.15)))
     ink = _joined(r, glyphs, gap, slope, size * uneven)
@@ -143,7 +157,16 @@ def written(r: random.Random, text: str, shapes: Shapes, size: float) -> Ink:
     room = int(abs(lean) * height) + 2
     shear = np.array([[1, -lean, lean * height / 2 + room], [0, 1, 0]], np.float32)
     ink = np.asarray(cv2.warpAffine(ink, shear, (ink.shape[1] + 2 * room, height)), np.uint8)
-    return trimmed(_shaken(r, ink) if r.random() < 0.35 else ink)
+    ink = trimmed(_shaken(r, ink) if r.random() < 0.35 else ink)
+    return trimmed(inked(r, ink, size))
+
+
+def _pressed(glyph: Ink, press: int) -> Ink:
+    """A typeface's digit as a fatter pen (press above 0) or a thinner one draws it."""
+    if not press:
+        return glyph
+    stroke = np.ones((abs(press) + 1,) * 2, np.uint8)
+    return np.asarray((cv2.dilate if press > 0 else cv2.erode)(np.pad(glyph, 2), stroke), np.uint8)
 
 
 def _placed(r: random.Random, glyph: Ink, tall: float) -> Ink:
@@ -187,39 +210,20 @@ def _shaken(r: random.Random, ink: Ink) -> Ink:
     return np.asarray(cv2.remap(ink, xs + by[0], ys + by[1], cv2.INTER_LINEAR), np.uint8)
 
 
-class _Paper:
-    """Darkness 0..1 of what is drawn, one thing over another."""
-
-    def __init__(self, height: int, width: int) -> None:
-        self.dark = np.zeros((height, width), np.float32)
-
-    def put(self, ink: Ink, x: float, y: float, strength: float) -> None:
-        """Ink with its top left corner at x, y; what lies outside is cut off."""
-        left, top = round(x), round(y)
-        height, width = self.dark.shape
-        x0, y0, x1, y1 = max(0, left), max(0, top), min(width, left + ink.shape[1]), min(height, top + ink.shape[0])
-        if x1 <= x0 or y1 <= y0:
-            return
-        part = self.dark[y0:y1, x0:x1]
-        add = ink[y0 - top : y1 - top, x0 - left : x1 - left].astype(np.float32) * (strength / 255)
-        np.maximum(part, add, out=part)
-
-    def stroke(self, points: Sequence[tuple[float, float]], strength: float, pen: int) -> None:
-        line = np.zeros(self.dark.shape, np.uint8)
-        cv2.polylines(line, [np.round(np.array(points)).astype(np.int32)], False, (255,), pen, cv2.LINE_AA)
-        np.maximum(self.dark, line.astype(np.float32) * (strength / 255), out=self.dark)
-
-
 def sample(r: random.Random, shapes: Shapes, *, handwritten: bool | None = None, text: str | None = None) -> Sample:
     """One slot as it is cut out of a page. handwritten, text: None for chance; about one in fourteen has no digits."""
+    known = text is not None
     if text is None:
         text = "" if r.random() < 0.07 else a_text(r)
-    hand = r.random() < 0.8 if handwritten is None else handwritten
+    hand = r.random() < 0.85 if handwritten is None else handwritten
     if not text:
         hand = False
+    elif hand and not known and r.random() < 0.04:
+        at = len(text) if r.random() < 0.75 else r.randrange(len(text))
+        text = text[:at] + OTHER + text[at:]
     face = r.choice(shapes.prints)
     black = r.uniform(0.75, 1.0)
-    pen = r.uniform(0.55, 1.0) if hand else black
+    pen = (r.uniform(0.55, 1.0) if r.random() < 0.88 else r.uniform(0.25, 0.55)) if hand else black
     if not text:
         ink, above = _printed(face, EM, r.choice(ALONE))
     elif hand:
@@ -234,13 +238,13 @@ def sample(r: random.Random, shapes: Shapes, *, handwritten: bool | None = None,
     height = round(line * (1 + 2 * room))
     base = line * room + line * 0.5 + EM * r.uniform(0.22, 0.42)
     left, right = (EM * (r.uniform(0.0, 0.3) if r.random() < 0.5 else r.uniform(0.2, 1.3)) for _ in range(2))
-    paper = _Paper(height, max(8, round(left + ink.shape[1] + right)))
+    paper = Paper(height, max(8, round(left + ink.shape[1] + right)))
     _surround(r, paper, face, black, (left, ink.shape[1], base))
     paper.put(ink, left, base - above, pen)
-    return Sample(_scanned(r, paper.dark), text, hand)
+    return Sample(scanned(r, paper.dark), text, hand)
 
 
-def _surround(r: random.Random, paper: _Paper, face: Path, black: float, at: tuple[float, int, float]) -> None:
+def _surround(r: random.Random, paper: Paper, face: Path, black: float, at: tuple[float, int, float]) -> None:
     """Print at both ends, leaders, rules, strokes of stamps and signatures, pieces of the lines above and below."""
     left, wide, base = at
     height, width = paper.dark.shape
@@ -274,26 +278,3 @@ def _surround(r: random.Random, paper: _Paper, face: Path, black: float, at: tup
         if r.random() < 0.3:  # the line above, the line below
             words, above = _printed(face, EM, r.choice(ABOVE))
             paper.put(words, r.uniform(-EM, width / 2), y - above, black)
-
-
-def _scanned(r: random.Random, dark: npt.NDArray[np.float32]) -> Grey:
-    """As a scanner or a camera sees it, at 80 to 330 dpi or so."""
-    scale = r.choice((r.uniform(0.4, 0.75), r.uniform(0.75, 1.1), r.uniform(1.0, 1.6)))
-    if r.random() < 0.6:
-        dark = np.asarray(cv2.GaussianBlur(dark, (0, 0), r.uniform(0.4, 1.9)), np.float32)
-    size = (max(6, round(dark.shape[1] * scale * r.uniform(0.9, 1.1))), max(12, round(dark.shape[0] * scale)))
-    dark = np.asarray(cv2.resize(dark, size, interpolation=cv2.INTER_AREA), np.float32)
-    black, white = r.uniform(0, 90), r.uniform(175, 255)
-    image = white - (white - black) * dark
-    width = image.shape[1]
-    if r.random() < 0.25:  # light from one side
-        image = image * np.linspace(r.uniform(0.8, 1.1), r.uniform(0.8, 1.1), width, dtype=np.float32)
-    n = np.random.default_rng(r.randrange(1 << 30))
-    image = image + n.standard_normal(image.shape, np.float32) * r.choice((0, r.uniform(0, 6), r.uniform(3, 13)))
-    if r.random() < 0.05:  # black and white only
-        image = np.where(image > (black + white) / 2 + r.uniform(0, 30), 255, 0)
-    result = image.clip(0, 255).astype(np.uint8)
-    if r.random() < 0.4:
-        _, code = cv2.imencode(".jpg", result, [cv2.IMWRITE_JPEG_QUALITY, r.randint(25, 90)])
-        result = np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE), np.uint8)
-    return result
