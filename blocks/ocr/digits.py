@@ -23,9 +23,16 @@ Grey = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 MODEL = Path(__file__).with_name("models") / "sohoa-digits" / "digits.onnx"
-HEIGHT, NARROWEST, WIDEST = 32, 16, 192  # px of the network's input
+HEIGHT, NARROWEST, WIDEST = 32, 16, 320  # px of the network's input
+OTHER = "?"  # what a hand wrote there is no digit: a letter as in 12a, a digit that was struck out
+CHARACTERS = "0123456789" + OTHER  # class 1 and so on of the network
 STEP = 2  # px of it to one step of its output
 TWO_READERS = 8.0  # so much likelier is what another reader sees, too
+ELSE = 0.01  # probability of anything else than what may stand there: what is less likely isn't made likely by it
+FOLLOWED = -6.0  # log probability of a step's class from which it is followed
+BEAM, KEPT, LEAST = 10, 6, 0.005  # texts that are followed, and kept; probability of the least that is
+SHARES = (0.4, 0.2)  # of the way from paper to the darkest: from here on it is ink
+LOW = 0.25  # of a slot's height: what is lower is no number
 FAINT = 24  # shades: less between ink and paper is nothing written
 _FLAT, _SPECK, _LONG = 0.12, 0.1, 0.5  # shares of a slot's height: rules are flat and long, dots small both ways
 _FOOT, _NARROW = 0.3, 0.14
@@ -36,19 +43,21 @@ _BAND = 0.24  # what lies wholly in this outer part and touches the edge is anot
 class Digits:
     """What the network makes of a slot.
 
-    each: probability of each digit; probability: of the whole text, over all ways to write it down (CTC);
-    handwritten: probability that a hand wrote it. Without digits the text is empty.
+    each: probability of each digit; probability: of the whole text, over all ways to write it down (CTC), among those
+    that may stand there; handwritten: probability that a hand wrote it. Without digits the text is empty. others: what
+    it may be instead, with probabilities, the likeliest first.
     """
 
     text: str
     each: tuple[float, ...]
     probability: float
     handwritten: float
+    others: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
 class Look:
-    """steps: log probabilities [steps, 11], class 0 the blank, then 0 to 9; handwritten: probability of it."""
+    """steps: log probabilities [steps, 12], class 0 the blank, then `CHARACTERS`; handwritten: probability of it."""
 
     steps: npt.NDArray[np.float64]
     handwritten: float
@@ -66,25 +75,43 @@ def prepare(slot: Grey) -> Floats | None:
     height, width = slot.shape
     if height < 8 or width < 4:
         return None
-    paper, dark = np.percentile(slot, (75, 1))
-    if paper - dark < FAINT:
+    paper, dark = (float(shade) for shade in np.percentile(slot, (75, 1)))
+    found = None
+    for share in SHARES:  # a pale pen beside black print is seen only below
+        if paper - dark >= FAINT and share * (paper - dark) >= 0.4 * FAINT:
+            found = _without_rest(slot, paper, paper - share * (paper - dark)) or found
+        if found and found[1][3] - found[1][1] >= LOW * height:
+            break
+    if found is None:
         return None
-    ink = (slot < paper - 0.4 * (paper - dark)).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    kept = np.array([False, *(_digit_like(part, height, width) for part in stats[1:])])
-    if not kept.any():
-        return None
-    x0, y0 = stats[kept, :2].min(0)
-    x1, y1 = (stats[kept, :2] + stats[kept, 2:4]).max(0)
-    away = cv2.dilate(((labels > 0) & ~kept[labels]).astype(np.uint8), np.ones((3, 3), np.uint8))
-    clean = np.where((away > 0) & ~kept[labels], np.uint8(paper), slot)[y0:y1, x0:x1]
+    clean, (x0, y0, x1, y1) = found
+    clean = clean[y0:y1, x0:x1]
+    dark = min(paper - FAINT, float(np.percentile(clean, 1)))
     edge = max(1, round(0.14 * (y1 - y0)))
-    clean = cv2.copyMakeBorder(clean, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=[float(paper)])
+    clean = cv2.copyMakeBorder(clean, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=[paper])
     wide = min(WIDEST, max(NARROWEST, round(HEIGHT * clean.shape[1] / clean.shape[0])))
     wide += wide % STEP
     kind = cv2.INTER_AREA if clean.shape[0] > HEIGHT else cv2.INTER_LINEAR
     small = cv2.resize(clean, (wide, HEIGHT), interpolation=kind).astype(np.float32)
     return np.asarray(((small - dark) / (paper - dark) * 2 - 1).clip(-1.2, 1.2), np.float32)
+
+
+def _without_rest(slot: Grey, paper: float, below: float) -> tuple[Any, tuple[int, int, int, int]] | None:
+    """The slot with paper in place of what is no digit, and the box of what is left; None: nothing is.
+
+    below: the shade that ink is darker than.
+    """
+    height, width = slot.shape
+    ink = (slot < below).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    kept = np.array([False, *(_digit_like(part, height, width) for part in stats[1:])])
+    if not kept.any():
+        return None
+    x0, y0 = stats[kept, :2].min(0).tolist()
+    x1, y1 = (stats[kept, :2] + stats[kept, 2:4]).max(0).tolist()
+    own = kept[labels]
+    away = cv2.dilate(((labels > 0) & ~own).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return np.where((away > 0) & ~own, np.uint8(paper), slot), (x0, y0, x1, y1)
 
 
 def _digit_like(part: npt.NDArray[np.int32], height: int, width: int) -> bool:
@@ -126,17 +153,21 @@ def together(looks: Sequence[Look], cuts: int, among: Sequence[str] = (), hint: 
     """
     if 2 * len(looks) <= cuts:
         return NOTHING
-    texts = list(dict.fromkeys(best_path(look.steps) for look in looks))
-    if among and any(text and text not in among for text in texts):
-        texts = ["" for text in texts if not text][:1] + list(among)
-    if hint.isdecimal() and (not among or hint in among):
+    texts = list(dict.fromkeys(text for look in looks for text in likeliest(look.steps)))
+    if among:
+        empty = "" in map(best_path, (look.steps for look in looks))
+        texts = [*([""] if empty else []), *among]
+    elif hint.isdecimal():
         texts = list(dict.fromkeys([*texts, hint]))
     chances = np.mean([probabilities(look.steps, texts) for look in looks], 0)
-    best = int((chances * [TWO_READERS if text == hint else 1 for text in texts]).argmax())
-    text = texts[best]
-    clearest = max(looks, key=lambda look: probabilities(look.steps, [text])[0])
+    chances = chances * [TWO_READERS if text == hint and text.isdecimal() else 1 for text in texts]
+    chances /= max(1.0, chances.sum()) if not among else chances.sum() + ELSE
+    order = np.argsort(-chances, kind="stable").tolist()
+    best, *rest = [(texts[at], float(chances[at])) for at in order]
+    clearest = max(looks, key=lambda look: probabilities(look.steps, [best[0]])[0])
     handwritten = max(look.handwritten for look in looks)
-    return Digits(text, each(clearest.steps, text), float(chances[best]), handwritten)
+    others = tuple((text, round(chance, 4)) for text, chance in rest[:KEPT] if chance >= LEAST)
+    return Digits(best[0], each(clearest.steps, best[0]), best[1], handwritten, others)
 
 
 def _log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -147,7 +178,30 @@ def _log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 def best_path(steps: npt.NDArray[np.float64]) -> str:
     """The digits of the likeliest class of each step."""
     path = [0, *steps.argmax(-1).tolist()]
-    return "".join(str(b - 1) for a, b in pairwise(path) if b and b != a)
+    return "".join(CHARACTERS[b - 1] for a, b in pairwise(path) if b and b != a)
+
+
+def likeliest(steps: npt.NDArray[np.float64]) -> list[str]:
+    """The likeliest texts, over all ways to write each down: a beam search over prefixes (Graves et al. 2006)."""
+    never = float("-inf")
+    beam = {"": (0.0, never)}  # log probabilities of ending with a blank, and without
+    for row in steps:
+        new: dict[str, tuple[float, float]] = {}
+        for text, (blank, digit) in beam.items():
+            whole = float(np.logaddexp(blank, digit))
+            again = digit + float(row[CHARACTERS.index(text[-1]) + 1]) if text else never
+            _add(new, text, whole + float(row[0]), again)
+            for at in np.flatnonzero(row[1:] > FOLLOWED).tolist():
+                before = blank if text[-1:] == CHARACTERS[at] else whole
+                _add(new, text + CHARACTERS[at], never, before + float(row[at + 1]))
+        best = sorted(new, key=lambda text: -float(np.logaddexp(*new[text])))[:BEAM]
+        beam = {text: new[text] for text in best}
+    return list(beam)
+
+
+def _add(beam: dict[str, tuple[float, float]], text: str, blank: float, digit: float) -> None:
+    old = beam.get(text, (float("-inf"), float("-inf")))
+    beam[text] = float(np.logaddexp(old[0], blank)), float(np.logaddexp(old[1], digit))
 
 
 def each(steps: npt.NDArray[np.float64], text: str) -> tuple[float, ...]:
@@ -184,7 +238,7 @@ def probabilities(steps: npt.NDArray[np.float64], texts: Sequence[str]) -> list[
 
 def _labels(text: str) -> npt.NDArray[np.int64]:
     """The classes of a text with blanks round each digit."""
-    return np.array([0, *(label for digit in text for label in (int(digit) + 1, 0))])
+    return np.array([0, *(label for digit in text for label in (CHARACTERS.index(digit) + 1, 0))])
 
 
 def _ways(

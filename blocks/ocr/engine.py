@@ -6,7 +6,7 @@ import hashlib
 import re
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from blocks.ocr.codes import read_codes
 from blocks.ocr.isolated_digits import read_lone_numbers
 from blocks.ocr.order import reading_order
 from blocks.ocr.orientation import Orientation
+from blocks.ocr.pens import by_hand
 from blocks.ocr.readers import DETECTION_SIDE, DETECTION_STEP, Models, PageReader, RawLine, WordSpan, words
 from blocks.ocr.slots import on_line, read_slots
 from blocks.ocr.types import Box, Line, PageText, Word
@@ -95,7 +96,10 @@ class OcrEngine(Service):
             red_page = page.of(geometry.only_red(image)) if has_red else None
             red = _red_lines(loaded, red_page, lines) if red_page else []
             lines = read_slots(loaded.digits, page, lines, red_page)
-        ordered = _in_order(page, [line for line in lines if line.slots or not _is_handwriting(line)], red)
+            kept = [line for line in lines if line.slots or not _is_handwriting(line)]
+            hands = by_hand(loaded.digits, page, image, kept)
+            kept = [replace(line, by_hand=which) for line, which in zip(kept, hands, strict=True)]
+        ordered = _in_order(page, kept, red)
         readable, reason = self._verdict(grey, lines)
         return PageText(
             width,
@@ -267,7 +271,10 @@ def _line(page: geometry.Upright, raw: RawLine, red: bool) -> Line:
         text=" ".join(part.text for part in parts),
         confidence=round(min(1.0, raw.confidence), 4),
         polygon=tuple((round(float(x), 1), round(float(y), 1)) for x, y in corners),
-        words=tuple(Word(part.text, box) for part, box in zip(parts, _boxes(corners, parts), strict=True)),
+        words=tuple(
+            Word(part.text, box, hand)
+            for part, box, hand in zip(parts, _boxes(corners, parts), raw.by_hand or [False] * len(parts), strict=True)
+        ),
         red=red,
         slots=on_line(raw),
     )

@@ -45,6 +45,7 @@ class RawLine:
     polygon: geometry.Points  # (4, 2) clockwise from top left
     positions: tuple[float, ...] = ()
     slots: tuple[Slot, ...] = ()  # start and end in its text as it stands here
+    by_hand: tuple[bool, ...] = ()  # for each word whether a hand wrote it; nothing: none
 
 
 def model_name(folder: Path) -> str:

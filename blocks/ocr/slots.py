@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from rapidfuzz import fuzz
 
 from blocks.ocr import geometry
 from blocks.ocr.digits import DigitReader, together
@@ -29,12 +30,16 @@ DAYS = tuple(str(n) for n in range(1, 32)) + tuple(f"0{n}" for n in range(1, 10)
 MONTHS = tuple(str(n) for n in range(1, 13)) + tuple(f"0{n}" for n in range(1, 10))
 # In text without marks. The number begins a line, whatever follows it; a date may stand anywhere. What a hand wrote is
 # often read as signs: a 1 as a slash or a bracket.
-_NUMBER = re.compile(r"\W{0,2}S[O06]\s*[:.;,]?\s*(?P<slot>.{0,16}?)\s*(?=/\s?(?:[A-Z]{2}|(?:19|20)\d\d\s?/))")
+_START = r"\W{0,2}S(?:[O06]|[^\w\s:]{1,2})\s*[:.;,]?"
+_NUMBER = re.compile(_START + r"\s*(?P<slot>.{0,16}?)\s*(?=/\s?(?:[A-Z]{2}|(?:19|20)\d\d\s?/))")
+_HIDDEN = re.compile(
+    _START + r"\s*(?P<slot>.{1,12}?)\s*(?=[A-Z]{1,5}\s?[\-:]\s?[A-Z]{2,6}\W*$)"
+)  # a hand covers the slash
 _ALONE = re.compile(r"\W{0,2}S[O06]\s*[:;]\s*(?P<slot>\d[\d\s]{0,9})$")
-_DATE = re.compile(
-    r"NG.Y\s*(?:\(DAY\))?(?P<day>.{0,24}?)(?:TH?|H).{1,2}NG\s*(?:\(MONTH\))?(?P<month>.{0,24}?)N.M"
-    r"(?=\W{0,3}[12]|\s*\(YEAR)"
-)
+_DAY = re.compile(r"(?:NG.[YV]|N.AY)\s*(?:\(DAY\))?")
+_MONTH = re.compile(r"\s*\(MONTH\)")
+_YEAR = re.compile(r"N.{1,2}M(?=\W{0,3}[12]|\s*\(YEAR)|[A-Z]{2,4}(?=\W{0,3}[12][\dOQ]{3})")
+THANG, ALIKE = "THANG", 60  # how alike a misread one is
 _WORD = re.compile(r"[A-Z]{4}")  # not what a hand writes there, however it is read
 _AMONG = {"day": DAYS, "month": MONTHS}
 
@@ -56,8 +61,7 @@ def read_slots(
     red: red ink of the same page, black on white, where it has a stamp.
     """
     result = list(lines)
-    boxes = [(*line.polygon.min(0), *line.polygon.max(0)) for line in lines]
-    for row in rows(boxes):
+    for row in rows([_core(line) for line in lines]):
         text, letters = _row(lines, row)
         for kind, start, end in _places(text, letters):
             parts = _parts(letters, text, start, end)
@@ -69,6 +73,13 @@ def read_slots(
                 result[number] = replace(line, slots=(*line.slots, replace(slot, start=first, end=last)))
                 slot = replace(slot, text="")  # a slot over several lines: all of it is read in the first
     return result
+
+
+def _core(line: RawLine) -> Box:
+    """The box of a line without its ends: where a hand wrote, boxes of one row run over each other."""
+    (x0, y0), (x1, y1) = line.polygon.min(0).tolist(), line.polygon.max(0).tolist()
+    edge = min(0.4 * (y1 - y0), 0.3 * (x1 - x0))
+    return x0 + edge, y0, x1 - edge, y1
 
 
 def _read(
@@ -99,6 +110,7 @@ def _read(
         weakest=round(min(read.each, default=1.0), 4),
         handwritten=round(read.handwritten, 4),
         stamped=over,
+        others=read.others,
     )
 
 
@@ -136,15 +148,39 @@ def _places(text: str, letters: Sequence[_Letter]) -> list[tuple[str, int, int]]
         inside = [i for i, letter in enumerate(letters) if letter.line == number and text[i] != " "]
         if not inside:
             continue
-        match = _NUMBER.match(text, inside[0]) or _ALONE.match(text[: inside[-1] + 1], inside[0])
+        own = text[: inside[-1] + 1]
+        match = _NUMBER.match(text, inside[0]) or _HIDDEN.match(own, inside[0]) or _ALONE.match(own, inside[0])
         if match and not _WORD.search(match["slot"]):  # `Số người: …`
             found.append(("number", *match.span("slot")))
             break
-    for match in _DATE.finditer(text):
-        if _WORD.search(match["day"]) or _WORD.search(match["month"]):
+    for day in _DAY.finditer(text):
+        year = _YEAR.search(text, day.end(), day.end() + 60)
+        middle = _month_word(text, day.end(), year.start()) if year else None
+        if not year or not middle:
             continue
-        found += [("day", *match.span("day")), ("month", *match.span("month"))]
+        parts = (day.end(), middle[0]), (middle[1], _before_year(text, year))
+        if not any(end - start > 24 or _WORD.search(text[start:end]) for start, end in parts):
+            found += [("day", *parts[0]), ("month", *parts[1])]
     return [(kind, *_tight(text, start, end)) for kind, start, end in found]
+
+
+def _month_word(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Where `tháng` stands, however it was read; behind it, `(month)`."""
+    windows = [(at, at + n) for n in (5, 4, 6, 3) for at in range(start, end - n + 1)]
+    windows = [(a, b) for a, b in windows if text[a:b].isalpha()]
+    scored = [(fuzz.ratio(text[a:b], THANG), -a, (a, b)) for a, b in windows]
+    score, _, (first, last) = max(scored, default=(0.0, 0, (0, 0)))
+    if score < ALIKE:
+        return None
+    while last - first < len(THANG) and first > start and text[first - 1].isalpha():
+        first -= 1
+    english = _MONTH.match(text, last)
+    return first, english.end() if english else last
+
+
+def _before_year(text: str, year: re.Match[str]) -> int:
+    """Where `năm` begins: three letters before the year, whatever was read for them."""
+    return max(year.start(), year.end() - 3) if text[year.start()] != "N" else year.start()
 
 
 def _tight(text: str, start: int, end: int) -> tuple[int, int]:

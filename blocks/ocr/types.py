@@ -15,6 +15,7 @@ Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 class Word:
     text: str  # NFC, no spaces
     box: Box
+    by_hand: bool = False  # a hand wrote it (`pens.py`)
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Slot:
 
     start, end: of the characters of the line's text that stand there. text: digits, "" for none; probability: of the
     text; weakest: of its least sure digit; handwritten: that a hand wrote it; stamped: red ink lies over it; split: it
-    lies in several lines, and the first of them has all its digits.
+    lies in several lines, and the first of them has all its digits. others: what it may be instead, with probabilities.
     """
 
     kind: str  # number, day, month
@@ -36,6 +37,7 @@ class Slot:
     handwritten: float
     stamped: bool = False
     split: bool = False
+    others: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,12 @@ class PageText:
                 confidence=item["confidence"],
                 polygon=tuple((p[0], p[1]) for p in item["polygon"]),
                 words=tuple(
-                    Word(w["text"], (w["box"][0], w["box"][1], w["box"][2], w["box"][3])) for w in item["words"]
+                    Word(w["text"], (w["box"][0], w["box"][1], w["box"][2], w["box"][3]), w.get("by_hand", False))
+                    for w in item["words"]
                 ),
                 red=item.get("red", False),
                 slots=tuple(
-                    Slot(**(s | {"box": (s["box"][0], s["box"][1], s["box"][2], s["box"][3])}))
+                    Slot(**(s | {"box": tuple(s["box"]), "others": tuple((t, p) for t, p in s.get("others", []))}))
                     for s in item.get("slots", [])
                 ),
             )

@@ -49,6 +49,11 @@ def places(*lines: RawLine) -> list[tuple[str, str]]:
         ("Số: /33 /ec-sNv", [("number", "/33")]),
         ("Tân An, ngày (Z táng { năm 2023", [("day", "(Z"), ("month", "{")]),
         ("ngày lễ trong tháng cuối cùng của năm 2021", []),
+        ("Tam Kỳ, ngày C Cnáng 5 ăm 2025", [("day", "C"), ("month", "5")]),
+        ("Tân An ngày 12 háng 4 Trăm 2O24", [("day", "12"), ("month", "4 T")]),
+        ("số: 40Z3 Tr-STC", [("number", "40Z3")]),
+        ("s« 3584/QĐ-UBND", [("number", "3584")]),
+        ("Số điện thoại: 0912-CH", []),
     ],
 )
 def test_EXd_EXđ_where_hands_write(text: str, found: list[tuple[str, str]]) -> None:
