@@ -14,6 +14,7 @@ from statistics import median
 
 from rapidfuzz import fuzz
 
+from tasks.extraction.arrival import without_arrivals
 from tasks.extraction.dates import find_dates
 from tasks.extraction.found import Found, from_spans, whole
 from tasks.extraction.labels import squeeze
@@ -25,6 +26,7 @@ from tasks.extraction.words import AGENCY_HEADS, NOT_ISSUER
 _NUMBER = re.compile(r"^\W{0,2}S[O06]\s*(?:[:.;,]+\s*|(?=[\d/]))(?P<v>.*)$")
 _SUBJECT = re.compile(r"^\W{0,2}V\s?/\s?V\b[\s:.]*")
 _ABOUT = re.compile(r"^(VE VIEC|V\s?/\s?V)\b")
+_PLACE = re.compile(r"(?:[A-ZĐÂÔƠƯ]\w+\s?){1,4}")  # its comma lost
 _BODY_START = re.compile(r"^(CAN CU|KINH GUI|THUC HIEN|DIEU \d|XET |THEO )")
 
 
@@ -34,7 +36,7 @@ def _ratio(a: str, b: str) -> float:
 
 def number_row(page: Page) -> tuple[Row, int] | None:
     """The row `Số: …` of the head and where its value begins; rows of the left column first."""
-    for row in (*page.column(LEFT), *_upper_body(page)):
+    for row in without_arrivals(page, (*page.column(LEFT), *_upper_body(page))):
         match = _NUMBER.match(row.folded)
         if match and not row.red:
             return row, match.start("v")
@@ -121,15 +123,19 @@ def _after_gap(row: Row, end: int) -> int:
 
 def find_place_date(pages: Sequence[Page], where: str = "head") -> list[Found]:
     """The date that follows the place, `Hà Nội, ngày …`: in the head, or above the signature (where: last)."""
-    rows = [row for page in pages for row in page.rows if not row.red]
+    rows = [row for page in pages for row in without_arrivals(page, page.rows) if not row.red]
     if where == "head":
-        rows = [row for page in pages[:1] for row in (*page.column(RIGHT), *page.column(LEFT), *_upper_body(page))]
+        heads = [(page, (*page.column(RIGHT), *page.column(LEFT), *_upper_body(page))) for page in pages[:1]]
+        rows = [row for page, head in heads for row in without_arrivals(page, head)]
     found = []
     for row in rows:
         for date in find_dates(row.text):
             words = re.match(r"NG", fold(date.printed)) is not None
             lead = row.text[_after_gap(row, date.start) : date.start].rstrip()
-            placed = words and (lead.endswith((",", ".", ";")) or not lead) and len(lead) < 40
+            comma = lead.endswith((",", ".", ";")) or (
+                where == "head" and row.column == RIGHT and _PLACE.fullmatch(lead)
+            )
+            placed = words and (comma or not lead) and len(lead) < 40
             if placed:
                 found.append(from_spans([(row, date.start, date.end)], f"decree30.place_date.{where}", 0.98))
     return found[-1:] if where == "last" else found[:1]

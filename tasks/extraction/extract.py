@@ -16,12 +16,14 @@ from blocks.records.states import FieldSource
 from tasks.extraction.calibration import CELL, LISTED, calibrated, maybe_by_hand, measured
 from tasks.extraction.checks import DOUBT, cross_check, weighed
 from tasks.extraction.classify import Likeness, classify
-from tasks.extraction.fields import Extracted
+from tasks.extraction.fields import PROPOSAL, Extracted
 from tasks.extraction.found import Found
 from tasks.extraction.layout import Page, read_page
 from tasks.extraction.letters import fold
 from tasks.extraction.namesakes import namesakes
 from tasks.extraction.normalise import KINDS, name, text, unlikely
+from tasks.extraction.page_knowledge import resolved
+from tasks.extraction.places import PLACE, place_of
 from tasks.extraction.profiles import FieldSpec, Profile, Rule, profile_of, row_field
 from tasks.extraction.restore import company, restore, unfinished
 from tasks.extraction.rules import Paper
@@ -30,8 +32,6 @@ from tasks.extraction.several import holds_several
 from tasks.extraction.tables import Cell, read_table
 
 UNLIKE = 0.25  # by so much another type must look likelier before the declared one is doubted
-# In the rule of a field that is never sure: a hand wrote it, two readers differ, or it is hardly what the paper says.
-PROPOSAL = "!hand"
 HIGHEST_PROPOSAL = CONFIDENCE_THRESHOLD - 0.05
 POOR = "!page"  # likewise: its page was read worse than those of which confidences were measured
 FAINT = "!faint"  # likewise: a number that a hand may have written
@@ -58,14 +58,16 @@ def extract(pages: Sequence[tuple[int, PageText]], type_code: str, today: date |
     the value None; nothing is guessed. today: no paper was issued after it (default: Viet Nam's day). Where a page
     seems to hold two papers no field is sure: nobody but an officer can tell which value is whose.
     """
-    read = [read_page(number, page) for number, page in pages if page.readable]
+    today = today or vietnam_day()
+    readable = [(number, page) for number, page in pages if page.readable]
+    read = [read_page(number, page) for number, page in resolved(readable, today)]
     profile = profile_of(type_code)
     likely = tuple(classify(read)) if read else ()
     paper = Paper(read, profile)
     fields = {spec.name: _field(paper, spec, profile) for spec in profile.fields}
     fields = cross_check(namesakes(fields, read) | _table(paper, profile))
     poor = {page.number for page in read if not measured(page.legibility, page.engine)}
-    fields = {name: _honest(item, today or vietnam_day(), poor) for name, item in fields.items()}
+    fields = {name: _honest(item, today, poor) for name, item in fields.items()}
     several = tuple(page.number for page in read if holds_several(page))
     if several:
         fields = {name: _whose(item) for name, item in fields.items()}
@@ -91,7 +93,14 @@ def _field(paper: Paper, spec: FieldSpec, profile: Profile) -> Extracted:
             return _confirmed(
                 _against_print(item, paper, spec, spec.rules[n + 1 :]) if rule.code else item, paper, spec
             )
-    return _by_words(paper, spec) or Extracted(spec.name, None, engine=_engine(paper.pages))
+    return _by_words(paper, spec) or _unread(paper, spec)
+
+
+def _unread(paper: Paper, spec: FieldSpec) -> Extracted:
+    """Without a value, but with its place where the form shows it: the officer looks there, whoever wrote in it."""
+    place = place_of(paper, spec)
+    page, box = place if place else (None, None)
+    return Extracted(spec.name, None, page=page, box=box, rule=PLACE if place else "", engine=_engine(paper.pages))
 
 
 def _by_words(paper: Paper, spec: FieldSpec) -> Extracted | None:

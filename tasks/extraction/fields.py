@@ -39,6 +39,8 @@ def substitutes(owner: PaperOwner, declared: OwnerKind) -> tuple[str, str]:
 
 
 IF_ANY = ("valid_until", "scope")  # Điều 9.2h, i: "nếu có"; each has its input, none must be filled
+# In the rule of a field that is never sure: a hand wrote it, two readers differ, or it is hardly what the paper says.
+PROPOSAL = "!hand"
 REQUIRED = ("type_code", "title", "number_symbol", "issue_date", "issuer", "abstract")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
-from blocks.ocr.geometry import to_upright
+from blocks.ocr.geometry import back_matrix, to_upright
 from blocks.ocr.order import head_columns, rows
 from blocks.ocr.types import Box, Code, Line, PageText, Word
 from tasks.extraction.letters import fold
@@ -90,6 +90,15 @@ class Page:
     engine: str
     codes: tuple[Code, ...] = ()
     legibility: float = 1.0  # mean confidence of its letters, 0..1
+    rotation: int = 0  # of the stored image, see PageText
+    skew: float = 0.0
+
+    def stored(self, box: Box) -> Box:
+        """A box of the upright page on the stored image."""
+        wide, high = (self.height, self.width) if self.rotation in (90, 270) else (self.width, self.height)
+        back = back_matrix(round(wide), round(high), self.rotation, self.skew)
+        x0, y0, x1, y1 = box
+        return _around(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]) @ back[:, :2].T + back[:, 2])
 
     @property
     def parts(self) -> list[Row]:
@@ -131,7 +140,10 @@ def read_page(number: int, text: PageText) -> Page:
     result.sort(key=lambda row: (order[row.column], row.box[1]))
     letters = sum(len(line.text) for line in lines)
     legibility = sum(line.confidence * len(line.text) for line in lines) / letters if letters else 1.0
-    return Page(number, width, height, tuple(result), head[1] if head else 0.0, text.engine, text.codes, legibility)
+    end = head[1] if head else 0.0
+    return Page(
+        number, width, height, tuple(result), end, text.engine, text.codes, legibility, text.rotation, text.skew
+    )
 
 
 def _column(box: Box, head: tuple[float, float] | None) -> str:

@@ -50,11 +50,16 @@ def _toneless(value: str) -> str:
     return unicodedata.normalize("NFC", "".join(c for c in split if c not in "\u0300\u0301\u0303\u0309\u0323"))
 
 
+def _initials(symbol: str) -> str:
+    """The letters of a symbol: those that look alike in both cases are capitals (`TTr-sTC`); `TTg` and `TTr` stay."""
+    return re.sub("[copsuvwxz]", lambda letter: letter[0].upper(), _toneless(symbol))
+
+
 def number_symbol(value: str) -> str | None:
     """Số, ký hiệu: `Số: 352 /QĐ-BHXH` is 352/QĐ-BHXH; with the number left blank (`Số: /KH-BHXH`) it is missing."""
     clean = tidy(re.sub(r"^\s*S[ốôoồổ]\s*(?=[:.\d/…])[:.\s]*", "", unicodedata.normalize("NFC", value), flags=re.I))
     clean = re.sub(r"\s*([/\-.])\s*", r"\1", clean)
-    clean = re.sub(r"[/\-].*", lambda symbol: _toneless(symbol[0]), clean)  # not the number: 4Ạ is handwriting
+    clean = re.sub(r"[/\-].*", lambda symbol: _initials(symbol[0]), clean)  # not the number: 4Ạ is handwriting
     clean = re.sub(r"(?<=\d)\s+(?=\d)", "", clean).strip(" .,:;-")
     if not re.match(r"[A-ZĐ]{0,4}[.\-]?\d[\d.]*[A-Za-z]?(?=[/\-&,]|$)", clean) or " " in clean or len(clean) > 60:
         return None

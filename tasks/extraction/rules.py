@@ -74,7 +74,7 @@ class Paper:
                 found = decree30.find_serial(self.pages)
         return [replace(f, score=min(f.score, rule.quality)) for f in found]
 
-    def _scope(self, rule: Rule) -> list[int]:
+    def scope(self, rule: Rule) -> list[int]:
         """Rows in which the rule looks: between the sections that it names."""
         first = 0
         last = len(self.rows)
@@ -98,7 +98,7 @@ class Paper:
 
     def _by_label(self, rule: Rule) -> Iterator[Found]:
         wanted = set(rule.label)
-        for i in self._scope(rule):
+        for i in self.scope(rule):
             item = self.rows[i]
             for k, hit in enumerate(item.hits):
                 if hit.label in wanted and not item.row.red:

@@ -30,7 +30,7 @@ from rich.table import Table
 from blocks.settings import home
 from tasks.extraction import calibration
 from tasks.extraction.calibration import Curve
-from tasks.extraction.extract import PROPOSAL
+from tasks.extraction.fields import PROPOSAL
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tests.bench.papers import LOW, PHOTO, SCAN, engine, generated, plain, read
 

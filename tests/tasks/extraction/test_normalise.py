@@ -34,6 +34,8 @@ DAYS = st.dates(date(1900, 1, 1), date(2099, 12, 31))
         ("Số: 12/QÐ–BHXH", "12/QĐ-BHXH"),  # Eth for Đ, en dash
         ("421/GĐỴK-TNLĐ", "421/GĐYK-TNLĐ"),  # initials have no tones
         ("07/TTr-VPĐKĐĐ", "07/TTr-VPĐKĐĐ"),
+        ("93/TTr-sTC", "93/TTr-STC"),  # letters that look alike in both cases
+        ("5/CĐ-TTg", "5/CĐ-TTg"),
         ("Số: /KH-BHXH", None),
         ("Số:        /KH-BHXH", None),
         ("Số: ....../QĐ-BHXH", None),

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from blocks.clock import vietnam_day
 from blocks.ocr.engine import OcrEngine
 from blocks.ocr.types import Line, PageText, Slot, Word
-from tasks.extraction.extract import HIGHEST_PROPOSAL, PROPOSAL, extract
-from tasks.extraction.fields import Extracted
+from tasks.extraction.extract import HIGHEST_PROPOSAL, extract
+from tasks.extraction.fields import PROPOSAL, Extracted
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.extraction.written import HAND, PRINT, Doubtful, chosen, settled
 from tests.bench.heads import TYPE, drawn_head
