@@ -27,6 +27,7 @@ from tasks.capture.pages import layout
 from tasks.capture.scan_time import LABELS, TimeSource
 from tasks.desk_views.history import STATES, Event, history
 from tasks.extraction.compose import COMPOSED
+from tasks.extraction.fields import PROPOSAL
 from tasks.extraction.profiles import ROWS, field_label
 from tasks.intake.reception import require_assigned
 from tasks.intake.reuse import SHARED, values_differ
@@ -73,6 +74,7 @@ class FieldView(BaseModel):
     doubtful: bool = False
     composed: bool = False  # the paper prints none: put together by a rule of its type [R]
     choices: dict[str, str] = {}  # where one of a list is chosen: code → name
+    by_hand: bool = False  # a hand wrote it, or two readers differ: only a proposal
     confirmed_by: str | None = None
 
     @property
@@ -289,6 +291,7 @@ def _field(name: str, row: FieldValue | None, shared: FieldValue | None, needed:
         missing=needed and not row.value and not row.attested_absent,
         doubtful=bool(row.value) and unsure(row),
         composed=row.rule == COMPOSED and row.source is FieldSource.OCR,
+        by_hand=bool(row.value) and row.confirmed_by is None and PROPOSAL in row.rule.split(";"),
         confirmed_by=row.confirmed_by,
     )
 

@@ -15,6 +15,7 @@ from blocks.records.states import DocumentState, DossierState, FieldSource
 from blocks.records.tables import AuditEntry, FieldValue, Incident
 from blocks.settings import ROOT
 from tasks.desk_views.history import ACTIONS, ARTICLES, REMINDERS, STATES, Event
+from tasks.extraction.fields import PROPOSAL
 from tasks.pauses.registry import decision_labels, pause_label
 from tasks.pauses.verification import VerificationDecision
 from tasks.verification.review import FieldView, NotAssignedToUnit, Review, look
@@ -34,7 +35,7 @@ def seen(records: RecordsDatabase) -> Review:
     walk_document(records, ids[0], DocumentState.CHO_XAC_NHAN)
     with records.session() as session:
         put(session, ids[0], "full_name", NAME, 0.99, page=1, box=[1.0, 2.0, 3.0, 4.0], printed=NAME.upper())
-        put(session, ids[0], "issuer", "Bệnh viện A", 0.5)
+        put(session, ids[0], "issuer", "Bệnh viện A", 0.5, rule=f"decree30.issuer;{PROPOSAL}")
         put(session, ids[0], "number_symbol", "2/B", 0.98)
         put(session, ids[0], "shared.number_symbol", "1/A", 1.0, source=FieldSource.LOOKUP)
         put(session, ids[0], "abstract", None, 1.0, attested_absent=True, source=FieldSource.MANUAL)
@@ -58,6 +59,7 @@ def test_EXc_what_must_be_checked_stands_first(seen: Review) -> None:
     assert names[:5] == ["birth_date", "issue_date", "owner_id", "issuer", "number_symbol"]
     assert [item.pressing for item in seen.components[0].fields] == [True] * 5 + [False] * (len(names) - 5)
     assert field(seen, "owner_id").missing and field(seen, "issuer").doubtful
+    assert [item.name for item in seen.components[0].fields if item.by_hand] == ["issuer"]
     assert not field(seen, "valid_until").missing  # EXh may be empty
     assert field(seen, "abstract").absent and not field(seen, "abstract").missing
     assert (field(seen, "full_name").page, field(seen, "full_name").box) == (1, [1.0, 2.0, 3.0, 4.0])
