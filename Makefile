@@ -114,6 +114,9 @@ bench-ocr: dev check-system ## character errors and seconds a page of both engin
 bench-extraction: dev check-system ## fields of 374 generated papers (scans, phone photos, low resolution); BENCH=folder: and its scans
 	$(PY) -m tests.bench.extraction $(if $(BENCH),--bench $(BENCH))
 
+bench-hand: dev check-system .venv-train/.train ## forms filled in by hand, 13 hands: is each field's place found, is nothing sure
+	$(PY) -m tests.bench.hand
+
 bench-files: dev check-system ## kinds of files from public bug reports: what is expected of each and what became of it
 	@$(NEEDED_BY_TESTS)
 	$(PY) -m tests.bench.files
@@ -195,4 +198,4 @@ lock: dev ## renew the lock files from pyproject.toml (UPGRADE="--upgrade-packag
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-.PHONY: setup dev up down status demo password check-system check test .units .journeys coverage test-all attack journeys screenshots bench-ocr bench-extraction bench-files calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data docs diagrams release train-ocr train-digits test-train lock help
+.PHONY: setup dev up down status demo password check-system check test .units .journeys coverage test-all attack journeys screenshots bench-ocr bench-extraction bench-hand bench-files calibrate bench-sign bench-desk bench-many geometry-report fuzz docs-data docs diagrams release train-ocr train-digits test-train lock help

@@ -75,13 +75,26 @@ def genuine_heads(bench: Path) -> Iterator[Head]:
 def drawn_heads(count: int, seed: int, *, by_hand: bool = True) -> Iterator[Head]:
     """by_hand: number, day and month written into print; else all in print."""
     for n in range(count):
-        yield drawn_head(random.Random(f"head {seed} {n}"), f"{n:03d}", by_hand=by_hand)
+        more = random.Random(f"head {seed} {n} more")
+        arrival = more if more.random() < 0.3 else None
+        yield drawn_head(random.Random(f"head {seed} {n}"), f"{n:03d}", by_hand=by_hand, arrival=arrival)
 
 
 def drawn_head(
-    r: random.Random, name: str = "", *, by_hand: bool = True, day: date | None = None, number: str | None = None
+    r: random.Random,
+    name: str = "",
+    *,
+    by_hand: bool = True,
+    day: date | None = None,
+    number: str | None = None,
+    arrival: random.Random | None = None,
+    signed: date | None = None,
 ) -> Head:
-    """A page with the head of an administrative document and some lines of body, as a scanner delivers it."""
+    """A page with the head of an administrative document and some lines of body, as a scanner delivers it.
+
+    arrival: the stamp of the office that received it stands on it, with that office's number and day.
+    signed: day of an electronic signature that the page shows.
+    """
     look = make_look(r, r.choice((200, 200, 300)))
     day = day or date(r.randint(2019, 2025), r.randint(1, 12), r.randint(1, 28))
     number = number or (f"{r.randint(1, 99):02d}" if r.random() < 0.5 else str(r.randint(100, 4999)))
@@ -102,7 +115,46 @@ def drawn_head(
         "Căn cứ Luật Bảo hiểm xã hội ngày 29 tháng 6 năm 2024; theo đề nghị của Giám đốc Sở Nội vụ tại Tờ trình số 15."
     )
     sheet.para(28, 78, 160, body, 13.5)
+    if arrival:
+        _arrival(sheet, arrival)
+    if signed:
+        sheet.put(130, 10, f"Thời gian ký: {signed:%d.%m.%Y} 09:12:44 +07:00", 9)
     return Head(name, scan(sheet.image, look, 1), look.dpi, f"{number}/{sign}", day.isoformat())
+
+
+ARRIVALS = ("CÔNG VĂN ĐẾN", "ĐẾN", "VĂN BẢN ĐẾN", "BẢO HIỂM XÃ HỘI TỈNH")
+
+
+def _arrival(sheet: Sheet, r: random.Random) -> None:
+    """The stamp of who received the paper: its number and day are not the paper's."""
+    x, y = r.choice(((18, 46), (18, 46), (20, 66), (150, 46), (150, 66))), r.uniform(-2, 3)
+    left, top, colour = (
+        x[0] + r.uniform(-2, 4),
+        x[1] + y,
+        r.choice(((200, 30, 40), (90, 60, 170), (30, 60, 170), (40, 40, 40))),
+    )
+    pen, wide = _Pen(r, sheet), 48
+    pen.size = sheet.px(r.uniform(3.2, 4.5))
+    sheet.draw.rectangle(
+        [sheet.px(left), sheet.px(top), sheet.px(left + wide), sheet.px(top + 22)], outline=colour, width=2
+    )
+    number, day = str(r.randint(100, 9999)), date(2025, r.randint(1, 12), r.randint(1, 28))
+    sheet.put(left + wide / 2, top + 5, r.choice(ARRIVALS), 10, bold=True, align="c", colour=colour, record=False)
+    end = sheet.put(left + 2, top + 12, "Số:", 11, colour=colour, record=False)
+    pen.write(end + 1, top + 12, number)
+    if r.random() < 0.5:
+        sheet.put(left + 26, top + 12, "/" + r.choice(("VP", "ĐẾN", "CV")), 11, colour=colour, record=False)
+    end = sheet.put(left + 2, top + 19, "Ngày:" if r.random() < 0.7 else "Ngày", 11, colour=colour, record=False)
+    if r.random() < 0.6:
+        pen.write(end + 1, top + 19, f"{day.day:02d}")
+        end = sheet.put(end + 9, top + 19, "/", 11, colour=colour, record=False)
+        pen.write(end + 1, top + 19, f"{day.month:02d}")
+        sheet.put(end + 9, top + 19, f"/{day.year}", 11, colour=colour, record=False)
+    else:
+        pen.write(end + 0.5, top + 19, f"{day.day:02d}")
+        end = sheet.put(end + 6.5, top + 19, "tháng", 9, colour=colour, record=False)
+        pen.write(end + 0.5, top + 19, f"{day.month:02d}")
+        sheet.put(end + 6.5, top + 19, f"năm {day.year}", 9, colour=colour, record=False)
 
 
 def _month(r: random.Random, month: int) -> str:

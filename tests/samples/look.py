@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import ImageFont
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = (ROOT / "blocks/fonts", Path("/usr/share/fonts/truetype/croscore"))
+FOLDERS: tuple[Path, ...] = (ROOT / "blocks/fonts", Path("/usr/share/fonts/truetype/croscore"))
 STYLES = {(False, False): "Regular", (True, False): "Bold", (False, True): "Italic", (True, True): "BoldItalic"}
 
 
@@ -37,6 +37,7 @@ class Look:
     family: str = "Tinos"  # of the form
     fill: str = "Tinos"  # of what was filled in
     fill_bold: bool = False
+    hand: bool = False  # filled in by hand: in the colour of a pen, larger, not quite on the line
     leader: str = "after"  # after | under | none: dotted lines of the form
     tint: tuple[int, int, int] = (252, 251, 247)  # colour of the paper
     ink: int = 30  # darkest value the scanner gives

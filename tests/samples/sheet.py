@@ -15,6 +15,8 @@ from tests.samples.look import Look, font
 
 Align = Literal["l", "c", "r"]
 BLACK = (0, 0, 0)
+PENS = ((25, 40, 130), (20, 25, 60), (40, 70, 170), (70, 70, 80))
+HAND_SIZE = 1.2  # of print
 Pair = tuple[str, str | None]  # label, value
 
 
@@ -25,6 +27,7 @@ class Sheet:
     height: float = 297.0
     lines: list[str] = field(default_factory=list)  # printed lines, NFC
     boxes: list[tuple[float, float, float, float, str]] = field(default_factory=list)  # mm: x0, y0, x1, y1, text
+    filled: list[tuple[float, float, float, str]] = field(default_factory=list)  # mm: x0, base line, x1, text
 
     def __post_init__(self) -> None:
         self.image = Image.new("RGB", (self.px(self.width), self.px(self.height)), (255, 255, 255))
@@ -36,6 +39,8 @@ class Sheet:
     def _font(
         self, size: float, bold: bool = False, italic: bool = False, family: str | None = None
     ) -> ImageFont.FreeTypeFont:
+        by_hand = self.look.hand and family == self.look.fill
+        size *= HAND_SIZE if by_hand else 1
         return font(family or self.look.family, bold, italic, round(size * self.look.dpi / 72))
 
     def measure(
@@ -67,6 +72,10 @@ class Sheet:
         face = self._font(size, bold, italic, family)
         wide = face.getlength(text) * 25.4 / self.look.dpi
         left = x - {"l": 0.0, "c": wide / 2, "r": wide}[align]
+        if family == self.look.fill and text.strip(" ."):
+            if self.look.hand:
+                colour, y = PENS[self.look.seed % len(PENS)], y + (self.look.seed // 7 + len(text)) % 12 / 10 - 0.8
+            self.filled.append((left, y, left + wide, text))
         self.draw.text((self.px(left), self.px(y)), text, font=face, fill=colour, anchor="ls")
         if underline:
             half = wide * underline / 2
