@@ -90,6 +90,7 @@ def order(played: Journey, document: UUID) -> tuple[str, str]:
         return (row.proposed_by, row.confirmed_by) if row else ("", "")
 
 
+@pytest.mark.long
 def test_LU06_two_officers_order_a_disposal_and_read_that_it_is_certified(
     played: Journey,
     sign_in: SignIn,  # noqa: F811

@@ -50,7 +50,7 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(attack: Att
     assert "đơn vị khác" in refusal(played, sample, "gq.09", good)[1]
     assert "đã sao chụp" in refusal(played, sample, "tnhs.02", good)[1]  # four eyes
     status, why = refusal(played, sample, "gq.01", good | {"corrections": [], "absent": [], "flagged_checked": False})
-    assert status == "REJECT" and "còn trống" in why
+    assert status == "REJECT" and "chưa xác nhận đã đối chiếu" in why
 
     def answer(_: int) -> str:
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import psycopg
+import pytest
 import yaml
 from sqlmodel import func, select
 
@@ -98,6 +99,7 @@ def as_partner(sample: Sample, folder: Path) -> None:
     (folder / "declaration.json").write_text(json.dumps(declared, default=str, ensure_ascii=False), encoding="utf-8")
 
 
+@pytest.mark.long
 def test_the_examples_of_the_documentation_work(played: Journey, tmp_path: Path) -> None:
     """A partner hands a case in with curl, twice; Prefect's own client finds the run; nobody else's is found."""
     sample = played.variant("doi-tac", "01-om-dau", captured_by="tnhs.02")
