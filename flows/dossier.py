@@ -68,7 +68,7 @@ class Case:
     attempts: dict[DocumentId, int] = field(default_factory=dict)  # of the papers to digitise
     rounds: int = 0  # of capture
     asked: dict[str, int] = field(default_factory=dict)
-    doubts: dict[DocumentId, list[Problem]] = field(default_factory=dict)  # what reading found odd, for the officer
+    doubts: dict[DocumentId, list[Problem]] = field(default_factory=dict)  # what is odd of its pages, for the officer
     results: list[DocumentId] = field(default_factory=list)  # documents that were issued
 
 
@@ -164,7 +164,7 @@ def digitise(case: Case, papers: list[DocumentId]) -> None:
         captured = [document for document in papers if reports[document].ok]
         sign(case, captured)
         for document in captured:
-            read(case, document)
+            read(case, document, reports[document].notices)
         papers = [document for document in papers if not reports[document].ok]
         if papers:
             rescan(case, papers, [problem for document in papers for problem in reports[document].problems])
@@ -192,7 +192,7 @@ def allow_signature(case: Case) -> None:
         give_back(case, SIGN, answer.officer)
 
 
-def read(case: Case, document: DocumentId) -> None:
+def read(case: Case, document: DocumentId, notices: list[Problem]) -> None:
     """Điều 9.1: đọc và bóc tách; giấy tờ nghi mật được cách ly ngay, chỉ xóa khi lãnh đạo xác nhận (Điều 5.4)."""
     attempt = case.attempts[document]
     seen = read_pages(document, attempt)
@@ -205,7 +205,7 @@ def read(case: Case, document: DocumentId) -> None:
         take_back(document, attempt, last(case, SECRECY))
         seen = read_pages(document, attempt, last(case, SECRECY))
     extract_fields(document, attempt)
-    case.doubts[document] = seen.problems  # what was read is no proof: the officer judges (CA06)
+    case.doubts[document] = [*notices, *seen.problems]  # names and what was read prove nothing: the officer judges
 
 
 def rescan(case: Case, failed: list[DocumentId], problems: list[Problem]) -> None:

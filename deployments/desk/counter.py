@@ -36,6 +36,7 @@ from blocks.records.tables import Dossier
 from deployments.desk.auth.sessions import Officer
 from deployments.desk.uploads import saved
 from tasks.intake.begin import begin
+from tasks.intake.order import ranks
 from tasks.intake.origin import Origin
 from tasks.intake.submission import (
     MANIFEST,
@@ -252,7 +253,7 @@ class Counter:
                 continue
             new = files.get(f"scan.{row}", [])
             if new:
-                declared["files"] = [_keep(upload, folder / f"c{number}", n) for n, upload in enumerate(new, 1)]
+                declared["files"] = _keep(new, folder / f"c{number}")
             elif dossier and row <= len(known):
                 declared["files"] = [self._again(folder, dossier, name) for name in known[row - 1].files]
             declared["files"] = [f"c{number}/{PurePosixPath(name).name}" for name in declared["files"]]
@@ -358,11 +359,11 @@ def _component(form: Mapping[str, Any], row: int) -> dict[str, Any]:
     }
 
 
-def _keep(upload: UploadFile, folder: Path, number: int) -> str:
-    """Under a name that keeps only order and the scanner's own number (CA06)."""
+def _keep(uploads: Sequence[UploadFile], folder: Path) -> list[str]:
+    """Under names that keep only the order in which they were chosen and the one that their names tell (CA06)."""
     folder.mkdir(exist_ok=True)
-    digits = re.findall(r"\d+", PurePosixPath(upload.filename or "").stem)
-    return saved(upload, folder / f"{number:04d}-{int(digits[-1][-9:]) if digits else number}", number).name
+    places = enumerate(zip(uploads, ranks([upload.filename or "" for upload in uploads]), strict=True), 1)
+    return [saved(upload, folder / f"{place:04d}-{rank}", place).name for place, (upload, rank) in places]
 
 
 def _require(body: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ from tasks.capture import errors
 from tasks.capture.again import note_built, title_of
 from tasks.capture.build import build_pdf
 from tasks.capture.guard import inspect_guarded
-from tasks.capture.pages import ScannedPage, Slot, check_pages, check_quality, check_sequence, layout, measure
+from tasks.capture.pages import ScannedPage, Slot, check_names, check_pages, check_quality, layout, measure
 from tasks.capture.scan_time import CapturedAt, captured_at
 
 BUILT = "built.pdf"
@@ -40,11 +40,15 @@ STARTS = {DocumentState.CHO_SAO_CHUP, DocumentState.CHUP_LAI, DocumentState.DA_S
 
 
 class CaptureReport(BaseModel):
-    """What capture found. pages: images in the PDF (with-note images included); no personal data."""
+    """What capture found. pages: images in the PDF (with-note images included); no personal data.
+
+    notices: what the officer should look at although nothing is wrong with the scans.
+    """
 
     ok: bool
     pages: int = 0
     problems: list[Problem] = []
+    notices: list[Problem] = []
     files: list[int] = []  # of a refused component: which file each of its images came from, in order
     file_key: str | None = None  # in WORKING
     file_sha256: str | None = None
@@ -99,7 +103,9 @@ def capture(
         _check(job, readable)
         job.taken = captured_at(job.times, document.declared_at, received, backlog=backlog)
         files = job.files if job.problems else []
-        report = CaptureReport(ok=not job.problems, pages=len(job.pages), problems=job.problems, files=files)
+        report = CaptureReport(
+            ok=not job.problems, pages=len(job.pages), problems=job.problems, notices=_notices(job), files=files
+        )
         if report.ok:
             report = _store(objects, job, work, report)
     return _record(records, job, report, actor)
@@ -218,9 +224,13 @@ def _check(job: _Job, readable: bool) -> None:
         job.refuse(found)
         return
     # Some file is missing: which page an image shows, and how many there are, isn't known.
-    job.refuse([p.model_copy(update={"page": None}) for p in check_sequence(job.pages)])
     for page in job.pages:
         job.refuse(check_quality(page, None))
+
+
+def _notices(job: _Job) -> list[Problem]:
+    found = check_names([(scan.ordinal, scan.sequence) for scan in job.scans if scan.place is None])
+    return [problem.model_copy(update={"component": job.document.ordinal}) for problem in found]
 
 
 def _store(objects: ObjectStore, job: _Job, work: Path, report: CaptureReport) -> CaptureReport:

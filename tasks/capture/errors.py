@@ -153,6 +153,16 @@ class PagesSwapped(ScanError):
     message = "Thứ tự trang không đúng; vui lòng sắp xếp và quét lại theo đúng thứ tự."
 
 
+class PagesOrder(ScanError):
+    """What the names of the files tell differs from the order that was declared: no fault, only worth a look."""
+
+    code, rule = "PAGES_ORDER", "CA06"
+    message = (
+        "Tên các tệp quét cho thấy thứ tự khác với thứ tự đã nộp; vui lòng đối chiếu thứ tự trang với bản giấy, nếu "
+        "sai thì đề nghị quét lại."
+    )
+
+
 class PagesDuplicate(ScanError):
     code, rule = "PAGES_DUPLICATE", "CA06"
     message = "Trang này trùng với trang {other}; vui lòng bỏ bản trùng và quét trang còn thiếu nếu có."

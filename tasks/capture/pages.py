@@ -29,7 +29,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class ScannedPage:
-    """One image in the order of input. file: ordinal of its file; sequence: the scanner's own number, 0 unknown."""
+    """One image in the order of input. file: ordinal of its file; sequence: its place by the names, 0 unknown."""
 
     facts: PageFacts
     file: int
@@ -85,17 +85,18 @@ def check_count(found: int, declared_pages: int, note_pages: Sequence[int]) -> P
     return errors.PagesExtra(expected=expected, found=found).problem()
 
 
-def check_sequence(pages: Sequence[ScannedPage]) -> list[Problem]:
-    """CA06: the scanner's own numbers must not fall. Gaps are harmless: bad scans are deleted at the scanner."""
-    problems = []
-    last_file, highest = 0, 0
-    for number, page in enumerate(pages, 1):
-        if page.file == last_file or page.sequence == 0:
-            continue
-        if page.sequence < highest:
-            problems.append(errors.PagesSwapped().problem(file=page.file, page=number))
-        last_file, highest = page.file, max(highest, page.sequence)
-    return problems
+def check_names(sequences: Sequence[tuple[int, int]]) -> list[Problem]:
+    """CA06: a notice where the order by the files' names falls; the order is the one that was declared.
+
+    sequences: of each file its ordinal and its place by the names (tasks/intake/order.py), 0 unknown. One notice, at
+    the first file. Gaps are harmless: bad scans are deleted at the scanner.
+    """
+    highest = 0
+    for file, sequence in sequences:
+        if sequence and sequence < highest:
+            return [errors.PagesOrder().problem(file=file)]
+        highest = max(highest, sequence)
+    return []
 
 
 def check_quality(page: ScannedPage, paper_page: int | None) -> list[Problem]:
@@ -171,7 +172,6 @@ def check_pages(
     if count is not None:
         problems.append(count)
         slots = [Slot(number, False) for number in range(1, len(pages) + 1)]
-    problems += check_sequence(pages)
     for page, slot in zip(pages, slots, strict=True):
         problems += check_quality(page, slot.paper_page)
     problems += check_duplicates(pages, slots, scan_dpi)

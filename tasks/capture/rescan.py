@@ -28,7 +28,7 @@ from tasks.capture.document import outcome, places
 from tasks.capture.errors import PagesMissing, PageUnknown
 from tasks.decisions.proofs import latest_proven
 from tasks.intake.origin import Origin, expected
-from tasks.intake.submission import Original, keep_originals, stored_name
+from tasks.intake.submission import Original, keep_originals, stored_names
 from tasks.pauses.verification import Verification, VerificationDecision
 
 _NAME = re.compile(r"(?:(\d{20})/)?(?:(replace|insert)-(\d{1,4})/)?.+")
@@ -60,12 +60,12 @@ def hand_in_rescan(
 ) -> None:
     """Put new scans of one component into INBOX: all of it in the given order, or single images by their places."""
     part = f"rescan/{ordinal}/{attempt}/{time.time_ns():020d}"
-    put = [("", position, path) for position, path in enumerate(files, 1)]
-    put += [(f"replace-{number:04d}/", 1, path) for number, path in (replaced or {}).items()]
-    put += [(f"insert-{number:04d}/", 1, path) for number, path in (inserted or {}).items()]
+    put = [("", name, path) for name, path in zip(stored_names(ordinal, [p.name for p in files]), files, strict=True)]
+    for kind, pages in (("replace", replaced or {}), ("insert", inserted or {})):
+        put += [(f"{kind}-{n:04d}/", stored_names(ordinal, [path.name])[0], path) for n, path in pages.items()]
     hashes = {}
-    for folder, position, path in put:
-        name = f"{part}/{folder}{PurePosixPath(stored_name(ordinal, position, path.name)).name}"
+    for folder, stored, path in put:
+        name = f"{part}/{folder}{PurePosixPath(stored).name}"
         kept = objects.put_once(Bucket.INBOX, f"{submission}/{name}", path, content_type="application/octet-stream")
         hashes[name] = kept.sha256
     origin.note(records, submission, part, hashes)

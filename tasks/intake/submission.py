@@ -24,7 +24,7 @@ from sqlmodel import Session, select
 from blocks.clock import VIET_NAM
 from blocks.errors import IntegrityError, Remedy, SohoaError
 from blocks.folder import Folder
-from blocks.foreign import LIMIT, ForeignRefused, read_yaml
+from blocks.foreign import LIMIT, ForeignRefused, Place, read_yaml
 from blocks.ids import DocumentId, DossierId, FlowRunId
 from blocks.objects import Bucket, ObjectStore, document_key
 from blocks.records import RecordsDatabase
@@ -36,6 +36,9 @@ from blocks.records.states import DossierState, Form, OwnerKind
 from blocks.records.tables import Document, Dossier, Scan, Source
 from tasks.capture.scan_time import plausible
 from tasks.intake.begin import ended
+from tasks.intake.folder_files import FolderFiles, composed
+from tasks.intake.manifest_faults import faults, named
+from tasks.intake.order import ranks
 from tasks.intake.origin import HandInAltered, Origin, told
 
 MANIFEST = "dossier.yaml"
@@ -48,7 +51,7 @@ class ManifestInvalid(SohoaError):
     """dossier.yaml is missing, isn't YAML, or a declaration in it is not of the form that the README gives."""
 
     code, rule = "MANIFEST_INVALID", "B3a"
-    message = "Tờ khai hồ sơ dossier.yaml không hợp lệ (mục: {where}); vui lòng sửa lại theo mẫu rồi nộp lại."
+    message = "Tờ khai hồ sơ dossier.yaml không hợp lệ ({where}); vui lòng sửa lại theo mẫu rồi nộp lại."
     remedy = Remedy.OFFICER
 
 
@@ -150,25 +153,30 @@ class Registered(BaseModel):
 
 def parse_manifest(data: bytes) -> Manifest:
     """The declaration, or ManifestInvalid / NameNotNormalised naming the place (never the value) that is wrong."""
+    lines: dict[Place, int] = {}
     try:
-        raw = read_yaml(data, limit=MANIFEST_LIMIT)
+        raw = read_yaml(data, limit=MANIFEST_LIMIT, lines=lines)
     except ForeignRefused as error:
         raise ManifestInvalid(where=str(error)) from None
+    _compose_file_names(raw)
     _refuse_decomposed(raw, "dossier.yaml")
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:
         # Places only: pydantic's messages repeat the values, which may be personal data.
-        raise ManifestInvalid(where=", ".join(_place(item["loc"]) for item in error.errors()[:5])) from None
+        raise ManifestInvalid(where=faults(error, lines, _KNOWN)) from None
+
+
+def _compose_file_names(raw: Any) -> None:
+    """As `FolderFiles` has those of the folder."""
+    components = raw.get("components") if isinstance(raw, dict) else None
+    for component in components if isinstance(components, list) else []:
+        names = component.get("files") if isinstance(component, dict) else None
+        if isinstance(names, list):
+            component["files"] = [composed(name) if isinstance(name, str) else name for name in names]
 
 
 _KNOWN = {name for model in (Manifest, Owner, Component, Flags) for name in model.model_fields}
-
-
-def _place(parts: Sequence[int | str]) -> str:
-    """Names of the form only: what else stands there as a name may be anything, also personal data."""
-    known = [str(part) if isinstance(part, int) or part in _KNOWN else "mục không có trong mẫu" for part in parts]
-    return ".".join(known) or "nội dung"
 
 
 def _refuse_decomposed(value: Any, where: str) -> None:
@@ -178,7 +186,7 @@ def _refuse_decomposed(value: Any, where: str) -> None:
     elif isinstance(value, dict):
         for key, item in value.items():
             _refuse_decomposed(key, where)
-            name = _place([key])
+            name = named([key], _KNOWN)
             _refuse_decomposed(item, f"{where}.{name}" if where != "dossier.yaml" else name)
     elif isinstance(value, list):
         for index, item in enumerate(value, 1):
@@ -201,16 +209,19 @@ def part_of(revision: int) -> str:
     return f"r{revision}"
 
 
-def stored_name(component: int, ordinal: int, original: str) -> str:
-    """A name without personal data that keeps what matters of the scanner's: order, sequence number and type."""
-    path = PurePosixPath(original)
-    numbers = re.findall(r"\d+", path.stem)
-    suffix = path.suffix.lower() if re.fullmatch(r"\.[A-Za-z0-9]{1,5}", path.suffix) else ""
-    return f"c{component}/{ordinal:04d}-{int(numbers[-1][-9:]) if numbers else ordinal}{suffix}"
+def stored_names(component: int, originals: Sequence[str]) -> list[str]:
+    """Names without personal data that keep what matters of the scanner's: declared order, order by name, type."""
+    places = enumerate(zip(originals, ranks(originals), strict=True), 1)
+    return [f"c{component}/{place:04d}-{rank}{_suffix(name)}" for place, (name, rank) in places]
+
+
+def _suffix(name: str) -> str:
+    suffix = PurePosixPath(name).suffix
+    return suffix.lower() if re.fullmatch(r"\.[A-Za-z0-9]{1,5}", suffix) else ""
 
 
 def sequence_of(stored: str) -> int:
-    """The scanner's sequence number in a name made by `stored_name` (or in any file name that ends in a number)."""
+    """The order by name in a name made by `stored_names` (or in any file name that ends in a number); 0: none."""
     numbers = re.findall(r"\d+", PurePosixPath(stored).stem)
     return int(numbers[-1]) if numbers else 0
 
@@ -223,12 +234,12 @@ def submission_id(path: Path) -> str:
 
 def _content_id(folder: Folder) -> str:
     digest = hashlib.sha256(folder.read(MANIFEST, MANIFEST_LIMIT) or b"")
-    for place, _ in sorted(folder.files(), key=lambda found: found[0]):
+    for place, _ in sorted(folder.files(), key=lambda found: PurePosixPath(composed(found[0].as_posix()))):
         if place == PurePosixPath(MANIFEST) or "rescan" in place.parts or place.suffix in {".json", ".txt"}:
             continue
         with folder.file(place) as path:
             if path is not None:
-                digest.update(os.fsencode(place.as_posix()))
+                digest.update(os.fsencode(composed(place.as_posix())))
                 with path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:32]
@@ -259,8 +270,10 @@ def hand_in(
         if not origin.capturer(manifest.captured_by):
             raise ManifestInvalid(where="captured_by")
         _require_plausible(manifest)
-        for name in (n for c in manifest.components for n in c.files):
-            _refuse_decomposed(name, "files")
+        there = FolderFiles(folder)
+        for number, component in enumerate(manifest.components, 1):  # of a folder, the names give the order
+            ordered = "files" in component.model_fields_set
+            component.files = there.listed(component.files) if ordered else there.within(f"c{number}")
         if submission is None:
             submission = _content_id(folder)
             if ended(records, submission) is not None:  # its copies may be gone (LU06): nothing is stored again
@@ -268,12 +281,12 @@ def hand_in(
                 return submission
         renamed = manifest.model_copy(deep=True)
         for number, component in enumerate(renamed.components, 1):
-            component.files = [stored_name(number, place, name) for place, name in enumerate(component.files, 1)]
+            component.files = stored_names(number, component.files)
         body = yaml.safe_dump(renamed.model_dump(mode="json"), allow_unicode=True, sort_keys=False).encode()
         parse_manifest(body)  # what is stored can be read again
         for component, stored in zip(manifest.components, renamed.components, strict=True):
             for name, known in zip(component.files, stored.files, strict=True):
-                with folder.file(name) as file:
+                with folder.file(there.place_of(name)) as file:
                     if file is not None:
                         key = inbox_key(submission, revision, known)
                         put = objects.put_once(Bucket.INBOX, key, file, content_type="application/octet-stream")

@@ -25,6 +25,8 @@ from blocks.records.sources import source_of
 from tasks.intake.submission import MANIFEST, Manifest, implausible, inbox_key, parse_manifest, part_of
 from tasks.partner_cases.errors import AlreadyOther, DeclarationInvalid
 
+# Given as numbers in JSON they have lost what they began with: 001199012345, 1.10 (of 1.1).
+TEXT = frozenset({"unit", "procedure", "captured_by", "id", "name", "type", "shared_as_data", "files"})
 FILE = re.compile(r"\d{1,9}\.(?:jpg|jpeg|png|tif|tiff|pdf)")  # numbers only: a name may tell whose paper it is
 
 
@@ -111,6 +113,9 @@ def _texts(value: Any, where: str, depth: int) -> Any:
         return {key: _texts(item, f"{where}.{key}".strip("."), depth + 1) for key, item in value.items()}
     if isinstance(value, list):
         return [_texts(item, f"{where}.{number}", depth + 1) for number, item in enumerate(value)]
+    if isinstance(value, (bool, int, float)) and TEXT.intersection(where.split(".")):
+        reason = "phải là chuỗi trong dấu ngoặc kép, đủ cả số 0 ở đầu"
+        raise DeclarationInvalid([{"field": where, "reason": reason}])
     if isinstance(value, str) and not unicodedata.is_normalized("NFC", value):
         raise DeclarationInvalid([{"field": where, "reason": "NFD: gõ lại bằng bảng mã dựng sẵn (NFC)"}])
     if isinstance(value, bool):

@@ -23,6 +23,7 @@ from blocks.records.queries import documents, get_dossier
 from blocks.records.queries import fields as field_rows
 from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource
 from blocks.records.tables import Document, Dossier, FieldValue, Signature
+from tasks.capture.document import outcome
 from tasks.capture.pages import layout
 from tasks.capture.scan_time import LABELS, TimeSource
 from tasks.desk_views.history import STATES, Event, history
@@ -106,6 +107,7 @@ class ComponentView(BaseModel):
     expected: int
     fields: list[FieldView]
     signatures: list[SignatureView]
+    notices: list[str] = []  # what is odd about its scans, though nothing is wrong with them
     captured: str = ""  # when it was scanned, and how that is known (CA02)
     issued: bool = False  # a result document of this system (KQ01), no paper
     hidden: bool = False  # it may be secret: only the unit's leader sees it (Điều 5.4)
@@ -252,6 +254,7 @@ def _component(session: Session, catalog: Catalog, dossier: Dossier, document: D
         expected=len(layout(document.declared_pages, document.note_pages)),
         fields=sorted(views, key=lambda view: (not view.pressing, view.confidence, view.name)),
         signatures=_signatures(session, document),
+        notices=_notices(session, document),
         captured=_captured(document),
         issued=document.is_issued,
         electronic=document.electronic_original == ElectronicOriginal.VALID,
@@ -261,6 +264,11 @@ def _component(session: Session, catalog: Catalog, dossier: Dossier, document: D
         code=document.code or "",
         examined=document.electronic_original in {ElectronicOriginal.VALID, ElectronicOriginal.INVALID},
     )
+
+
+def _notices(session: Session, document: Document) -> list[str]:
+    report = outcome(session, document.id, document.attempt)
+    return [notice.text for notice in report.notices] if report else []
 
 
 def _captured(document: Document) -> str:

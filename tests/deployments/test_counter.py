@@ -70,7 +70,7 @@ def test_B3a_a_supplement_keeps_the_files_and_says_who_declares(counter: Counter
     kept = declared(counter, dossier)
     assert (kept.captured_by, kept.originals, kept.owner.name) == ("tnhs.02", 2, dossier.owner_name)
     first, second = kept.components
-    assert len(first.files) == 2 and second.files == ["c2/0001-42.pdf", "c2/0002-2.jpg"]
+    assert len(first.files) == 2 and second.files == ["c2/0001-0.pdf", "c2/0002-0.jpg"]
     assert second.flags.fragile and second.type == "LOCAL:01B-HSB"
     for number, name in enumerate(first.files):
         again = counter.objects.unproven(Bucket.INBOX, inbox_key(dossier.submission, 2, name))[0]

@@ -89,7 +89,8 @@ def test_defect_is_shown_to_the_officer_with_code_and_sentence(played: Journey, 
     if sample.refused:
         assert sample.refused in sample.truth["problem_codes"]
         return
-    shown = played.description(sample, "rescan-1") + played.description(sample, "supplement-1")
+    paused = ("rescan-1", "supplement-1", "verification-1")
+    shown = "".join(played.description(sample, key) for key in paused)
     for code in sample.truth["problem_codes"]:
         line = next((line for line in shown.splitlines() if f"`{code}`" in line), "")
         assert re.match(r"- \w.*(vui lòng|hãy)", line) and line[2].isupper(), f"{code} in: {shown}"

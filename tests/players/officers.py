@@ -264,6 +264,8 @@ class Officers:
             }
         dossier = self.dossier(sample)
         assert dossier is not None
+        if sample.truth.get("defect") == "PAGES_ORDER" and all(d.attempt == 1 for d in self.documents(dossier)):
+            return {"decision": "QUET_LAI", "rescan": [1]}  # the notice is right: its pages are swapped
         form: dict[str, Any] = {
             "decision": "DUYET",
             "flagged_checked": True,

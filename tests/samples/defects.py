@@ -157,7 +157,7 @@ def _wrong_manifest(body: dict[str, Any]) -> None:
 
 DEFECTS = (
     Defect("d01-cat-mep", "PAGE_CROPPED", "CA05: giấy đặt lệch, mất mép trái.", _shifted, group="demo"),
-    Defect("d02-trang-dao", "PAGES_SWAPPED", "CA06: hai trang bị đảo thứ tự.",
+    Defect("d02-trang-dao", "PAGES_ORDER", "CA06: hai trang nộp ngược với số trong tên tệp.",
            lambda f, c: _jpegs(f, c, [_page(c, 1, 2), _page(c)], [2, 1]), pages=2, group="demo"),
     Defect("d03-thieu-anh-ghi-chu", "NOTE_PAIR", "CA07: trang có giấy ghi chú chỉ được chụp một lần.", _note_only,
            notes=NOTE, group="demo"),

@@ -13,7 +13,7 @@ from blocks.errors import Problem
 from blocks.ocr.types import Line, PageText
 from tasks.capture.file_checks import inspect_file
 from tasks.capture.numbers import check_printed_numbers
-from tasks.capture.pages import ScannedPage, check_count, check_pages, layout, measure
+from tasks.capture.pages import ScannedPage, check_count, check_names, check_pages, layout, measure
 from tests.tasks.capture.pages_for_tests import DPI, font, jpeg, noted, paper, scanned
 
 
@@ -43,14 +43,14 @@ def test_CA06_PAGES_MISSING_and_PAGES_EXTRA(tmp_path: Path) -> None:
     assert found(pages, 1) == [("PAGES_EXTRA", None)]
 
 
-def test_CA06_PAGES_SWAPPED_by_the_scanners_numbers(tmp_path: Path) -> None:
+def test_CA06_names_that_tell_another_order_are_a_notice_and_no_fault(tmp_path: Path) -> None:
     images = [scanned(paper(seed)) for seed in (1, 3, 2)]
-    assert found(component(tmp_path, *images, sequence=(1, 3, 2)), 3) == [("PAGES_SWAPPED", 3)]
+    assert found(component(tmp_path, *images, sequence=(1, 3, 2)), 3) == []
+    assert [(p.code, p.file) for p in check_names([(1, 1), (2, 3), (3, 2)])] == [("PAGES_ORDER", 3)]
 
 
-def test_CA06_gaps_in_the_scanners_numbers_are_harmless(tmp_path: Path) -> None:
-    pages = component(tmp_path, scanned(paper(1)), scanned(paper(2)), sequence=(4, 9))
-    assert found(pages, 2) == []
+def test_CA06_gaps_and_unknown_names_are_harmless() -> None:
+    assert check_names([(1, 4), (2, 0), (3, 9), (4, 9)]) == []
 
 
 def test_CA06_PAGES_DUPLICATE_same_bytes_and_second_capture(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tasks.intake.submission import (
     parse_manifest,
     register,
     sequence_of,
-    stored_name,
+    stored_names,
     submission_id,
 )
 
@@ -95,8 +95,38 @@ def test_WH04_object_keys_and_audit_carry_no_personal_data(
     keys = [key for bucket in (Bucket.INBOX, Bucket.INTAKE) for key in objects.list(bucket, "")]
     assert keys and all(key.isascii() and "Nguy" not in key for key in keys)
     with records.session() as session:
-        assert session.exec(select(Scan)).one().sequence == 7
+        assert session.exec(select(Scan)).one().sequence == 1
         assert all(NAME not in str(entry.details) for entry in session.exec(select(AuditEntry)))
+
+
+def test_B1_names_in_nfd_are_found_and_the_same_papers_are_one_submission(
+    tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
+) -> None:
+    """As a Mac or its ZIP file writes them."""
+    name = "Giấy ra viện 0007.jpg"
+    data = manifest(components=[{"type": "LOCAL:GIAY-RA-VIEN", "pages": 1, "files": [name]}])
+    ids = []
+    for number, form in enumerate(("NFD", "NFC")):
+        (tmp_path / str(number)).mkdir()
+        root = folder(tmp_path / str(number), data, {unicodedata.normalize(form, name): b"x"})
+        ids.append(hand_in(records, objects, root, COMMAND))
+    assert ids[0] == ids[1]
+    register(records, objects, ids[0])
+    with records.session() as session:
+        assert [scan.refused_code for scan in session.exec(select(Scan))] == [None]
+
+
+@pytest.mark.parametrize("declared", [{}, {"files": ["c1/"]}])
+def test_CA06_of_a_folder_without_an_order_the_names_give_it(
+    tmp_path: Path, records: RecordsDatabase, objects: ObjectStore, declared: dict[str, object]
+) -> None:
+    names = ["31012027_105958.jpg", "01022027_080003.jpg"]
+    data = manifest(components=[{"type": "LOCAL:GIAY-RA-VIEN", "pages": 2, **declared}])
+    files = {f"c1/{name}": name.encode() for name in reversed(names)} | {"c1/Thumbs.db": b"", "c1/._1.jpg": b""}
+    register(records, objects, hand_in(records, objects, folder(tmp_path, data, files), COMMAND))
+    with records.session() as session:
+        scans = session.exec(select(Scan).order_by(Scan.ordinal)).all()
+        assert [objects.read(Bucket.INTAKE, s.object_key, sha256=s.sha256).decode() for s in scans] == names
 
 
 def test_a_declared_file_that_is_missing_waits_for_its_scan(
@@ -140,8 +170,11 @@ def test_B3a_a_supplement_corrects_the_declaration_but_drops_nothing(
         (yaml.safe_dump(manifest(extra=1)).encode(), "mục không có trong mẫu"),
         (yaml.safe_dump(manifest(components=[])).encode(), "components"),
         (yaml.safe_dump(manifest(components=[{"type": "X", "pages": 0}])).encode(), "pages"),
-        (yaml.safe_dump(manifest(components=[{"type": "X", "pages": 1, "files": ["../../etc/passwd"]}])).encode(), "0"),
-        (yaml.safe_dump(manifest(components=[{"type": "X", "pages": 1, "note_pages": [2]}])).encode(), "0"),
+        (
+            yaml.safe_dump(manifest(components=[{"type": "X", "pages": 1, "files": ["../../etc/passwd"]}])).encode(),
+            "1: đường",
+        ),
+        (yaml.safe_dump(manifest(components=[{"type": "X", "pages": 1, "note_pages": [2]}])).encode(), "1: trang"),
         (b"x" * 1_000_001, "dung"),
     ],
 )
@@ -165,11 +198,14 @@ def test_an_unknown_submission_is_refused(records: RecordsDatabase, objects: Obj
         register(records, objects, submission)
 
 
-@given(st.integers(1, 99), st.integers(1, 9999), st.integers(0, 999_999_999), st.text(max_size=20))
-def test_stored_names_keep_order_and_sequence_only(component: int, ordinal: int, sequence: int, name: str) -> None:
-    clean = "".join(c for c in name if c.isalpha())
-    stored = stored_name(component, ordinal, f"{clean}-{sequence}.JPG")
-    assert stored == f"c{component}/{ordinal:04d}-{sequence}.jpg" and sequence_of(stored) == sequence
+@given(st.integers(1, 99), st.permutations(range(1, 10)), st.text(max_size=20))
+def test_stored_names_keep_the_declared_order_and_the_one_by_name_only(
+    component: int, numbers: list[int], name: str
+) -> None:
+    clean = "".join(c for c in name if c.isalpha() and c.isascii())
+    stored = stored_names(component, [f"{clean}-{number}.JPG" for number in numbers])
+    assert stored == [f"c{component}/{place:04d}-{number}.jpg" for place, number in enumerate(numbers, 1)]
+    assert [sequence_of(one) for one in stored] == list(numbers)
 
 
 def test_the_id_of_a_folder_is_its_content(tmp_path: Path) -> None:
