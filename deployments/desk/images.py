@@ -78,7 +78,21 @@ class Images:
         return self._address(officer, f"{ORIGINAL}{document}", page)
 
     def _address(self, officer: str, name: str, page: int) -> str:
-        return PATH + FIRST + str(self._addresses.dumps([officer, name, page]))
+        return PATH + self.token(officer, name, page)
+
+    def token(self, officer: str, name: str, page: int) -> str:
+        """Names a page of something, for this officer, for a quarter of an hour."""
+        return FIRST + str(self._addresses.dumps([officer, name, page]))
+
+    def named(self, token: str, officer: str) -> tuple[str, int]:
+        """What a token names, and the page. Raises ImageGone: too old, somebody else's, or made up."""
+        try:
+            whose, name, page = self._addresses.loads(token.removeprefix(FIRST), max_age=SECONDS)
+        except (BadData, ValueError) as error:
+            raise ImageGone() from error
+        if whose != officer:
+            raise ImageGone()
+        return str(name), int(page)
 
     def of_draft(self, officer: str, pdf: bytes, unit: str) -> list[Shown]:
         """The pages of a unit's document that is stored nowhere yet, kept here until newer ones push it out."""
@@ -92,12 +106,7 @@ class Images:
 
     def open(self, token: str, officer: str, width: int, units: Collection[str], leads: Collection[str] = ()) -> bytes:
         """JPEG. units: whose papers the officer may see at this moment; leads: where as a leader. Raises ImageGone."""
-        try:
-            named, document, page = self._addresses.loads(token.removeprefix(FIRST), max_age=SECONDS)
-        except (BadData, ValueError) as error:
-            raise ImageGone() from error
-        if named != officer:
-            raise ImageGone()
+        document, page = self.named(token, officer)
         if document.startswith(DRAFT):
             if document.rpartition(":")[2] not in units:
                 raise ImageGone()
@@ -106,6 +115,8 @@ class Images:
             return self._refused(UUID(document.removeprefix(SCAN)), page, width, units)
         if document.startswith(ORIGINAL):
             return self._original(DocumentId(UUID(document.removeprefix(ORIGINAL))), page, width, units)
+        if ":" in document:  # of something else than an image
+            raise ImageGone()
         with self.records.session() as session:
             row = get_document(session, DocumentId(UUID(document)))
             suspected = row.state is DocumentState.NGHI_MAT  # nobody else sees it, and it isn't kept (Điều 5.4)

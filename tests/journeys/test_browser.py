@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 from sqlmodel import select
 
 from blocks.objects import Bucket
@@ -155,6 +155,7 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
     page.keyboard.press("Alt+ArrowDown")
     assert page.evaluate("document.activeElement.name").startswith("v.")
     picture(page, "review")
+    whole_text(page, "BỆNH")
     width = "document.querySelector('.sheet').clientWidth"
     before = page.evaluate(width)
     page.keyboard.press("Alt++")  # small print: bigger, and sharp
@@ -166,7 +167,7 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
     expect(page.get_by_role("alert")).to_contain_text("còn trống")
     fill_in(page, played.officers._verification(sample))
     issuer = page.locator('[name="v.1.issuer"]')
-    issuer.fill("Bệnh viện Đa khoa Thử Nghiệm")
+    chosen = words_into(page, issuer)
     page.locator('[name="r.1.issuer"]').select_option("CHU_MO")
     page.get_by_label("Đã đối chiếu với bản giấy").check()
     page.get_by_role("button", name="Duyệt").click()
@@ -174,9 +175,7 @@ def test_verified_with_a_correction_signed_off_and_sealed(played: Journey, sign_
     played.wait_pause(sample, "signoff-1")
     with played.officers.records.session() as session:
         row = {f.name: f for f in fields(session, documents(session, dossier.id)[0].id)}["issuer"]
-        assert (row.value, row.correction_reason, row.confirmed_by) == (
-            "Bệnh viện Đa khoa Thử Nghiệm", "CHU_MO", "gq.01",
-        )  # fmt: skip
+        assert (row.value, row.correction_reason, row.confirmed_by) == (chosen, "CHU_MO", "gq.01")
         assert row.extracted_value and row.extracted_value != row.value
     leader = sign_in("ld.01", path)
     picture(leader, "signoff")
@@ -215,6 +214,71 @@ def hand_over(played: Journey, sign_in: SignIn, sample: Sample, path: str) -> No
     until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
     dossier = played.officers.dossier(sample)
     assert dossier is not None and PUBLIC_STATUS[dossier.state] is PublicStatus.RETURNED
+
+
+def words_into(page: Page, field: Locator) -> str:
+    """Words of the paper by click, drag and keys into a field: what stands in it at last, two words of one line."""
+    read = page.evaluate("fetch(document.querySelector('#t-1-1').dataset.words).then((answer) => answer.json())")
+    rects = page.locator("#t-1-1 rect.word")
+    expect(rects).to_have_count(len(read))
+    long = (n for n, word in enumerate(read) if word["line"] == read[n + 1]["line"] and len(word["text"]) > 2)
+    first = next(n for n in long if len(read[n + 1]["text"]) > 2 and read[n]["text"].isalpha())
+    one, two = read[first]["text"], f"{read[first]['text']} {read[first + 1]['text']}"
+    before = field.input_value()
+    rects.nth(first).scroll_into_view_if_needed()
+    field.evaluate("field => field.focus({ preventScroll: true })")
+    rects.nth(first).scroll_into_view_if_needed()
+    rects.nth(first).click()
+    expect(field).to_have_value(one)
+    page.keyboard.press("Control+z")
+    expect(field).to_have_value(before)
+    field.evaluate("field => field.blur()")
+    rects.nth(first).click()  # no field has the cursor: nothing is overwritten
+    expect(field).to_have_value(before)
+    field.focus()
+    page.keyboard.press("Alt+w")
+    words = page.get_by_role("listbox")
+    expect(words).to_be_focused()
+    require_accessible(page)
+    page.keyboard.press("Home")
+    for _ in range(first + 1):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowLeft")
+    expect(words.get_by_role("option", selected=True)).to_have_text(two.split(" "))
+    page.keyboard.press("Enter")
+    expect(field).to_be_focused()
+    expect(field).to_have_value(two)
+    field.fill("")
+    rects.nth(first).scroll_into_view_if_needed()
+    for rect, press in ((rects.nth(first), page.mouse.down), (rects.nth(first + 1), page.mouse.up)):
+        box = rect.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+        press()
+    expect(field).to_have_value(two)
+    expect(page.locator(".filled")).to_contain_text("Đã điền 2 chữ")
+    return two
+
+
+def whole_text(page: Page, word: str) -> None:
+    """The text of the paper is read, searched without marks, and copied."""
+    page.get_by_role("link", name="toàn văn của thành phần 1").click()
+    expect(page.locator("pre.text").first).to_contain_text(word)
+    page.wait_for_load_state()  # its script, too
+    page.get_by_label("Tìm trong toàn văn").fill(bare(word))
+    expect(page.locator("mark.here")).to_have_text(re.compile(re.escape(word), re.IGNORECASE))
+    expect(page.locator(".find output")).to_contain_text("Chỗ 1 trong")
+    page.get_by_role("button", name="Chép trang 1").click()
+    assert word in page.evaluate("getSelection().toString()")
+    require_accessible(page)
+    page.get_by_role("link", name="Về trang hồ sơ").click()
+    page.wait_for_load_state()  # its script, too
+
+
+def bare(text: str) -> str:
+    """Without marks, small."""
+    parted = unicodedata.normalize("NFD", text.lower().replace("đ", "d"))
+    return "".join(letter for letter in parted if not unicodedata.combining(letter))
 
 
 def drawn(page: Page, name: str) -> bool:

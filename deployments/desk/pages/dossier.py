@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlmodel import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import SEES_PAPERS, Role, Staff, load_staff
@@ -36,6 +36,7 @@ from deployments.desk.images import A4_HEIGHT, LARGE, WIDTH, ImageGone, Images
 from deployments.desk.pages.rendering import Again, Pages, capital
 from deployments.desk.rescans import Rescans
 from deployments.desk.results import Results
+from deployments.desk.words import Words
 from tasks.decisions.proofs import latest_proven
 from tasks.desk_views.claims import give_up, holders
 from tasks.intake.electronic_originals import signers_of
@@ -70,6 +71,7 @@ class DossierPages:
         self.decisions, self.counter = decisions, counter
         self.images = Images(records, objects)
         self.results = Results(records, objects, catalog, self.images)
+        self.words = Words(records, objects, self.images)
         self.rescans = Rescans(records, objects, catalog, self.images)
         self.markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 
@@ -93,7 +95,7 @@ class DossierPages:
             holder = holders(database, [dossier_id]).get(dossier_id)
             outage = sentence(database, dossier_id)
         stage = waiting.pause.name if waiting else ""
-        pictures = self._pictures(review, officer)
+        pictures, texts = self._pictures(review, officer), self._texts(review)
         if stage == "rescan" and refusal is None:
             pictures |= self.rescans.refused(officer.id, dossier_id)
         status = {"REJECT": 422, "ABORT": 409, "OLD_FORM": 403}.get(answer.status, 200) if answer else 200
@@ -105,6 +107,7 @@ class DossierPages:
             dossier_id=dossier_id,
             review=review,
             pictures=pictures,
+            texts=texts,
             signers=self._signers(review),
             waiting=waiting,
             seen=seen,
@@ -144,6 +147,24 @@ class DossierPages:
         if found is None:
             return self.pages.say("Không có văn bản kết quả", "Hồ sơ này không có văn bản đó.", 404, session)
         return self.pages.pdf(found.name, found.data)
+
+    def show_text(self, session: Session, dossier_id: DossierId, ordinal: int) -> Response:
+        """The whole text of a paper, to read, search and copy. Each look is in the audit trail."""
+        review = look(self.records, self.catalog, dossier_id, session.officer.id, grants=session.officer.grants)
+        component = next((c for c in review.components if c.ordinal == ordinal and not c.hidden), None)
+        texts = self.words.texts(component.id) if component else []
+        if component is None or not any(texts):
+            return self.pages.say("Không có văn bản", "Giấy tờ này chưa được đọc, hoặc không được xem.", 404, session)
+        title = f"Toàn văn: {component.kind}"
+        return self.pages.page(
+            "text.html", session, title=title, dossier_id=dossier_id, review=review, ordinal=ordinal, texts=texts
+        )
+
+    def _texts(self, review: Review) -> set[int]:
+        """Of which papers there is a text to read, by their numbers."""
+        with self.records.session() as database:
+            seen = [c for c in review.components if not c.hidden and not c.issued]
+            return {component.ordinal for component in seen if self.words.readable(database, component.id)}
 
     def _description(self, waiting: Waiting) -> str:
         # Prefect's dialog shows codes to choose from, this page has buttons with words on them.
@@ -210,6 +231,7 @@ class DossierPages:
                             "width": row.width,
                             "height": row.height,
                             "boxes": _boxes(component, row.number),
+                            "words": self.words.address(officer.id, component.id, row.number) if row.text_key else "",
                         }
                         for row in rows
                     ]
@@ -250,7 +272,7 @@ class DossierPages:
         pause = waiting.pause
         if form.get("decision") in BRINGS_FILES and why_not(session.officer, waiting.dossier, pause, staff) is None:
             try:
-                if pause is RESCAN and files:
+                if pause is RESCAN and (files or any(name.startswith("drop.") for name in form)):
                     self.rescans.receive(self.counter.origin(session.officer, form), waiting.dossier, form, files)
                 elif pause is SUPPLEMENT and waiting.key == form.get("pause"):
                     self.counter.supplement(session.officer, waiting.dossier, form, files)
@@ -331,6 +353,20 @@ class DossierPages:
         @router.get("/ho-so/{dossier_id}/ket-qua/{number}", summary="Tải văn bản kết quả, dự thảo hoặc đã phát hành")
         async def result(request: Request, dossier_id: DossierId, number: int) -> Response:
             return await shown_to(request, self.show_result, dossier_id, number)
+
+        @router.get("/ho-so/{dossier_id}/van-ban/{ordinal}", summary="Toàn văn đã đọc của một giấy tờ")
+        async def text(request: Request, dossier_id: DossierId, ordinal: int) -> Response:
+            return await shown_to(request, self.show_text, dossier_id, ordinal)
+
+        @router.get("/chu/{token}", summary="Các chữ của một trang và vị trí, chỉ cho người vừa mở hồ sơ")
+        async def words(request: Request, token: str) -> Response:
+            officer: Officer = request.state.session.officer
+            try:
+                found = await run_in_threadpool(self.words.at, token, officer.id, officer.where(*SEES_PAPERS))
+            except ImageGone as error:
+                return self.pages.say("Chữ không mở được", error.text, 403)
+            body = [word.model_dump() for word in found]
+            return JSONResponse(body, headers={"cache-control": "no-store"})
 
         @router.get("/anh/{token}", summary="Ảnh một trang, chỉ cho người vừa mở hồ sơ")
         async def image(request: Request, token: str, lon: bool = False) -> Response:

@@ -32,7 +32,12 @@ from tasks.pauses.registry import decision_labels
 from tasks.verification.review import REASONS
 
 HERE = Path(__file__).parent.parent
-STATIC = {"desk.css": "text/css", "desk.js": "text/javascript", "van-hanh.js": "text/javascript"}
+STATIC = {
+    "desk.css": "text/css",
+    "desk.js": "text/javascript",
+    "chu.js": "text/javascript",
+    "van-hanh.js": "text/javascript",
+}
 OLD_FORM = (
     "Trang đã cũ: bạn đã đăng nhập lại sau khi mở trang này. Nội dung đã gõ còn nguyên ở dưới; vui lòng xem lại rồi "
     "bấm nút lần nữa (tệp đã chọn thì chọn lại)."
