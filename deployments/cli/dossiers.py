@@ -28,6 +28,8 @@ from tasks.intake.begin import Ended, begin
 from tasks.intake.origin import by_command
 from tasks.intake.public_status import status_of
 from tasks.intake.receipt import receipt_pdf
+from tasks.intake.separators import MOST as MOST_SHEETS
+from tasks.intake.separators import separators_pdf
 from tasks.intake.submission import hand_in
 from tasks.results.views import read_results
 from tasks.signing.report import lines, page_pdf
@@ -47,6 +49,17 @@ def submit(
         console.print(begun.text)
     else:
         console.print(f"Đã nhận lần nộp [bold]{submission}[/], lượt xử lý {begun}")
+
+
+@app.command()
+def separators(
+    target: Annotated[Path, typer.Argument(help="Tệp PDF sẽ được ghi", dir_okay=False)],
+    procedure: Annotated[str | None, typer.Option(help="Mã thủ tục: mỗi giấy tờ của thủ tục một tờ")] = None,
+    count: Annotated[int, typer.Option(help="Số tờ dùng cho giấy tờ bất kỳ", min=1, max=MOST_SHEETS)] = 1,
+) -> None:
+    """Ghi tờ ngăn (có mã QR) để đặt giữa các giấy tờ khi quét cả hồ sơ một lần; in hai mặt."""
+    target.write_bytes(separators_pdf(Catalog.get(), procedure, count))
+    console.print(f"Đã ghi {target}.")
 
 
 @app.command()

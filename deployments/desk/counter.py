@@ -35,6 +35,7 @@ from blocks.records.states import Form, OwnerKind
 from blocks.records.tables import Dossier
 from deployments.desk.auth.sessions import Officer
 from deployments.desk.uploads import saved
+from tasks.intake.batch import PLACE
 from tasks.intake.begin import begin
 from tasks.intake.order import ranks
 from tasks.intake.origin import Origin
@@ -49,6 +50,7 @@ from tasks.intake.submission import (
     supplement_came,
 )
 
+WHOLE = "scan.0"  # the input for one scan of the whole dossier
 SPARE = 4  # empty rows for papers that the procedure doesn't name
 MOST = 100  # components of one form; more come as a folder
 FORMS = {
@@ -182,7 +184,8 @@ class Counter:
             boxes = {name for name in values if ".flags." in name or name == "transitional"}
             values = {name: typed.get(name, "" if name in boxes else value) for name, value in values.items()}
         types = sorted(self.catalog.document_types(vietnam_day()), key=lambda kind: kind.name)
-        return {"rows": rows, "spare": spare, "values": values, "types": types, "forms": FORMS, "flags": FLAGS}
+        shown = {"rows": rows, "spare": spare, "values": values, "types": types, "forms": FORMS, "flags": FLAGS}
+        return shown | {"typed_duplex": str((typed or {}).get("duplex", ""))}
 
     def _manifest(self, dossier: Dossier) -> Manifest:
         """The declaration as it was handed in. Raises SourceUnknown, IntegrityError when it was changed since."""
@@ -243,6 +246,9 @@ class Counter:
         body = _declared(form) | {"version": 1, "captured_by": officer.id}
         if before:
             body |= {"unit": before.unit, "transitional": before.transitional}
+        if whole := files.get(WHOLE, []) if dossier is None else []:
+            names = _keep(whole, folder / PLACE)
+            body["batch"] = {"files": [f"{PLACE}/{name}" for name in names], "duplex": _text(form, "duplex") or None}
         components: list[dict[str, Any]] = []
         for row in _rows(form):
             number = len(components) + 1
@@ -256,6 +262,10 @@ class Counter:
                 declared["files"] = _keep(new, folder / f"c{number}")
             elif dossier and row <= len(known):
                 declared["files"] = [self._again(folder, dossier, name) for name in known[row - 1].files]
+            elif whole:
+                del declared["files"]  # it lies in the scan of the whole dossier
+                components.append(declared)
+                continue
             declared["files"] = [f"c{number}/{PurePosixPath(name).name}" for name in declared["files"]]
             components.append(declared)
         body["components"] = components

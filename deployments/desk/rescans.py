@@ -24,7 +24,7 @@ from deployments.desk.images import A4_HEIGHT, WIDTH, Images
 from deployments.desk.uploads import INPUT, saved
 from tasks.capture.document import CaptureReport, outcome, places
 from tasks.capture.errors import DpiLow, DpiMetadata, NotColour
-from tasks.capture.rescan import hand_in_rescan, page_label, requested_rescan
+from tasks.capture.rescan import blank_places, hand_in_rescan, page_label, requested_rescan
 from tasks.intake.origin import Origin
 from tasks.scope.decide import case_date
 
@@ -48,6 +48,7 @@ class RequestedScan:
     kind: str
     asked: dict[int, str]
     others: dict[int, str]
+    blank: dict[int, str]  # images that were found blank, and may go
     short: bool  # some pages are missing: they can be put in
 
 
@@ -68,6 +69,7 @@ class Rescans:
                         self.catalog.document_type(document.type_code, on).name,
                         {place: page_label(document, place) for place in again.places},
                         {place: page_label(document, place) for place in others},
+                        {place: f"ảnh {place}" for place in blank_places(session, document)},
                         again.short,
                     )
                 )
@@ -120,7 +122,11 @@ class Rescans:
     ) -> None:
         """Put the scans of the form into INBOX, as `sohoa rescan` does. Raises UploadRefused, PlaceMissing."""
         with self.records.session() as session:
-            attempts = {d.ordinal: d.attempt for d in documents(session, dossier.id, states=[DocumentState.CHUP_LAI])}
+            waiting = documents(session, dossier.id, states=[DocumentState.CHUP_LAI])
+            attempts = {d.ordinal: d.attempt for d in waiting}
+            blank = {
+                d.ordinal: [n for n in blank_places(session, d) if form.get(f"drop.{d.ordinal}.{n}")] for d in waiting
+            }
         with tempfile.TemporaryDirectory(prefix="sohoa-upload-") as folder:
             for ordinal, attempt in attempts.items():
                 whole: list[Path] = []
@@ -137,7 +143,8 @@ class Rescans:
                         inserted = dict(enumerate(paths, _first(form, ordinal)))
                     else:
                         replaced[int(match[2])] = paths[-1]
-                if whole or replaced or inserted:
+                removed = [] if whole else [place for place in blank[ordinal] if place not in replaced]
+                if whole or replaced or inserted or removed:
                     hand_in_rescan(
                         self.records,
                         self.objects,
@@ -148,6 +155,7 @@ class Rescans:
                         whole,
                         replaced=replaced,
                         inserted=inserted,
+                        removed=removed,
                     )
 
 

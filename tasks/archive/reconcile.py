@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Iterator
 
 from pydantic import BaseModel
+from sqlalchemy import String, cast
 from sqlmodel import Session, col, select
 
 from blocks.errors import IntegrityError
+from blocks.ids import DossierId
 from blocks.objects import Bucket, ObjectMissing, ObjectStore, StoredObject
 from blocks.records import RecordsDatabase
 from blocks.records.queries import file_of
 from blocks.records.tables import ArchivedObject, Document, Dossier, Page, Scan, Signature, SigningRequest, Source
+from tasks.intake.batch import PLACE
+from tasks.intake.submission import whole_key
 
 BATCH = 500  # rows that are read at once
 _ARCHIVED = select(ArchivedObject.document_id)
@@ -87,9 +91,16 @@ def _named(session: Session) -> Iterator[tuple[StoredObject, bool]]:
         yield prepared, request.document_id not in dropped
     of_dossier = select(Dossier.submission).join(Document, col(Document.dossier_id) == Dossier.id)
     closed = set(session.exec(of_dossier.where(col(Document.secret) | col(Document.id).in_(_ARCHIVED))))
+    shared = select(Source.submission).where(cast(Source.files, String).contains(f"/{PLACE}/"))
+    dossiers = dict(
+        session.exec(select(Dossier.submission, Dossier.id).where(col(Dossier.submission).in_(shared))).all()
+    )
     for source in session.exec(select(Source).execution_options(yield_per=BATCH)):
         for name, sha256 in source.files.items():
             yield (
                 StoredObject(Bucket.INBOX, f"{source.submission}/{name}", "", sha256, 0),
                 source.submission not in closed,
             )
+            if f"/{PLACE}/" in name and source.submission in dossiers:  # goes with the first of its papers that goes
+                key = whole_key(DossierId(dossiers[source.submission]), name, sha256)
+                yield StoredObject(Bucket.INTAKE, key, "", sha256, 0), source.submission not in closed

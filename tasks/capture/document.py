@@ -31,6 +31,7 @@ from tasks.artifacts import progress_shown
 from tasks.capture import errors
 from tasks.capture.again import note_built, title_of
 from tasks.capture.build import build_pdf
+from tasks.capture.facts import REMOVED
 from tasks.capture.guard import inspect_guarded
 from tasks.capture.pages import ScannedPage, Slot, check_names, check_pages, check_quality, layout, measure
 from tasks.capture.scan_time import CapturedAt, captured_at
@@ -162,6 +163,10 @@ def _read_files(records: RecordsDatabase, objects: ObjectStore, job: _Job, work:
     bar = f"chup-{paper.id}-{paper.attempt}", f"Kiểm tra {len(job.scans)} tệp quét của giấy tờ số {paper.ordinal}"
     with progress_shown(*bar, len(job.scans)) as one_more:
         for scan in job.scans:
+            if scan.media_type == REMOVED:
+                _take_out(job, images, scan)
+                one_more()
+                continue
             try:
                 if scan.sha256 in job.shared:
                     raise errors.ComponentFiles(other=job.shared[scan.sha256])
@@ -183,6 +188,18 @@ def _read_files(records: RecordsDatabase, objects: ObjectStore, job: _Job, work:
     job.pages = [image.page for image in images if image.page is not None]
     job.refuse([image.problem for image in images if image.problem is not None])
     return not job.problems
+
+
+def _take_out(job: _Job, images: list[_Image], scan: Scan) -> None:
+    """The image goes, if it is blank indeed: nobody drops what can be read."""
+    place = scan.place or 0
+    page = images[place - 1].page if 1 <= place <= len(images) else None
+    if page is None:
+        job.refuse([errors.PageUnknown(found=len(images)).problem(file=scan.ordinal, page=place)])
+    elif not page.quality.is_blank:
+        job.refuse([errors.PageNotBlank().problem(file=scan.ordinal, page=place)])
+    else:
+        del images[place - 1]
 
 
 def places(document: Document) -> dict[int, Slot]:

@@ -178,6 +178,11 @@ class PageUnknown(ScanError):
     message = "Bản quét trước chỉ có {found} trang nên không có trang này để thay hoặc chèn; vui lòng ghi lại số trang."
 
 
+class PageNotBlank(ScanError):
+    code, rule = "PAGE_NOT_BLANK", "CA06"
+    message = "Ảnh được đề nghị bỏ không phải trang trắng nên vẫn được giữ; vui lòng xem lại rồi quét lại giấy tờ này."
+
+
 class NotePair(ScanError):
     code, rule = "NOTE_PAIR", "CA07"
     message = (

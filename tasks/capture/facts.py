@@ -10,6 +10,9 @@ MM_PER_INCH = 25.4
 MIN_DPI = 200  # CA09
 DPI_TOLERANCE = 0.05  # metadata may differ from the scanner profile by this share
 
+REMOVED = "removed"  # media type of a scan that is none: it takes the blank image at its place out
+SEPARATOR = "SOHOA:TACH"  # in the code of a separator sheet; with ":<type>" it names the paper that follows
+
 MAX_FILE_BYTES = 400_000_000  # 200 pages of A4 in colour at 300 dpi are about 350 MB
 MAX_PAGES = 500  # pages of one file
 MAX_PIXELS = 80_000_000  # one page: A3 at 600 dpi is 70 million

@@ -6,6 +6,7 @@ What comes back was made by a process that a file may have taken over: hashes ar
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tasks.capture.facts import MAX_FILE_BYTES, MAX_PAGES, MAX_PIXELS, FileFacts
 MEMORY = 500_000_000  # bytes of data
 CPU_SECONDS = 9  # of one file …
 CPU_SECONDS_A_MEGABYTE = 0.1  # … and more for large ones: 350 MB hold about 200 pages
+CODES_AT_ONCE, CODE_LIMIT = 5, 100  # pages of one call; letters of a separator's text
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -90,6 +92,28 @@ def pixels_guarded(image: Path | bytes, width: int = 0, height: int = 0) -> Pixe
         return np.frombuffer(found["rgb"], np.uint8).reshape((int(told[0]), int(told[1]), 3))
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise errors.ImageBomb() from error
+
+
+def codes_guarded(path: Path) -> list[str]:
+    """Of each page of a file the text of the separator sheet that it is, "" for any other page."""
+    found: list[str] = []
+    while len(found) <= MAX_PAGES:
+        told = _asked("codes", path, {"first": len(found) + 1, "count": CODES_AT_ONCE})
+        if not isinstance(told, list) or not all(isinstance(text, str) and len(text) <= CODE_LIMIT for text in told):
+            break
+        found += told
+        if len(told) < CODES_AT_ONCE:
+            return found
+    raise errors.ImageBomb()
+
+
+def pages_guarded(path: Path, numbers: Sequence[int], target: Path) -> None:
+    """Pages of a file (1-based) as a file of their own; of a TIFF one page."""
+    made: dict[str, bytes] = {}
+    _asked("pages", path, {"numbers": list(numbers)}, made.__setitem__)
+    if "part" not in made:
+        raise errors.ImageBomb()
+    target.write_bytes(made["part"])
 
 
 def _asked(function: str, source: Path | bytes, arguments: dict[str, Any], take: Any = None, name: str = "scan") -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from blocks.sandbox.keeper import Sink
+from tasks.capture.batch import codes_from, pages_of
 from tasks.capture.file_checks import inspect_electronic, inspect_file
 from tasks.capture.look import draw_pages
 from tasks.capture.pages import measure_image
@@ -51,3 +52,13 @@ def pixels(out: Sink, image: BinaryIO, width: int, height: int) -> list[int]:
         plain = np.asarray(opened.convert("RGB"))
     out.put("rgb", plain.tobytes())
     return list(plain.shape[:2])
+
+
+def codes(out: Sink, scan: BinaryIO, first: int, count: int) -> list[str]:
+    """Separator sheets among the pages of a scan of several papers."""
+    return codes_from(scan, first, count)
+
+
+def pages(out: Sink, scan: BinaryIO, numbers: list[int]) -> None:
+    """Pages of a scan of several papers as a file of their own."""
+    out.put("part", pages_of(scan, numbers))

@@ -3,7 +3,8 @@
 New files lie in INBOX under ``<submission>/rescan/<component>/<attempt>/``, each hand-in in a folder of its own, so
 that one can be repeated: the newest counts. In it files in order are the whole component; a file under
 ``replace-<place>/`` is put in the place of one image, under ``insert-<place>/`` it becomes that image and the others
-move on. Places are those of the images in the PDF, 1-based. Every earlier scan stays.
+move on; one under ``remove-<place>/`` says that the blank image there goes. Places are those of the images in the PDF,
+1-based. Every earlier scan stays.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from blocks.records.queries import documents, get_dossier, locked
 from blocks.records.states import DocumentState
 from blocks.records.tables import Document, Scan
 from tasks.capture.document import outcome, places
-from tasks.capture.errors import PagesMissing, PageUnknown
+from tasks.capture.errors import PageBlank, PageNotBlank, PagesMissing, PageUnknown
+from tasks.capture.facts import REMOVED
 from tasks.decisions.proofs import latest_proven
 from tasks.intake.origin import Origin, expected
 from tasks.intake.submission import Original, keep_originals, stored_names
 from tasks.pauses.verification import Verification, VerificationDecision
 
-_NAME = re.compile(r"(?:(\d{20})/)?(?:(replace|insert)-(\d{1,4})/)?.+")
+KINDS = ("replace", "remove", "insert")  # in the order in which they change the images
+_NAME = re.compile(r"(?:(\d{20})/)?(?:(replace|insert|remove)-(\d{1,4})/)?.+")
 
 
 class RescanMissing(SohoaError):
@@ -57,12 +60,18 @@ def hand_in_rescan(
     *,
     replaced: Mapping[int, Path] | None = None,
     inserted: Mapping[int, Path] | None = None,
+    removed: Sequence[int] = (),
 ) -> None:
-    """Put new scans of one component into INBOX: all of it in the given order, or single images by their places."""
+    """Put new scans of one component into INBOX: all of it in the given order, or single images by their places.
+
+    removed: places of blank images that an officer has looked at and lets go.
+    """
     part = f"rescan/{ordinal}/{attempt}/{time.time_ns():020d}"
-    put = [("", name, path) for name, path in zip(stored_names(ordinal, [p.name for p in files]), files, strict=True)]
+    put: list[tuple[str, str, Path | bytes]] = []
+    put += [("", name, path) for name, path in zip(stored_names(ordinal, [p.name for p in files]), files, strict=True)]
     for kind, pages in (("replace", replaced or {}), ("insert", inserted or {})):
         put += [(f"{kind}-{n:04d}/", stored_names(ordinal, [path.name])[0], path) for n, path in pages.items()]
+    put += [(f"remove-{place:04d}/", "0001-0.txt", f"{REMOVED} {place}\n".encode()) for place in removed]
     hashes = {}
     for folder, stored, path in put:
         name = f"{part}/{folder}{PurePosixPath(stored).name}"
@@ -75,20 +84,22 @@ def handed_in(session: Session, submission: str, ordinal: int, attempt: int) -> 
     """What counts of the hand-ins for an attempt: the newest whole component, then what changes single images of it.
 
     Without a whole component the changes are of the attempt before. Changes stand in the order in which they are made:
-    replaced images by the places that they have, then inserted ones by the places that they get. Files that lie in
+    replaced images by the places that they have, removed ones from the last on, inserted ones by the places that they
+    get. Files that lie in
     INBOX without a known origin don't count.
     """
     prefix = rescan_prefix(submission, ordinal, attempt)
     whole: dict[str, list[Original]] = {}
-    changes: dict[tuple[bool, int], tuple[str, Original]] = {}
+    changes: dict[tuple[int, int], tuple[str, Original]] = {}
     for key in sorted(f"{submission}/{name}" for name in _expected(session, submission, ordinal, attempt)):
         match = _NAME.fullmatch(key.removeprefix(prefix))
         if match is None:
             continue
         at, kind, place = match.groups(default="")
         if kind:
-            added = kind == "insert"
-            changes[added, int(place)] = at, Original(key, int(place), added)  # sorted: the newest comes last
+            change = Original(key, int(place), kind == "insert", kind == "remove")
+            order = (KINDS.index(kind), -int(place) if change.removed else int(place))
+            changes[order] = at, change  # sorted: the newest comes last
         else:
             whole.setdefault(at, []).append(Original(key))
     newest = max(whole, default="")
@@ -125,6 +136,7 @@ def receive_rescan(
             session.add(document)
             session.add_all(_carried_over(scan, attempt) for scan in kept)
             changed = sorted(original.place for original in originals if original.place is not None)
+            removed = sorted(original.place or 0 for original in originals if original.removed)
             audit(
                 session,
                 actor="system",
@@ -132,7 +144,9 @@ def receive_rescan(
                 dossier_id=dossier_id,
                 document_id=document_id,
                 rule="CA05",
-                details={"attempt": attempt, "files": len(originals)} | ({"pages": changed} if changed else {}),
+                details={"attempt": attempt, "files": len(originals)}
+                | ({"pages": changed} if changed else {})
+                | ({"removed": removed} if removed else {}),
             )
     keep_originals(records, objects, dossier_id, document_id, attempt, originals, handed_in=hashes, after=after)
     return len(originals)
@@ -142,7 +156,7 @@ def _before(session: Session, document_id: DocumentId, attempt: int) -> list[Sca
     """The files of the attempt before, without changes that had no place in it."""
     query = select(Scan).where(Scan.document_id == document_id, Scan.attempt == attempt - 1)
     scans = session.exec(query.order_by(col(Scan.ordinal)))
-    return [scan for scan in scans if scan.refused_code != PageUnknown.code]
+    return [scan for scan in scans if scan.refused_code not in (PageUnknown.code, PageNotBlank.code)]
 
 
 def _carried_over(scan: Scan, attempt: int) -> Scan:
@@ -169,6 +183,18 @@ def requested_rescan(session: Session, document: Document) -> RescanRequest:
     unfit = [place for place, slot in places(document).items() if slot.paper_page in pages]
     short = any(problem.code == PagesMissing.code for problem in report.problems)
     return RescanRequest([] if None in pages else unfit, short)
+
+
+def blank_places(session: Session, document: Document) -> list[int]:
+    """Images that capture has found blank: each may go, if an officer who has the paper says so."""
+    report = outcome(session, document.id, document.attempt)
+    if report is None or report.ok:
+        return []
+    blank = {problem.page for problem in report.problems if problem.code == PageBlank.code and problem.page}
+    slots = places(document)
+    if report.pages != len(slots):
+        return sorted(blank)  # as many images as there are, numbered as they came
+    return [place for place, slot in slots.items() if slot.paper_page in blank]
 
 
 def is_asked_again(session: Session, document: Document) -> bool:

@@ -64,6 +64,7 @@ STATES: dict[str, str] = {
 ACTIONS = {
     "register": "Ghi nhận hồ sơ đã nộp",
     "supplement": "Ghi nhận hồ sơ bổ sung",
+    "part": "Tách bản quét chung thành từng giấy tờ, giữ nguyên tệp gốc",
     "code": "Cấp mã hồ sơ",
     "number": "Cấp số, ký hiệu văn bản kết quả",
     "issue": "Lập văn bản kết quả điện tử",

@@ -29,6 +29,14 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def inside(name: str) -> str:
+    """The name as it is. Raises ValueError for one that leads out of the folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
+        raise ValueError("đường dẫn tệp phải nằm trong thư mục hồ sơ")
+    return name
+
+
 class FolderFiles:
     """Raises NamesCollide, FolderUnfit. Names are relative to the folder, in NFC."""
 

@@ -12,14 +12,16 @@ import os
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from blocks.clock import VIET_NAM
 from blocks.errors import IntegrityError, Remedy, SohoaError
@@ -33,10 +35,12 @@ from blocks.records.incidents import raise_incident
 from blocks.records.queries import documents, dossier_of_submission
 from blocks.records.sources import SourceKind, require_source, source_of
 from blocks.records.states import DossierState, Form, OwnerKind
-from blocks.records.tables import Document, Dossier, Scan, Source
+from blocks.records.tables import AuditEntry, Document, Dossier, Scan, Source
+from tasks.capture.facts import REMOVED
 from tasks.capture.scan_time import plausible
+from tasks.intake.batch import PLACE, Batch, Cutting, Duplex, Whole, interleave, part_batch
 from tasks.intake.begin import ended
-from tasks.intake.folder_files import FolderFiles, composed
+from tasks.intake.folder_files import FolderFiles, composed, inside
 from tasks.intake.manifest_faults import faults, named
 from tasks.intake.order import ranks
 from tasks.intake.origin import HandInAltered, Origin, told
@@ -114,14 +118,23 @@ class Component(BaseModel):
     dpi: Annotated[int, Field(ge=50, le=2400)] = 300
     flags: Flags = Flags()
     captured_at: AwareTime | None = None  # when it was scanned, where the files don't say
+    duplex: Duplex | None = None  # its backs came after its fronts
     files: list[str] = []
+
+    @property
+    def images(self) -> int:
+        return self.pages + len(set(self.note_pages))
+
+    @property
+    def in_batch(self) -> bool:
+        """Whether it lies in the scan of the whole dossier, where there is one: nothing else says where it is."""
+        flags = self.flags
+        return "files" not in self.model_fields_set and not (flags.show_only or flags.secret or flags.shared_as_data)
 
     @model_validator(mode="after")
     def _paths_stay_inside(self) -> Component:
         for name in self.files:
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
-                raise ValueError("đường dẫn tệp phải nằm trong thư mục hồ sơ")
+            inside(name)
         if any(page > self.pages for page in self.note_pages):
             raise ValueError("trang có giấy ghi chú lớn hơn số trang")
         return self
@@ -139,6 +152,8 @@ class Manifest(BaseModel):
     owner: Owner
     transitional: bool = False
     captured_at: AwareTime | None = None  # of all components that don't say
+    batch: Batch | None = None  # one scan of all papers that have no files of their own
+    whole: Whole | None = None  # what became of it, written at hand-in only
     components: Annotated[list[Component], Field(min_length=1, max_length=500)]
 
 
@@ -170,7 +185,8 @@ def parse_manifest(data: bytes) -> Manifest:
 def _compose_file_names(raw: Any) -> None:
     """As `FolderFiles` has those of the folder."""
     components = raw.get("components") if isinstance(raw, dict) else None
-    for component in components if isinstance(components, list) else []:
+    batch = raw.get("batch") if isinstance(raw, dict) else None
+    for component in [batch, *(components if isinstance(components, list) else [])]:
         names = component.get("files") if isinstance(component, dict) else None
         if isinstance(names, list):
             component["files"] = [composed(name) if isinstance(name, str) else name for name in names]
@@ -262,7 +278,8 @@ def hand_in(
     Of a submission whose dossier has ended nothing is stored.
     """
     files = {}
-    with Folder(path, own=origin.kind is not SourceKind.INBOX) as folder:
+    own = origin.kind is not SourceKind.INBOX
+    with Folder(path, own=own) as folder, TemporaryDirectory(prefix="sohoa-batch-") as work:
         data = folder.read(MANIFEST, MANIFEST_LIMIT)
         if data is None:
             raise ManifestInvalid(where="thiếu tệp dossier.yaml")
@@ -270,33 +287,71 @@ def hand_in(
         if not origin.capturer(manifest.captured_by):
             raise ManifestInvalid(where="captured_by")
         _require_plausible(manifest)
+        if manifest.whole:
+            raise ManifestInvalid(where="whole")
         there = FolderFiles(folder)
-        for number, component in enumerate(manifest.components, 1):  # of a folder, the names give the order
-            ordered = "files" in component.model_fields_set
-            component.files = there.listed(component.files) if ordered else there.within(f"c{number}")
         if submission is None:
             submission = _content_id(folder)
             if ended(records, submission) is not None:  # its copies may be gone (LU06): nothing is stored again
                 origin.require(records, submission, part_of(revision))
                 return submission
-        renamed = manifest.model_copy(deep=True)
-        for number, component in enumerate(renamed.components, 1):
-            component.files = stored_names(number, component.files)
+        if _parted_before(records, manifest, submission, revision):
+            origin.require(records, submission, part_of(revision))
+            return submission
+        renamed, sources = _renamed(manifest, folder, there, Path(work))
         body = yaml.safe_dump(renamed.model_dump(mode="json"), allow_unicode=True, sort_keys=False).encode()
         parse_manifest(body)  # what is stored can be read again
-        for component, stored in zip(manifest.components, renamed.components, strict=True):
-            for name, known in zip(component.files, stored.files, strict=True):
-                with folder.file(there.place_of(name)) as file:
-                    if file is not None:
-                        key = inbox_key(submission, revision, known)
-                        put = objects.put_once(Bucket.INBOX, key, file, content_type="application/octet-stream")
-                        files[f"{part_of(revision)}/{known}"] = put.sha256
+        for known, source in sources.items():
+            with folder.file(there.place_of(source)) if isinstance(source, str) else nullcontext(source) as file:
+                if file is not None:
+                    key = inbox_key(submission, revision, known)
+                    put = objects.put_once(Bucket.INBOX, key, file, content_type="application/octet-stream")
+                    files[f"{part_of(revision)}/{known}"] = put.sha256
     declared = objects.put_once(
         Bucket.INBOX, inbox_key(submission, revision, MANIFEST), body, content_type="application/yaml"
     )
     files[f"{part_of(revision)}/{MANIFEST}"] = declared.sha256
     origin.note(records, submission, part_of(revision), files)  # last: what has a source is complete
     return submission
+
+
+def _parted_before(records: RecordsDatabase, manifest: Manifest, submission: str, revision: int) -> bool:
+    """The same scan of several papers was handed in: it isn't parted again, and its parts are there."""
+    if manifest.batch is None and not any(component.duplex for component in manifest.components):
+        return False
+    with records.session() as session:
+        return source_of(session, submission, part_of(revision)) is not None
+
+
+def _renamed(
+    manifest: Manifest, folder: Folder, there: FolderFiles, work: Path
+) -> tuple[Manifest, dict[str, str | Path]]:
+    """The declaration with names that are no personal data, and for each of these its file.
+
+    A file is one of the folder's, by its name, or was cut out of a scan of several papers. Raises BatchUnfit.
+    """
+    renamed, cutting = manifest.model_copy(deep=True), Cutting()
+    sources: dict[str, str | Path] = {}
+    listed = {  # of a folder, the names give the order
+        number: there.listed(c.files) if "files" in c.model_fields_set else there.within(f"c{number}")
+        for number, c in enumerate(manifest.components, 1)
+    }
+    for number, component in enumerate(manifest.components, 1):
+        if component.duplex and listed[number]:
+            interleave(cutting, folder, there, listed[number], number, component.duplex, work)
+    if manifest.batch:
+        papers = {n: c for n, c in enumerate(manifest.components, 1) if c.in_batch and not listed[n]}
+        part_batch(cutting, folder, there, manifest.batch, papers, work)
+    for number, component in enumerate(renamed.components, 1):
+        made = cutting.made.get(number)
+        component.files = stored_names(number, [path.name for path in made] if made else listed[number])
+        component.duplex = None
+        sources |= zip(component.files, made or listed[number], strict=True)
+    if cutting.came:
+        names = [f"{PLACE}/{place:04d}-0{_suffix(name)}" for place, name in enumerate(cutting.came, 1)]
+        renamed.batch, renamed.whole = None, Whole(files=names, cut=cutting.cut)
+        sources |= zip(names, cutting.came, strict=True)
+    return renamed, sources
 
 
 def implausible(manifest: Manifest) -> list[str]:
@@ -343,6 +398,8 @@ def register(records: RecordsDatabase, objects: ObjectStore, submission: str, re
             _replace_declaration(session, dossier, manifest, revision, source)
         dossier_id, officer = dossier.id, dossier.captured_by
         declared = [(d.id, d.ordinal, d.attempt) for d in documents(session, dossier_id)]
+    if manifest.whole:
+        _keep_whole(records, objects, dossier_id, submission, revision, source.files, manifest.whole)
     for document_id, ordinal, attempt in declared:
         names = manifest.components[ordinal - 1].files
         originals = [Original(inbox_key(submission, revision, name)) for name in names]
@@ -350,6 +407,40 @@ def register(records: RecordsDatabase, objects: ObjectStore, submission: str, re
     return Registered(
         dossier_id=dossier_id, documents=[document_id for document_id, _, _ in declared], counter_officer=officer
     )
+
+
+def whole_key(dossier_id: DossierId, name: str, sha256: str) -> str:
+    """Where a scan of several papers lies in INTAKE. name: below its submission in INBOX, ``r1/batch/…``."""
+    path = PurePosixPath(name)
+    return f"{dossier_id}/{PLACE}/{path.parts[0]}-{path.stem[:4]}-{sha256[:16]}{path.suffix}"
+
+
+def _keep_whole(
+    records: RecordsDatabase,
+    objects: ObjectStore,
+    dossier_id: DossierId,
+    submission: str,
+    revision: int,
+    handed_in: Mapping[str, str],
+    whole: Whole,
+) -> None:
+    """What the scanner wrote is kept as it came, with what became of each of its pages in the trail (CA08)."""
+    hashes = []
+    for name in whole.files:
+        key = inbox_key(submission, revision, name)
+        data = _unaltered(records, objects, submission, key, handed_in, dossier_id)
+        hashes.append(hashlib.sha256(data).hexdigest())
+        target = whole_key(dossier_id, key.removeprefix(f"{submission}/"), hashes[-1])
+        objects.put_once(Bucket.INTAKE, target, data, content_type="application/octet-stream")
+    with records.session() as session:
+        dossier = session.get_one(Dossier, dossier_id, with_for_update=True)
+        same = (col(AuditEntry.dossier_id) == dossier_id, col(AuditEntry.action) == "part")
+        known = session.exec(select(AuditEntry).where(*same)).all()
+        if all(entry.details.get("revision") != revision for entry in known):
+            details = {"revision": revision, "files": hashes, "cut": whole.cut}
+            audit(
+                session, actor=dossier.captured_by, action="part", dossier_id=dossier_id, rule="CA08", details=details
+            )
 
 
 def _registered_before(records: RecordsDatabase, submission: str, revision: int) -> Registered | None:
@@ -389,6 +480,7 @@ class Original:
     key: str
     place: int | None = None
     added: bool = False
+    removed: bool = False  # no file: the blank image at `place` goes, as an officer has accepted
 
 
 def keep_originals(
@@ -420,6 +512,7 @@ def keep_originals(
             refused_code="FILE_MISSING",
             place=original.place,
             added=original.added,
+            media_type=REMOVED if original.removed else "",
         )
         if objects.exists(Bucket.INBOX, original.key):
             submission = original.key.partition("/")[0]

@@ -93,6 +93,10 @@ def checked(told: Any) -> Manifest:
         for number, component in enumerate(manifest.components)
         if any(not _in_folder(name, number + 1) for name in component.files)
     ]
+    shared = {"batch": manifest.batch, "whole": manifest.whole} | {
+        f"components.{number}.duplex": component.duplex for number, component in enumerate(manifest.components)
+    }
+    wrong += [{"field": where, "reason": "chỉ dùng khi nộp bằng thư mục"} for where, value in shared.items() if value]
     wrong += [
         {"field": where, "reason": "thời điểm quét ở tương lai hoặc đã quá lâu"} for where in implausible(manifest)
     ]

@@ -32,6 +32,7 @@ from blocks.records.queries import get_document, get_dossier, locked
 from blocks.records.states import DocumentState
 from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Page, Scan
 from tasks.decisions.proofs import proven_decision
+from tasks.intake.batch import PLACE
 
 TEXT = re.compile(r"/page-\d{4}(-[0-9a-f]{16})?\.json$")  # what was read of a page
 SECRET = "SECRET"  # noqa: S105 - code of the incident
@@ -195,14 +196,18 @@ def refuse_images(
 def discard_images(
     objects: ObjectStore, dossier_id: DossierId, submission: str, ordinal: int, document_id: DocumentId
 ) -> int:
-    """Delete every object of one document outside RECORDS; returns how many. Raises ObjectStoreUnavailable."""
+    """Delete every object of one document outside RECORDS; returns how many. Raises ObjectStoreUnavailable.
+
+    A scan of several papers goes, too: it shows this one. The others have files of their own.
+    """
     keys = [
         (bucket, key)
         for bucket in (Bucket.INTAKE, Bucket.WORKING)
         for key in objects.list(bucket, f"{dossier_id}/{document_id}/")
     ]
+    keys += [(Bucket.INTAKE, key) for key in objects.list(Bucket.INTAKE, f"{dossier_id}/{PLACE}/")]
     # In INBOX a component is known by its place: <submission>/r<n>/c<ordinal>/… and <submission>/rescan/<ordinal>/…
-    place = re.compile(rf"{re.escape(submission)}/(r\d+/c{ordinal}|rescan/{ordinal})/")
+    place = re.compile(rf"{re.escape(submission)}/(r\d+/(c{ordinal}|{PLACE})|rescan/{ordinal})/")
     keys += [(Bucket.INBOX, key) for key in objects.list(Bucket.INBOX, f"{submission}/") if place.match(key)]
     for bucket, key in keys:
         objects.delete(bucket, key)

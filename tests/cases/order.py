@@ -165,6 +165,25 @@ def _as_json(number: object) -> Callable[[Path], str]:
     return play
 
 
+def _batch_as_json(_: Path) -> str:
+    body = {
+        "version": 1,
+        "unit": "BHXH-TEST",
+        "procedure": "1.001667",
+        "originals": 1,
+        "owner": {"kind": "PERSON", "name": "Trần Văn Bình"},
+        "whole": {"files": ["batch/0001-0.pdf"], "cut": ["1/1/1"]},
+        "components": [{"type": "LOCAL:GIAY-RA-VIEN", "pages": 1, "duplex": "BACKS_REVERSED"}],
+    }
+    try:
+        checked(body)
+    except DeclarationInvalid as error:
+        if [fault["field"] for fault in error.fields] != ["whole", "components.0.duplex"]:
+            raise Otherwise(str(error.fields)) from None
+        return "refused: only of folders"
+    raise Otherwise("accepted, and nobody would part it")
+
+
 CASES = [
     *(
         Case(f"names: {kind}", "the order is the given one, no notice", _in_order(names))
@@ -196,5 +215,6 @@ CASES = [
         for there, declared in (("NFD", "NFD"), ("NFD", "NFC"), ("NFC", "NFD"))
     ),
     Case("identity number as text in JSON", "taken", _as_json("001170234567")),
+    Case("one scan of all papers declared by another program", "refused by name", _batch_as_json),
     Case("identity number as a number in JSON", "refused, its zeros are lost", _as_json(1170234567)),
 ]

@@ -20,6 +20,9 @@ from deployments.desk.counter import Counter, DeclarationInvalid, NotAtCounter
 from deployments.desk.uploads import UploadRefused
 from tasks.intake.origin import by_command
 from tasks.intake.submission import hand_in, inbox_key, parse_manifest, register, supplement_came
+from tests.tasks.capture.pages_for_tests import DPI, pdf_of
+from tests.tasks.intake.test_batch import pages as scans
+from tests.tasks.intake.test_batch import sheet
 from tests.tasks.intake.test_submission import PAGES, folder, manifest
 
 AT_COUNTER = Officer("tnhs.02", frozenset({("BHXH-TEST", "RECEIVE")}))
@@ -106,3 +109,27 @@ def test_WH01_who_does_not_receive_here_hands_in_nothing(counter: Counter) -> No
         with pytest.raises(NotAtCounter):
             counter.submit(officer, {"unit": "BHXH-TEST"}, {})
     assert list(counter.objects.list(Bucket.INBOX, "")) == before
+
+
+def test_CA06_one_scan_of_the_dossier_from_the_form(counter: Counter, tmp_path: Any) -> None:
+    """A paper with a file of its own keeps it; the others come out of the scan, the sheet belongs to none."""
+    typed = {
+        "unit": "BHXH-TEST", "procedure": "1.001667", "originals": "3", "owner.kind": "PERSON",
+        "owner.name": "Trần Văn Bình", "owner.id": "001170234567", "duplex": "",
+    }  # fmt: skip
+    for row, kind in enumerate(("LOCAL:GIAY-RA-VIEN", "LOCAL:CCCD", "LOCAL:01B-HSB"), 1):
+        typed |= {f"c.{row}.type": kind, f"c.{row}.form": "ORIGINAL", f"c.{row}.pages": "1", f"c.{row}.dpi": str(DPI)}
+    (first, other), own = scans(1, 3), scans(2)[0]
+    files = {
+        "scan.0": [upload("IMG_2.pdf", pdf_of([first, sheet(), other]))],
+        "scan.2": [upload("cccd.jpg", own)],
+    }
+    counter._write(tmp_path, AT_COUNTER, typed, files, None)
+    origin = counter.origin(AT_COUNTER, typed)
+    submission = hand_in(counter.records, counter.objects, tmp_path, origin)
+    body = counter.objects.unproven(Bucket.INBOX, inbox_key(submission, 1, "dossier.yaml"))[0]
+    declared = parse_manifest(body)
+    assert [component.files for component in declared.components] == [
+        ["c1/0001-1.pdf"], ["c2/0001-0.jpg"], ["c3/0001-1.pdf"],
+    ]  # fmt: skip
+    assert declared.whole is not None and declared.whole.cut == ["0/1/2", "1/1/1", "3/1/3"]

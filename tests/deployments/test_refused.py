@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from blocks.catalog import Catalog
+from blocks.ids import DossierId
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.queries import get_dossier
@@ -24,7 +25,7 @@ from tasks.capture.document import capture
 from tasks.capture.errors import ImageBomb, NotColour
 from tasks.capture.file_checks import inspect_file
 from tasks.capture.look import draw_pages
-from tasks.capture.rescan import hand_in_rescan, receive_rescan
+from tasks.capture.rescan import hand_in_rescan, missing_scans, receive_rescan
 from tasks.intake.origin import by_command
 from tasks.scope.quarantine import isolate
 from tests.tasks.capture.pages_for_tests import DPI, encoded, jpeg, paper, pdf_of, scanned
@@ -168,3 +169,29 @@ def test_what_is_refused_for_its_colours_can_be_seen_what_is_dangerous_can_not(t
     huge.write_bytes(pdf_of([GOOD], edit=grow))
     with pytest.raises(ImageBomb):
         draw_pages(huge, tmp_path, 1, 1, 300)
+
+
+def test_CA06_a_blank_back_is_proposed_and_goes_when_the_counter_says_so(
+    records: RecordsDatabase, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One page scanned on both sides: nothing has to be scanned again."""
+    monkeypatch.setattr(RecordsDatabase, "get", staticmethod(lambda: records))
+    blank = jpeg(scanned(Image.new("RGB", (1654, 2339), (250, 250, 247)), 7))
+    desk = Desk(records, objects, [pdf_of([GOOD, blank])], pages=1)
+    (asked,) = desk.rescans.asked(desk.dossier)
+    assert asked.blank == {2: "ảnh 2"}
+    with records.session() as session:
+        dossier = get_dossier(session, desk.dossier)
+        session.expunge(dossier)
+    desk.rescans.receive(by_command(), dossier, {"drop.1.1": "1"}, {})  # the printed side isn't proposed
+    assert missing_scans_of(records, dossier.id)
+    desk.rescans.receive(by_command(), dossier, {"drop.1.2": "1"}, {})
+    assert not missing_scans_of(records, dossier.id)
+    assert receive_rescan(records, objects, dossier.submission, desk.document, 2) == 1
+    report = capture(records, objects, desk.document)
+    assert report.ok and report.pages == 1
+
+
+def missing_scans_of(records: RecordsDatabase, dossier_id: DossierId) -> list[str]:
+    with records.session() as session:
+        return missing_scans(session, dossier_id)

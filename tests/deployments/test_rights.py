@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from blocks.catalog.staff import Role, load_staff
+from blocks.ids import DocumentId
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.codes import assign_dossier_code
@@ -21,6 +22,7 @@ from blocks.records.tables import Dossier
 from infra.local.postgres import Postgres
 from tasks.desk_views.worklist import for_officer
 from tests.deployments.desk import FOREIGN, OWN, Gateway, Signed, Told, make_gateway, staff_file
+from tests.deployments.test_words import give_text
 from tests.tasks.lawcase import make_dossier, walk_dossier
 from tests.tasks.signing.conftest import signing_settings  # noqa: F401  (for each test)
 
@@ -38,10 +40,11 @@ def gateway(
 
 
 @pytest.fixture
-def place(gateway: Gateway) -> dict[str, str]:
-    """A received dossier of OWN, an incident of it."""
+def place(gateway: Gateway, objects: ObjectStore) -> dict[str, str]:
+    """A received dossier of OWN whose paper was read, an incident of it."""
     records = gateway.records
     dossier_id, (paper,) = make_dossier(records, ["LOCAL:GIAY-RA-VIEN"])
+    give_text(records, objects, DocumentId(paper))
     walk_dossier(records, dossier_id, DossierState.DA_TIEP_NHAN)
     with records.session() as session:
         row = session.get_one(Dossier, dossier_id)
@@ -70,6 +73,7 @@ LOOKS: dict[str, tuple[Ask, set[Role]]] = {
     "the page of a dossier": (lambda b, p: b.get(f"/ho-so/{p['id']}"), PAPERS),
     "its result": (lambda b, p: b.get(f"/ho-so/{p['id']}/ket-qua/1"), PAPERS),
     "its slip": (lambda b, p: b.get(f"/ho-so/{p['id']}/phieu"), PAPERS),
+    "its whole text": (lambda b, p: b.get(f"/ho-so/{p['id']}/van-ban/1"), PAPERS),
     "a decision": (lambda b, p: b.post(f"/ho-so/{p['id']}/quyet-dinh", {"decision": "TRA_LAI"}), PAPERS),
     "a draft": (lambda b, p: b.post(f"/ho-so/{p['id']}/du-thao", {"result": "x"}), PAPERS),
     "search by the whole code": (lambda b, p: b.get("/tim", params={"ma": p["code"]}), PAPERS),
@@ -88,12 +92,13 @@ LOOKS: dict[str, tuple[Ask, set[Role]]] = {
     "operations": (lambda b, p: b.get("/van-hanh"), {Role.OPERATE, Role.LEAD}),
     "operations for programs": (lambda b, p: b.get("/van-hanh.json"), {Role.OPERATE, Role.LEAD}),
     "a new dossier": (lambda b, p: b.get("/nop"), {Role.RECEIVE}),
+    "separator sheets": (lambda b, p: b.get("/nop/to-ngan"), {Role.RECEIVE}),
     "what became of a submission": (lambda b, p: b.get(f"/nop/{p['submission']}"), {Role.RECEIVE}),
 }  # fmt: skip
 # Of another unit these answer, with what is of that unit; what they show is looked at below.
 OF_EACH_UNIT = {
     "incidents", "disposal", "the audit trail", "the audit trail as a file", "checking the trail", "operations",
-    "operations for programs", "a new dossier",
+    "operations for programs", "a new dossier", "separator sheets",
 }  # fmt: skip
 
 
@@ -163,12 +168,13 @@ def test_nobody_writes_a_route_that_asks_nobody(gateway: Gateway) -> None:
         "/", "/viec",  # what one may decide, and nothing else
         "/ho-so/{}/nhan", "/ho-so/{}/tra",  # asked by the decision's own rule (why_not), and one's own claim
         "/anh/{}",  # by a token that only the page of a dossier gives; asked again in test_results.py
+        "/chu/{}",  # in the same way: test_words.py
         "/favicon.ico", "/tinh/{}",
     }  # fmt: skip
     asked = {
         "/ho-so/{}", "/ho-so/{}/ket-qua/{}", "/ho-so/{}/phieu", "/ho-so/{}/quyet-dinh", "/ho-so/{}/du-thao", "/tim",
         "/su-co", "/su-co/{}/dong", "/su-co/khieu-nai", "/nhat-ky", "/nhat-ky.csv", "/nhat-ky/kiem-tra",
-        "/van-hanh", "/van-hanh.json", "/nop", "/nop/{}",
+        "/van-hanh", "/van-hanh.json", "/nop", "/nop/{}", "/nop/to-ngan", "/ho-so/{}/van-ban/{}",
         "/tieu-huy", "/tieu-huy/{}/de-nghi", "/tieu-huy/{}/xac-nhan", "/tieu-huy/{}/bac",
     }  # fmt: skip
     paths = {re.sub(r"\{[^}]*\}", "{}", route.path) for router in gateway.desk.routers() for route in router.routes}  # type: ignore[attr-defined]

@@ -19,10 +19,12 @@ from deployments.desk.counter import Counter, NotAtCounter
 from deployments.desk.decisions import Answer
 from deployments.desk.pages.rendering import Pages
 from tasks.intake.receipt import receipt_pdf
+from tasks.intake.separators import separators_pdf
 from tasks.intake.submission import SUBMISSION_ID
 from tasks.verification.review import require_in_unit
 
 LOOK_AGAIN_SECONDS = 3
+SHEETS = 10  # separators for any paper that are printed at once
 
 
 class CounterPages:
@@ -62,6 +64,11 @@ class CounterPages:
         answer.headers["refresh"] = str(LOOK_AGAIN_SECONDS)
         return answer
 
+    def separators(self, session: Session, procedure: str | None) -> Response:
+        if not self.counter.units(session.officer):
+            raise NotAtCounter()
+        return self.pages.pdf("to-ngan.pdf", separators_pdf(self.catalog, procedure, SHEETS))
+
     def slip(self, session: Session, dossier_id: DossierId) -> Response:
         require_in_unit(self.records, dossier_id, session.officer.id, grants=session.officer.grants)
         data = receipt_pdf(self.records, self.catalog, dossier_id, session.officer.id)
@@ -79,6 +86,10 @@ class CounterPages:
             receives = bool(self.counter.units(request.state.session.officer))
             form, files, refusal = await self.pages.posted(request, self.show_again, files=receives)
             return refusal or await self.pages.shown_to(request, self.submit, form, files, typed=form)
+
+        @router.get("/nop/to-ngan", summary="Tờ ngăn để quét cả hồ sơ một lần (PDF)")
+        async def separators(request: Request, procedure: str | None = None) -> Response:
+            return await self.pages.shown_to(request, self.separators, procedure)
 
         @router.get("/nop/{submission}", summary="Trang của hồ sơ vừa nộp")
         async def follow(request: Request, submission: str) -> Response:

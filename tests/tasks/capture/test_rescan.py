@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from sqlmodel import select
 
 from blocks.objects import Bucket, ObjectStore
@@ -18,6 +19,7 @@ from tasks.capture.document import capture
 from tasks.capture.rescan import (
     RescanMissing,
     RescanRequest,
+    blank_places,
     hand_in_rescan,
     handed_in,
     missing_scans,
@@ -30,7 +32,7 @@ from tasks.pauses.rescan import Rescan, RescanDecision
 from tasks.pauses.rescan import check as check_rescan
 from tasks.pauses.rescan import describe as describe_rescan
 from tasks.progress import send_back
-from tests.tasks.capture.pages_for_tests import jpeg, noted, paper, pdf_of, scanned
+from tests.tasks.capture.pages_for_tests import SIZE, jpeg, noted, paper, pdf_of, scanned
 from tests.tasks.capture.test_document import new_document, state
 from tests.tasks.decided import decide
 
@@ -64,7 +66,11 @@ class Counter:
         return path
 
     def hand_in(
-        self, *whole: bytes, replaced: dict[int, bytes] | None = None, inserted: dict[int, bytes] | None = None
+        self,
+        *whole: bytes,
+        replaced: dict[int, bytes] | None = None,
+        inserted: dict[int, bytes] | None = None,
+        removed: Sequence[int] = (),
     ) -> None:
         attempt = state(self.records, self.document).attempt + 1
         hand_in_rescan(
@@ -77,6 +83,7 @@ class Counter:
             [self.path(data, "pdf" if data.startswith(b"%PDF") else "jpg") for data in whole],
             replaced={place: self.path(data) for place, data in (replaced or {}).items()},
             inserted={place: self.path(data) for place, data in (inserted or {}).items()},
+            removed=removed,
         )
 
     def capture(self) -> list[str]:
@@ -173,6 +180,26 @@ def test_CA06_a_forgotten_page_is_put_in(tmp_path: Path, records: RecordsDatabas
     counter.hand_in(inserted={2: PAGES[1], 3: PAGES[2]}, replaced={3: PAGES[4]})
     counter.hand_in(inserted={2: PAGES[1]})  # handed in twice is put in once
     assert counter.capture() == [] and counter.images() == hashes(*PAGES[:5])
+
+
+def test_CA06_blank_backs_go_when_an_officer_says_so_and_nothing_else_does(
+    tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
+) -> None:
+    """Two pages of which a duplex scanner gave the backs, too."""
+    blank = jpeg(scanned(Image.new("RGB", SIZE, (250, 250, 247)), 7))
+    counter = Counter(records, objects, tmp_path, [pdf_of([PAGES[0], blank, PAGES[1], blank])], pages=2)
+    with records.session() as session:
+        assert blank_places(session, session.get_one(Document, counter.document)) == [2, 4]
+    counter.hand_in(removed=[2, 3])  # 3 is no blank page
+    assert "PAGE_NOT_BLANK" in counter.capture()
+    counter.hand_in(removed=[3])  # one of them has gone
+    assert counter.capture() == []
+    assert counter.report.pages == 2
+    with records.session() as session:
+        pages = session.exec(select(Page).where(Page.document_id == counter.document)).all()
+        assert [page.image_sha256 for page in sorted(pages, key=lambda page: page.number)] == hashes(*PAGES[:2])
+        asked = session.exec(select(AuditEntry).where(AuditEntry.action == "rescan")).all()
+        assert [entry.details["removed"] for entry in asked] == [[2, 3], [3]]
 
 
 def test_CA05_a_damaged_file_is_healed_by_its_page(
