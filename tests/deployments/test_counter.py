@@ -130,6 +130,6 @@ def test_CA06_one_scan_of_the_dossier_from_the_form(counter: Counter, tmp_path: 
     body = counter.objects.unproven(Bucket.INBOX, inbox_key(submission, 1, "dossier.yaml"))[0]
     declared = parse_manifest(body)
     assert [component.files for component in declared.components] == [
-        ["c1/0001-1.pdf"], ["c2/0001-0.jpg"], ["c3/0001-1.pdf"],
+        ["c1/0001-1.pdf"], ["c2/0001-1.jpg"], ["c3/0001-1.pdf"],
     ]  # fmt: skip
     assert declared.whole is not None and declared.whole.cut == ["0/1/2", "1/1/1", "3/1/3"]
