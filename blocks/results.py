@@ -46,6 +46,7 @@ def types_of(step: Callable[..., Any]) -> Iterator[Any]:
     waiting = [typing.get_type_hints(step).get("return", type(None))]
     while waiting:
         kind = waiting.pop()
+        kind = getattr(kind, "__supertype__", kind)  # an id (blocks.ids) is kept as what it is made of
         parts = typing.get_args(kind)
         waiting += parts
         if not parts:

@@ -40,6 +40,12 @@ def steps() -> Iterator[Task[..., Any]]:
             yield from (item for item in vars(loaded).values() if isinstance(item, Task))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def loaded() -> None:
+    """What steps return is known once they are imported."""
+    assert list(steps())
+
+
 def there_and_back(value: Any) -> Any:
     record = ResultRecord(result=value, metadata=ResultRecordMetadata(serializer=Serializer(type=KIND)))
     return ResultRecord.deserialize(record.serialize()).result
