@@ -1,9 +1,9 @@
 """What came into a PDF after a signature: is it allowed, and if not, what is it, as an officer can tell the sender.
 
 By rule only further signatures, time-stamps and their validation data may come (ISO 32000-2, 12.8.2.2; PAdES,
-EN 319 142-1): what was added is not covered by the earlier signature. An annotation can hide what was signed, so the
-number and date that a clerk stamps between the signatures of leader and agency are not accepted either: by Nghị định
-30/2020 (Điều 15 and Phụ lục I) they belong to the document, and the leader's signature must cover what is issued.
+EN 319 142-1): what was added is not covered by the earlier signature, and an annotation can hide what was signed. So
+the number and date that a clerk stamps between the signatures of leader and agency are not accepted either [R]; the
+officer is told what was added after whose signature, and what to ask of the sender.
 """
 
 from __future__ import annotations
