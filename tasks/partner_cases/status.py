@@ -12,7 +12,7 @@ from sqlmodel import Session
 from blocks.catalog import Catalog
 from blocks.clock import vietnam_day
 from blocks.errors import Problem
-from blocks.records.machine import DOSSIER_OPEN, PUBLIC_STATUS, PublicStatus
+from blocks.records.machine import DOSSIER_FAILED, PUBLIC_STATUS, PublicStatus
 from blocks.records.partners import PartnerCase
 from blocks.records.queries import documents, dossier_of_submission
 from blocks.records.sources import source_of
@@ -23,6 +23,9 @@ from tasks.capture.rescan import lacking, requested_rescan
 from tasks.intake.electronic_originals import original_problems
 from tasks.intake.reception import check_dossier
 from tasks.intake.submission import part_of
+
+# A result that is ready, but not returned yet, is work.
+ENDED = DOSSIER_FAILED | {DossierState.DA_TRA, DossierState.LUU_TRU}
 
 
 class Phase(StrEnum):
@@ -73,7 +76,7 @@ def view_case(session: Session, catalog: Catalog, case: PartnerCase) -> CaseView
     )
     if dossier is None:
         return seen
-    seen.phase = Phase.IN_WORK if dossier.state in DOSSIER_OPEN else Phase.ENDED
+    seen.phase = Phase.ENDED if dossier.state in ENDED else Phase.IN_WORK
     seen.code, seen.status = dossier.code, PUBLIC_STATUS.get(dossier.state)
     seen.received = vietnam_day(dossier.received_at) if dossier.received_at else None
     if dossier.state not in {DossierState.TU_CHOI_TIEP_NHAN, DossierState.TRA_LAI}:

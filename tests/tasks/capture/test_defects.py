@@ -13,15 +13,16 @@ from uuid import UUID
 import pytest
 
 from blocks.catalog import Catalog
-from blocks.errors import Problem, SohoaError
+from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.states import DossierState
-from tasks.capture.document import capture
+from tasks.capture.document import CaptureReport, capture
 from tasks.intake.electronic_originals import examine_originals
 from tasks.intake.reception import receive
 from tasks.intake.submission import register
 from tasks.pauses import rescan, supplement
+from tasks.pauses.form import as_markdown
 from tasks.progress import advance
 from tasks.scope.decide import decide_scope
 from tests.conftest import TestPki
@@ -37,11 +38,11 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {folder.name: folder for folder in folders}
 
 
-def captured(records: RecordsDatabase, objects: ObjectStore, dossier: UUID) -> Iterator[Problem]:
+def captured(records: RecordsDatabase, objects: ObjectStore, dossier: UUID) -> Iterator[CaptureReport]:
     advance(records, dossier, DossierState.SO_HOA, "B3c", "system")
     scope = decide_scope(records, objects, Catalog(), dossier, "system")
     for document in scope.to_capture:
-        yield from capture(records, objects, document, attempt=1).problems
+        yield capture(records, objects, document, attempt=1)
 
 
 @pytest.mark.parametrize("name", DEFECTS)
@@ -68,7 +69,9 @@ def test_CA04_CA10_a_defect_has_its_code_and_says_what_to_do(
     if not report.accepted:
         shown = supplement.describe(report.problems, dossier)
     else:
-        shown = rescan.describe([*captured(records, objects, dossier)], dossier)
+        reports = [*captured(records, objects, dossier)]
+        shown = rescan.describe([problem for found in reports for problem in found.problems], dossier)
+        shown += "\n" + as_markdown([notice for found in reports for notice in found.notices])  # at verification
     for code in wanted:
         line = next((line for line in shown.splitlines() if f"`{code}`" in line), "")
         assert re.match(r"- \w.*(vui lòng|hãy)", line) and line[2].isupper(), f"{code} in: {shown}"
