@@ -61,9 +61,10 @@ NEEDED_BY_TESTS = { command -v pdfsig && command -v softhsm2-util && command -v 
   || { test "$$(id -u)" = 0 && { apt-get update -qq; apt-get install -y -qq --no-install-recommends $(DEBIAN); } >/dev/null 2>&1; } \
   || { echo "pdfsig, SoftHSM, promtool or Chromium is missing: apt-get install $(DEBIAN)"; exit 1; }
 
-# Test files beside each other, each in one process (tests/conftest.py).
+# Test files beside each other, each in one process (tests/conftest.py). Of the long ones one mostly waits.
 WORKERS ?= 2
-BESIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+LONG_WORKERS ?= 3
+BESIDE := --dist loadfile --no-loadscope-reorder
 
 PYTEST := .venv/bin/pytest -q -p no:cacheprovider --durations=10
 
@@ -76,25 +77,25 @@ test: check check-system ## what must hold before a commit: units, attacks and f
 	@$(MAKE) --no-print-directory -j2 --output-sync=target .units .journeys
 
 .units:
-	$(PYTEST) $(BESIDE) -m "not long" tests --ignore=tests/journeys
+	$(PYTEST) -n $(WORKERS) $(BESIDE) -m "not long" tests --ignore=tests/journeys
 
 .journeys:
 	$(PYTEST) -m "not long" tests/journeys
 
 coverage: dev check-system ## share of the product's lines that the tests of `make test` run (journeys' processes don't count)
 	@$(NEEDED_BY_TESTS)
-	$(PYTEST) $(BESIDE) -m "not long" --cov --cov-report=term:skip-covered tests --ignore=tests/journeys
+	$(PYTEST) -n $(WORKERS) $(BESIDE) -m "not long" --cov --cov-report=term:skip-covered tests --ignore=tests/journeys
 
 test-all: dev check-system ## and what takes long: every defect through the stack, kills, silence, full disks, years, fuzz
 	@$(NEEDED_BY_TESTS)
-	$(PYTEST) $(BESIDE) -m long tests --ignore=tests/journeys
+	$(PYTEST) -n $(LONG_WORKERS) $(BESIDE) -m long tests --ignore=tests/journeys
 	JOURNEY_ALL=1 $(PYTEST) -m "long or samples" tests/journeys
 
 ATTACK := .venv/bin/pytest -q -p no:cacheprovider -m attack
 attack: dev check-system ## every attack against real parts, as a table: attempt, answer, audit entry, proof that nothing changed
 	@$(NEEDED_BY_TESTS)
 	@mkdir -p var && rm -f var/attack.jsonl && touch var/attack.jsonl
-	ATTACK_ROWS=$(CURDIR)/var/attack.jsonl $(ATTACK) $(BESIDE) tests --ignore=tests/journeys; \
+	ATTACK_ROWS=$(CURDIR)/var/attack.jsonl $(ATTACK) -n $(LONG_WORKERS) $(BESIDE) tests --ignore=tests/journeys; \
 	  ATTACK_ROWS=$(CURDIR)/var/attack.jsonl $(ATTACK) tests/journeys; \
 	  $(PY) -m tests.attack var/attack.jsonl --at-least 80
 
