@@ -62,6 +62,7 @@ from blocks.errors import SohoaError
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.trust import Trust
+from tasks.archive.fixity import *
 from tasks.archive.renewal import *
 from tasks.signing.batch import *
 from tasks.signing.sign import *
