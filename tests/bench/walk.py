@@ -92,6 +92,7 @@ class Walk(Desk):
             "verification-1": self.verify,
             "signoff-1": lambda: ("ld.01", {"decision": "KY"}),
             "seal-1": lambda: ("vt.01", {"decision": "KY_SO"}),
+            "return-1": lambda: ("tnhs.01", self.officers._return(self.sample)),
         }
 
     def ask(self, pause: Pause[Any], dossier_id: UUID, *about: Any, after: int = 0) -> Answered[Any]:
