@@ -20,7 +20,7 @@ from blocks.errors import SohoaError
 from blocks.records.states import DocumentState, DossierState
 from tasks.capture.file_checks import inspect_file
 from tasks.extraction.fields import LABELS
-from tasks.intake.submission import MANIFEST, Manifest, parse_manifest
+from tasks.intake.manifest import MANIFEST, Manifest, parse_manifest
 from tests.samples import people
 from tests.samples.__main__ import generate
 from tests.samples.defects import DEFECTS, write_defect

@@ -25,12 +25,12 @@ from tasks.archive.export import export_dossier
 from tasks.capture.rescan import hand_in_rescan
 from tasks.desk_views.worklist import Item, first_items
 from tasks.intake.begin import Ended, begin
+from tasks.intake.hand_in import hand_in
 from tasks.intake.origin import by_command
 from tasks.intake.public_status import status_of
 from tasks.intake.receipt import receipt_pdf
 from tasks.intake.separators import MOST as MOST_SHEETS
 from tasks.intake.separators import separators_pdf
-from tasks.intake.submission import hand_in
 from tasks.results.views import read_results
 from tasks.signing.report import lines, page_pdf
 from tasks.signing.sandbox import verify_untrusted

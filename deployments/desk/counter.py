@@ -37,18 +37,12 @@ from deployments.desk.auth.sessions import Officer
 from deployments.desk.uploads import saved
 from tasks.intake.batch import PLACE
 from tasks.intake.begin import begin
+from tasks.intake.hand_in import hand_in
+from tasks.intake.manifest import MANIFEST, Component, Manifest, parse_manifest
+from tasks.intake.names import inbox_key, part_of
 from tasks.intake.order import ranks
 from tasks.intake.origin import Origin
-from tasks.intake.submission import (
-    MANIFEST,
-    Component,
-    Manifest,
-    hand_in,
-    inbox_key,
-    parse_manifest,
-    part_of,
-    supplement_came,
-)
+from tasks.intake.submission import supplement_came
 
 WHOLE = "scan.0"  # the input for one scan of the whole dossier
 SPARE = 4  # empty rows for papers that the procedure doesn't name

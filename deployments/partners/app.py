@@ -39,7 +39,7 @@ from deployments.partners.access import TOKEN_BODY, Access
 from deployments.partners.callbacks import callback_routes
 from deployments.partners.prefect import prefect_routes
 from deployments.partners.routes import FAULT, JSON_LIMIT, BodyTooLarge, Fault, limited_body, routes
-from tasks.intake.submission import Manifest
+from tasks.intake.manifest import Manifest
 from tasks.partner_cases.cases import FILE_LIMIT
 from tasks.partner_cases.declaration import FILE
 from tasks.partner_cases.errors import DeclarationInvalid, FileNameRefused

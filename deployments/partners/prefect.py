@@ -22,7 +22,7 @@ from blocks.records.partners import Partner, PartnerCase
 from deployments.partners.access import Access, needs
 from deployments.partners.routes import FAULTS
 from tasks.intake.begin import Ended, ended
-from tasks.intake.submission import SUBMISSION_ID, part_of
+from tasks.intake.names import SUBMISSION_ID, part_of
 from tasks.partner_cases.cases import hand_over
 from tasks.partner_cases.errors import CaseUnknown
 from tasks.progress import STATE as STATE_TAG

@@ -26,7 +26,7 @@ from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.partners import Partner, case_of
 from deployments.partners.access import Access, needs
-from tasks.intake.submission import part_of
+from tasks.intake.names import part_of
 from tasks.partner_cases.cases import (
     FILE_LIMIT,
     REFERENCE,

@@ -29,7 +29,7 @@ from blocks.records.tables import ArchivedObject, Dossier, DroppedHandIn, Source
 from blocks.settings.sections import PreservationSettings
 from blocks.trust import clock
 from tasks.intake.inbox import TAKEN
-from tasks.intake.submission import SUBMISSION_ID
+from tasks.intake.names import SUBMISSION_ID
 from tasks.journal import forget_ended
 from tasks.prefect_task import one_by_one
 

@@ -16,7 +16,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import file_of
 from blocks.records.tables import ArchivedObject, Document, Dossier, Page, Scan, Signature, SigningRequest, Source
 from tasks.intake.batch import PLACE
-from tasks.intake.submission import whole_key
+from tasks.intake.originals import whole_key
 
 BATCH = 500  # rows that are read at once
 _ARCHIVED = select(ArchivedObject.document_id)

@@ -29,8 +29,9 @@ from tasks.capture.document import outcome, places
 from tasks.capture.errors import PageBlank, PageNotBlank, PagesMissing, PageUnknown
 from tasks.capture.facts import REMOVED
 from tasks.decisions.proofs import latest_proven
+from tasks.intake.names import stored_names
 from tasks.intake.origin import Origin, expected
-from tasks.intake.submission import Original, keep_originals, stored_names
+from tasks.intake.originals import Original, keep_originals
 from tasks.pauses.verification import Verification, VerificationDecision
 
 KINDS = ("replace", "remove", "insert")  # in the order in which they change the images

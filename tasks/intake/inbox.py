@@ -24,8 +24,9 @@ from blocks.objects import ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from tasks.intake.begin import Ended, begin
+from tasks.intake.hand_in import hand_in
 from tasks.intake.inbox_owners import FolderNotBound, FolderNotGuarded, origin_of
-from tasks.intake.submission import MANIFEST, hand_in
+from tasks.intake.manifest import MANIFEST
 from tasks.prefect_task import one_by_one
 
 SETTLED_SECONDS = 5.0

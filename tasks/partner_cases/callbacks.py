@@ -33,7 +33,7 @@ from blocks.records.sources import source_of
 from blocks.records.tables import Outbox, now
 from blocks.settings import load_stack_env
 from blocks.webhooks import KEY, CallbackFailed, CallbackRefused, deliver, signed
-from tasks.intake.submission import part_of
+from tasks.intake.names import part_of
 from tasks.partner_cases.cases import start_case
 from tasks.partner_cases.status import Phase, view_case
 

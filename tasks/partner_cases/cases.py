@@ -30,8 +30,9 @@ from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import now
 from tasks.capture.rescan import is_asked_again
 from tasks.intake.begin import Ended, begin
+from tasks.intake.manifest import MANIFEST, Manifest
+from tasks.intake.names import part_of
 from tasks.intake.origin import NotTheCapturer, Origin
-from tasks.intake.submission import MANIFEST, Manifest, part_of
 from tasks.partner_cases.declaration import FILE, checked, declared_in, handed_in_before, names_of, take_over
 from tasks.partner_cases.errors import (
     AlreadyOther,

@@ -22,7 +22,8 @@ from blocks.records import RecordsDatabase
 from blocks.records.partners import PartnerCase, PartnerFile, files_of
 from blocks.records.queries import locked
 from blocks.records.sources import source_of
-from tasks.intake.submission import MANIFEST, Manifest, implausible, inbox_key, parse_manifest, part_of
+from tasks.intake.manifest import MANIFEST, Manifest, implausible, parse_manifest
+from tasks.intake.names import inbox_key, part_of
 from tasks.partner_cases.errors import AlreadyOther, DeclarationInvalid
 
 # Given as numbers in JSON they have lost what they began with: 001199012345, 1.10 (of 1.1).

@@ -21,8 +21,8 @@ from blocks.records.tables import Dossier
 from tasks.capture.document import outcome
 from tasks.capture.rescan import lacking, requested_rescan
 from tasks.intake.electronic_originals import original_problems
+from tasks.intake.names import part_of
 from tasks.intake.reception import check_dossier
-from tasks.intake.submission import part_of
 
 # A result that is ready, but not returned yet, is work.
 ENDED = DOSSIER_FAILED | {DossierState.DA_TRA, DossierState.LUU_TRU}

@@ -23,9 +23,12 @@ from deployments.desk.auth.sessions import Officer
 from deployments.desk.decisions import why_not
 from tasks.capture.document import capture
 from tasks.capture.rescan import handed_in
+from tasks.intake.hand_in import hand_in
 from tasks.intake.inbox import take_folder
+from tasks.intake.manifest import MANIFEST
+from tasks.intake.names import inbox_key
 from tasks.intake.origin import HandInAltered, Origin, by_command
-from tasks.intake.submission import MANIFEST, hand_in, inbox_key, register
+from tasks.intake.submission import register
 from tasks.pauses.sign import SIGN, PaperToSign, SignCapture, SignDecision, to_sign
 from tasks.pauses.sign import check as check_sign
 from tasks.signing.authorised import NotAuthorised, unauthorised

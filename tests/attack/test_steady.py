@@ -19,9 +19,10 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.orchestrator import Orchestrator
 from blocks.records import RecordsDatabase
 from blocks.records.sources import SourceKind
+from tasks.intake.hand_in import hand_in
 from tasks.intake.inbox import REFUSED, TAKEN, ready_folders, take_folder
+from tasks.intake.manifest import MANIFEST, ManifestInvalid, parse_manifest
 from tasks.intake.origin import Origin
-from tasks.intake.submission import MANIFEST, ManifestInvalid, hand_in, parse_manifest
 from tasks.prefect_task import RowsFailed, one_by_one
 from tests.attack.plugin import Attack
 from tests.tasks.intake.test_submission import manifest

@@ -10,8 +10,9 @@ from pathlib import Path
 from blocks.folder import Folder
 from tasks.capture.pages import check_names
 from tasks.intake.folder_files import FolderFiles
+from tasks.intake.manifest import Manifest, ManifestInvalid, parse_manifest
+from tasks.intake.names import sequence_of, stored_names
 from tasks.intake.order import ranks
-from tasks.intake.submission import Manifest, ManifestInvalid, parse_manifest, sequence_of, stored_names
 from tasks.partner_cases.declaration import checked
 from tasks.partner_cases.errors import DeclarationInvalid
 from tests.cases import Case, Otherwise

@@ -18,8 +18,11 @@ from blocks.records.tables import Dossier
 from deployments.desk.auth.sessions import Officer
 from deployments.desk.counter import Counter, DeclarationInvalid, NotAtCounter
 from deployments.desk.uploads import UploadRefused
+from tasks.intake.hand_in import hand_in
+from tasks.intake.manifest import parse_manifest
+from tasks.intake.names import inbox_key
 from tasks.intake.origin import by_command
-from tasks.intake.submission import hand_in, inbox_key, parse_manifest, register, supplement_came
+from tasks.intake.submission import register, supplement_came
 from tests.tasks.capture.pages_for_tests import DPI, pdf_of
 from tests.tasks.intake.test_batch import pages as scans
 from tests.tasks.intake.test_batch import sheet

@@ -35,8 +35,8 @@ from blocks.records.tables import (
 )
 from infra.local.keys import read_part
 from tasks.capture.rescan import hand_in_rescan
+from tasks.intake.hand_in import hand_in
 from tasks.intake.origin import by_command
-from tasks.intake.submission import hand_in
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 from tests.journeys.test_phone import LEADER, OFFICER, csc  # noqa: F401  (a fixture)

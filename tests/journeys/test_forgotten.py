@@ -24,9 +24,10 @@ from blocks.settings import gateway_url
 from tasks.decisions.proofs import is_proven
 from tasks.desk_views.history import STATES
 from tasks.intake.begin import Ended, begin
+from tasks.intake.hand_in import hand_in
 from tasks.intake.inbox import KNOWN
+from tasks.intake.names import inbox_key
 from tasks.intake.origin import by_command
-from tasks.intake.submission import hand_in, inbox_key
 from tests.attack.partner_client import PartnerClient, register
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey

@@ -14,8 +14,8 @@ from sqlmodel import select
 
 from blocks.orchestrator import ResumeRefused, pause_key
 from blocks.records.tables import AuditEntry, Decision, Document, FieldValue, Incident, Signature
+from tasks.intake.hand_in import hand_in
 from tasks.intake.origin import by_command
-from tasks.intake.submission import hand_in
 from tests.attack.plugin import Attack
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey

@@ -23,9 +23,10 @@ from blocks.settings import settings
 from deployments.desk.counter import typed_values
 from deployments.desk.guard import SESSION
 from deployments.desk.uploads import SUFFIXES
+from tasks.intake.hand_in import hand_in
 from tasks.intake.inbox import REFUSED, TAKEN
+from tasks.intake.manifest import MANIFEST, Manifest, parse_manifest
 from tasks.intake.origin import by_command
-from tasks.intake.submission import MANIFEST, Manifest, hand_in, parse_manifest
 
 INBOX, COMMAND = ("12-",), ("02-",)  # samples that come so; all others at the desk, if its form can express them
 OFFICER = "tnhs.01"

@@ -27,8 +27,8 @@ from tasks.archive.custody import Place, move_paper
 from tasks.capture.completeness import check
 from tasks.capture.steps import check_completeness
 from tasks.decisions.steps import still_allowed
+from tasks.intake.hand_in import hand_in
 from tasks.intake.steps import check_account, find_shared_data, receive, register
-from tasks.intake.submission import hand_in
 from tasks.reading.steps import read_pages
 from tasks.scope.decide import decide_scope
 from tasks.scope.fragile import certify_copy, settle_leader_opinion, settle_unlisted

@@ -18,9 +18,9 @@ from deployments.desk.auth.sessions import Session
 from deployments.desk.counter import Counter, NotAtCounter
 from deployments.desk.decisions import Answer
 from deployments.desk.pages.rendering import Pages
+from tasks.intake.names import SUBMISSION_ID
 from tasks.intake.receipt import receipt_pdf
 from tasks.intake.separators import separators_pdf
-from tasks.intake.submission import SUBMISSION_ID
 from tasks.verification.review import require_in_unit
 
 LOOK_AGAIN_SECONDS = 3

@@ -19,8 +19,9 @@ from blocks.records.tables import AuditEntry, Document, Dossier, Scan
 from tasks.capture.document import capture
 from tasks.capture.file_checks import inspect_file
 from tasks.capture.scan_time import CapturedAt, TimeSource, captured_at, time_in_file
+from tasks.intake.hand_in import hand_in
+from tasks.intake.manifest import ManifestInvalid
 from tasks.intake.origin import Origin
-from tasks.intake.submission import ManifestInvalid, hand_in
 from tasks.signing.appearance import officer_text
 from tests.tasks.capture.pages_for_tests import jpeg, paper, pdf_of, scanned
 from tests.tasks.capture.test_document import new_document

@@ -24,9 +24,11 @@ from tasks.archive.reconcile import compare
 from tasks.capture.document import capture
 from tasks.capture.guard import inspect_guarded
 from tasks.intake.batch import BatchUnfit
+from tasks.intake.hand_in import hand_in
+from tasks.intake.manifest import ManifestInvalid
 from tasks.intake.origin import by_command
 from tasks.intake.separators import separators_pdf
-from tasks.intake.submission import ManifestInvalid, hand_in, register
+from tasks.intake.submission import register
 from tasks.scope.quarantine import isolate
 from tests.tasks.capture.pages_for_tests import DPI, jpeg, paper, pdf_of, scanned
 

@@ -15,18 +15,11 @@ from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import AuditEntry, Document, Dossier, Scan
+from tasks.intake.hand_in import hand_in, submission_id
+from tasks.intake.manifest import ManifestInvalid, NameNotNormalised, parse_manifest
+from tasks.intake.names import sequence_of, stored_names
 from tasks.intake.origin import by_command
-from tasks.intake.submission import (
-    ManifestInvalid,
-    NameNotNormalised,
-    SubmissionUnknown,
-    hand_in,
-    parse_manifest,
-    register,
-    sequence_of,
-    stored_names,
-    submission_id,
-)
+from tasks.intake.submission import SubmissionUnknown, register
 
 NAME = "Nguyễn Thị Hồng Ánh"
 COMMAND = by_command()
