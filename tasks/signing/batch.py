@@ -36,7 +36,6 @@ from tasks.artifacts import progress_shown
 from tasks.signing.deferred import collect
 from tasks.signing.pins import unlocked
 from tasks.signing.sign import (
-    SignatureReport,
     prepare_capture,
     prepare_result,
     sign_agency,
@@ -44,6 +43,7 @@ from tasks.signing.sign import (
     sign_manifest,
     sign_result,
 )
+from tasks.signing.signature_rows import SignatureReport
 
 Work = Callable[[DocumentId], Any]
 

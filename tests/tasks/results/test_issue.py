@@ -330,7 +330,7 @@ def test_B4e_pictures_of_signature_and_seal_stand_as_appendix_I_says(
         assert "TEST – không có giá trị pháp lý" in " ".join(page.get_text().split())
 
 
-@pytest.mark.parametrize("place", ["tasks.signing.deferred._complete", "tasks.signing.sign._record"])
+@pytest.mark.parametrize("place", ["tasks.signing.deferred._complete", "tasks.signing.sign.record_signature"])
 @pytest.mark.usefixtures("registered")
 def test_B4e_a_leader_confirms_on_a_phone_though_the_process_dies(
     records: RecordsDatabase,

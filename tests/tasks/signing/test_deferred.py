@@ -121,7 +121,7 @@ def test_CA01_confirmed_later(case: Case, trust: Trust, csc: str) -> None:
         (deferred, "require_fits"),  # service has signed, signature not stored
         (deferred, "_complete"),  # signature stored, file not
         (ObjectStore, "put_once"),  # second time: file complete, not stored
-        (steps, "_record"),  # file stored, row not
+        (steps, "record_signature"),  # file stored, row not
     ],
 )
 def test_CA01_dies_between_the_steps(

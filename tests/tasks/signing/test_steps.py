@@ -174,7 +174,7 @@ def test_CA01_crash_between_signing_and_storing(case: Case, place: str, monkeypa
         if place == "put_once":
             patch.setattr(ObjectStore, "put_once", dies)
         else:
-            patch.setattr(steps, "_record", dies)
+            patch.setattr(steps, "record_signature", dies)
         with pytest.raises(Crash):
             sign_capture(case.records, case.objects, case.id)
     key = case.key("officer.pdf")
@@ -262,13 +262,13 @@ def test_CA02_rescan_is_signed_anew(capture: Case) -> None:
 def test_CA02_time_of_capture_is_never_guessed(records: RecordsDatabase, objects: ObjectStore,
                                                monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     case = Case(records, objects)
-    whole = steps._read
+    whole = steps.work_of
 
     def without(*arguments: object) -> object:
         work = whole(*arguments)  # type: ignore[arg-type]
-        return steps._Work(work.dossier, work.document, work.done, None)
+        return steps.Work(work.dossier, work.document, work.done, None)
 
-    monkeypatch.setattr(steps, "_read", without)
+    monkeypatch.setattr(steps, "work_of", without)
     with pytest.raises(NotCaptured):
         sign_capture(records, objects, case.id)
 
@@ -369,7 +369,7 @@ def test_EX17_crash_after_the_manifest_was_stored(capture: Case, monkeypatch: py
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(steps, "_record", dies)
+        patch.setattr(steps, "record_signature", dies)
         with pytest.raises(KeyboardInterrupt):
             sign_manifest(capture.records, capture.objects, capture.id)
     stored = capture.objects.unproven(Bucket.WORKING, capture.key("manifest.p7s"))[1]
