@@ -62,7 +62,7 @@ NEEDED_BY_TESTS = { command -v pdfsig && command -v softhsm2-util && command -v 
   || { echo "pdfsig, SoftHSM, promtool or Chromium is missing: apt-get install $(DEBIAN)"; exit 1; }
 
 # Test files beside each other, each in one process (tests/conftest.py). Of the long ones one mostly waits.
-WORKERS ?= 2
+WORKERS ?= 3
 LONG_WORKERS ?= 3
 BESIDE := --dist loadfile --no-loadscope-reorder
 

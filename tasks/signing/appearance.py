@@ -10,12 +10,13 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from pyhanko.pdf_utils import generic, layout
 from pyhanko.pdf_utils.content import ResourceType
-from pyhanko.pdf_utils.font.opentype import GlyphAccumulatorFactory
+from pyhanko.pdf_utils.font.opentype import GlyphAccumulator
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.images import PdfImage
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
@@ -186,7 +187,8 @@ class LinesStamp(BaseStamp):
         assert self.writer is not None
         if not text.lines:
             return []
-        engine = GlyphAccumulatorFactory(str(fonts.SIGNATURE)).create_font_engine(self.writer)
+        together = self.writer.prepare_object_stream() if self.writer.stream_xrefs else None  # type: ignore[no-untyped-call]
+        engine = GlyphAccumulator(self.writer, BytesIO(fonts.SIGNATURE.read_bytes()), font_size=10, obj_stream=together)
         self.set_resource(category=ResourceType.FONT, name=pdf_name("/F1"), value=engine.as_resource())
         baseline = text.height - PADDING - fonts.vertical()[0] * text.size
         commands = [b"0 g BT /F1 %g Tf" % text.size]
