@@ -132,6 +132,17 @@ def other_user() -> pwd.struct_passwd | None:
         return pwd.getpwnam("nobody")
 
 
+def may_read(user: pwd.struct_passwd, paths: Iterable[Path]) -> bool:
+    """Whether that user may enter all folders on the way to these paths, and open them. Links are followed."""
+    for path in map(Path.resolve, paths):
+        for place in (path, *path.parents):
+            found = place.stat()
+            needed = stat.S_IROTH if place == path else stat.S_IXOTH
+            if found.st_uid != user.pw_uid and found.st_mode & needed == 0:
+                return False
+    return True
+
+
 def become(user: pwd.struct_passwd | None) -> None:
     """That user, if any, without a single capability and without a way to get one."""
     if user is not None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -246,6 +249,26 @@ def test_all_walls_stand_here(attack: Attack, monkeypatch: pytest.MonkeyPatch) -
             sandbox._understood(json.dumps({"open": nothing}).encode(), ())
         told.answered(caught.value.code)
         told.proved("the function wasn't called")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may be root")
+def test_a_container_below_a_private_folder(attack: Attack, tmp_path: Path) -> None:
+    """Root without the right to mount, and code that no other user may read, as in a container with a copy in /root."""
+    private = tmp_path / "root"
+    private.mkdir(mode=0o700)
+    for name in ("blocks", "tasks"):
+        shutil.copytree(ROOT / name, private / name, ignore=shutil.ignore_patterns("models", "__pycache__"))
+    look = "import json; from blocks.sandbox import probe; print(json.dumps(probe.look()))"
+    contained = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-P", "-c", look]
+    environment = os.environ | {"PYTHONPATH": str(private)}
+    with attack("A file's code in the parser of a container that may not mount") as told:
+        done = subprocess.run(contained, env=environment, cwd="/", capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        walls, possible = json.loads(done.stdout)
+        assert any(wall.startswith("Landlock") for wall in walls) and "hệ tệp riêng" not in walls
+        told.answered({"walls": walls, "possible": possible})
+        assert not possible
+        told.proved("no socket, no file of ours, no process")
 
 
 # -- certificates that would have us ask somebody ----------------------------------------------------------------------
