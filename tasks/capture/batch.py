@@ -16,18 +16,19 @@ from PIL import Image
 
 from blocks.ocr.codes import read_codes
 from tasks.capture import errors
-from tasks.capture.facts import SEPARATOR
+from tasks.capture.facts import MAX_PAGES, SEPARATOR
 from tasks.capture.file_checks import (
     DECODE_ERRORS,
     Source,
     check_size,
-    limit_pixels,
     media_type_of,
     open_image,
     tiff_frames,
 )
-from tasks.capture.pdf_input import DAMAGE, pdf_pages
+from tasks.capture.page_image import picture_of_page
+from tasks.capture.pdf_input import DAMAGE, pdf_shown
 
+QUALITY = 85  # of a JPEG of such a page
 WIDTH = 1400  # pixels of a page in which codes are looked for: a module of the sheet's code is eight of them wide
 DATE_TIME = 306  # tag of a TIFF
 
@@ -44,10 +45,8 @@ def codes_from(source: Source, first: int, count: int) -> list[str]:
 def _images(source: Source) -> Iterator[Image.Image]:
     media_type = media_type_of(source)
     if media_type == "application/pdf":
-        for page in pdf_pages(source, any_dpi=True):
-            image = open_image(page.jpeg, "image/jpeg") if page.jpeg is not None else page.decode()
-            limit_pixels(image.width, image.height)
-            yield image
+        for page in pdf_shown(source, 1, MAX_PAGES):
+            yield open_image(picture_of_page(page, WIDTH, QUALITY), "image/jpeg")
     elif media_type == "image/tiff":
         yield from tiff_frames(open_image(source, media_type))
     else:

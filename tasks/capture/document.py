@@ -69,6 +69,7 @@ class _Job:
     problems: list[Problem] = field(default_factory=list)
     times: list[datetime | None] = field(default_factory=list)  # when each file says that it was scanned
     taken: CapturedAt | None = None
+    repaired: list[int] = field(default_factory=list)  # files whose table of objects was made anew
 
     def refuse(self, found: Sequence[Problem]) -> None:
         self.problems += [p.model_copy(update={"component": self.document.ordinal}) for p in found]
@@ -223,6 +224,8 @@ def _read_file(records: RecordsDatabase, objects: ObjectStore, job: _Job, scan: 
     original.unlink()
     scan.media_type = facts.media_type
     job.times.append(facts.taken)
+    if facts.repaired:
+        job.repaired.append(scan.ordinal)
     return [measure(page, dpi, scan.ordinal, scan.sequence) for page in facts.pages]
 
 
@@ -296,6 +299,7 @@ def _record(records: RecordsDatabase, job: _Job, report: CaptureReport, actor: s
                 "images_sha256": _chain(page.facts.sha256 for page in job.pages),
                 "report": report.model_dump(mode="json"),
                 "taken": job.taken.model_dump(mode="json") if job.taken else None,
+                **({"repaired": job.repaired} if job.repaired else {}),
             },
         )
         target = DocumentState.DAT_KIEM_TRA if report.ok else DocumentState.CHUP_LAI

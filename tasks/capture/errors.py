@@ -7,7 +7,7 @@ dossier (component, file, page) travels beside it in `Problem`.
 from __future__ import annotations
 
 from blocks.errors import Remedy, SohoaError
-from tasks.capture.facts import MIN_DPI
+from tasks.capture.facts import MAX_PAGES, MIN_DPI
 
 
 class ScanError(SohoaError):
@@ -16,6 +16,18 @@ class ScanError(SohoaError):
     code, rule = "SCAN", "CA05"
     message = "Bản quét không dùng được; vui lòng quét lại."
     remedy = Remedy.RESCAN
+
+    def __init__(self, message: str | None = None, /, **details: object) -> None:
+        """page: of the file, where only one of its pages is at fault; the sentence then begins with it."""
+        super().__init__(message, **details)
+        page = details.get("page")
+        if page is not None and "{page}" not in self.message:
+            self.text = f"Trang {page} của tệp: {self.text[:1].lower()}{self.text[1:]}"
+            self.args = (f"[{self.code}] {self.text}",)
+
+    def on_page(self, page: int) -> ScanError:
+        """The same of one page of the file (1-based)."""
+        return type(self)(**{**self.details, "page": page})
 
 
 class FileMissing(ScanError):
@@ -54,7 +66,10 @@ class ImageBomb(ScanError):
 
 class PdfEncrypted(ScanError):
     code, rule = "PDF_ENCRYPTED", "CA09"
-    message = "Tệp PDF đặt mật khẩu hoặc bị khóa quyền; vui lòng bỏ bảo vệ hoặc quét lại."
+    message = (
+        "Tệp PDF đặt mật khẩu hoặc bị khóa quyền; vui lòng tắt mục mật khẩu, bảo mật PDF ở máy quét hoặc phần mềm quét "
+        "rồi quét lại."
+    )
 
 
 class PdfZeroPages(ScanError):
@@ -87,16 +102,75 @@ class PdfVersion(ScanError):
 
 class PdfDamaged(ScanError):
     code, rule = "PDF_DAMAGED", "CA05"
-    message = "Tệp PDF bị hỏng cấu trúc; vui lòng quét và gửi lại."
+    message = (
+        "Tệp PDF bị hỏng cấu trúc hoặc thiếu trang; vui lòng quét và gửi lại, nếu vẫn bị thì chọn JPEG hoặc TIFF ở máy "
+        "quét."
+    )
+
+
+class PdfTooLarge(ScanError):
+    """More pages or objects than a file may have."""
+
+    code, rule = "PDF_TOO_LARGE", "CA09"
+    message = (
+        f"Tệp PDF có hơn {MAX_PAGES} trang hoặc quá nhiều đối tượng bên trong; vui lòng đặt máy quét tách tệp (mục số "
+        "trang mỗi tệp) rồi quét lại thành nhiều tệp."
+    )
 
 
 class PdfNotScan(FileType):
-    """A born-digital or layered page: not a capture of paper (Điều 8.1), so nothing proves whole and true copying."""
+    """A born-digital page: not a capture of paper (Điều 8.1), so nothing proves whole and true copying.
+
+    page: which one of the file; who knows it says so by `on_page`.
+    """
 
     rule = "CA01"
     message = (
-        "Trang trong tệp PDF không phải một ảnh quét nguyên trang; vui lòng quét bản giấy, mỗi trang một ảnh màu, "
-        "không dùng chế độ nén nhiều lớp."
+        "Trang {page} của tệp PDF không phải một ảnh quét nguyên trang; vui lòng quét bản giấy ở chế độ màu, mỗi trang "
+        "một ảnh phủ kín trang, không chèn ảnh vào văn bản."
+    )
+
+    def __init__(self, message: str | None = None, /, *, page: int = 1, **details: object) -> None:
+        super().__init__(message, page=page, **details)
+
+
+class PdfLayers(PdfNotScan):
+    """A page that is put together from several images, or has layers that a reader can switch."""
+
+    code = "PDF_LAYERS"
+    message = (
+        "Trang {page} của tệp PDF ghép từ nhiều ảnh hoặc nhiều lớp; vui lòng tắt chế độ PDF nén cao (High compression, "
+        "Compact PDF, MRC) ở mục loại tệp của máy quét, hoặc chọn JPEG hay TIFF, rồi quét lại."
+    )
+
+
+class PdfMarked(PdfNotScan):
+    """Annotations or filled fields over the scan: they would be lost in the copy."""
+
+    code = "PDF_MARKED"
+    message = (
+        "Trang {page} của tệp PDF có ghi chú, dấu, nét tô hoặc ô nhập thêm bằng phần mềm trên ảnh quét; vui lòng nộp "
+        "tệp gốc của máy quét khi chưa thêm gì, hoặc quét lại bản giấy."
+    )
+
+
+class PdfCovered(PdfNotScan):
+    """Something that a reader shows is not in the scan, or something of the scan is hidden."""
+
+    code = "PDF_COVERED"
+    message = (
+        "Trang {page} của tệp PDF hiện chữ, hình hoặc vùng che không có trong ảnh quét; vui lòng tắt đóng dấu, "
+        "chữ chìm, số trang ở máy quét hoặc ứng dụng quét, không sửa tệp bằng phần mềm PDF, rồi quét lại."
+    )
+
+
+class PdfClipped(PdfNotScan):
+    """The page shows a part of its image only."""
+
+    code = "PDF_CLIPPED"
+    message = (
+        "Trang {page} của tệp PDF chỉ hiện một phần ảnh quét vì ảnh bị cắt hoặc nằm lệch ra ngoài trang; vui lòng tắt "
+        "mục cắt mép, chọn đúng khổ giấy ở máy quét rồi quét lại trọn trang."
     )
 
 

@@ -40,10 +40,14 @@ class PageFacts(BaseModel):
 
 
 class FileFacts(BaseModel):
-    """One accepted file: media type, size in bytes, its pages in order, and when it says that it was scanned."""
+    """One accepted file: media type, size in bytes, its pages in order, and when it says that it was scanned.
+
+    repaired: a PDF whose table of objects was made anew, as readers do.
+    """
 
     model_config = ConfigDict(frozen=True)
     media_type: str
     size: int
     pages: tuple[PageFacts, ...]
     taken: datetime | None = None
+    repaired: bool = False

@@ -14,7 +14,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -29,7 +29,9 @@ from tasks.capture.facts import (
     PageFacts,
 )
 from tasks.capture.limits import DPI, LONG_SIDE, SHORT_SIDE
-from tasks.capture.pdf_input import PdfImagePage, electronic_pages, pdf_pages
+from tasks.capture.page_image import PageImage
+from tasks.capture.pdf_input import electronic_pages, pdf_outline, pdf_pages
+from tasks.capture.png import as_png
 from tasks.capture.scan_time import time_in_file
 
 Source = Path | bytes | BinaryIO  # a file, its content, or an open stream of it
@@ -44,7 +46,7 @@ MAGIC = {
 FORMATS = {"image/jpeg": "JPEG", "image/tiff": "TIFF", "image/png": "PNG"}
 USUAL_DPI = (100, 150, 200, 240, 300, 400, 600)
 PAPERS_MM = ((210.0, 297.0), (148.0, 210.0), (297.0, 420.0), (105.0, 148.0), (216.0, 279.0), (216.0, 356.0))
-EXIF_OF_ROTATE = {0: 1, 90: 6, 180: 3, 270: 8}  # a PDF page's /Rotate as an orientation
+HEADER_WITHIN = 1024  # bytes: readers find a PDF's header behind what a mail or printer program put before it
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, KeyError, TypeError, IndexError)
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -59,12 +61,23 @@ def inspect_file(source: Source, scan_dpi: int, out: Keep | Path | None = None) 
     size = check_size(source)
     media_type = media_type_of(source)
     if media_type == "application/pdf":
-        pages = [_pdf_page(page, scan_dpi, out) for page in pdf_pages(source)]
+        pages = pdf_part(source, scan_dpi, out)
     elif media_type == "image/tiff":
         pages = _tiff(source, scan_dpi, out)
     else:
         pages = [_single(source, media_type, scan_dpi, out)]
     return FileFacts(media_type=media_type, size=size, pages=tuple(pages), taken=time_in_file(source, media_type))
+
+
+def outline_of(source: Source) -> dict[str, Any] | None:
+    """Facts of a PDF but its pages, and what each of them has to draw; None for images. Raises ScanError."""
+    size = check_size(source)
+    if media_type_of(source) != "application/pdf":
+        return None
+    outline = pdf_outline(source)
+    taken = time_in_file(source, "application/pdf")
+    facts = FileFacts(media_type="application/pdf", size=size, pages=(), taken=taken, repaired=outline.repaired)
+    return {"facts": facts.model_dump(mode="json"), "pixels": list(outline.pixels)}
 
 
 def inspect_electronic(source: Source) -> int:
@@ -101,17 +114,19 @@ def check_size(source: Source) -> int:
 
 def media_type_of(source: Source) -> str:
     if isinstance(source, bytes):
-        head = source[:8]
+        head = source[:HEADER_WITHIN]
     elif isinstance(source, Path):
         with source.open("rb") as file:
-            head = file.read(8)
+            head = file.read(HEADER_WITHIN)
     else:
         source.seek(0)
-        head = source.read(8)
+        head = source.read(HEADER_WITHIN)
         source.seek(0)
     for magic, media_type in MAGIC.items():
         if head.startswith(magic):
             return media_type
+    if b"%PDF-" in head:
+        return "application/pdf"
     raise errors.FileType()
 
 
@@ -230,19 +245,33 @@ def tiff_frames(image: Image.Image) -> Iterator[Image.Image]:
         yield image
 
 
-def _pdf_page(page: PdfImagePage, scan_dpi: int, out: Keep | Path | None) -> PageFacts:
-    """One image of a PDF. A JPEG stream is copied; the rest becomes a lossless PNG."""
+def pdf_part(
+    source: Source, scan_dpi: int, out: Keep | Path | None, first: int = 1, count: int | None = None
+) -> list[PageFacts]:
+    """Pages of a PDF. A JPEG is kept as it stands; the rest becomes a lossless PNG of what a reader shows."""
+    pages = []
+    for number, page in pdf_pages(source, first, count):
+        try:
+            pages.append(_pdf_page(number, page, scan_dpi, out))
+        except errors.ScanError as error:
+            raise error.on_page(number) from error
+    return pages
+
+
+def _pdf_page(number: int, page: PageImage, scan_dpi: int, out: Keep | Path | None) -> PageFacts:
     if page.jpeg is not None:
         image = open_image(page.jpeg, "image/jpeg")
-        return _rotated(_page(image, page.jpeg, "image/jpeg", page.number, page.dpi, scan_dpi, out), page)
-    image = page.decode()
-    limit_pixels(image.width, image.height)
-    return _rotated(_page(image, b"", "image/pdf", page.number, page.dpi, scan_dpi, out), page)
-
-
-def _rotated(facts: PageFacts, page: PdfImagePage) -> PageFacts:
-    """The page's own /Rotate stands; an EXIF tag inside a PDF's image has no meaning there."""
-    return facts.model_copy(update={"orientation": EXIF_OF_ROTATE[page.rotate]})
+        facts = _page(image, page.jpeg, "image/jpeg", number, page.dpi, scan_dpi, out)
+        return facts.model_copy(update={"orientation": page.orientation})  # an EXIF tag has no meaning in a PDF
+    assert page.pixels is not None
+    height, width = page.pixels.shape[:2]
+    check_dpi(width, height, page.dpi, scan_dpi)
+    facts = PageFacts(number=number, width=width, height=height, mode="RGB", dpi=page.dpi, media_type="image/png")
+    if out is None:
+        return facts
+    data = as_png(page.pixels)
+    path = keep_file(out, f"{number:04d}.png", data)
+    return facts.model_copy(update={"path": path, "sha256": hashlib.sha256(data).hexdigest()})
 
 
 def orientation_of(image: Image.Image) -> int:

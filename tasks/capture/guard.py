@@ -22,6 +22,10 @@ MEMORY = 500_000_000  # bytes of data
 CPU_SECONDS = 9  # of one file …
 CPU_SECONDS_A_MEGABYTE = 0.1  # … and more for large ones: 350 MB hold about 200 pages
 CODES_AT_ONCE, CODE_LIMIT = 5, 100  # pages of one call; letters of a separator's text
+PDF_MEMORY = 800_000_000  # bytes: a page of A3 at 600 dpi, its lossless copy and its drawings
+CPU_SECONDS_A_PAGE = 1.0  # of a PDF …
+CPU_SECONDS_A_PIXEL = 0.25e-6  # … and by what its images declare: a page of A4 at 300 dpi gets 3 s, at 600 dpi 10 s
+PAGES_AT_ONCE, PIXELS_AT_ONCE = 20, 180_000_000
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -35,6 +39,8 @@ def inspect_guarded(path: Path, scan_dpi: int, out_dir: Path | None = None) -> F
         (out_dir / name).write_bytes(data)
 
     told = _asked("inspect", path, {"dpi": scan_dpi, "keep": out_dir is not None}, keep if out_dir else None)
+    if "pixels" in told:
+        told = _pdf(path, told, scan_dpi, keep if out_dir else None)
     try:
         facts = FileFacts.model_validate(told)
         pages = [
@@ -50,6 +56,55 @@ def inspect_guarded(path: Path, scan_dpi: int, out_dir: Path | None = None) -> F
     if out_dir and len({page.path for page in pages} - {None}) != len(pages):
         raise errors.ImageBomb()
     return facts.model_copy(update={"pages": tuple(pages)})
+
+
+def _pdf(path: Path, outline: dict[str, Any], scan_dpi: int, keep: Any) -> dict[str, Any]:
+    """Facts of a PDF, some pages at a time: a file of many pages gets what so many pages need, and no page more.
+
+    Where several break the limits together each is tried alone, so that the one at fault is named.
+    """
+    try:
+        pixels, facts = [min(max(int(each), 0), MAX_PIXELS) for each in outline["pixels"]], dict(outline["facts"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise errors.ImageBomb() from error
+    if len(pixels) > MAX_PAGES:
+        raise errors.ImageBomb()
+    pages: list[Any] = []
+    for first, count in _parts(pixels, costly=bool(facts.get("repaired"))):
+        try:
+            pages += _pdf_part(path, scan_dpi, keep, first, count, sum(pixels[first - 1 : first - 1 + count]))
+        except errors.ImageBomb as error:
+            if count == 1 or "page" in error.details:
+                raise error.on_page(int(str(error.details.get("page", first)))) from error
+            for number in range(first, first + count):
+                try:
+                    pages += _pdf_part(path, scan_dpi, keep, number, 1, pixels[number - 1])
+                except errors.ImageBomb as alone:
+                    raise alone.on_page(number) from alone
+    return {**facts, "pages": pages}
+
+
+def _parts(pixels: list[int], *, costly: bool) -> list[tuple[int, int]]:
+    """(first page, how many) of each request. costly: to open it takes long, so that it is opened once."""
+    parts: list[tuple[int, int]] = []
+    weight = 0
+    for number, each in enumerate(pixels, 1):
+        if parts and (costly or (parts[-1][1] < PAGES_AT_ONCE and weight + each <= PIXELS_AT_ONCE)):
+            parts[-1] = (parts[-1][0], parts[-1][1] + 1)
+            weight += each
+        else:
+            parts.append((number, 1))
+            weight = each
+    return parts
+
+
+def _pdf_part(path: Path, dpi: int, keep: Any, first: int, count: int, pixels: int) -> list[Any]:
+    arguments = {"dpi": dpi, "keep": keep is not None, "first": first, "count": count}
+    more = count * CPU_SECONDS_A_PAGE + pixels * CPU_SECONDS_A_PIXEL
+    found = _asked("pdf_pages", path, arguments, keep, more=more, memory=PDF_MEMORY)
+    if not isinstance(found, list) or len(found) != count:
+        raise errors.ImageBomb()
+    return found
 
 
 def inspect_electronic_guarded(path: Path) -> int:
@@ -116,16 +171,24 @@ def pages_guarded(path: Path, numbers: Sequence[int], target: Path) -> None:
     target.write_bytes(made["part"])
 
 
-def _asked(function: str, source: Path | bytes, arguments: dict[str, Any], take: Any = None, name: str = "scan") -> Any:
-    """Raises the ScanError that the function raises; what breaks the limits is an ImageBomb."""
+def _asked(
+    function: str,
+    source: Path | bytes,
+    arguments: dict[str, Any],
+    take: Any = None,
+    name: str = "scan",
+    more: float = 0,
+    memory: int = MEMORY,
+) -> Any:
+    """Raises the ScanError that the function raises; what breaks the limits is an ImageBomb. more: CPU seconds."""
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    seconds = CPU_SECONDS + int(min(size, MAX_FILE_BYTES) / 1_000_000 * CPU_SECONDS_A_MEGABYTE)
+    seconds = CPU_SECONDS + int(min(size, MAX_FILE_BYTES) / 1_000_000 * CPU_SECONDS_A_MEGABYTE + more)
     try:
         return sandbox.run(
             f"tasks.capture.inside:{function}",
             arguments,
             {name: source},
-            sandbox.Limits(memory=MEMORY, seconds=seconds),
+            sandbox.Limits(memory=memory, seconds=seconds),
             take=take,
             raises=(errors.ScanError,),
         )

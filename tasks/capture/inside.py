@@ -10,7 +10,7 @@ from PIL import Image, ImageFile
 
 from blocks.sandbox.keeper import Sink
 from tasks.capture.batch import codes_from, pages_of
-from tasks.capture.file_checks import inspect_electronic, inspect_file
+from tasks.capture.file_checks import inspect_electronic, inspect_file, outline_of, pdf_part
 from tasks.capture.look import draw_pages
 from tasks.capture.pages import measure_image
 
@@ -22,8 +22,18 @@ def prepare() -> None:
 
 
 def inspect(out: Sink, scan: BinaryIO, dpi: int, keep: bool) -> dict[str, Any]:
-    """Facts of a file; with `keep` the image of each page comes out as a file of its own."""
+    """Facts of a file; with `keep` the image of each page comes out as a file of its own.
+
+    Of a PDF the outline: its pages are asked for by `pdf_pages`, each with limits of its own.
+    """
+    if (outline := outline_of(scan)) is not None:
+        return outline
     return inspect_file(scan, dpi, out.put if keep else None).model_dump(mode="json")
+
+
+def pdf_pages(out: Sink, scan: BinaryIO, dpi: int, keep: bool, first: int, count: int) -> list[dict[str, Any]]:
+    """Facts of some pages of a PDF."""
+    return [page.model_dump(mode="json") for page in pdf_part(scan, dpi, out.put if keep else None, first, count)]
 
 
 def electronic(out: Sink, pdf: BinaryIO) -> int:

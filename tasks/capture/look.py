@@ -16,18 +16,17 @@ from PIL import Image
 from tasks.capture import errors
 from tasks.capture.file_checks import (
     DECODE_ERRORS,
-    EXIF_OF_ROTATE,
     Keep,
     Source,
     check_size,
     keep_file,
-    limit_pixels,
     media_type_of,
     open_image,
     orientation_of,
     tiff_frames,
 )
-from tasks.capture.pdf_input import pdf_pages
+from tasks.capture.page_image import picture_of_page
+from tasks.capture.pdf_input import pdf_shown
 
 QUALITY = 70
 UPRIGHT = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}  # as in the PDF
@@ -40,6 +39,11 @@ def draw_pages(source: Source, out: Keep | Path, first: int, count: int, width: 
     """
     check_size(source)
     drawn = 0
+    if media_type_of(source) == "application/pdf":
+        for alone in pdf_shown(source, first, count):
+            keep_file(out, f"{first + drawn:04d}.jpg", picture_of_page(alone, width, QUALITY))
+            drawn += 1
+        return drawn
     for image, orientation in islice(_images(source), first - 1, first - 1 + count):
         page = _upright(image, orientation, width)
         made = io.BytesIO()
@@ -52,12 +56,6 @@ def draw_pages(source: Source, out: Keep | Path, first: int, count: int, width: 
 def _images(source: Source) -> Iterator[tuple[Image.Image, int]]:
     """Each image of the file, not decoded yet, with its EXIF orientation."""
     media_type = media_type_of(source)
-    if media_type == "application/pdf":
-        for page in pdf_pages(source, any_dpi=True):
-            image = open_image(page.jpeg, "image/jpeg") if page.jpeg is not None else page.decode()
-            limit_pixels(image.width, image.height)
-            yield image, EXIF_OF_ROTATE[page.rotate]
-        return
     image = open_image(source, media_type)
     if media_type != "image/tiff":
         yield image, orientation_of(image)

@@ -1,73 +1,86 @@
 """PDF files from a scanner: structure checks, and the one image of each page.
 
-Only captures of paper are taken (Điều 8.1: the paper is copied by an officer): every page must be ONE image over the
-page, with nothing visible beside it (an invisible text layer of the scanner is dropped). A born-digital page is
-refused, not kept: it isn't a copy of a paper made at the counter, its electronic data are reused (13.3b), its fonts
-may make PDF/A impossible, and rasterising it here would make a copy that no officer has seen.
+Only captures of paper are taken (Điều 8.1: the paper is copied by an officer): every page must look like ONE image, see
+`page_image`. A born-digital page is refused, not kept: it isn't a copy of a paper made at the counter, its electronic
+data are reused (13.3b), its fonts may make PDF/A impossible, and rasterising it here would make a copy that no officer
+has seen.
+
+A table of objects that doesn't fit is made anew, as every reader does. Each page is taken out as a small PDF of its
+own before it is drawn: what was checked here and what is drawn there is one and the same.
 """
 
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pikepdf
 from pikepdf import Name
-from PIL import Image
 
 from tasks.capture import errors
-from tasks.capture.facts import DPI_TOLERANCE, MAX_PAGES, MAX_PIXELS, MIN_DPI
+from tasks.capture.facts import MAX_PAGES, MAX_PIXELS
+from tasks.capture.page_image import PageImage, image_of_page
+from tasks.capture.pdf_page import images_of, is_marked, pixels_of, taken_out
 
 MAX_OBJECTS = 60_000  # of one file: a scanner needs about five a page
-MAX_CONTENT = 4_000_000  # bytes of one page's decoded drawing commands (invisible text included)
 MAX_DEPTH = 40
+LISTS = {"/Contents", "/Annots", "/Kids", "/Fields"}  # of references
 ACTIONS = {"/JavaScript", "/Launch", "/ImportData", "/SubmitForm", "/ResetForm", "/Rendition", "/Movie", "/Sound"}
 ACTIONS |= {"/RichMediaExecute", "/GoTo3DView", "/GoToE", "/GoToR", "/Hide", "/SetOCGState"}
 ACTIVE_ANNOTATIONS = {"/RichMedia", "/3D", "/Movie", "/Screen", "/Sound"}
 DAMAGE = (pikepdf.PdfError, ValueError, TypeError, KeyError, AttributeError, IndexError, NotImplementedError)
-SILENT = {"q", "Q", "gs", "BT", "ET", "Tf", "Tm", "Td", "TD", "T*", "Tc", "Tw", "Tz", "TL", "Ts"}
-SILENT |= {"BMC", "BDC", "EMC", "MP", "DP", "BX", "EX", "d", "i", "j", "J", "M", "w", "ri"}
-SHOWING = {"Tj", "TJ", "'", '"'}
-CLIPPING = {"re", "W", "W*", "n"}
+Source = Path | bytes | BinaryIO
 
 
 @dataclass(frozen=True)
-class PdfImagePage:
-    """The image of one page. dpi: pixels by printed size; jpeg: its stream as it stands, None for other codings."""
+class PdfOutline:
+    """What is told of a file that may be opened. pixels: of the images of each page; repaired: of damage like a
 
-    number: int
-    rotate: int
-    dpi: tuple[float, float]
-    jpeg: bytes | None
-    image: pikepdf.PdfImage
-
-    def decode(self) -> Image.Image:
-        try:
-            return self.image.as_pil_image()
-        except (*DAMAGE, OSError, zlib.error, SyntaxError, pikepdf.UnsupportedImageTypeError) as error:
-            raise errors.FileTruncated() from error
-
-
-def pdf_pages(source: Path | bytes | BinaryIO, *, any_dpi: bool = False) -> Iterator[PdfImagePage]:
-    """The pages of a PDF as images, one after the other, or the `ScanError` of the first check that fails.
-
-    any_dpi: also too coarse ones, which are only to be looked at.
+    table of objects that points beside them, which every reader mends in silence.
     """
+
+    pixels: tuple[int, ...]
+    repaired: bool
+
+
+def pdf_outline(source: Source) -> PdfOutline:
+    """The file's structure, or the `ScanError` of the first check that fails. No page is looked at."""
     with _opened(source) as pdf:
-        for number, page in enumerate(pdf.pages, 1):
-            try:
-                found = _image_page(page, number, any_dpi=any_dpi)
-            except DAMAGE as error:
-                raise errors.PdfDamaged() from error
-            yield found
+        return PdfOutline(tuple(pixels_of(page) for page in pdf.pages), bool(pdf.get_warnings()))
 
 
-def electronic_pages(source: Path | bytes | BinaryIO) -> int:
+def pdf_pages(source: Source, first: int = 1, count: int | None = None) -> Iterator[tuple[int, PageImage]]:
+    """The image of each page with its number, one after the other, or the `ScanError` of the first check that fails.
+
+    first, count: from which page on (1-based), and how many at most, of a file whose outline was looked at before.
+    """
+    with _opened(source, checked=count is not None) as pdf:
+        for number, page in _from(pdf, first, count):
+            with _of_page(number):
+                if is_marked(page):
+                    raise errors.PdfMarked()
+                if any(Name.Alternates in image for image in images_of(page.resources)):
+                    raise errors.PdfLayers()
+                layers = Name.OCProperties in pdf.Root
+                found = image_of_page(taken_out(pdf, page, layers=layers))
+                if layers:
+                    image_of_page(taken_out(pdf, page, layers=False), layered=True)
+            yield number, found
+
+
+def pdf_shown(source: Source, first: int, count: int) -> Iterator[bytes]:
+    """Pages as PDFs of their own, whatever lies on them, to be drawn for those who scan again."""
+    with _opened(source) as pdf:
+        for number, page in _from(pdf, first, count):
+            with _of_page(number):
+                yield taken_out(pdf, page, layers=Name.OCProperties in pdf.Root)
+
+
+def electronic_pages(source: Source) -> int:
     """Pages of a signed PDF that is kept as it is (SC05), or the `ScanError` of the first check that fails.
 
     What a scan may not hold it may not hold either, signatures aside: no password, code or attachments.
@@ -76,26 +89,99 @@ def electronic_pages(source: Path | bytes | BinaryIO) -> int:
         return len(pdf.pages)
 
 
+def _from(pdf: pikepdf.Pdf, first: int, count: int | None) -> Iterator[tuple[int, pikepdf.Page]]:
+    last = len(pdf.pages) if count is None else min(len(pdf.pages), first + count - 1)
+    for number in range(first, last + 1):
+        yield number, pdf.pages[number - 1]
+
+
 @contextmanager
-def _opened(source: Path | bytes | BinaryIO, *, signed: bool = False) -> Iterator[pikepdf.Pdf]:
+def _of_page(number: int) -> Iterator[None]:
+    """What goes wrong with a page is told with its number. Want of memory is no fault of the page's structure."""
     try:
-        stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        pdf = pikepdf.open(stream, attempt_recovery=False, suppress_warnings=True)
+        yield
+    except errors.ScanError as error:
+        raise error.on_page(number) from error
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # two libraries meet a foreign file: what they raise is the file's fault
+        if "alloc" in str(error):
+            raise MemoryError from error
+        raise errors.PdfDamaged(page=number) from error
+
+
+@contextmanager
+def _opened(source: Source, *, signed: bool = False, checked: bool = False) -> Iterator[pikepdf.Pdf]:
+    """checked: its structure was looked at before."""
+    try:
+        pdf = _read(source, recover=not signed)
     except pikepdf.PasswordError as error:
         raise errors.PdfEncrypted() from error
     except DAMAGE as error:
         raise errors.PdfDamaged() from error
     with pdf:
         try:
-            _check_structure(pdf, signed=signed)
+            if not checked:
+                _check_structure(pdf, signed=signed)
         except DAMAGE as error:
             raise errors.PdfDamaged() from error
         yield pdf
 
 
+def _read(source: Source, *, recover: bool) -> pikepdf.Pdf:
+    """recover: where the table of objects leads nowhere, too, of which qpdf doesn't think by itself."""
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        return pikepdf.open(stream, attempt_recovery=recover, suppress_warnings=True)
+    except pikepdf.PasswordError:
+        raise
+    except pikepdf.PdfError:
+        if not recover:
+            raise
+    if isinstance(stream, Path):
+        stream = io.BytesIO(stream.read_bytes())
+    # qpdf passes over a table that isn't where the file's last words say.
+    return pikepdf.open(cast(BinaryIO, _Longer(stream, b"\nstartxref\n0\n%%EOF\n")), suppress_warnings=True)
+
+
+class _Longer(io.RawIOBase):
+    """A stream with some bytes after its end."""
+
+    def __init__(self, stream: BinaryIO, more: bytes) -> None:
+        self._stream, self._more, self._at = stream, more, 0
+        self._end = stream.seek(0, io.SEEK_END)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._end + len(self._more)}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        if self._at < self._end:
+            self._stream.seek(self._at)
+            data = self._stream.read(min(len(buffer), self._end - self._at))
+        else:
+            data = self._more[self._at - self._end :][: len(buffer)]
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
 def _check_structure(pdf: pikepdf.Pdf, *, signed: bool) -> None:
-    if len(pdf.objects) > MAX_OBJECTS or len(pdf.pages) > MAX_PAGES:
-        raise errors.ImageBomb()
+    leaves = _leaves(pdf.Root.Pages, 0)
+    if len(pdf.objects) > MAX_OBJECTS or leaves > MAX_PAGES or len(pdf.pages) > MAX_PAGES:
+        raise errors.PdfTooLarge()
+    if not signed and leaves != len(pdf.pages):
+        raise errors.PdfDamaged()  # readers pass over a page that they don't find
     if len(pdf.pages) == 0:
         raise errors.PdfZeroPages()
     findings: set[str] = set()
@@ -111,8 +197,24 @@ def _check_structure(pdf: pikepdf.Pdf, *, signed: bool) -> None:
         raise errors.PdfActiveContent()
     if "attached" in findings or len(pdf.attachments) > 0:
         raise errors.PdfAttachments()
+    if "absent" in findings and not signed and pdf.get_warnings():
+        raise errors.PdfDamaged()  # made anew from what is left of the file, and something is gone
     if tuple(int(part) for part in pdf.pdf_version.split(".")) < (1, 4):
         raise errors.PdfVersion()
+
+
+def _leaves(node: Any, depth: int) -> int:
+    """Pages that the tree lists, those included that aren't there. More than the limit needn't be counted."""
+    if depth > MAX_DEPTH:
+        raise errors.ImageBomb()
+    if not isinstance(node, pikepdf.Dictionary) or Name.Kids not in node:
+        return 1
+    found = 0
+    for kid in node.Kids:
+        found += _leaves(kid, depth + 1)
+        if found > MAX_PAGES:
+            break
+    return found
 
 
 def _scan(item: Any, findings: set[str], depth: int) -> None:
@@ -121,7 +223,11 @@ def _scan(item: Any, findings: set[str], depth: int) -> None:
         raise errors.ImageBomb()
     if isinstance(item, (pikepdf.Dictionary, pikepdf.Stream)):
         _scan_keys(item, findings)
-        values: list[Any] = [value for _, value in item.items()]
+        values: list[Any] = []
+        for key, value in item.items():
+            values.append(value)
+            if value is None or (key in LISTS and isinstance(value, pikepdf.Array) and _has_absent(value)):
+                findings.add("absent")
     elif isinstance(item, pikepdf.Array):
         values = list(item)
     else:
@@ -129,6 +235,10 @@ def _scan(item: Any, findings: set[str], depth: int) -> None:
     for value in values:
         if isinstance(value, (pikepdf.Dictionary, pikepdf.Array)) and not getattr(value, "is_indirect", False):
             _scan(value, findings, depth + 1)
+
+
+def _has_absent(values: pikepdf.Array) -> bool:
+    return any(value is None for value in values)
 
 
 def _scan_keys(item: Any, findings: set[str]) -> None:
@@ -145,108 +255,3 @@ def _scan_keys(item: Any, findings: set[str]) -> None:
         findings.add("active")
     if Name.EF in item or Name.EmbeddedFiles in item or kind == "/EmbeddedFile" or subtype == "/FileAttachment":
         findings.add("attached")
-
-
-def _image_page(page: pikepdf.Page, number: int, *, any_dpi: bool) -> PdfImagePage:
-    """The single image of a page and how large it is printed."""
-    name, matrix = _drawn_image(page)
-    resources = page.obj.get(Name.Resources) or page.resources
-    stream = resources.XObject.get(name)
-    if not isinstance(stream, pikepdf.Stream) or stream.get(Name.Subtype) != Name.Image:
-        raise errors.PdfNotScan()
-    if stream.get(Name.ImageMask) or Name.SMask in stream or Name.Mask in stream or Name.Decode in stream:
-        raise errors.PdfNotScan()
-    width, height = int(stream.Width), int(stream.Height)
-    unit = float(page.obj.get(Name.UserUnit, 1)) / 72
-    a, b, c, d = matrix
-    printed = (abs(a) * unit, abs(d) * unit)
-    if min(a, d) <= 0 or abs(b) + abs(c) > 0.01 * (a + d) or min(printed) <= 0:
-        raise errors.PdfNotScan()  # mirrored or turned inside the page: not what a scanner writes
-    _check_covers(page, printed, unit)
-    dpi = (width / printed[0], height / printed[1])
-    if min(dpi) < MIN_DPI * (1 - DPI_TOLERANCE) and not any_dpi:
-        raise errors.DpiLow(dpi=round(min(dpi)))
-    rotate = int(page.obj.get(Name.Rotate, page.get(Name.Rotate, 0)) or 0) % 360
-    if rotate % 90:
-        raise errors.PdfDamaged()
-    return PdfImagePage(number, rotate, dpi, _jpeg(stream), pikepdf.PdfImage(stream))
-
-
-def _check_covers(page: pikepdf.Page, printed: tuple[float, float], unit: float) -> None:
-    """The image is the page: within 2 % of its visible box, so that nothing is hidden or shrunk."""
-    box = [float(value) for value in page.cropbox]
-    visible = (abs(box[2] - box[0]) * unit, abs(box[3] - box[1]) * unit)
-    if any(abs(p - v) > 0.02 * v for p, v in zip(printed, visible, strict=True)):
-        raise errors.PdfNotScan()
-
-
-def _jpeg(stream: pikepdf.Stream) -> bytes | None:
-    filters = stream.get(Name.Filter)
-    if isinstance(filters, pikepdf.Array):
-        filters = filters[0] if len(filters) == 1 else None
-    if filters != Name.DCTDecode:
-        return None
-    return bytes(stream.read_raw_bytes())
-
-
-def _drawn_image(page: pikepdf.Page) -> tuple[str, tuple[float, float, float, float]]:
-    """Name and matrix (a b c d) of the only thing that the page draws."""
-    current, saved = (1.0, 0.0, 0.0, 1.0), []
-    found: list[tuple[str, tuple[float, float, float, float]]] = []
-    visible_text = True
-    for operands, operator in _commands(page):
-        name = str(operator)
-        if name == "q":
-            saved.append(current)
-        elif name == "Q":
-            current = saved.pop() if saved else current
-        elif name == "cm":
-            current = _multiply(tuple(float(v) for v in operands[:4]), current)
-        elif name == "Do":
-            found.append((str(operands[0]), current))
-        elif name == "Tr":
-            visible_text = int(operands[0]) != 3
-        elif (name in SHOWING and visible_text) or name not in SILENT | SHOWING | CLIPPING:
-            raise errors.PdfNotScan()
-    if len(found) != 1:
-        raise errors.PdfNotScan()
-    return found[0]
-
-
-def _multiply(m: tuple[float, ...], n: tuple[float, ...]) -> tuple[float, float, float, float]:
-    return (
-        m[0] * n[0] + m[1] * n[2],
-        m[0] * n[1] + m[1] * n[3],
-        m[2] * n[0] + m[3] * n[2],
-        m[2] * n[1] + m[3] * n[3],
-    )
-
-
-def _commands(page: pikepdf.Page) -> list[Any]:
-    contents = page.obj.get(Name.Contents)
-    streams = list(contents) if isinstance(contents, pikepdf.Array) else [contents] if contents is not None else []
-    data = b"\n".join(_bounded(stream) for stream in streams[:1000])
-    if len(data) > MAX_CONTENT:
-        raise errors.ImageBomb()
-    holder = pikepdf.new()
-    return list(pikepdf.parse_content_stream(holder.make_stream(data)))
-
-
-def _bounded(stream: Any) -> bytes:
-    """Decoded drawing commands, never more than the limit: a few bytes can unfold to terabytes."""
-    filters = stream.get(Name.Filter)
-    if isinstance(filters, pikepdf.Array):
-        filters = filters[0] if len(filters) == 1 else (None if len(filters) == 0 else Name.Unknown)
-    raw = bytes(stream.read_raw_bytes())
-    if filters is None:
-        return raw[: MAX_CONTENT + 1]
-    if filters != Name.FlateDecode or Name.DecodeParms in stream:
-        raise errors.PdfNotScan()  # no scanner codes its drawing commands so
-    try:
-        decoder = zlib.decompressobj()
-        data = decoder.decompress(raw, MAX_CONTENT + 1)
-    except zlib.error as error:
-        raise errors.PdfDamaged() from error
-    if decoder.unconsumed_tail and len(data) > MAX_CONTENT:
-        raise errors.ImageBomb()
-    return data

@@ -65,6 +65,7 @@ WHY = {  # where a signature's own words (tasks/signing/verify_words.py) would n
     "PDF_ACTIVE_CONTENT": "tệp chứa mã lệnh hoặc biểu mẫu động",
     "PDF_ATTACHMENTS": "tệp có tệp đính kèm bên trong",
     "PDF_VERSION": "phiên bản PDF thấp hơn 1.4",
+    "PDF_TOO_LARGE": f"tệp quá lớn: hơn {MAX_PAGES} trang hoặc quá nhiều đối tượng bên trong",
     "END": "có nội dung khác được nối vào cuối tệp",
     "AGENCY": "chưa có chữ ký số của cơ quan",
     "NOT_ISSUER": (

@@ -129,7 +129,8 @@ def _problem(rule: Rule, row: Row, broken: Sequence[Row]) -> Problem:
     """What the officer reads of this row; `other` is the page or component that has the same."""
     twins = (twin for twin in broken if twin is not row and all(twin[name] == row[name] for name in rule.twins))
     other = next(twins, {}) if rule.twins else {}
-    error = rule.error(**row, other=other.get("page", other.get("component")))
+    facts = {name: value for name, value in row.items() if name != "page"}  # the paper's page, not the file's
+    error = rule.error(**facts, other=other.get("page", other.get("component")))
     return error.problem(component=row["component"], page=row.get("page"))
 
 

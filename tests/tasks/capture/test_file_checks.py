@@ -103,7 +103,7 @@ def test_CA09_FILE_TOO_LARGE(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         inspect_file(path, DPI)
 
 
-@pytest.mark.parametrize("data", [badfiles.office_file(), b"GIF89a" + b"0" * 99, b"HTTP/1.1 200 OK\r\n%PDF-1.4", b"\0"])
+@pytest.mark.parametrize("data", [badfiles.office_file(), b"GIF89a" + b"0" * 99, b"HTTP/1.1 200 OK\r\n", b"\0"])
 def test_CA09_FILE_TYPE(data: bytes) -> None:
     assert code(data) == "FILE_TYPE"
 
@@ -202,28 +202,37 @@ def test_CA09_PDF_VERSION() -> None:
     assert code(pdf_of([page_jpeg()], version="1.3")) == "PDF_VERSION"
 
 
-def test_CA05_PDF_DAMAGED_truncated_and_broken_xref() -> None:
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9, 0.995])
+def test_CA05_PDF_DAMAGED_what_is_cut_off_is_not_made_anew(share: float) -> None:
     whole = pdf_of([page_jpeg()])
-    assert code(whole[: len(whole) // 2]) == "PDF_DAMAGED"
+    assert code(whole[: int(len(whole) * share)]) in {"PDF_DAMAGED", "FILE_TRUNCATED"}
+
+
+def test_CA05_a_table_of_objects_that_points_beside_them_is_made_anew(tmp_path: Path) -> None:
+    whole = pdf_of([page_jpeg()])
     at = whole.rfind(b"startxref")
-    assert code(whole[:at] + b"startxref\n99999999\n%%EOF\n") == "PDF_DAMAGED"
+    for data in (whole[:at] + b"startxref\n99999999\n%%EOF\n", b"HTTP/1.1 200 OK\r\n\r\n" + whole, whole + bytes(3000)):
+        found = inspect_file(data, DPI, tmp_path)
+        assert Path(found.pages[0].path or "").read_bytes() == page_jpeg()
 
 
 def test_CA01_born_digital_layered_and_partial_pages_are_no_captures() -> None:
     def born(pdf: pikepdf.Pdf) -> None:
         pdf.pages[0].obj.Contents = pdf.make_stream(b"BT /F1 12 Tf (Quyet dinh) Tj ET")
 
-    def twice(pdf: pikepdf.Pdf) -> None:
+    def beside(pdf: pikepdf.Pdf) -> None:
         page = pdf.pages[0].obj
-        page.Contents = pdf.make_stream(page.Contents.read_bytes() * 2)
+        half = page.Contents.read_bytes().replace(b"q ", b"q .5 0 0 .5 0 0 cm ")
+        page.Contents = pdf.make_stream(half + b" 1 0 0 1 200 300 cm " + half)
 
     def part(pdf: pikepdf.Pdf) -> None:
         page = pdf.pages[0].obj
         page.MediaBox = Array([0, 0, float(page.MediaBox[2]) * 1.2, float(page.MediaBox[3])])
 
-    for edit in (born, twice, part):
+    for edit, wanted in ((born, "FILE_TYPE"), (beside, "PDF_LAYERS"), (part, "FILE_TYPE")):
         error = refused(pdf_of([page_jpeg()], edit=edit))
-        assert (error.code, error.rule) == ("FILE_TYPE", "CA01")
+        assert (error.code, error.rule) == (wanted, "CA01")
+        assert "Trang 1" in error.text
 
 
 # -- dpi and colour -------------------------------------------------------------------------------------------------
