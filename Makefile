@@ -56,10 +56,11 @@ password: ## what the Prefect UI asks for
 check-system: setup
 	@$(PY) -c "import cv2" 2>/dev/null || { echo "A system library is missing: apt-get install libgl1 libglib2.0-0"; exit 1; }
 
-DEBIAN := poppler-utils softhsm2 prometheus chromium fonts-dejavu-core
-NEEDED_BY_TESTS = { command -v pdfsig && command -v softhsm2-util && command -v promtool && command -v chromium; } >/dev/null \
+DEBIAN := poppler-utils softhsm2 prometheus chromium fonts-dejavu-core curl libgomp1
+NEEDED_BY_TESTS = { command -v pdfsig && command -v softhsm2-util && command -v promtool && command -v chromium \
+  && command -v curl && /sbin/ldconfig -p | grep libgomp.so.1; } >/dev/null \
   || { test "$$(id -u)" = 0 && { apt-get update -qq; apt-get install -y -qq --no-install-recommends $(DEBIAN); } >/dev/null 2>&1; } \
-  || { echo "pdfsig, SoftHSM, promtool or Chromium is missing: apt-get install $(DEBIAN)"; exit 1; }
+  || { echo "pdfsig, SoftHSM, promtool, Chromium, curl or libgomp is missing: apt-get install $(DEBIAN)"; exit 1; }
 
 # Test files beside each other, each in one process (tests/conftest.py). Of the long ones one mostly waits.
 WORKERS ?= 3

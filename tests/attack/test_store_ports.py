@@ -128,7 +128,7 @@ def _told(error: Exception) -> str:
         if known in text:
             return f"TLS alert {known}"
     # The alert comes after the handshake (TLS 1.3): who is still writing sees the connection end.
-    closed = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, ConnectionResetError, ssl.SSLEOFError)
+    closed = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, ConnectionError, ssl.SSLEOFError)
     return CLOSED if isinstance(error, closed) else type(error).__name__
 
 
