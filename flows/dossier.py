@@ -53,7 +53,7 @@ from tasks.reading.steps import read_pages
 from tasks.results.steps import issue_results, sign_by_leader
 from tasks.scope.steps import certify_copy, decide_scope, isolate, settle_leader_opinion, settle_unlisted, take_back
 from tasks.signing.steps import needs_authorisation, sign_by_agency, sign_captured
-from tasks.steps import advance, announce, send_back
+from tasks.steps import advance, announce, reopen, send_back
 from tasks.verification.steps import assign_code, confirm_fields
 
 
@@ -89,9 +89,12 @@ def dossier(submission: str) -> str:
         scope(case)  # Bước 3b: Điều 4, 5
         digitise(case, list(case.attempts))  # Bước 3b: Điều 8, 9.1
         advance(case.id, DossierState.DA_CHUYEN, "LU04")  # Điều 11.4
-        verification(case)  # Bước 4a: Điều 9.3
-        coding(case)  # Điều 10
-        signing(case)  # Bước 4b: Điều 9.4
+        while True:
+            verification(case)  # Bước 4a: Điều 9.3
+            coding(case)  # Điều 10
+            if allowed := approval(case):  # Bước 4b
+                break
+        signing(case, *allowed)  # Bước 4b: Điều 9.4
         archive(case)  # Bước 4c: Điều 11, 12
         returning(case)  # Bước 5: Điều 13.5
         end = DossierState.LUU_TRU
@@ -250,24 +253,34 @@ def consultation(case: Case) -> None:
 def coding(case: Case) -> None:
     """Điều 10: cấp mã kết quả số hóa."""
     for document in case.attempts:
-        assign_code(document)
+        assign_code(document, case.asked[VERIFICATION.name])
 
 
-def signing(case: Case) -> None:
-    """Bước 4b, Điều 9.4, 12: lãnh đạo ký, văn thư cấp số và ký số cơ quan; chỉ hồ sơ giải quyết thành công (EX17)."""
-    advance(case.id, DossierState.TRINH_KY, "B4b")
+def approval(case: Case) -> tuple[str, str] | None:
+    """Bước 4b: lãnh đạo cho ký, văn thư ký số. Returns who did; None: the resolving officer has to correct it."""
+    advance(case.id, DossierState.TRINH_KY, "B4b", times=case.asked[VERIFICATION.name])
     while True:
         leader = pause(case, SIGNOFF)
         if leader.decision is SignOffDecision.TRA_LAI:
             give_back(case, SIGNOFF, leader.officer)
+        if leader.decision is SignOffDecision.SUA_LAI:
+            reopen(case.id, last(case, SIGNOFF))
+            return None
         clerk = pause(case, SEAL)
+        if clerk.decision is SealDecision.SUA_LAI:
+            reopen(case.id, last(case, SEAL))
+            return None
         if clerk.decision is SealDecision.KY_SO and still_allowed(
             case.id, case.asked[SIGNOFF.name], case.asked[SEAL.name]
         ):
-            break
-    advance(case.id, DossierState.KY_CO_QUAN, "EX17", actor=clerk.officer)
-    case.results = issue_results(case.id, leader.officer, clerk.officer)  # Điều 12
-    while sign_by_leader(case.id, case.results, leader.officer, case.asked.get(ISSUE.name, 0)):
+            return leader.officer, clerk.officer
+
+
+def signing(case: Case, leader: str, clerk: str) -> None:
+    """Bước 4b, Điều 9.4, 12: lãnh đạo ký, văn thư cấp số và ký số cơ quan; chỉ hồ sơ giải quyết thành công (EX17)."""
+    advance(case.id, DossierState.KY_CO_QUAN, "EX17", actor=clerk)
+    case.results = issue_results(case.id, leader, clerk)  # Điều 12
+    while sign_by_leader(case.id, case.results, leader, case.asked.get(ISSUE.name, 0)):
         pause(case, ISSUE)
     sign_by_agency([*case.attempts.items(), *((result, 1) for result in case.results)])
 

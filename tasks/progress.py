@@ -44,6 +44,24 @@ def has_moved(
         return bool(moves(session, get_dossier(session, dossier_id), target, source=after, since=since))
 
 
+def reopen(records: RecordsDatabase, dossier_id: DossierId, stage: str) -> bool:
+    """What the leader or the clerk has sent back under `stage` is the resolving officer's again: TRINH_KY → THAM_DINH.
+
+    Its papers wait to be confirmed, with the data as they are. False: it was done before. Raises DecisionNotProven.
+    """
+    with records.session() as session:
+        decision = proven_decision(session, dossier_id, stage)
+        since = decided_in(session, dossier_id, stage)
+        dossier = get_dossier(session, dossier_id)
+        if since is None or moves(session, dossier, DossierState.THAM_DINH, since=since):
+            return False
+        details = {"stage": stage}
+        move_dossier(session, dossier, DossierState.THAM_DINH, actor=decision.officer, rule="B4b", details=details)
+        for document in documents(session, dossier_id, states=[DocumentState.CHO_KET_QUA]):
+            move_document(session, document, DocumentState.CHO_XAC_NHAN, actor=decision.officer, rule="WH03")
+        return True
+
+
 def send_back(records: RecordsDatabase, dossier_id: DossierId, stage: str) -> list[DocumentId]:
     """The components of which the resolving officer wants pages scanned again go back to capture. Returns their ids."""
     with records.session() as session:

@@ -30,6 +30,14 @@ def advance(
     return moved
 
 
+@step("Chuyển viên chức giải quyết sửa lại", rule="B4b")
+def reopen(dossier_id: DossierId, stage: str) -> bool:
+    """Điều 13.4b: what leader or clerk can't sign goes back to the resolving officer."""
+    reopened = progress.reopen(RecordsDatabase.get(), dossier_id, stage)
+    progress.announce(dossier_id)
+    return reopened
+
+
 @step("Trả về bước sao chụp", rule="CA05")
 def send_back(dossier_id: DossierId, stage: str) -> list[DocumentId]:
     """Điều 8.2: what the resolving officer can't use is captured again."""

@@ -43,7 +43,7 @@ _DOSSIER_WAY: dict[DossierState, set[DossierState]] = {
     DossierState.THAM_DINH: {DossierState.CHO_Y_KIEN, DossierState.BO_SUNG, DossierState.TRINH_KY},
     DossierState.CHO_Y_KIEN: {DossierState.THAM_DINH},
     DossierState.BO_SUNG: {DossierState.THAM_DINH},
-    DossierState.TRINH_KY: {DossierState.KY_CO_QUAN},
+    DossierState.TRINH_KY: {DossierState.KY_CO_QUAN, DossierState.THAM_DINH},  # B4b: or sent back to be corrected
     DossierState.KY_CO_QUAN: {DossierState.CO_KET_QUA},
     DossierState.CO_KET_QUA: {DossierState.DA_TRA},
     DossierState.DA_TRA: {DossierState.LUU_TRU},
@@ -107,7 +107,10 @@ _DOCUMENT_WAY: dict[DocumentState, set[DocumentState]] = {
     },  # the officer may ask for a rescan: the way restarts at capture
     DocumentState.DA_BOC_TACH: {DocumentState.DA_CAP_MA},
     DocumentState.DA_CAP_MA: {DocumentState.CHO_KET_QUA},
-    DocumentState.CHO_KET_QUA: {DocumentState.DA_KY_CO_QUAN},
+    DocumentState.CHO_KET_QUA: {
+        DocumentState.DA_KY_CO_QUAN,
+        DocumentState.CHO_XAC_NHAN,
+    },  # the leader or the clerk sends it back: its data are confirmed anew
     DocumentState.DA_KY_CO_QUAN: {DocumentState.DA_LUU},
     DocumentState.DA_LUU: {DocumentState.HIEN_THI_KHO, DocumentState.DA_LUU_CHUA_DINH_DANH},
     DocumentState.DA_LUU_CHUA_DINH_DANH: {DocumentState.HIEN_THI_KHO},  # LU02: a late id makes it appear

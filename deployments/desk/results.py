@@ -18,7 +18,7 @@ from deployments.desk.auth.sessions import Officer
 from deployments.desk.decisions import Waiting
 from deployments.desk.forms import articles
 from deployments.desk.images import A4_HEIGHT, WIDTH, Images
-from tasks.decisions.proofs import keyholder
+from tasks.decisions.proofs import drafted, keyholder
 from tasks.results.document import ResultNotDrawable
 from tasks.results.views import drafts, read_results
 from tasks.scope.decide import case_date
@@ -51,6 +51,7 @@ class Results:
         issued = [component.ordinal for component in review.components if component.issued]
         shown: dict[str, Any] = {
             "results": [],
+            "written": "",
             "drafts": [],
             "issued": {ordinal: number for number, ordinal in enumerate(issued, 1)},
         }
@@ -60,6 +61,9 @@ class Results:
         dossier, writing = waiting.dossier, stage == "verification"
         named = self.catalog.issued_results(dossier.procedure_code, case_date(dossier))
         shown["results"] = [result.name for result, _ in named]
+        if writing and named:  # what was written before the dossier was sent back
+            with self.records.session() as database:
+                shown["written"] = "\n".join(drafted(database, get_dossier(database, dossier.id)))
         written = articles(typed or {})
         if not named or (writing and not written):
             return shown

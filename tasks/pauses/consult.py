@@ -49,5 +49,5 @@ CONSULT = Pause(
     rule="B4a",
     describe=describe,
     check=check,
-    words_of="verification",
+    words_of=("verification",),
 )

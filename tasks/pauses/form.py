@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from blocks.errors import Problem
 
 OFFICER_ID = r"^[0-9a-z._-]{1,64}$"
-IN_WRITING = {"TRA_LAI", "TU_CHOI", "TRINH_LAI", "XIN_Y_KIEN"}
+IN_WRITING = {"TRA_LAI", "TU_CHOI", "TRINH_LAI", "SUA_LAI", "XIN_Y_KIEN"}
 
 
 def _without_nul(value: Any) -> Any:
@@ -51,7 +51,7 @@ def not_valid(form: type[BaseModel], error: ValidationError) -> str:
 def needs_reason(answer: Answer) -> list[str]:
     """Returning or refusing needs written reasons (B4c)."""
     if answer.decision.value in IN_WRITING and not answer.reason.strip():
-        return ["Vui lòng nêu rõ lý do bằng văn bản khi trả lại, từ chối, trình lại hoặc xin ý kiến."]
+        return ["Vui lòng nêu rõ lý do bằng văn bản khi trả lại, từ chối, trình lại, chuyển sửa lại hoặc xin ý kiến."]
     return []
 
 

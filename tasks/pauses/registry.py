@@ -47,7 +47,7 @@ class Pause(Generic[A]):
     the dossier's id after what the flow hands over; check: sentences that keep an answer from being carried out;
     proven: whether something else than the gateway's attestation proves an answer, so that a program may give it;
     capturer_only: of those with the role only who captured decides (Điều 8.1); pin_of: whose PIN may come with the
-    answer; on_phone: whose signature is confirmed on a phone meanwhile; words_of: pause whose written reason is shown;
+    answer; on_phone: whose signature is confirmed on a phone meanwhile; words_of: pauses whose newest reason is shown;
     waits_for_citizen: officers are reminded, but no leader is told that they are late; days: that an answer is awaited,
     then the run fails: silence is never an answer.
     """
@@ -64,7 +64,7 @@ class Pause(Generic[A]):
     capturer_only: bool = False
     pin_of: SignatureRole | None = None
     on_phone: SignatureRole | None = None
-    words_of: str = ""
+    words_of: tuple[str, ...] = ()
     waits_for_citizen: bool = False
     days: int = 45
 

@@ -61,5 +61,5 @@ RESCAN = Pause(
     rule="CA05",
     describe=describe,
     check=check,
-    words_of="verification",
+    words_of=("verification",),
 )

@@ -21,6 +21,7 @@ from tasks.scope.decide import case_date
 class SealDecision(StrEnum):
     KY_SO = "KY_SO"
     TRINH_LAI = "TRINH_LAI"
+    SUA_LAI = "SUA_LAI"
 
 
 class Seal(Answer):
@@ -50,7 +51,7 @@ def describe(dossier_id: DossierId) -> str:
         return (
             f"### Ký số cơ quan · hồ sơ {dossier.code}\n"
             f"Lãnh đạo đã cho ký {count} thành phần{also}. Kiểm tra thể thức rồi chọn **KY_SO** để ký số cơ quan, "
-            "hoặc **TRINH_LAI** (trình lại lãnh đạo, nêu lý do)."
+            "**TRINH_LAI** (trình lại lãnh đạo, nêu lý do), hoặc **SUA_LAI** (viên chức giải quyết sửa lại, nêu lý do)."
         )
 
 
@@ -59,7 +60,11 @@ SEAL = Pause(
     form=Seal,
     role=Role.SEAL,
     label="Văn thư ký số cơ quan",
-    choices={SealDecision.KY_SO: "ký số cơ quan", SealDecision.TRINH_LAI: "trình lại lãnh đạo"},
+    choices={
+        SealDecision.KY_SO: "ký số cơ quan",
+        SealDecision.TRINH_LAI: "trình lại lãnh đạo",
+        SealDecision.SUA_LAI: "chuyển viên chức giải quyết sửa lại",
+    },
     rule="EX17",
     describe=describe,
     check=check,

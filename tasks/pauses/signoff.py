@@ -24,6 +24,7 @@ from tasks.scope.decide import case_date
 
 class SignOffDecision(StrEnum):
     KY = "KY"
+    SUA_LAI = "SUA_LAI"
     TRA_LAI = "TRA_LAI"
 
 
@@ -76,7 +77,8 @@ def describe(dossier_id: DossierId) -> str:
             *(f"Văn bản kết quả do bạn ký: {name}; dự thảo ở trang hồ sơ, chưa có số và ngày." for name in issued),
             "",
             "Chọn **KY** để cho ký số cơ quan từng thành phần và dữ liệu đặc tả (Điều 9.4), "
-            "hoặc **TRA_LAI** và nêu lý do bằng văn bản.",
+            "**SUA_LAI** (viên chức giải quyết sửa dữ liệu hoặc dự thảo, nêu lý do), hoặc **TRA_LAI** (trả hồ sơ cho "
+            "cá nhân, tổ chức, nêu lý do bằng văn bản).",
         ]
         return "\n".join(lines)
 
@@ -86,9 +88,13 @@ SIGNOFF = Pause(
     form=SignOff,
     role=Role.LEAD,
     label="Trình ký số cơ quan",
-    choices={SignOffDecision.KY: "cho ký số", SignOffDecision.TRA_LAI: "trả lại"},
+    choices={
+        SignOffDecision.KY: "cho ký số",
+        SignOffDecision.SUA_LAI: "chuyển viên chức giải quyết sửa lại",
+        SignOffDecision.TRA_LAI: "trả lại",
+    },
     rule="EX17",
     describe=describe,
     check=check,
-    words_of="seal",
+    words_of=("seal",),
 )

@@ -163,7 +163,8 @@ def _open_points(
             faults.append(f"Thành phần {ordinal}: giá trị của “{field_label(name)}” chưa đúng định dạng.")
     for name in sorted(absent - SETTABLE - {name for name in rows if name.startswith("special.")}):
         faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
-    present = {name for name, row in rows.items() if row.value} | set(typed)
+    # What was attested absent stays so when the paper is sent back to be corrected.
+    present = {name for name, row in rows.items() if row.value or row.attested_absent} | set(typed)
     for name in needed_fields(kind, dossier.owner_kind, present) if kind else ():
         if name not in present and name not in absent:
             faults.append(
@@ -249,5 +250,5 @@ VERIFICATION = Pause(
     rule="WH03",
     describe=describe,
     check=check,
-    words_of="consult",
+    words_of=("consult", "signoff", "seal"),
 )

@@ -110,7 +110,8 @@ def assign_code(records: RecordsDatabase, catalog: Catalog, document_id: Documen
         if document.code is None or document.state is DocumentState.DA_BOC_TACH:
             kind = catalog.document_type(document.type_code, case_date(dossier))
             code, source = _code_of(session, dossier, document, kind)
-            _keep(session, document, code, source, actor)
+            if _given(document) != (code, source):  # else it had this code already, and was sent back
+                _keep(session, document, code, source, actor)
             move_document(session, document, DocumentState.DA_CAP_MA, actor=actor, rule="CO01-CO06")
         if document.state is DocumentState.DA_CAP_MA:
             move_document(session, document, DocumentState.CHO_KET_QUA, actor=actor, rule="ST01")
@@ -125,6 +126,15 @@ def _report(document: Document) -> CodeReport:
         has_number=bool(document.code_number),
         owner_id_source=document.owner_id_source,
     )
+
+
+def _given(document: Document) -> tuple[Code, str | None] | None:
+    """The code that the document has."""
+    if document.code is None:
+        return None
+    owner, number = document.code_owner or "", document.code_number or ""
+    kind, procedure = document.code_type or "", document.code_procedure
+    return Code(owner=owner, procedure=procedure, kind=kind, number=number), document.owner_id_source
 
 
 def _keep(session: Session, document: Document, code: Code, source: str | None, actor: str) -> None:

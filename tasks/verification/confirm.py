@@ -12,6 +12,7 @@ from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
+from blocks.records.past import decided_in, moves
 from blocks.records.queries import fields as field_rows
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import Document, FieldValue, now
@@ -28,9 +29,14 @@ def confirm_fields(records: RecordsDatabase, dossier_id: DossierId, stage: str) 
     """
     with records.session() as session:
         answer = Verification.model_validate(proven_decision(session, dossier_id, stage).payload)
-        waiting = awaiting(session, dossier_id)
+        since = decided_in(session, dossier_id, stage) or 0
+        waiting = [
+            document  # not one that this decision has confirmed, and that was sent back since
+            for document in awaiting(session, dossier_id)
+            if not moves(session, document, DocumentState.DA_BOC_TACH, since=since)
+        ]
         for document in waiting:
-            _confirm(session, document, answer)
+            _confirm(session, document, answer, stage)
             move_document(
                 session,
                 document,
@@ -42,7 +48,7 @@ def confirm_fields(records: RecordsDatabase, dossier_id: DossierId, stage: str) 
         return len(waiting)
 
 
-def _confirm(session: Session, document: Document, answer: Verification) -> None:
+def _confirm(session: Session, document: Document, answer: Verification, stage: str) -> None:
     rows = {row.name: row for row in field_rows(session, document.id)}
     for correction in answer.corrections:
         if correction.component == document.ordinal:
@@ -64,6 +70,7 @@ def _confirm(session: Session, document: Document, answer: Verification) -> None
         document_id=document.id,
         rule="WH03",
         details={
+            "stage": stage,
             "fields": len(rows),
             "corrected": sorted({c.field for c in answer.corrections if c.component == document.ordinal}),
             "absent": sorted({a.field for a in answer.absent if a.component == document.ordinal}),

@@ -16,6 +16,6 @@ def confirm_fields(dossier_id: DossierId, stage: str) -> int:
 
 
 @step("Cấp mã kết quả số hóa", rule="CO01-CO06")
-def assign_code(document_id: DocumentId, actor: str = "system") -> coding.CodeReport:
-    """Điều 10: the digitised paper gets its code."""
+def assign_code(document_id: DocumentId, times: int, actor: str = "system") -> coding.CodeReport:
+    """Điều 10: the digitised paper gets its code. times: number of the verification that has confirmed its data."""
     return coding.assign_code(RecordsDatabase.get(), Catalog.get(), document_id, actor)

@@ -77,6 +77,14 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(attack: Att
     assert "không có vai trò" in refusal(played, sample, "ld.01", {"decision": "KY_SO"})[1]
     officers.at_gateway("vt.01").resume(sample.run_id, {"decision": "TRINH_LAI", "reason": "Sai thể thức."})
     played.wait_pause(sample, "signoff-2")
+    assert "lý do bằng văn bản" in refusal(played, sample, "ld.01", {"decision": "SUA_LAI"})[1]
+    why = "Trích yếu của thành phần 1 chưa đúng."
+    officers.at_gateway("ld.01").resume(sample.run_id, {"decision": "SUA_LAI", "reason": why})
+    played.wait_pause(sample, "verification-2")
+    page = officers.at_gateway("gq.01").http.get(f"/ho-so/{officers.dossier(sample).id}").text
+    assert why in page and "ld.01" in page
+    officers.at_gateway("gq.01").resume(sample.run_id, good)
+    played.wait_pause(sample, "signoff-3")
     officers.at_gateway("ld.01").resume(sample.run_id, {"decision": "KY"})
     played.wait_pause(sample, "seal-2")
     officers.at_gateway("vt.01").resume(sample.run_id, {"decision": "KY_SO"})
@@ -93,7 +101,9 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(attack: Att
         "verification-1": ("DUYET", "gq.01", "RESOLVE"),
         "signoff-1": ("KY", "ld.01", "LEAD"),
         "seal-1": ("TRINH_LAI", "vt.01", "SEAL"),
-        "signoff-2": ("KY", "ld.01", "LEAD"),
+        "signoff-2": ("SUA_LAI", "ld.01", "LEAD"),
+        "verification-2": ("DUYET", "gq.01", "RESOLVE"),
+        "signoff-3": ("KY", "ld.01", "LEAD"),
         "seal-2": ("KY_SO", "vt.01", "SEAL"),
         "return-1": ("DA_TRA", "tnhs.01", "RECEIVE"),
     }
@@ -103,7 +113,7 @@ def test_WH03_verification_is_asked_until_it_is_right_and_won_by_one(attack: Att
             said = json.loads(urlsafe_b64decode(row.payload["proof"].split(".")[1] + "=="))
             at, proved = (datetime.fromisoformat(said[name]) for name in ("at", "auth_time"))
             assert said["acr"] == "urn:sohoa:test" and timedelta(0) <= at - proved < timedelta(minutes=5)
-    assert sum(entry.action == "decide" for entry in trail) == 7
+    assert sum(entry.action == "decide" for entry in trail) == 9
     refused = [(entry.actor, entry.details["code"]) for entry in trail if entry.action == "refuse"]
     assert ("unknown", "DECISION_NOT_PROVEN") in refused
     assert {("tnhs.01", "WRONG_ROLE"), ("gq.09", "WRONG_UNIT"), ("tnhs.02", "SAME_PERSON")} <= set(refused)

@@ -183,12 +183,14 @@ class DossierPages:
 
     def _said_before(self, dossier_id: DossierId, stage: str) -> str:
         """The written words of the step before: the question of a consultation, its answer, the clerk's reasons."""
-        before = pauses()[stage].words_of if stage else ""
-        if not before:
-            return ""
+        before = pauses()[stage].words_of if stage else ()
         with self.records.session() as database:
-            kept = latest_proven(database, dossier_id, before)
-            return f"{pauses()[before].label}, {kept.officer}: {kept.reason}" if kept and kept.reason else ""
+            kept = {name: latest_proven(database, dossier_id, name) for name in before}
+            said = [(row.decided_at, name, row) for name, row in kept.items() if row and row.reason]
+            if not said:
+                return ""
+            _, name, row = max(said)
+            return f"{pauses()[name].label}, {row.officer}: {row.reason}"
 
     def _to_sign(self, dossier_id: DossierId) -> list[PaperToSign]:
         """The captured files whose pages stand on the page; they go with the form, so that only they are signed."""
