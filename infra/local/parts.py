@@ -18,17 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from blocks.logs import LOGGING
 from blocks.settings import ROOT
 from infra.local.accounts import hand_over
 from infra.local.installation import Installation
+from infra.local.officers import test_users
 from infra.local.pki import ensure_pki
 from infra.local.postgres import Postgres
 from infra.local.prefect_pace import SERVER
 from infra.local.process import StackError, explain, spawn, stop, wait_ready
-from infra.local.production import TEST_STAFF
 from infra.local.seaweed import Seaweed
 from infra.worker.admission import worker_type
 
@@ -61,19 +60,6 @@ TITLES = {
 }
 ONE_SHOT = ("migrate", "setup")
 STOP_ORDER = ("gateway", "oidc", "metrics", "agent", "worker", "prefect", "pki", "seaweed", "postgres")
-
-
-def test_users() -> list[dict[str, Any]]:
-    """Claims of the people on the list for tests, as an office's provider would tell them."""
-    listed = yaml.safe_load(TEST_STAFF.read_text(encoding="utf-8"))
-    return [
-        {
-            "sub": person["id"],
-            "preferred_username": person["id"],
-            "groups": [f"sohoa/{unit}/{role}" for unit in person["units"] for role in person["roles"]],
-        }
-        for person in (*listed["staff"], *listed["delegations"])
-    ]
 
 
 @dataclass
