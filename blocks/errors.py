@@ -66,7 +66,9 @@ class InvalidTransition(SohoaError):
     """A state change that the state machine (docs/formats.md) does not know (ST01)."""
 
     code, rule = "INVALID_TRANSITION", "ST01"
-    message = "Không thể chuyển từ trạng thái {source} sang {target}; hãy thực hiện đúng thứ tự các bước."
+    message = (
+        "Tình trạng hiện tại của hồ sơ hoặc giấy tờ chưa cho làm bước này; vui lòng thực hiện đúng thứ tự các bước."
+    )
     remedy = Remedy.OFFICER
 
 
@@ -74,11 +76,11 @@ class ObjectConflict(SohoaError):
     """Another content is already stored under a key that is written once (CA08)."""
 
     code, rule = "OBJECT_CONFLICT", "CA08"
-    message = "Tệp đã được lưu với nội dung khác; hãy báo quản trị viên kiểm tra sự cố toàn vẹn dữ liệu."
+    message = "Tệp đã được lưu với nội dung khác; vui lòng báo quản trị viên kiểm tra sự cố toàn vẹn dữ liệu."
 
 
 class IntegrityError(SohoaError):
     """Stored bytes differ from their recorded SHA-256 (CA08)."""
 
     code, rule = "INTEGRITY", "CA08"
-    message = "Nội dung tệp không khớp mã băm đã ghi; hãy báo quản trị viên và không sử dụng tệp này."
+    message = "Nội dung tệp không khớp mã băm đã ghi; vui lòng báo quản trị viên và không sử dụng tệp này."

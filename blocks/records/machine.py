@@ -18,6 +18,7 @@ from sqlmodel import Session, col, select
 from blocks.errors import InvalidTransition, Remedy, SohoaError
 from blocks.records.audit import audit
 from blocks.records.queries import locked
+from blocks.records.state_names import STATES
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Document, Dossier, now
 
@@ -170,7 +171,7 @@ class FailedCaseNotSigned(SohoaError):
     """A document of a returned, refused or withdrawn dossier would be signed by the agency (EX17)."""
 
     code, rule = "FAILED_CASE_NOT_SIGNED", "EX17"
-    message = "Hồ sơ đang ở trạng thái {state} nên không được ký số cơ quan; vui lòng lưu thành phần không có giá trị."
+    message = "Hồ sơ {state} nên không được ký số cơ quan; vui lòng lưu thành phần ở dạng không có giá trị pháp lý."
     remedy = Remedy.OFFICER
 
 
@@ -246,7 +247,7 @@ def move_document(
         # The dossier is locked first, so that it can't be returned while this signature is recorded.
         dossier = locked(session, Dossier, document.dossier_id, key_share=True)
         if dossier.state in DOSSIER_FAILED:
-            raise FailedCaseNotSigned(state=DossierState(dossier.state).value)
+            raise FailedCaseNotSigned(state=STATES[dossier.state])
     row = locked(session, Document, document.id, key_share=True)
     source = row.state
     if source is target:

@@ -28,7 +28,8 @@ class SchemaTooOld(SohoaError):
 
     code = "SCHEMA_TOO_OLD"
     message = (
-        "Lược đồ cơ sở dữ liệu hồ sơ ở bước {have}, cũ hơn bước đầu tiên của bản này ({first}); hãy sao lưu, lấy mã "
+        "Lược đồ cơ sở dữ liệu hồ sơ ở bước {have}, cũ hơn bước đầu tiên của bản này ({first}); vui lòng sao lưu, "
+        "lấy mã "
         f"nguồn bằng `git checkout {BEFORE_FIRST}`, chạy `make up` và `make down`, rồi cài lại bản này."
     )
 
@@ -38,7 +39,8 @@ class SchemaTooNew(SohoaError):
 
     code = "SCHEMA_TOO_NEW"
     message = (
-        "Lược đồ cơ sở dữ liệu hồ sơ ở bước {have}, mới hơn bản này ({newest}); hãy cài bản mới đã nâng cấp lược đồ, "
+        "Lược đồ cơ sở dữ liệu hồ sơ ở bước {have}, mới hơn bản này ({newest}); vui lòng cài "
+        "bản mới đã nâng cấp lược đồ, "
         "hoặc khôi phục bản sao lưu có từ trước lần nâng cấp."
     )
 

@@ -154,7 +154,7 @@ def result(
 
 @app.command()
 def rescan(
-    code: Annotated[str, typer.Argument(help="Mã hồ sơ hoặc mã lần nộp")],
+    code: Annotated[str, typer.Argument(help="Mã hồ sơ hoặc mã lần tiếp nhận")],
     component: Annotated[int, typer.Argument(help="Thành phần số", min=1)],
     files: Annotated[list[Path], typer.Argument(help="Các tệp quét lại, theo thứ tự", exists=True, dir_okay=False)],
     page: Annotated[int | None, typer.Option(help="Chỉ thay các trang từ trang này, mỗi tệp một trang", min=1)] = None,
@@ -185,7 +185,7 @@ def rescan(
 
 @app.command()
 def supplement(
-    code: Annotated[str, typer.Argument(help="Mã lần nộp (hoặc mã hồ sơ)")],
+    code: Annotated[str, typer.Argument(help="Mã lần tiếp nhận (hoặc mã hồ sơ)")],
     folder: Annotated[Path, typer.Argument(help="Thư mục hồ sơ đã bổ sung", exists=True, file_okay=False)],
 ) -> None:
     """Bổ sung hồ sơ trước khi tiếp nhận; sau đó xác nhận DA_BO_SUNG tại bước đang chờ."""

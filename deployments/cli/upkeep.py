@@ -75,7 +75,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="In kết quả 
     need_set_up()
 
     found = []
-    table = Table("Bộ phận", "Kết quả", "Nhận thấy", "Việc cần làm")
+    table = Table("Thành phần hệ thống", "Trạng thái", "Kết quả kiểm tra", "Việc cần làm")
     for item in examine():
         found.append(item)
         table.add_row(item.part, item.state.value, item.seen, item.advice)

@@ -34,6 +34,7 @@ from blocks.records.sources import SourceKind, require_source
 from blocks.records.states import Form, OwnerKind
 from blocks.records.tables import Dossier
 from deployments.desk.auth.sessions import Officer
+from deployments.desk.forms import iso_day, shown
 from deployments.desk.uploads import saved
 from tasks.intake.batch import PLACE
 from tasks.intake.begin import begin
@@ -49,11 +50,11 @@ SPARE = 4  # empty rows for papers that the procedure doesn't name
 MOST = 100  # components of one form; more come as a folder
 FORMS = {
     Form.ORIGINAL: "bản chính",
-    Form.CERTIFIED_COPY: "bản sao chứng thực (giấy)",
+    Form.CERTIFIED_COPY: "bản sao có chứng thực (bản giấy)",
     Form.PHOTOCOPY: "bản sao chụp",
-    Form.E_COPY_REGISTER: "bản sao điện tử cấp từ sổ gốc",
-    Form.E_COPY_CERTIFIED: "bản sao điện tử chứng thực từ bản chính",
-    Form.E_PHOTO_COMPARED: "bản chụp điện tử đã đối chiếu bản chính",
+    Form.E_COPY_REGISTER: "bản sao điện tử được cấp từ sổ gốc",
+    Form.E_COPY_CERTIFIED: "bản sao điện tử được chứng thực từ bản chính",
+    Form.E_PHOTO_COMPARED: "bản chụp điện tử có bản chính để đối chiếu",
 }
 FLAGS = {
     "requested": "người nộp đề nghị số hóa",
@@ -306,7 +307,7 @@ def typed_values(manifest: Manifest) -> dict[str, Any]:
         "owner.kind": owner.kind.value,
         "owner.id": owner.id or "",
         "owner.name": owner.name,
-        "owner.birth_date": owner.birth_date.isoformat() if owner.birth_date else "",
+        "owner.birth_date": shown(owner.birth_date.isoformat()) if owner.birth_date else "",
         "owner.founding_year": owner.founding_year or "",
         "transitional": "1" if manifest.transitional else "",
     }
@@ -333,6 +334,7 @@ def _text(form: Mapping[str, Any], name: str) -> str:
 
 def _declared(form: Mapping[str, Any]) -> dict[str, Any]:
     owner = {name: _text(form, f"owner.{name}") or None for name in ("id", "birth_date", "founding_year")}
+    owner["birth_date"] = iso_day(owner["birth_date"] or "") or None
     return {
         "unit": _text(form, "unit"),
         "procedure": _text(form, "procedure"),
@@ -345,7 +347,7 @@ def _declared(form: Mapping[str, Any]) -> dict[str, Any]:
 def _rows(form: Mapping[str, Any]) -> list[int]:
     found = sorted(int(match[1]) for name in form if (match := re.fullmatch(r"c\.(\d{1,3})\.type", name)))
     if len(found) > MOST:
-        raise DeclarationInvalid(where=f"nhiều hơn {MOST} giấy tờ; vui lòng nộp bằng thư mục (sohoa submit)")
+        raise DeclarationInvalid(where=f"nhiều hơn {MOST} giấy tờ; vui lòng nộp cả hồ sơ bằng thư mục qua hộp nhận")
     return found
 
 

@@ -13,6 +13,7 @@ from tasks.pauses.verification import CorrectionReason, VerificationDecision
 from tasks.verification.review import ComponentView, FieldView
 
 ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
+TYPED = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", re.ASCII)
 
 
 def shown(value: str | None) -> str:
@@ -23,6 +24,12 @@ def shown(value: str | None) -> str:
         except ValueError:
             return value
     return value or ""
+
+
+def iso_day(typed: str) -> str:
+    """A day as officers type it (dd/mm/yyyy, also d/m/yyyy or with dots) in ISO form; anything else as it is."""
+    found = TYPED.fullmatch(typed.strip())
+    return f"{found[3]}-{int(found[2]):02}-{int(found[1]):02}" if found else typed
 
 
 def key(kind: str, component: ComponentView, field: FieldView) -> str:

@@ -28,7 +28,7 @@ class UploadsTooLarge(SohoaError):
     code, rule = "UPLOADS_TOO_LARGE", "CA09"
     message = (
         "Các tệp của một lần gửi nặng quá {limit} MB; chưa có gì được ghi nhận. Vui lòng quét ở 200–300 dpi, bớt tệp, "
-        "hoặc nộp bằng thư mục (sohoa submit, sohoa supplement, sohoa rescan)."
+        "hoặc nhờ người vận hành nhận bằng thư mục qua hộp nhận."
     )
 
 

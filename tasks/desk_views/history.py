@@ -10,57 +10,25 @@ from sqlmodel import Session, col, select
 
 from blocks.ids import DocumentId, DossierId
 from blocks.records.queries import documents
-from blocks.records.states import DocumentState, DossierState
+from blocks.records.state_names import STATES
 from blocks.records.tables import AuditEntry
 from blocks.rules import Rule
 from tasks.monitoring.incidents import KINDS
 from tasks.pauses.registry import decision_labels, pause_label
 
-STATES: dict[str, str] = {
-    DossierState.NHAP: "mới nộp",
-    DossierState.KIEM_TRA: "đang kiểm tra thành phần hồ sơ",
-    DossierState.BO_SUNG_TRUOC: "chờ bổ sung trước khi tiếp nhận",
-    DossierState.TU_CHOI_TIEP_NHAN: "bị từ chối tiếp nhận",
-    DossierState.DA_TIEP_NHAN: "đã tiếp nhận",
-    DossierState.SO_HOA: "đang số hóa",
-    DossierState.CHO_LANH_DAO_SO_HOA: "chờ ý kiến lãnh đạo về việc số hóa",
-    DossierState.DA_CHUYEN: "đã chuyển bộ phận giải quyết",
-    DossierState.THAM_DINH: "đang thẩm định",
-    DossierState.CHO_Y_KIEN: "chờ ý kiến cơ quan khác",
-    DossierState.BO_SUNG: "chờ bổ sung",
-    DossierState.TRINH_KY: "trình ký",
-    DossierState.KY_CO_QUAN: "đang ký số cơ quan",
-    DossierState.CO_KET_QUA: "đã có kết quả",
-    DossierState.DA_TRA: "đã trả kết quả",
-    DossierState.LUU_TRU: "đã lưu trữ",
-    DossierState.TRA_LAI: "đã trả lại kèm lý do",
-    DossierState.RUT: "đã rút",
-    DocumentState.KHAI_BAO: "đã khai báo",
-    DocumentState.PHAN_LOAI: "đang phân loại",
-    DocumentState.NGOAI_PHAM_VI: "ngoài phạm vi số hóa",
-    DocumentState.TAI_SU_DUNG: "dùng lại dữ liệu đã có",
-    DocumentState.DE_HONG: "dễ hỏng, sao y trước khi sao chụp",
-    DocumentState.XIN_Y_KIEN: "xin ý kiến lãnh đạo",
-    DocumentState.KHONG_SO_HOA: "không số hóa theo ý kiến lãnh đạo",
-    DocumentState.NGHI_MAT: "tạm cách ly, chờ lãnh đạo xem có phải giấy tờ mật không",
-    DocumentState.CACH_LY_MAT: "bị cách ly do có dấu chỉ mức độ mật",
-    DocumentState.CHO_SAO_CHUP: "chờ sao chụp",
-    DocumentState.DA_SAO_CHUP: "đã sao chụp",
-    DocumentState.CHUP_LAI: "phải sao chụp lại",
-    DocumentState.DAT_KIEM_TRA: "đạt kiểm tra kỹ thuật",
-    DocumentState.DA_KY_CA_NHAN: "đã ký số cá nhân",
-    DocumentState.OCR: "đã nhận dạng chữ",
-    DocumentState.NHAP_TAY: "phải nhập tay",
-    DocumentState.CHO_XAC_NHAN: "chờ viên chức xác nhận dữ liệu",
-    DocumentState.DA_BOC_TACH: "đã bóc tách dữ liệu",
-    DocumentState.DA_CAP_MA: "đã cấp mã",
-    DocumentState.CHO_KET_QUA: "chờ kết quả giải quyết",
-    DocumentState.DA_KY_CO_QUAN: "đã ký số cơ quan",
-    DocumentState.DA_LUU: "đã lưu",
-    DocumentState.HIEN_THI_KHO: "hiển thị trong kho của chủ hồ sơ",
-    DocumentState.DA_LUU_CHUA_DINH_DANH: "đã lưu, chưa có mã định danh",
-    DocumentState.DA_LUU_KHONG_GIA_TRI: "lưu không có giá trị pháp lý",
-}
+DETAILS = {  # keys of an entry's details → as auditors read them
+    "actor": "người làm", "attempt": "lần", "code": "mã", "codes": "các mã", "component": "thành phần",
+    "components": "các thành phần", "count": "số lượng", "decision": "quyết định", "delegation": "ủy quyền",
+    "differing": "trường khác nhau", "digest": "mã băm", "error": "lỗi", "fault": "lỗi", "files": "số tệp",
+    "form": "hình thức", "found": "tìm thấy", "has_number": "có số hiệu", "has_owner": "có chủ hồ sơ",
+    "kept": "số bản giữ lại", "kind": "loại", "left_days": "số ngày còn lại", "level": "mức chữ ký",
+    "number": "số", "number_symbol": "số, ký hiệu", "object": "tệp lưu", "objects": "số tệp lưu",
+    "objects_removed": "số tệp đã xóa", "officer": "viên chức", "originals": "số bản giấy", "owner_id_source":
+    "nguồn mã định danh", "page": "trang", "pages": "các trang", "partner": "đối tác", "reason": "lý do",
+    "reason_sha256": "mã băm của lý do", "restored_from": "khôi phục từ", "result": "kết quả", "results": "các kết quả",
+    "retention": "thời hạn lưu trữ", "revision": "lần sửa", "roles": "vai trò", "sha256": "mã băm", "stage": "bước",
+    "trace": "mã truy vết", "verified": "đã kiểm tra", "working_copy_kept": "còn giữ bản làm việc",
+}  # fmt: skip
 ACTIONS = {
     "register": "Ghi nhận hồ sơ đã nộp",
     "supplement": "Ghi nhận hồ sơ bổ sung",
@@ -89,7 +57,7 @@ ACTIONS = {
     "dispose-rejected": "Bác đề nghị tiêu hủy",
     "dispose": "Tiêu hủy bản lưu hết thời hạn",
     "dispose-certified": "Lập biên bản tiêu hủy, ký số và khóa",
-    "release": "Trả lại việc đã nhận",
+    "release": "Thôi nhận việc",
     "confirm_fields": "Xác nhận dữ liệu với bản giấy",
     "assign_code": "Cấp mã kết quả số hóa",
     "attach_owner": "Gắn mã định danh của chủ hồ sơ",
@@ -98,8 +66,8 @@ ACTIONS = {
     "incident-closed": "Đóng sự cố",
     "refuse": "Từ chối truy cập",
     "refuse SC12": "Xóa ảnh quét của giấy tờ chỉ để xuất trình",
-    "suspect": "Tạm cách ly giấy tờ nghi có dấu chỉ mức độ mật",
-    "quarantine": "Cách ly giấy tờ có dấu chỉ mức độ mật, xóa ảnh quét",
+    "suspect": "Tạm cách ly giấy tờ nghi có dấu chỉ độ mật",
+    "quarantine": "Cách ly giấy tờ có dấu chỉ độ mật, xóa ảnh quét",
     "export": "Xuất hồ sơ lưu trữ",
     "view": "Xem dữ liệu hồ sơ",
     "renew": "Gia hạn dấu thời gian lưu trữ",
@@ -158,9 +126,9 @@ def history(session: Session, dossier_id: DossierId) -> list[Event]:
 def sentence(entry: AuditEntry, ordinals: Mapping[DocumentId, int]) -> str:
     """What an entry says, in Vietnamese; an action without a wording of its own is named as it is stored."""
     ordinal = ordinals.get(entry.document_id) if entry.document_id else None
-    about = f"Thành phần {ordinal}: " if ordinal else "Hồ sơ: " if entry.dossier_id else ""
+    about = f"Thành phần {ordinal}: " if ordinal else ""
     if entry.action == "transition" and entry.target_state:
-        return f"{about}{STATES.get(entry.target_state, entry.target_state)}."
+        return f"{about or 'Hồ sơ '}{STATES.get(entry.target_state, entry.target_state)}."
     if entry.action == "decide":
         name = str(entry.details.get("stage", ""))
         verdict = str(entry.details.get("decision", ""))
@@ -174,4 +142,4 @@ def sentence(entry: AuditEntry, ordinals: Mapping[DocumentId, int]) -> str:
     kind = KINDS.get(str(entry.details.get("code", ""))) if entry.action in INCIDENT else None
     named = f" ({kind.name[:1].lower()}{kind.name[1:]})" if kind else ""
     wording = ACTIONS.get(f"{entry.action} {entry.rule}") or ACTIONS.get(entry.action, entry.action)
-    return f"{about}{wording}{named}{only}."
+    return f"{about}{wording[:1].lower() + wording[1:] if about else wording}{named}{only}."

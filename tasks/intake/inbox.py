@@ -44,7 +44,7 @@ class FolderUnreadable(SohoaError):
     code, rule = "FOLDER_UNREADABLE", "B1"
     message = (
         "Không đọc được thư mục hồ sơ này; vui lòng kiểm tra quyền truy cập, chép lại các tệp gốc vào một thư mục "
-        "mới rồi nộp lại, hoặc nộp tại trang Nộp hồ sơ."
+        "mới rồi nộp lại, hoặc nộp tại trang Tiếp nhận hồ sơ."
     )
     remedy = Remedy.OFFICER
 

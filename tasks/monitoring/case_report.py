@@ -10,11 +10,14 @@ from itertools import pairwise
 
 from sqlmodel import Session, col, select
 
+from blocks.clock import VIET_NAM
 from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
+from blocks.records.state_names import STATES
 from blocks.records.states import ElectronicOriginal
 from blocks.records.tables import AuditEntry, Decision, Document, Signature
+from tasks.pauses.registry import decision_labels, pause_label
 
 ELECTRONIC: dict[str, str] = {  # of a signed PDF that was handed in (SC05)
     ElectronicOriginal.VALID: "bản điện tử, chữ ký số hợp lệ, giữ nguyên trạng",
@@ -29,7 +32,7 @@ def report_dossier(records: RecordsDatabase, dossier_id: DossierId) -> str:
         dossier = get_dossier(session, dossier_id)
         papers = documents(session, dossier_id)
         pages = sum(paper.page_count or 0 for paper in papers)
-        head = f"Hồ sơ **{dossier.code or 'chưa có mã'}** · trạng thái **{dossier.state.value}**"
+        head = f"Hồ sơ **{dossier.code or 'chưa có mã'}** · trạng thái **{STATES[dossier.state]}**"
         parts = [
             f"{head} · {len(papers)} giấy tờ · {pages} trang",
             *_steps(session, dossier_id),
@@ -47,7 +50,7 @@ def _steps(session: Session, dossier_id: DossierId) -> list[str]:
         .where(col(AuditEntry.target_state).is_not(None))
         .order_by(col(AuditEntry.seq))
     ).all()
-    rows = [f"| {state} | {_span(since, until)} |" for (state, since), (_, until) in pairwise(moves)]
+    rows = [f"| {STATES[str(state)]} | {_span(since, until)} |" for (state, since), (_, until) in pairwise(moves)]
     return ["", "| Bước | Thời gian |", "|---|---|", *rows] if rows else []
 
 
@@ -55,7 +58,12 @@ def _decisions(session: Session, dossier_id: DossierId) -> list[str]:
     found = session.exec(
         select(Decision).where(Decision.dossier_id == dossier_id).order_by(col(Decision.decided_at))
     ).all()
-    rows = [f"| {item.stage} | {item.decision} | {item.decided_at:%d/%m/%Y %H:%M} UTC |" for item in found]
+    said = decision_labels()
+    rows = [
+        f"| {pause_label(item.stage)} | {said.get(item.decision, item.decision)} "
+        f"| {item.decided_at.astimezone(VIET_NAM):%d/%m/%Y %H:%M} |"
+        for item in found
+    ]
     return ["", "| Chờ viên chức | Quyết định | Lúc |", "|---|---|---|", *rows] if rows else []
 
 
@@ -68,7 +76,7 @@ def _papers(session: Session, papers: list[Document]) -> list[str]:
         signed = ", ".join(map(_signed, sorted(signatures, key=lambda item: item.signed_at)))
         signed = ELECTRONIC.get(paper.electronic_original or "", signed)
         lines.append(
-            f"| {paper.ordinal} | {paper.type_code} | {paper.state.value} | {paper.page_count or 0} | "
+            f"| {paper.ordinal} | {paper.type_code} | {STATES[paper.state]} | {paper.page_count or 0} | "
             f"{paper.attempt} | {signed or '–'} |"
         )
     return lines

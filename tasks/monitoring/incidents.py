@@ -74,7 +74,7 @@ KINDS: dict[str, Kind] = {
         None,
     ),
     "SECRET": Kind(
-        "Giấy tờ có dấu chỉ mức độ mật",
+        "Giấy tờ có dấu chỉ độ mật",
         "Ảnh đã bị xóa. Xử lý bản giấy theo quy định về bí mật nhà nước rồi đóng sự cố.",
         Role.LEAD,
     ),
@@ -177,7 +177,7 @@ class ReasonMissing(SohoaError):
     """Closing needs a written reason."""
 
     code, rule = "REASON_MISSING", "P14"
-    message = f"Vui lòng ghi đã xử lý thế nào, từ {SHORTEST} đến {LONGEST} ký tự, rồi đóng sự cố."
+    message = f"Vui lòng ghi nội dung, kết quả xử lý, từ {SHORTEST} đến {LONGEST} ký tự, rồi đóng sự cố."
     remedy = Remedy.OFFICER
 
 

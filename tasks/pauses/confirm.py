@@ -36,8 +36,8 @@ def describe(dossier_id: DossierId) -> str:
     lines += describe_unconfirmed(dossier_id, SignatureRole.OFFICER, "Thành phần")
     lines.append(
         "\nNgười sao chụp xác nhận trên ứng dụng ký số; hồ sơ tự đi tiếp trong vòng một phút sau đó. "
-        "Yêu cầu đã bị từ chối hoặc hết hạn: chọn **DA_XAC_NHAN** để gửi lại. "
-        "Không ký: chọn **TRA_LAI** và nêu lý do bằng văn bản."
+        "Yêu cầu đã bị từ chối hoặc hết hạn: chọn **Đã xác nhận** để gửi lại. "
+        "Không ký: chọn **Không giải quyết, trả hồ sơ cho người nộp** và nêu lý do bằng văn bản."
     )
     return "\n".join(lines)
 
@@ -47,7 +47,10 @@ CONFIRM = Pause(
     form=Confirmation,
     role=Role.RECEIVE,
     label="Xác nhận ký số trên điện thoại",
-    choices={ConfirmDecision.DA_XAC_NHAN: "đã xác nhận", ConfirmDecision.TRA_LAI: "trả lại"},
+    choices={
+        ConfirmDecision.DA_XAC_NHAN: "đã xác nhận",
+        ConfirmDecision.TRA_LAI: "không giải quyết, trả hồ sơ cho người nộp",
+    },
     rule="CA01",
     describe=describe,
     proven=proven,

@@ -35,8 +35,8 @@ def describe(dossier_id: DossierId) -> str:
     return (
         "### Chờ ý kiến\n"
         "Hồ sơ đã gửi xin ý kiến; câu hỏi nằm trong quyết định đã lưu. "
-        "Khi có ý kiến, chọn **DA_CO_Y_KIEN** và ghi nội dung; hồ sơ trở lại bước xác nhận dữ liệu. "
-        "Hoặc chọn **TRA_LAI** và nêu lý do bằng văn bản."
+        "Khi có ý kiến, chọn **Đã có ý kiến** và ghi nội dung; hồ sơ trở lại bước xác nhận dữ liệu. "
+        "Hoặc chọn **Không giải quyết, trả hồ sơ cho người nộp** và nêu lý do bằng văn bản."
     )
 
 
@@ -45,7 +45,10 @@ CONSULT = Pause(
     form=Consultation,
     role=Role.RESOLVE,
     label="Xin ý kiến",
-    choices={ConsultationDecision.DA_CO_Y_KIEN: "đã có ý kiến", ConsultationDecision.TRA_LAI: "trả lại"},
+    choices={
+        ConsultationDecision.DA_CO_Y_KIEN: "đã có ý kiến",
+        ConsultationDecision.TRA_LAI: "không giải quyết, trả hồ sơ cho người nộp",
+    },
     rule="B4a",
     describe=describe,
     check=check,

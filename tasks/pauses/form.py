@@ -56,13 +56,12 @@ def needs_reason(answer: Answer) -> list[str]:
 
 
 def as_markdown(problems: list[Problem]) -> str:
-    """Problems as a list that the officer reads at the pause."""
+    """Problems as a list that the officer reads at the pause; the code, in small print, is for who supports them."""
     lines = []
     for item in problems:
         place = [f"thành phần {item.component}"] if item.component else []
         place += [f"tệp {item.file}"] if item.file else []
         place += [f"trang {item.page}"] if item.page else []
         where = f" ({', '.join(place)})" if place else ""
-        rule = f" · {item.rule}" if item.rule else ""
-        lines.append(f"- {item.text}{where} `{item.code}`{rule}")
+        lines.append(f"- {item.text}{where} `{item.code}`")
     return "\n".join(lines)

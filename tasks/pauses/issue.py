@@ -49,7 +49,7 @@ def describe(dossier_id: DossierId) -> str:
     lines += describe_unconfirmed(dossier_id, SignatureRole.SIGNER, "Văn bản kết quả")
     lines.append(
         "\nVăn bản kết quả đã có số và ngày. Người đã cho ký xác nhận trên ứng dụng ký số; hồ sơ tự đi tiếp trong vòng "
-        "một phút sau đó. Yêu cầu đã bị từ chối hoặc hết hạn: chọn **DA_XAC_NHAN** để gửi lại."
+        "một phút sau đó. Yêu cầu đã bị từ chối hoặc hết hạn: chọn **Đã xác nhận** để gửi lại."
     )
     return "\n".join(lines)
 

@@ -33,7 +33,7 @@ def describe(ordinals: list[int], dossier_id: DossierId) -> str:
     return (
         "### Xin ý kiến lãnh đạo (Điều 13.3b)\n"
         f"Thành phần {numbers}: giấy tờ quan trọng, dễ hỏng, có thể gặp rủi ro khi số hóa. "
-        "Chọn **KHONG_SO_HOA** hoặc **SO_HOA** và ghi ý kiến."
+        "Chọn **Không số hóa** hoặc **Số hóa** và ghi ý kiến."
     )
 
 

@@ -46,8 +46,8 @@ def describe(problems: list[Problem], dossier_id: DossierId) -> str:
     only = f"\n\nChỉ cần quét lại: {'; '.join(pages)}." if pages else ""
     return (
         f"### Cần quét lại\n{found}{only}\n\n"
-        "Chọn tệp quét lại ngay trên trang xem hồ sơ, hoặc nộp bằng `sohoa rescan <mã hồ sơ> <thành phần> <tệp …>` "
-        "(một trang: thêm `--page <số>`), rồi chọn **DA_QUET_LAI**; hoặc chọn **TRA_LAI** và nêu lý do bằng văn bản. "
+        "Chọn tệp quét lại ở ô của đúng thành phần hoặc trang trên trang này, rồi chọn **Đã quét lại**; "
+        "hoặc chọn **Không giải quyết, trả hồ sơ cho người nộp** và nêu lý do bằng văn bản. "
         "Bản quét trước vẫn được lưu giữ."
     )
 
@@ -57,7 +57,10 @@ RESCAN = Pause(
     form=Rescan,
     role=Role.RECEIVE,
     label="Quét lại",
-    choices={RescanDecision.DA_QUET_LAI: "đã quét lại", RescanDecision.TRA_LAI: "trả lại"},
+    choices={
+        RescanDecision.DA_QUET_LAI: "đã quét lại",
+        RescanDecision.TRA_LAI: "không giải quyết, trả hồ sơ cho người nộp",
+    },
     rule="CA05",
     describe=describe,
     check=check,

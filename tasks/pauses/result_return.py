@@ -66,8 +66,8 @@ def describe(dossier_id: DossierId) -> str:
         "### Trả kết quả (Điều 13.5)\n"
         "Kết quả đã ký số và lưu trữ. Kết quả điện tử trả qua tài khoản của cá nhân, tổ chức trên Cổng Dịch vụ công, "
         "trừ trường hợp thủ tục yêu cầu nhận trực tiếp; bản giấy trả theo hình thức đã đăng ký.\n\n"
-        "Khi đã trả: chọn **DA_TRA**, ghi hình thức trả và người nhận hoặc số hiệu. Trước đó người dân tra cứu chỉ "
-        "thấy hồ sơ đã có kết quả."
+        "Khi đã trả: chọn **Đã trả kết quả**, ghi hình thức trả và người nhận hoặc số hiệu. Trước đó người dân tra cứu "
+        "chỉ thấy hồ sơ đã có kết quả."
     )
 
 

@@ -46,7 +46,7 @@ def describe(problems: list[Problem], fragile: list[int], dossier_id: DossierId)
         lines.append(
             f"- Thành phần {numbers} dễ hỏng: sao y bản giấy trước, quét bản sao y, rồi ghi số vào “đã sao y”."
         )
-    lines.append("\nChọn **TIEP_TUC** hoặc **TRA_LAI** (nêu lý do).")
+    lines.append("\nChọn **Tiếp tục** hoặc **Không giải quyết, trả hồ sơ cho người nộp** (nêu lý do).")
     return "\n".join(lines)
 
 
@@ -55,7 +55,7 @@ SCOPE = Pause(
     form=ScopeOpinion,
     role=Role.RECEIVE,
     label="Quyết định trước khi sao chụp",
-    choices={ScopeDecision.TIEP_TUC: "tiếp tục", ScopeDecision.TRA_LAI: "trả lại"},
+    choices={ScopeDecision.TIEP_TUC: "tiếp tục", ScopeDecision.TRA_LAI: "không giải quyết, trả hồ sơ cho người nộp"},
     rule="SC03",
     describe=describe,
     check=check,

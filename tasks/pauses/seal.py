@@ -50,8 +50,8 @@ def describe(dossier_id: DossierId) -> str:
         also = "".join(f" và văn bản {result.name}, được cấp số và ngày khi ký số" for result, _ in issued)
         return (
             f"### Ký số cơ quan · hồ sơ {dossier.code}\n"
-            f"Lãnh đạo đã cho ký {count} thành phần{also}. Kiểm tra thể thức rồi chọn **KY_SO** để ký số cơ quan, "
-            "**TRINH_LAI** (trình lại lãnh đạo, nêu lý do), hoặc **SUA_LAI** (viên chức giải quyết sửa lại, nêu lý do)."
+            f"Lãnh đạo đã cho ký {count} thành phần{also}. Kiểm tra thể thức rồi chọn **Ký số cơ quan**, "
+            "**Trình lại lãnh đạo** hoặc **Chuyển viên chức giải quyết sửa lại** (nêu lý do)."
         )
 
 

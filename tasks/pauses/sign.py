@@ -88,8 +88,8 @@ def describe(again: bool, dossier_id: DossierId) -> str:
             *lines,
             "",
             *describe_pin(captured_by, again),
-            "Xem từng trang rồi chọn **KY_SO_CA_NHAN** (một lần cho tất cả), "
-            "hoặc **TRA_LAI** và nêu lý do bằng văn bản.",
+            "Xem từng trang rồi chọn **Ký số** (một lần cho tất cả), "
+            "hoặc **Không giải quyết, trả hồ sơ cho người nộp** và nêu lý do bằng văn bản.",
         ]
     )
 
@@ -110,7 +110,7 @@ SIGN = Pause(
     form=SignCapture,
     role=Role.RECEIVE,
     label="Người sao chụp kiểm tra và ký số",
-    choices={SignDecision.KY_SO_CA_NHAN: "ký số", SignDecision.TRA_LAI: "trả lại"},
+    choices={SignDecision.KY_SO_CA_NHAN: "ký số", SignDecision.TRA_LAI: "không giải quyết, trả hồ sơ cho người nộp"},
     rule="CA01",
     describe=describe,
     check=check,

@@ -76,9 +76,9 @@ def describe(dossier_id: DossierId) -> str:
             "",
             *(f"Văn bản kết quả do bạn ký: {name}; dự thảo ở trang hồ sơ, chưa có số và ngày." for name in issued),
             "",
-            "Chọn **KY** để cho ký số cơ quan từng thành phần và dữ liệu đặc tả (Điều 9.4), "
-            "**SUA_LAI** (viên chức giải quyết sửa dữ liệu hoặc dự thảo, nêu lý do), hoặc **TRA_LAI** (trả hồ sơ cho "
-            "cá nhân, tổ chức, nêu lý do bằng văn bản).",
+            "Chọn **Cho ký số** để cho ký số cơ quan từng thành phần và dữ liệu đặc tả (Điều 9.4), "
+            "**Chuyển viên chức giải quyết sửa lại** (dữ liệu hoặc dự thảo, nêu lý do), hoặc "
+            "**Không giải quyết, trả hồ sơ cho người nộp** (nêu lý do bằng văn bản).",
         ]
         return "\n".join(lines)
 
@@ -91,7 +91,7 @@ SIGNOFF = Pause(
     choices={
         SignOffDecision.KY: "cho ký số",
         SignOffDecision.SUA_LAI: "chuyển viên chức giải quyết sửa lại",
-        SignOffDecision.TRA_LAI: "trả lại",
+        SignOffDecision.TRA_LAI: "không giải quyết, trả hồ sơ cho người nộp",
     },
     rule="EX17",
     describe=describe,

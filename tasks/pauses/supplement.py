@@ -33,15 +33,15 @@ def check(dossier_id: DossierId, answer: Supplement) -> list[str]:
         return []
     if supplement_came(RecordsDatabase.get(), dossier_of(dossier_id)):
         return []
-    return ["Chưa nhận được hồ sơ bổ sung; vui lòng nộp bổ sung (sohoa supplement) rồi xác nhận lại."]
+    return ["Chưa nhận được hồ sơ bổ sung; vui lòng chọn tệp bổ sung ngay trên trang này rồi bấm lại."]
 
 
 def describe(problems: list[Problem], dossier_id: DossierId) -> str:
     return (
         "### Hồ sơ chưa đủ điều kiện tiếp nhận\n"
         f"{as_markdown(problems)}\n\n"
-        "Bổ sung ngay trên trang xem hồ sơ, hoặc bằng `sohoa supplement <mã lần nộp> <thư mục>`, rồi chọn "
-        "**DA_BO_SUNG**; hoặc chọn **TU_CHOI** và nêu lý do bằng văn bản."
+        "Sửa tờ khai, chọn tệp bổ sung ngay trên trang này rồi chọn "
+        "**Đã bổ sung**; hoặc chọn **Từ chối tiếp nhận** và nêu lý do bằng văn bản."
     )
 
 
@@ -50,7 +50,7 @@ SUPPLEMENT = Pause(
     form=Supplement,
     role=Role.RECEIVE,
     label="Bổ sung hồ sơ trước khi tiếp nhận",
-    choices={SupplementDecision.DA_BO_SUNG: "đã bổ sung", SupplementDecision.TU_CHOI: "từ chối"},
+    choices={SupplementDecision.DA_BO_SUNG: "đã bổ sung", SupplementDecision.TU_CHOI: "từ chối tiếp nhận"},
     rule="B3a",
     describe=describe,
     check=check,

@@ -158,11 +158,11 @@ def _open_points(
     kind, faults = _kind(dossier, document, chosen.value if chosen else document.type_code)
     for name, correction in typed.items():
         if name not in SETTABLE and not name.startswith("special."):
-            faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
+            faults.append(_not_asked(ordinal, name))
         elif normalise_field(name, correction.value) is None:
             faults.append(f"Thành phần {ordinal}: giá trị của “{field_label(name)}” chưa đúng định dạng.")
     for name in sorted(absent - SETTABLE - {name for name in rows if name.startswith("special.")}):
-        faults.append(f"Thành phần {ordinal}: không có trường dữ liệu “{name}”.")
+        faults.append(_not_asked(ordinal, name))
     # What was attested absent stays so when the paper is sent back to be corrected.
     present = {name for name, row in rows.items() if row.value or row.attested_absent} | set(typed)
     for name in needed_fields(kind, dossier.owner_kind, present) if kind else ():
@@ -180,6 +180,10 @@ def _open_points(
             f"Thành phần {ordinal}: còn {len(flagged)} trường có độ tin cậy thấp chưa xác nhận đã đối chiếu bản giấy."
         )
     return faults
+
+
+def _not_asked(ordinal: int, name: str) -> str:
+    return f"Thành phần {ordinal}: trang này không nhận giá trị cho “{field_label(name)}”; vui lòng mở lại trang."
 
 
 def unsure(row: FieldValue) -> bool:
@@ -207,10 +211,10 @@ def describe(doubts: list[Problem], dossier_id: DossierId) -> str:
     with RecordsDatabase.get().session() as session:
         dossier = get_dossier(session, dossier_id)
         lines = [
-            f"### Xác nhận dữ liệu bóc tách · hồ sơ {dossier.code}",
+            f"### Thẩm định hồ sơ, xác nhận dữ liệu bóc tách · hồ sơ {dossier.code}",
             "Đối chiếu từng trường với bản giấy, sửa trường sai, xác nhận trường không có trên giấy tờ, rồi chọn "
-            "**DUYET** (duyệt), **QUET_LAI** (quét lại trang, thành phần) hoặc **TRA_LAI** (trả lại, nêu lý do).",
-            f"Xem dữ liệu: `sohoa review {dossier.code} MÃ_VIÊN_CHỨC`",
+            "**Duyệt**, **Đề nghị quét lại** (trang, thành phần) hoặc **Không giải quyết, trả hồ sơ cho "
+            "người nộp** (nêu lý do).",
             "",
             "| Số | Loại giấy tờ | Trang | Trường | Tin cậy thấp | Còn trống |",
             "|---|---|---|---|---|---|",
@@ -240,12 +244,12 @@ VERIFICATION = Pause(
     name="verification",
     form=Verification,
     role=Role.RESOLVE,
-    label="Xác nhận dữ liệu bóc tách",
+    label="Thẩm định hồ sơ, xác nhận dữ liệu bóc tách",
     choices={
         VerificationDecision.DUYET: "duyệt",
         VerificationDecision.QUET_LAI: "đề nghị quét lại",
         VerificationDecision.XIN_Y_KIEN: "xin ý kiến",
-        VerificationDecision.TRA_LAI: "trả lại",
+        VerificationDecision.TRA_LAI: "không giải quyết, trả hồ sơ cho người nộp",
     },
     rule="WH03",
     describe=describe,

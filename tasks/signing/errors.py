@@ -44,10 +44,7 @@ class AgencyNotAllowed(SohoaError):
     """The case has not succeeded (yet): the agency signs in state KY_CO_QUAN only, a failed case never."""
 
     code, rule, remedy = "AGENCY_NOT_ALLOWED", "EX17", Remedy.OFFICER
-    message = (
-        "Hồ sơ đang ở trạng thái {state} nên chưa được ký số cơ quan; "
-        "vui lòng chỉ ký khi hồ sơ được giải quyết thành công."
-    )
+    message = "Hồ sơ {state} nên chưa được ký số cơ quan; vui lòng chỉ ký khi hồ sơ được giải quyết thành công."
 
 
 class SignerMissing(SohoaError):

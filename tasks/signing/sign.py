@@ -19,6 +19,7 @@ from blocks.errors import ObjectConflict
 from blocks.ids import DocumentId
 from blocks.objects import Bucket, ObjectStore, StoredObject, digest, file_key
 from blocks.records import RecordsDatabase
+from blocks.records.state_names import STATES
 from blocks.records.states import DocumentState, DossierState, SignatureRole
 from blocks.records.tables import Document, Dossier, FieldValue
 from blocks.signer import Signer, agency_signer, picture, signer_for
@@ -301,4 +302,4 @@ def _keep_reports(
 
 def require_succeeded(dossier: Dossier) -> None:
     if dossier.state is not DossierState.KY_CO_QUAN:
-        raise AgencyNotAllowed(state=dossier.state.value)
+        raise AgencyNotAllowed(state=STATES[dossier.state])

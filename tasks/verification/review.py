@@ -21,12 +21,13 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.queries import documents, get_dossier
 from blocks.records.queries import fields as field_rows
+from blocks.records.state_names import STATES
 from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource
 from blocks.records.tables import Document, Dossier, FieldValue, Signature
 from tasks.capture.document import outcome
 from tasks.capture.pages import layout
 from tasks.capture.scan_time import LABELS, TimeSource
-from tasks.desk_views.history import STATES, Event, history
+from tasks.desk_views.history import Event, history
 from tasks.extraction.compose import COMPOSED
 from tasks.extraction.fields import PROPOSAL
 from tasks.extraction.profiles import ROWS, field_label

@@ -72,7 +72,7 @@ def test_what_is_down_is_said_with_what_to_do_and_the_rest_is_shown(
     assert trouble["code"] == "RUN_FAILED" and trouble["count"] == 1 and "Retry" in trouble["advice"]
     assert told.json()["failed"] is None and told.json()["waiting"] == 0  # None, not zero: nobody knows
     html = browser.get("/van-hanh").text
-    assert "6 bộ phận có lỗi" in html and html.count('class="bad"') == 6 and "make up" in html
+    assert "6 thành phần hệ thống có lỗi" in html and html.count('class="bad"') == 6 and "make up" in html
     assert html.count('<th scope="row">') == len(CHECKS) + 1
     assert str(dossier_id) not in html
     assert NAME not in html + told.text and OWNER_ID not in html + told.text

@@ -77,10 +77,10 @@ def test_P14_the_history_on_the_page_is_plain_vietnamese(records: RecordsDatabas
     answer = pages_of(records, objects).show_review(Session(RESOLVING, 0, 0), dossier_id)
     lines = [" ".join(line.split()) for line in History(bytes(answer.body).decode()).lines]
     assert [line.split(" ", 3)[3] for line in lines][:2] == [
-        "tnhs.01 · Hồ sơ: Sao chụp. (Điều 8.2đ QĐ 1333)",
-        "tnhs.01 · Hồ sơ: Giao nhận bản giấy. (Điều 11.4 QĐ 1333)",
+        "tnhs.01 · Sao chụp. (Điều 8.2đ QĐ 1333)",
+        "tnhs.01 · Giao nhận bản giấy. (Điều 11.4 QĐ 1333)",
     ]
-    assert any(line.endswith("Hồ sơ: đã chuyển bộ phận giải quyết. (Điều 11.4 QĐ 1333)") for line in lines)
+    assert any(line.endswith("Hồ sơ đã chuyển bộ phận giải quyết. (Điều 11.4 QĐ 1333)") for line in lines)
     assert not [line for line in lines if re.search(r"\b[A-Z]{1,2}\d{1,2}[a-z]?\b", line)]
 
 

@@ -84,7 +84,7 @@ class Desk:
         back = {"decision": "TRA_LAI", "reason": "Chưa đủ căn cứ để giải quyết."}
         return {
             "sign-1": self.sign,
-            "secrecy-1": lambda: ("ld.01", {"decision": "KHONG_PHAI_MAT", "reason": "Không phải dấu chỉ mức độ mật."}),
+            "secrecy-1": lambda: ("ld.01", {"decision": "KHONG_PHAI_MAT", "reason": "Không phải dấu chỉ độ mật."}),
             "verification-1": lambda: ("gq.01", {"decision": "QUET_LAI", "rescan": [2]}),
             "rescan-1": self.rescan,
             "sign-2": self.sign,

@@ -247,7 +247,7 @@ def test_ST01_runs_without_a_journal_find_what_was_done(anew: Anew) -> None:
             "secret": (
                 secret,
                 {
-                    "secrecy-1": say("ld.01", decision="KHONG_PHAI_MAT", reason="Không phải dấu chỉ mức độ mật."),
+                    "secrecy-1": say("ld.01", decision="KHONG_PHAI_MAT", reason="Không phải dấu chỉ độ mật."),
                     "verification-1": say("gq.01", decision="QUET_LAI", rescan=[2]),
                     "rescan-1": partial(rescan_by_desk, 2),
                     "secrecy-2": usual,

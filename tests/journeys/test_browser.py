@@ -381,15 +381,17 @@ def test_returned_with_reasons_and_an_old_page_is_told_so(played: Journey, sign_
     page, other = sign_in("gq.01", path), sign_in("gq.02", path)
     expect(page.locator("main")).to_contain_text("công văn 12/CĐ")
     page.locator("[name=reason]").fill("")
-    page.get_by_role("button", name="Trả lại", exact=True).click()
+    page.get_by_role("button", name="Không giải quyết, trả hồ sơ cho người nộp", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("lý do bằng văn bản")
     page.locator("[name=reason]").fill("Nội dung giấy tờ chưa đủ điều kiện giải quyết.")
-    page.get_by_role("button", name="Trả lại", exact=True).dblclick()
-    expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: trả lại")
+    page.get_by_role("button", name="Không giải quyết, trả hồ sơ cho người nộp", exact=True).dblclick()
+    expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: không giải quyết, trả hồ sơ cho người nộp")
     until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
     other.locator("[name=reason]").fill("Tôi cũng trả lại.")
-    other.get_by_role("button", name="Trả lại", exact=True).click()
-    expect(other.get_by_role("alert")).to_contain_text("đã có quyết định: trả lại bởi gq.01")
+    other.get_by_role("button", name="Không giải quyết, trả hồ sơ cho người nộp", exact=True).click()
+    expect(other.get_by_role("alert")).to_contain_text(
+        "đã có quyết định: không giải quyết, trả hồ sơ cho người nộp bởi gq.01"
+    )
     dossier = played.officers.dossier(sample)
     assert dossier is not None and dossier.state.value == "TRA_LAI"
     with played.officers.records.session() as session:
@@ -412,7 +414,7 @@ def test_scanned_again_from_the_browser_after_a_colleague_let_go(played: Journey
     expect(second.locator(".stage")).to_contain_text("Đang do tnhs.01 xử lý")
     expect(second.get_by_role("button", name="Đã quét lại")).to_have_count(0)
     first.goto(first.url.split("/ho-so")[0] + "/viec")
-    first.get_by_role("button", name=f"Trả lại việc {code}").click()
+    first.get_by_role("button", name=f"Bỏ nhận việc {code}").click()
     second.reload()
     expect(second.locator(".said")).to_contain_text("thành phần 1")
     until(lambda: drawn(second, "Ảnh thành phần 1, ảnh 1"))  # what was refused, beside why
@@ -473,7 +475,7 @@ def test_CA05_one_page_is_scanned_again(played: Journey, sign_in: SignIn) -> Non
     assert again[0] != images[0] and again[1] == images[1]
     page.goto(page.url)
     expect(page.locator("figure")).to_have_count(2)
-    expect(page.locator(".history")).to_contain_text("Thành phần 1: Nhận bản quét lại, trang 1, 2.")
+    expect(page.locator(".history")).to_contain_text("Thành phần 1: nhận bản quét lại, trang 1, 2.")
 
 
 def signs(played: Journey, sample: Sample, key: str) -> None:
@@ -511,13 +513,13 @@ def test_chosen_files_outlive_the_session(played: Journey, sign_in: SignIn) -> N
     base = page.url.split("/nop")[0]
     page.get_by_label("Họ tên, tên tổ chức").fill("Trần Văn Hết Phiên")
     page.get_by_label("Mã định danh").fill(str(declared["owner"]["id"]))
-    page.get_by_label("Số bản giấy nhận").fill("2")
+    page.get_by_label("Số lượng giấy tờ bản giấy đã nhận").fill("2")
     declare_papers(page, folder, declared)
     chosen = "[...document.querySelectorAll('input[type=file]')].map(input => input.files.length)"
     files, stored = page.evaluate(chosen), set(played.officers.objects.list(Bucket.INBOX, ""))
     assert sum(files) >= 2
     assert page.request.post(base + "/dang-xuat", headers={"origin": base}).ok
-    send, told = page.get_by_role("button", name="Nộp hồ sơ"), page.locator("[data-not-sent]")
+    send, told = page.get_by_role("button", name="Tiếp nhận hồ sơ"), page.locator("[data-not-sent]")
     send.click()
     expect(told).to_contain_text("Phiên làm việc đã kết thúc", use_inner_text=True)
     require_accessible(page)
@@ -555,24 +557,24 @@ def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in:
     """A dossier from the browser: wrong declarations keep what was typed, a supplement keeps the files, the slip."""
     folder = played.samples["01-om-dau"].folder
     page = sign_in("tnhs.01", "/viec")
-    page.get_by_role("link", name="Nộp hồ sơ").click()
+    page.get_by_role("link", name="Tiếp nhận hồ sơ").click()
     page.get_by_label("Thủ tục").select_option("1.001667")
     page.get_by_role("button", name="Chọn").click()
     declared = yaml.safe_load((folder / "dossier.yaml").read_text(encoding="utf-8"))
     owner = declared["owner"]
     page.get_by_label("Họ tên, tên tổ chức").fill(unicodedata.normalize("NFD", "Nguyễn Thị Quầy"))
-    page.get_by_label("Số bản giấy nhận").fill("9")
+    page.get_by_label("Số lượng giấy tờ bản giấy đã nhận").fill("9")
     page.get_by_label("Ngày sinh").fill("1990-05-17")
 
     declare_papers(page, folder, declared)
     page.locator('[name="c.1.pages"]').fill("một")
     picture(page, "submit")
-    page.get_by_role("button", name="Nộp hồ sơ").click()
+    page.get_by_role("button", name="Tiếp nhận hồ sơ").click()
     expect(page.get_by_role("alert")).to_contain_text("giấy tờ 1, số trang")
-    assert page.get_by_label("Số bản giấy nhận").input_value() == "9"  # what was typed is still there
+    assert page.get_by_label("Số lượng giấy tờ bản giấy đã nhận").input_value() == "9"  # what was typed is still there
     require_accessible(page)
     declare_papers(page, folder, declared)
-    page.get_by_role("button", name="Nộp hồ sơ").click()
+    page.get_by_role("button", name="Tiếp nhận hồ sơ").click()
     page.wait_for_url("**/ho-so/*")
     path = "/ho-so/" + page.url.rpartition("/")[2]
     dossier_id = UUID(page.url.rpartition("/")[2])
@@ -587,9 +589,9 @@ def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in:
     page.goto(page.url)
     expect(page.get_by_text("Đã có 1 tệp").first).to_be_visible()
     require_accessible(page)
-    page.get_by_label("Số bản giấy nhận").fill("")
+    page.get_by_label("Số lượng giấy tờ bản giấy đã nhận").fill("")
     page.get_by_label("Mã định danh").fill(str(owner["id"]))
-    page.get_by_label("Số bản giấy nhận").fill("2")
+    page.get_by_label("Số lượng giấy tờ bản giấy đã nhận").fill("2")
     page.get_by_role("button", name="Đã bổ sung").click()
     expect(page.locator(".note.good")).to_contain_text("Đã ghi nhận: đã bổ sung")
 
@@ -641,10 +643,10 @@ def test_P14_an_incident_is_closed_with_a_reason_and_the_auditor_finds_it_all(pl
     sign_in("gq.09", path)  # of another unit: refused, and an incident
     leader = sign_in("ld.01", "/su-co")
     row = leader.get_by_role("row").filter(has_text=dossier.code).filter(has_text="Người chưa được phân công")
-    row.get_by_label("Đã xử lý thế nào").fill("xong")
+    row.get_by_label("Nội dung, kết quả xử lý").fill("xong")
     row.get_by_role("button", name="Đóng sự cố").click()
     expect(leader.get_by_role("alert")).to_contain_text("từ 10 đến 500 ký tự")
-    row.get_by_label("Đã xử lý thế nào").fill("Đã nhắc nhở người xem nhầm hồ sơ")
+    row.get_by_label("Nội dung, kết quả xử lý").fill("Đã nhắc nhở người xem nhầm hồ sơ")
     picture(leader, "incidents")
     row.get_by_role("button", name="Đóng sự cố").click()
     expect(row).to_contain_text("ld.01: Đã nhắc nhở người xem nhầm hồ sơ")
@@ -676,7 +678,7 @@ def test_P14_an_incident_is_closed_with_a_reason_and_the_auditor_finds_it_all(pl
     expect(auditor.get_by_role("status")).to_contain_text("Chuỗi băm liền mạch")
     auditor.goto(auditor.url.replace("/nhat-ky/kiem-tra", "/nhat-ky?nguoi=kt.01"))
     expect(lines.first).to_contain_text("Kiểm tra chuỗi băm của nhật ký")  # who looks is in it, too
-    expect(lines.nth(1)).to_contain_text("Hồ sơ: Tải nhật ký")
+    expect(lines.nth(1)).to_contain_text("Tải nhật ký")
 
 
 def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Journey, sign_in: SignIn) -> None:

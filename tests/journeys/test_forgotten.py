@@ -18,11 +18,11 @@ from sqlmodel import col, func, select
 
 from blocks.objects import Bucket
 from blocks.records.machine import PublicStatus
+from blocks.records.state_names import STATES
 from blocks.records.states import DossierState
 from blocks.records.tables import AuditEntry, Decision, Dossier
 from blocks.settings import gateway_url
 from tasks.decisions.proofs import is_proven
-from tasks.desk_views.history import STATES
 from tasks.intake.begin import Ended, begin
 from tasks.intake.hand_in import hand_in
 from tasks.intake.inbox import KNOWN

@@ -185,7 +185,7 @@ def test_WH02_a_delegation_is_told_followed_and_kept(played: Journey, delegate_u
 
     delegate_until(today)
     done = delegate.http.post(f"{path}/quyet-dinh", data=answer, headers=HTML)
-    assert done.status_code == 200 and "Đã ghi nhận: trả lại" in done.text and "12/GUQ-BHXH" in done.text
+    assert done.status_code == 200 and "trả hồ sơ cho người nộp" in done.text and "12/GUQ-BHXH" in done.text
     until(lambda: played.prefect.run(sample.run_id)["state_type"] == "COMPLETED")
     assert "theo ủy quyền: văn bản 12/GUQ-BHXH" in delegate.http.get(path).text  # in the history
     with played.officers.records.session() as session:

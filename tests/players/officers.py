@@ -254,7 +254,7 @@ class Officers:
         secret = {item["ordinal"] for item in sample.truth["documents"] if item["expected_state"] == "CACH_LY_MAT"}
         if waiting & secret:
             return {"decision": "XAC_NHAN_MAT"}
-        return {"decision": "KHONG_PHAI_MAT", "reason": "Chữ trên giấy tờ không phải dấu chỉ mức độ mật."}
+        return {"decision": "KHONG_PHAI_MAT", "reason": "Chữ trên giấy tờ không phải dấu chỉ độ mật."}
 
     def _verification(self, sample: Sample) -> dict[str, Any]:
         if sample.truth.get("defect") == "REFUSE_VERIFICATION":

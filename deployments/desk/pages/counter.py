@@ -33,7 +33,7 @@ class CounterPages:
 
     def show(self, session: Session, procedure: str | None) -> Response:
         values = self.counter.blank(session.officer, procedure)
-        return self.pages.page("submit.html", session, title="Nộp hồ sơ", problems=[], **values)
+        return self.pages.page("submit.html", session, title="Tiếp nhận hồ sơ", problems=[], **values)
 
     def submit(self, session: Session, form: dict[str, Any], files: Any) -> Response:
         try:
@@ -48,7 +48,9 @@ class CounterPages:
         """With what was typed; files must be chosen anew."""
         values = self.counter.blank(session.officer, str(form.get("procedure", "")), form)
         status = 403 if answer.status == "OLD_FORM" else 422
-        return self.pages.page("submit.html", session, status, title="Nộp hồ sơ", problems=answer.sentences, **values)
+        return self.pages.page(
+            "submit.html", session, status, title="Tiếp nhận hồ sơ", problems=answer.sentences, **values
+        )
 
     def follow(self, session: Session, submission: str) -> Response:
         """Until the dossier is registered; then its page."""
@@ -77,7 +79,7 @@ class CounterPages:
     def router(self) -> APIRouter:
         router = APIRouter(default_response_class=HTMLResponse)
 
-        @router.get("/nop", summary="Nộp hồ sơ mới: chọn thủ tục, khai và chọn tệp quét")
+        @router.get("/nop", summary="Tiếp nhận hồ sơ mới: chọn thủ tục, khai và chọn tệp quét")
         async def show(request: Request, procedure: str | None = None) -> Response:
             return await self.pages.shown_to(request, self.show, procedure)
 

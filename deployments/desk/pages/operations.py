@@ -159,7 +159,7 @@ def page_values(picture: HealthReport) -> dict[str, Any]:
     return {
         "picture": picture,
         "at": f"{picture.at.astimezone(VIET_NAM):%H:%M:%S ngày %d/%m/%Y}",
-        "verdict": f"{bad} bộ phận có lỗi" if bad else "Mọi bộ phận đều làm việc được",
+        "verdict": f"{bad} thành phần hệ thống có lỗi" if bad else "Mọi thành phần hệ thống hoạt động bình thường",
         "figures": [(name, _number(value)) for name, value in figures_shown],
         "stages": [(step_label(stage), count, seconds) for stage, (count, seconds) in longest_first],
         "age": _age,

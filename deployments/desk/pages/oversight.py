@@ -26,6 +26,7 @@ from blocks.records import RecordsDatabase
 from blocks.records.queries import DossierUnknown
 from blocks.trust import Trust
 from deployments.desk.auth.sessions import Officer, Session
+from deployments.desk.forms import iso_day
 from deployments.desk.pages.rendering import Pages
 from tasks.desk_views.history import ACTION_NAMES
 from tasks.monitoring.audit_trail import TrailFilter, TrailLine, check_trail, entries, record_access
@@ -228,7 +229,7 @@ def _wanted(asked: Mapping[str, str]) -> TrailFilter:
     """Raises DayInvalid."""
     before = asked.get("truoc", "")
     try:
-        since, until = (date.fromisoformat(asked[name]) if asked[name] else None for name in ("tu", "den"))
+        since, until = (date.fromisoformat(iso_day(asked[name])) if asked[name] else None for name in ("tu", "den"))
         return TrailFilter(
             code=asked["ho_so"],
             actor=asked["nguoi"],

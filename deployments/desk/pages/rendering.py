@@ -20,13 +20,14 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from blocks.clock import VIET_NAM
 from blocks.errors import Remedy, SohoaError
 from blocks.records.queries import DossierUnknown
+from blocks.records.state_names import STATES
 from deployments.desk.auth.sessions import Session
 from deployments.desk.bodies import parse_small, read_small, with_token
 from deployments.desk.decisions import ROLE_NAMES, Answer
 from deployments.desk.forms import key, shown
 from deployments.desk.limits import Uploads, UploadsBusy
 from deployments.desk.uploads import INPUT, SUFFIXES, UploadsTooLarge, require_small
-from tasks.desk_views.history import STATES
+from tasks.desk_views.history import DETAILS
 from tasks.pauses.outages import not_answering
 from tasks.pauses.registry import decision_labels
 from tasks.verification.review import REASONS
@@ -93,6 +94,7 @@ def _templates() -> Environment:
         "ROLE_NAMES": {role.value: name for role, name in ROLE_NAMES.items()},
         "DECISIONS": decision_labels(),
         "STATES": STATES,
+        "DETAILS": DETAILS,
         "REASONS": {reason.value: text for reason, text in REASONS.items()},
         "key": key,
         "ACCEPT": ",".join(sorted(SUFFIXES)),

@@ -113,7 +113,7 @@ class WorklistPages:
             _, _, refusal = await self.pages.posted(request)
             return refusal or await shown_to(request, self._claim, dossier_id)
 
-        @router.post("/ho-so/{dossier_id}/tra", summary="Trả lại việc đã nhận")
+        @router.post("/ho-so/{dossier_id}/tra", summary="Thôi nhận việc")
         async def release(request: Request, dossier_id: DossierId) -> Response:
             _, _, refusal = await self.pages.posted(request)
             return refusal or await shown_to(request, self._release, dossier_id)

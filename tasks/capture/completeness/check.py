@@ -46,7 +46,10 @@ class DossierIncomplete(SohoaError):
     """Every component passed its capture, and yet the dossier as a whole does not hold: nothing goes on (CA04–CA10)."""
 
     code, rule = "DOSSIER_INCOMPLETE", "CA04"
-    message = "Hồ sơ chưa đạt kiểm tra đầy đủ ({codes}); vui lòng báo quản trị viên kiểm tra trước khi xử lý tiếp."
+    message = (
+        "Hồ sơ chưa đạt yêu cầu kiểm tra tính đầy đủ ({codes}); vui lòng báo quản trị viên kiểm tra trước khi xử lý "
+        "tiếp."
+    )
     remedy = Remedy.OFFICER
 
 

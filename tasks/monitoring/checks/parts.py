@@ -34,7 +34,7 @@ def orchestrator() -> Seen:
     late = prefect.count(state={"name": {"any_": ["Late"]}})
     if late:
         return warning(f"Prefect {version}, {late} lượt xử lý bị trễ", "xem worker có chạy không (make status)")
-    return good(f"Prefect {version}, đủ {len(DEPLOYED)} cách xử lý")
+    return good(f"Prefect {version}, đủ {len(DEPLOYED)} quy trình xử lý")
 
 
 def worker() -> Seen:

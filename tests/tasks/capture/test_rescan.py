@@ -146,7 +146,7 @@ def test_CA05_only_the_bad_page_is_scanned_again(
         scans = sorted((s.attempt, s.ordinal, s.place) for s in session.exec(select(Scan)))
         assert scans == [*((1, n, None) for n in (1, 2, 3)), *((2, n, None) for n in (1, 2, 3)), (2, 4, 1), (2, 5, 2)]
         told = [event.sentence for event in history(session, counter.dossier)]
-        assert "Thành phần 1: Nhận bản quét lại, trang 1, 2." in told
+        assert "Thành phần 1: nhận bản quét lại, trang 1, 2." in told
         entry = session.exec(select(AuditEntry).where(AuditEntry.action == "rescan")).one()
         assert entry.details == {"attempt": 2, "files": 2, "pages": [1, 2]}
 

@@ -58,7 +58,7 @@ def test_each_role_sees_its_own_work_nearest_deadline_first(records: RecordsData
     assert of(records, rows, "nobody") == []
     everything = worklist(records, Catalog(), rows, day=TODAY)
     assert len(everything) == 6 and other in [item.dossier_id for item in everything] and everything[-1].left is None
-    assert of(records, rows, "gq.01")[0].step == "Xác nhận dữ liệu bóc tách (lần 2)"
+    assert of(records, rows, "gq.01")[0].step == "Thẩm định hồ sơ, xác nhận dữ liệu bóc tách (lần 2)"
 
 
 def test_the_leader_sees_what_is_due_and_nothing_is_decided_by_silence(records: RecordsDatabase) -> None:

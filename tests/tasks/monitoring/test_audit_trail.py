@@ -61,8 +61,8 @@ def test_WH04_each_unit_sees_its_own(records: RecordsDatabase, dossiers: tuple[U
 
 def test_P14_filters(records: RecordsDatabase, dossiers: tuple[UUID, UUID]) -> None:
     (look,) = found(records, action="view")
-    assert (look.actor, look.sentence, look.dossier) == ("gq.01", "Hồ sơ: Xem dữ liệu hồ sơ.", CODE)
-    assert [line.sentence for line in found(records, actor="gq.02")] == ["Thành phần 1: Sao chụp."]
+    assert (look.actor, look.sentence, look.dossier) == ("gq.01", "Xem dữ liệu hồ sơ.", CODE)
+    assert [line.sentence for line in found(records, actor="gq.02")] == ["Thành phần 1: sao chụp."]
     assert [line.sentence for line in found(records, action="sign-in", actor="gq.01")] == ["Đăng nhập."]
     assert {line.dossier_id for line in found(records, code=CODE.lower())} == {dossiers[0]}
     with records.session() as session:
@@ -86,7 +86,7 @@ def test_P14_who_looks_is_in_the_trail(records: RecordsDatabase, dossiers: tuple
     wanted = TrailFilter(code=CODE, actor="Nguyễn Thị Thử Nghiệm", action="view", since=date(2026, 1, 1))
     record_access(records, "kt.01", "view-trail", wanted, 3)
     (line,) = found(records, action="view-trail")
-    assert (line.actor, line.dossier_id, line.sentence) == ("kt.01", dossiers[0], "Hồ sơ: Xem nhật ký.")
+    assert (line.actor, line.dossier_id, line.sentence) == ("kt.01", dossiers[0], "Xem nhật ký.")
     assert line.details == {"action": "view", "since": "2026-01-01", "shown": 3}  # what was typed may be a name
 
 

@@ -9,6 +9,7 @@ import pytest
 from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.queries import record_decision
+from blocks.records.state_names import STATES
 from blocks.records.states import DossierState
 from tasks.monitoring.case_report import _span, report_dossier
 from tests.tasks.lawcase import OWNER_ID, get_case, make_dossier, put_signed, walk_dossier
@@ -23,10 +24,10 @@ def test_WH04_the_summary_names_states_decisions_and_papers(records: RecordsData
                         officer="gq.01", role="verification", payload={})  # fmt: skip
     told = report_dossier(records, dossier_id)
     case = get_case(records, dossier_id)
-    assert case.state.value in told and "2 giấy tờ" in told
-    assert "| verification-1 | DUYET |" in told
+    assert STATES[case.state] in told and "2 giấy tờ" in told
+    assert "| Thẩm định hồ sơ, xác nhận dữ liệu bóc tách | duyệt |" in told
     assert "LOCAL:GIAY-RA-VIEN" in told and "AGENCY" in told and "(thử nghiệm)" in told
-    assert "| SO_HOA | 0 phút" in told  # how long it was there
+    assert "| đang số hóa | 0 phút" in told  # how long it was there
     assert OWNER_ID not in told and "gq.01" not in told and (not case.owner_name or case.owner_name not in told)
 
 

@@ -47,7 +47,7 @@ def test_each_level_is_noted_once_and_ended_dossiers_are_left_alone(records: Rec
     with records.session() as session:
         told = [event.sentence for event in history(session, monday)]
         entries = session.exec(select(AuditEntry).where(col(AuditEntry.action).startswith("deadline-"))).all()
-    assert told[-2:] == ["Hồ sơ: Sắp đến hạn trả kết quả.", "Hồ sơ: Quá hạn trả kết quả."]
+    assert told[-2:] == ["Sắp đến hạn trả kết quả.", "Quá hạn trả kết quả."]
     assert all(entry.actor == "system" and set(entry.details) == {"left_days"} for entry in entries)
 
 

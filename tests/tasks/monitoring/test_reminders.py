@@ -85,8 +85,8 @@ def test_who_may_answer_is_reminded_then_the_leader_is_told_each_once(records: R
         sentences = [event.sentence for event in history(session, dossier)]
         assert session.exec(select(Decision)).all() == []  # silence decides nothing
     assert sentences[-2:] == [
-        "Xác nhận dữ liệu bóc tách: đã nhắc viên chức.",
-        "Xác nhận dữ liệu bóc tách: đã báo lãnh đạo đơn vị.",
+        "Thẩm định hồ sơ, xác nhận dữ liệu bóc tách: đã nhắc viên chức.",
+        "Thẩm định hồ sơ, xác nhận dữ liệu bóc tách: đã báo lãnh đạo đơn vị.",
     ]
 
 
@@ -166,7 +166,7 @@ def test_WH04_messages_carry_code_and_link_and_nobodys_data(
     assert first["Subject"] == "Nhắc việc: hồ sơ đang chờ · BHXH-TEST-261120-0001"
     assert last["Subject"] == "Báo lãnh đạo: hồ sơ chờ quá lâu · BHXH-TEST-261120-0001"
     text = first.get_content()
-    assert "chờ bước: Xác nhận dữ liệu bóc tách." in text and "Từ lúc 10:00 ngày 20/11/2026." in text
+    assert "chờ bước: Thẩm định hồ sơ, xác nhận dữ liệu bóc tách." in text and "Từ lúc 10:00 ngày 20/11/2026." in text
     assert "Hạn trả kết quả: 25/12/2026." in text and f"https://hoso.example.vn/ho-so/{dossier}\n" in text
     everything = "".join(str(message) + message.get_content() for message in mailbox.messages)
     assert NAME not in everything and OWNER_ID not in everything

@@ -142,4 +142,4 @@ def test_EXa_a_type_that_is_unknown_or_not_captured_is_refused(records: RecordsD
     refused = check(dossier_id, chosen("LOCAL:CCCD"))  # is only shown (Điều 5.3)
     assert len(refused) == 1 and "Thẻ căn cước" in refused[0] and "LOCAL" not in refused[0]
     absent = approved(absent=[Absence(component=1, field="type_code")])
-    assert any("không có trường dữ liệu" in fault for fault in check(dossier_id, absent))
+    assert any("trang này không nhận giá trị cho" in fault for fault in check(dossier_id, absent))

@@ -11,10 +11,11 @@ from sqlmodel import Session, col, select
 from blocks.catalog import Catalog
 from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
+from blocks.records.state_names import STATES
 from blocks.records.states import DocumentState, DossierState, FieldSource
 from blocks.records.tables import AuditEntry, FieldValue, Incident
 from blocks.settings import ROOT
-from tasks.desk_views.history import ACTIONS, ARTICLES, REMINDERS, STATES, Event
+from tasks.desk_views.history import ACTIONS, ARTICLES, REMINDERS, Event
 from tasks.extraction.fields import PROPOSAL
 from tasks.pauses.registry import decision_labels, pause_label
 from tasks.pauses.verification import VerificationDecision
@@ -79,14 +80,14 @@ def test_CA06_CA07_images_are_counted_against_the_declaration(seen: Review) -> N
 def test_P14_every_look_is_in_the_audit_trail_and_history_is_told_in_vietnamese(
     records: RecordsDatabase, seen: Review
 ) -> None:
-    assert "Quét lại (lần 2): trả lại." in [event.sentence for event in seen.history]
-    assert "Hồ sơ: đang thẩm định." in [event.sentence for event in seen.history]
+    assert "Quét lại (lần 2): không giải quyết, trả hồ sơ cho người nộp." in [event.sentence for event in seen.history]
+    assert "Hồ sơ đang thẩm định." in [event.sentence for event in seen.history]
     assert "Thành phần 1: chờ viên chức xác nhận dữ liệu." in [event.sentence for event in seen.history]
     with records.session() as session:
         entry = session.exec(select(AuditEntry).where(col(AuditEntry.action) == "view")).one()
         assert (entry.actor, entry.rule, entry.details) == ("gq.01", "P14", {"components": 1})
         again: list[Event] = look(records, Catalog(), entry.dossier_id, "ld.01", grants=None).history  # type: ignore[arg-type]
-    assert again[-1].actor == "gq.01" and again[-1].sentence == "Hồ sơ: Xem dữ liệu hồ sơ."
+    assert again[-1].actor == "gq.01" and again[-1].sentence == "Xem dữ liệu hồ sơ."
 
 
 def test_WH04_a_stranger_sees_nothing_and_each_try_is_recorded(records: RecordsDatabase) -> None:
@@ -124,7 +125,7 @@ def test_P14_the_history_names_articles_and_no_id_of_a_rule(records: RecordsData
     assert not [event for event in told if CODE.search(event.sentence + event.article)]
     assert [event.article for event in told if not event.article.startswith("Điều ")] == ["", ""]
     assert [event.sentence for event in told][-2:] == [
-        "Thành phần 1: Xóa ảnh quét của giấy tờ chỉ để xuất trình.", "Thành phần 1: Từ chối truy cập.",
+        "Thành phần 1: xóa ảnh quét của giấy tờ chỉ để xuất trình.", "Thành phần 1: từ chối truy cập.",
     ]  # fmt: skip
 
 
