@@ -105,7 +105,7 @@ journeys: dev check-system ## only the samples, played through the whole stack w
 	.venv/bin/pytest -q -p no:cacheprovider tests/journeys
 
 screenshots: dev check-system ## pictures of the documents, taken while the browser journeys run
-	SCREENSHOTS=docs/images JOURNEY_SAMPLES="01- 10- 12- 13- d05- d09-" .venv/bin/pytest -q -p no:cacheprovider tests/journeys/test_browser.py
+	SCREENSHOTS=docs/images JOURNEY_SAMPLES="01- 10- 12- 13- d05- d09-" .venv/bin/pytest -q -p no:cacheprovider tests/journeys/test_browser.py tests/journeys/test_browser_parting.py
 
 bench-ocr: dev check-system ## character errors and seconds a page of both engines, against Tesseract, same pages, same run; BENCH=folder: on those too
 	@command -v tesseract >/dev/null && tesseract --list-langs 2>/dev/null | grep -qx vie \

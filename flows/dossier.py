@@ -54,7 +54,7 @@ from tasks.results.steps import issue_results, sign_by_leader
 from tasks.scope.steps import certify_copy, decide_scope, isolate, settle_leader_opinion, settle_unlisted, take_back
 from tasks.signing.steps import needs_authorisation, sign_by_agency, sign_captured
 from tasks.steps import advance, announce, reopen, send_back
-from tasks.verification.steps import assign_code, confirm_fields
+from tasks.verification.steps import assign_code, confirm_fields, part_images
 
 
 @dataclass
@@ -234,6 +234,11 @@ def verification(case: Case) -> None:
             return
         if answer.decision is VerificationDecision.XIN_Y_KIEN:
             consultation(case)
+            continue
+        if answer.decision is VerificationDecision.TACH_ANH:
+            parted = part_images(case.id, last(case, VERIFICATION)).attempts  # the declared papers, and the others
+            case.attempts |= parted
+            digitise(case, list(parted))
             continue
         again = send_back(case.id, last(case, VERIFICATION))
         rescan(case, again, [])

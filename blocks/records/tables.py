@@ -174,6 +174,12 @@ class Scan(SQLModel, table=True):
     refused_code: str | None = None  # code of the SohoaError
     place: int | None = None  # 1-based image of the component that this file replaces; None: one of the files in order
     added: bool = False  # put in at `place` instead, the images from there move on
+    # Page of the file → degrees clockwise by which a person wants it turned: the file stays as it came, its copy's page
+    # is shown so.
+    turned: dict[str, int] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    # Page of the file → the part of its image (x0, y0, x1, y1: shares, as stored) that is this paper's, where another
+    # paper lies beside it: the image stays whole, only what is read is limited.
+    parts: dict[str, list[float]] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
 
 
 class Page(SQLModel, table=True):

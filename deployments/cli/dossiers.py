@@ -25,7 +25,7 @@ from tasks.archive.export import export_dossier
 from tasks.capture.rescan import hand_in_rescan
 from tasks.desk_views.worklist import Item, first_items
 from tasks.intake.begin import Ended, begin
-from tasks.intake.hand_in import hand_in
+from tasks.intake.hand_in import hand_in, whole_of
 from tasks.intake.origin import by_command
 from tasks.intake.public_status import status_of
 from tasks.intake.receipt import receipt_pdf
@@ -49,6 +49,10 @@ def submit(
         console.print(begun.text)
     else:
         console.print(f"Đã nhận lần nộp [bold]{submission}[/], lượt xử lý {begun}")
+    whole = whole_of(records, ObjectStore.get(), submission)
+    if whole and (kept := [place for place in whole.blank if f"{place}/BLANK" not in whole.left_out]):
+        pages = ", ".join(f"tệp {place.replace('/', ' trang ')}" for place in kept)
+        console.print(f"Có vẻ trắng, vẫn giữ: {pages}. Viên chức quyết định bỏ hay không ở bước Quét lại.")
 
 
 @app.command()

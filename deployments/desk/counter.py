@@ -6,6 +6,7 @@ Whoever declares is who captured: the session's officer, never a field of the fo
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ from blocks.records.sources import SourceKind, require_source
 from blocks.records.states import Form, OwnerKind
 from blocks.records.tables import Dossier
 from deployments.desk.auth.sessions import Officer
+from deployments.desk.drafts import Draft, Drafts
 from deployments.desk.forms import iso_day, shown
 from deployments.desk.uploads import saved
 from tasks.intake.batch import PLACE
@@ -43,6 +45,7 @@ from tasks.intake.manifest import MANIFEST, Component, Manifest, parse_manifest
 from tasks.intake.names import inbox_key, part_of
 from tasks.intake.order import ranks
 from tasks.intake.origin import Origin
+from tasks.intake.parting import UNNAMED, parts, require_parted
 from tasks.intake.submission import supplement_came
 
 WHOLE = "scan.0"  # the input for one scan of the whole dossier
@@ -100,11 +103,15 @@ class NotAtCounter(OfficerNotAssigned):
 
 @dataclass(frozen=True)
 class Row:
-    """One paper of the form. name: what the procedure calls it; kept: files that were handed in before."""
+    """One paper of the form. name: what the procedure calls it; kept: files that were handed in before.
+
+    images: which of the scan of the whole dossier are its own, where that was parted by hand.
+    """
 
     number: int
     name: str = ""
     kept: int = 0
+    images: str = ""
     fixed: bool = False  # declared before: may be corrected, not dropped (CA04)
 
 
@@ -118,9 +125,10 @@ class Counter:
         catalog: Catalog,
         prefect: Orchestrator,
         private_key: Path | None = None,
+        drafts: Drafts | None = None,
     ) -> None:
         self.records, self.objects, self.catalog, self.prefect = records, objects, catalog, prefect
-        self.private_key = private_key
+        self.private_key, self.drafts = private_key, drafts or Drafts(room=4 << 30)
 
     def origin(self, officer: Officer, form: Mapping[str, Any]) -> Origin:
         """Handed in by the officer of a session, who answers for the scans and may let them be signed at once."""
@@ -134,8 +142,17 @@ class Counter:
         return sorted(officer.where(Role.RECEIVE))
 
     # -- showing ------------------------------------------------------------------------------------------------
-    def blank(self, officer: Officer, procedure: str | None, typed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What the page of a new dossier shows. Raises NotAtCounter, ProcedureUnknown."""
+    def blank(
+        self,
+        officer: Officer,
+        procedure: str | None,
+        typed: Mapping[str, Any] | None = None,
+        draft: Draft | None = None,
+    ) -> dict[str, Any]:
+        """What the page of a new dossier shows. draft: the scan that was parted for it.
+
+        Raises NotAtCounter, ProcedureUnknown.
+        """
         units, today = self.units(officer), vietnam_day()
         if not units:
             raise NotAtCounter()
@@ -145,11 +162,23 @@ class Counter:
         chosen = self.catalog.procedure(procedure, today)
         values: dict[str, Any] = dict.fromkeys((*HEAD, "transitional"), "")
         values |= {"unit": units[0], "owner.kind": OwnerKind.PERSON.value}
-        rows = []
-        for number, group in enumerate(chosen.components, 1):
-            rows.append(Row(number, group.name if group.required else f"{group.name} ({group.when or 'nếu có'})"))
-            values |= _row_values(number, group.any_of[0] if group.required else "")
-        return shown | self._form(rows, values, typed) | {"procedure": chosen}
+        rows: list[Row] = []
+        for part in parts(draft.leaves) if draft else []:
+            rows.append(Row(len(rows) + 1, images=part.images))
+            values |= _row_values(len(rows), "" if part.type == UNNAMED else part.type)
+            values[f"c.{len(rows)}.pages"] = str(len(part.leaves))
+        scanned = [values[f"c.{row.number}.type"] for row in rows]
+        for group in chosen.components:
+            if not set(group.any_of) & set(scanned):
+                name = group.name if group.required else f"{group.name} ({group.when or 'nếu có'})"
+                rows.append(Row(len(rows) + 1, name))
+                values |= _row_values(len(rows), group.any_of[0] if group.required and not draft else "")
+        return shown | self._form(rows, values, typed) | {"procedure": chosen, "draft": draft}
+
+    def parted(self, officer: Officer, form: Mapping[str, Any]) -> Draft | None:
+        """The scan that was parted for this form, if any. Raises DraftGone."""
+        ident = str(form.get("parting", ""))
+        return self.drafts.of(officer.id, ident) if ident else None
 
     def known(self, dossier: Dossier, typed: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """What the form of a supplement shows: the declaration as it stands, and what the procedure still asks for.
@@ -206,6 +235,8 @@ class Counter:
             self._write(Path(folder), officer, form, files, None)
             submission = hand_in(self.records, self.objects, Path(folder), self.origin(officer, form))
         begin(self.records, self.prefect, submission, tags=["desk"])  # the page of one that has ended tells its state
+        if draft := self.parted(officer, form):
+            self.drafts.drop(draft)
         return submission
 
     def supplement(
@@ -242,22 +273,28 @@ class Counter:
         if before:
             body |= {"unit": before.unit, "transitional": before.transitional}
         if whole := files.get(WHOLE, []) if dossier is None else []:
-            names = _keep(whole, folder / PLACE)
+            names = kept_files(whole, folder / PLACE)
             body["batch"] = {"files": [f"{PLACE}/{name}" for name in names], "duplex": _text(form, "duplex") or None}
+        draft = self.parted(officer, form) if dossier is None else None
+        if draft is not None:
+            body["batch"] = _parted_scan(draft, folder)
+        in_scan = len(parts(draft.leaves)) if draft else 0
         components: list[dict[str, Any]] = []
-        for row in _rows(form):
+        for row in _rows(form, in_scan):
             number = len(components) + 1
             declared = _component(form, row)
             if not declared["type"]:
                 if row <= len(known):
                     raise DeclarationInvalid(where=f"giấy tờ {row}: không được bớt giấy tờ đã khai")
+                if row <= in_scan:
+                    raise DeclarationInvalid(where=f"giấy tờ {row}: chưa chọn loại của giấy tờ trong bản quét")
                 continue
-            new = files.get(f"scan.{row}", [])
+            new = files.get(f"scan.{row}", []) if row > in_scan else []
             if new:
-                declared["files"] = _keep(new, folder / f"c{number}")
+                declared["files"] = kept_files(new, folder / f"c{number}")
             elif dossier and row <= len(known):
                 declared["files"] = [self._again(folder, dossier, name) for name in known[row - 1].files]
-            elif whole:
+            elif row <= in_scan or (whole and draft is None):
                 del declared["files"]  # it lies in the scan of the whole dossier
                 components.append(declared)
                 continue
@@ -344,10 +381,22 @@ def _declared(form: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rows(form: Mapping[str, Any]) -> list[int]:
+def _parted_scan(draft: Draft, folder: Path) -> dict[str, Any]:
+    """The scan in the folder that is handed in, and how it was parted. Raises NotParted."""
+    parted = require_parted(draft.leaves)
+    (folder / PLACE).mkdir(exist_ok=True)
+    for file in draft.files:
+        shutil.copyfile(file, folder / PLACE / file.name)
+    return {"files": [f"{PLACE}/{name}" for name in draft.names], "parted": parted.model_dump(mode="json")}
+
+
+def _rows(form: Mapping[str, Any], in_scan: int) -> list[int]:
+    """Numbers of the papers of the form. in_scan: how many, from the first on, must be there."""
     found = sorted(int(match[1]) for name in form if (match := re.fullmatch(r"c\.(\d{1,3})\.type", name)))
     if len(found) > MOST:
         raise DeclarationInvalid(where=f"nhiều hơn {MOST} giấy tờ; vui lòng nộp cả hồ sơ bằng thư mục qua hộp nhận")
+    if found[:in_scan] != list(range(1, in_scan + 1)):
+        raise DeclarationInvalid(where="thiếu giấy tờ của bản quét đã tách")
     return found
 
 
@@ -365,7 +414,7 @@ def _component(form: Mapping[str, Any], row: int) -> dict[str, Any]:
     }
 
 
-def _keep(uploads: Sequence[UploadFile], folder: Path) -> list[str]:
+def kept_files(uploads: Sequence[UploadFile], folder: Path) -> list[str]:
     """Under names that keep only the order in which they were chosen and the one that their names tell (CA06)."""
     folder.mkdir(exist_ok=True)
     places = enumerate(zip(uploads, ranks([upload.filename or "" for upload in uploads]), strict=True), 1)

@@ -24,12 +24,14 @@ from deployments.desk.auth.sign_in_records import SignIns
 from deployments.desk.auth.signin import AGAIN
 from deployments.desk.counter import Counter
 from deployments.desk.decisions import STEP_UP_SENTENCE, Answer, Decisions
+from deployments.desk.drafts import Drafts
 from deployments.desk.limits import Uploads
 from deployments.desk.pages.counter import CounterPages
 from deployments.desk.pages.disposal import DisposalPages
 from deployments.desk.pages.dossier import DossierPages
 from deployments.desk.pages.operations import routes
 from deployments.desk.pages.oversight import OversightPages
+from deployments.desk.pages.parting import PartingPages
 from deployments.desk.pages.rendering import AGAIN_LATER, Pages
 from deployments.desk.pages.sessions import SessionPages
 from deployments.desk.pages.worklist import WorklistPages
@@ -57,11 +59,13 @@ class Desk:
 
     def routers(self) -> list[APIRouter]:
         pages, records, catalog = self.pages, self.records, self.catalog
-        counter = Counter(records, self.objects, catalog, self.prefect, self.decisions.private_key)
+        drafts = Drafts(room=self.pages.uploads.spool)
+        counter = Counter(records, self.objects, catalog, self.prefect, self.decisions.private_key, drafts)
         return [
             pages.router(),
             WorklistPages(pages, records, catalog, self.decisions).router(),
             DossierPages(pages, records, self.objects, catalog, self.decisions, counter).router(),
+            PartingPages(pages, catalog, counter).router(),
             CounterPages(pages, records, catalog, counter).router(),
             OversightPages(pages, records, self.refused).router(),
             DisposalPages(pages, records, self.refused, catalog, self.decisions.step_up_minutes).router(),

@@ -49,6 +49,16 @@ def pages(form: Mapping[str, Any], prefix: str) -> list[dict[str, int]]:
     return [{"component": c, "page": p} for c, p in sorted((int(m[1]), int(m[2])) for m in found if m)]
 
 
+SPLITS = 3  # images with two papers, of one answer
+SPLIT = ("component", "page", "side", "at", "type")
+
+
+def splits(form: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Images with two papers: rows ``split.<row>.<item>`` in which a side was chosen."""
+    rows = [{item: str(form.get(f"split.{row}.{item}", "")).strip() for item in SPLIT} for row in range(SPLITS)]
+    return [{item: value for item, value in row.items() if value} for row in rows if row["side"]]
+
+
 def articles(form: Mapping[str, Any]) -> list[str]:
     """The content of the result: each line is an article."""
     return [line.strip() for line in str(form.get("result", "")).splitlines() if line.strip()]
@@ -75,6 +85,7 @@ def verification_form(form: Mapping[str, Any], components: list[ComponentView]) 
         "absent": absent if form.get("decision") == VerificationDecision.DUYET else [],
         "rescan": numbers(form, "rescan"),
         "rescan_pages": pages(form, "rescan"),
+        "split": splits(form),
         "result": articles(form) if form.get("decision") == VerificationDecision.DUYET else [],
         "reason": str(form.get("reason", "")),
     }

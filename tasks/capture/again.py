@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from blocks.objects import Bucket, ObjectStore
 from blocks.records.tables import Document, Scan
 from tasks.capture.build import write_pdf
-from tasks.capture.facts import PageFacts
+from tasks.capture.facts import PageFacts, turned
 from tasks.capture.guard import inspect_guarded
 
 
@@ -22,7 +22,11 @@ _LATELY_MANY = 256
 
 
 def _made_from(document: Document, scans: Sequence[Scan]) -> tuple[object, ...]:
-    return title_of(document), document.scan_dpi, *((scan.sha256, scan.place, scan.added) for scan in scans)
+    return title_of(document), document.scan_dpi, *(_told(scan) for scan in scans)
+
+
+def _told(scan: Scan) -> tuple[object, ...]:
+    return scan.sha256, scan.place, scan.added, *sorted(scan.turned.items())
 
 
 def note_built(document: Document, scans: Sequence[Scan], sha256: str) -> None:
@@ -46,7 +50,7 @@ def rebuilt_sha256(objects: ObjectStore, document: Document, scans: Sequence[Sca
             original, images = folder / f"{scan.ordinal:04d}.in", folder / f"{scan.ordinal:04d}"
             images.mkdir()
             objects.download(Bucket.INTAKE, scan.object_key, original, sha256=scan.sha256)
-            found = list(inspect_guarded(original, document.scan_dpi, images).pages)
+            found = turned(inspect_guarded(original, document.scan_dpi, images).pages, scan.turned)
             if scan.place is None:
                 pages += found
             else:

@@ -1,4 +1,4 @@
-"""A scan of several papers at once: where separator sheets lie in it, and its pages as files of their own (Điều 13.3b).
+"""A scan of several papers at once: what its pages are, and pages of it as files of their own (Điều 13.3b).
 
 It runs in the sandbox only; `tasks.capture.guard` asks for it. Pages come out as they went in: of a PDF the page with
 its streams untouched, of a TIFF the same pixels, so that the image of a page has the same hash in both (CA08).
@@ -16,56 +16,84 @@ from PIL import Image
 
 from blocks.ocr.codes import read_codes
 from tasks.capture import errors
-from tasks.capture.facts import MAX_PAGES, SEPARATOR
-from tasks.capture.file_checks import (
-    DECODE_ERRORS,
-    Source,
-    check_size,
-    media_type_of,
-    open_image,
-    tiff_frames,
-)
+from tasks.capture.facts import SEPARATOR, PageLook
+from tasks.capture.file_checks import DECODE_ERRORS, Keep, Source, check_size, media_type_of, open_image, tiff_frames
+from tasks.capture.look import UPRIGHT, images_of
 from tasks.capture.page_image import picture_of_page
-from tasks.capture.pdf_input import DAMAGE, pdf_shown
+from tasks.capture.patch import parts_by_patch
+from tasks.capture.pdf_input import DAMAGE, pdf_outline, pdf_shown
+from tasks.capture.quality import blankness
 
 QUALITY = 85  # of a JPEG of such a page
 WIDTH = 1400  # pixels of a page in which codes are looked for: a module of the sheet's code is eight of them wide
+THUMB, THUMB_QUALITY = 280, 72  # pixels of its longer side
 DATE_TIME = 306  # tag of a TIFF
 
 
-def codes_from(source: Source, first: int, count: int) -> list[str]:
-    """For each page from `first` on (1-based) the separator's text on it, "" for a page of a paper; fewer at the end.
+def look_at(source: Source, first: int, count: int, out: Keep | None = None) -> list[PageLook]:
+    """What the pages from `first` on are (1-based), fewer at the end. out: gets a small JPEG of each, `0001.jpg` …
 
     Raises ScanError where the file must not be opened, or can't be.
     """
     check_size(source)
-    return [_separator(image) for image in islice(_images(source), first - 1, first - 1 + count)]
+    found = []
+    for number, (image, orientation) in enumerate(_pages(source, first, count), first):
+        page = _decoded(image)
+        found.append(_look(page))
+        if out is not None:
+            out(f"{number:04d}.jpg", _small(page, orientation))
+    return found
 
 
-def _images(source: Source) -> Iterator[Image.Image]:
-    media_type = media_type_of(source)
-    if media_type == "application/pdf":
-        for page in pdf_shown(source, 1, MAX_PAGES):
-            yield open_image(picture_of_page(page, WIDTH, QUALITY), "image/jpeg")
-    elif media_type == "image/tiff":
-        yield from tiff_frames(open_image(source, media_type))
+def _pages(source: Source, first: int, count: int) -> Iterator[tuple[Image.Image, int]]:
+    """Images of pages with their EXIF orientation; those of a PDF as a reader shows them."""
+    if media_type_of(source) == "application/pdf":
+        for page in pdf_shown(source, first, count):
+            yield open_image(picture_of_page(page, WIDTH, QUALITY), "image/jpeg"), 1
     else:
-        yield open_image(source, media_type)
+        yield from islice(images_of(source), first - 1, first - 1 + count)
 
 
-def _separator(image: Image.Image) -> str:
+def count_pages(source: Source) -> int:
+    """Pages of a file; those of a PDF aren't drawn. Raises ScanError."""
+    check_size(source)
+    if media_type_of(source) == "application/pdf":
+        return len(pdf_outline(source).pixels)
+    return sum(1 for _ in images_of(source))
+
+
+def _decoded(image: Image.Image) -> Image.Image:
     if image.format == "JPEG":
-        image.draft("L", (WIDTH, WIDTH))
+        image.draft("RGB", (WIDTH, WIDTH))
     try:
-        grey = image.convert("L")
+        plain = image.convert("RGB")
     except Image.DecompressionBombError as error:
         raise errors.ImageBomb() from error
     except DECODE_ERRORS as error:
         raise errors.FileTruncated() from error
-    if grey.width > WIDTH:
-        grey = grey.resize((WIDTH, max(1, round(grey.height * WIDTH / grey.width))), reducing_gap=2.0)
-    texts = [code.text for code in read_codes(np.asarray(grey))]
-    return next((text for text in texts if text == SEPARATOR or text.startswith(f"{SEPARATOR}:")), "")
+    if plain.width > WIDTH:
+        plain = plain.resize((WIDTH, max(1, round(plain.height * WIDTH / plain.width))), reducing_gap=2.0)
+    return plain
+
+
+def _look(page: Image.Image) -> PageLook:
+    grey = np.asarray(page.convert("L"))
+    texts = [code.text for code in read_codes(grey)]
+    code = next((text for text in texts if text == SEPARATOR or text.startswith(f"{SEPARATOR}:")), "")
+    if not code and parts_by_patch(grey):
+        code = SEPARATOR
+    blank, faint = (False, False) if code else blankness(grey)
+    return PageLook(code=code, blank=blank, faint=faint)
+
+
+def _small(page: Image.Image, orientation: int) -> bytes:
+    small = page.copy()
+    small.thumbnail((THUMB, THUMB), reducing_gap=2.0)
+    if orientation in UPRIGHT:
+        small = small.transpose(UPRIGHT[orientation])
+    made = io.BytesIO()
+    small.save(made, "JPEG", quality=THUMB_QUALITY)
+    return made.getvalue()
 
 
 def pages_of(source: Source, pages: Sequence[int]) -> bytes:

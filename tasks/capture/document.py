@@ -31,7 +31,7 @@ from tasks.artifacts import progress_shown
 from tasks.capture import errors
 from tasks.capture.again import note_built, title_of
 from tasks.capture.build import build_pdf
-from tasks.capture.facts import REMOVED
+from tasks.capture.facts import REMOVED, turned
 from tasks.capture.guard import inspect_guarded
 from tasks.capture.pages import ScannedPage, Slot, check_names, check_pages, check_quality, layout, measure
 from tasks.capture.scan_time import CapturedAt, captured_at
@@ -169,7 +169,7 @@ def _read_files(records: RecordsDatabase, objects: ObjectStore, job: _Job, work:
                 one_more()
                 continue
             try:
-                if scan.sha256 in job.shared:
+                if scan.sha256 in job.shared and not scan.parts:  # two papers on one image, as was decided, share it
                     raise errors.ComponentFiles(other=job.shared[scan.sha256])
                 found = [_Image(scan.ordinal, page) for page in _read_file(records, objects, job, scan, work)]
                 if scan.place is not None and len(found) != 1:
@@ -226,7 +226,7 @@ def _read_file(records: RecordsDatabase, objects: ObjectStore, job: _Job, scan: 
     job.times.append(facts.taken)
     if facts.repaired:
         job.repaired.append(scan.ordinal)
-    return [measure(page, dpi, scan.ordinal, scan.sequence) for page in facts.pages]
+    return [measure(page, dpi, scan.ordinal, scan.sequence) for page in turned(facts.pages, scan.turned)]
 
 
 def _incident(records: RecordsDatabase, document: Document, scan: Scan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
@@ -39,6 +40,24 @@ class PageFacts(BaseModel):
     sha256: str = ""
 
 
+QUARTERS, MIRRORED = (1, 6, 3, 8), (2, 7, 4, 5)  # EXIF orientations, each a quarter clockwise from the one before
+
+
+def turned(facts: Sequence[PageFacts], wishes: Mapping[str, int]) -> list[PageFacts]:
+    """The pages of a file as a person wants them seen: number of a page → degrees clockwise. Pixels stay."""
+    return [
+        page.model_copy(update={"orientation": _turned(page.orientation, degrees)})
+        if (degrees := wishes.get(str(page.number), 0))
+        else page
+        for page in facts
+    ]
+
+
+def _turned(orientation: int, degrees: int) -> int:
+    ring = MIRRORED if orientation in MIRRORED else QUARTERS
+    return ring[(ring.index(orientation) + degrees // 90) % 4]
+
+
 class FileFacts(BaseModel):
     """One accepted file: media type, size in bytes, its pages in order, and when it says that it was scanned.
 
@@ -51,3 +70,15 @@ class FileFacts(BaseModel):
     pages: tuple[PageFacts, ...]
     taken: datetime | None = None
     repaired: bool = False
+
+
+class PageLook(BaseModel):
+    """What one page of a scan of several papers is. code: the text of the separator sheet that it is, "" for a paper's.
+
+    blank: nothing is on it; only proposed, a person leaves it out. faint: hardly any ink, but some marks.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    code: str = ""
+    blank: bool = False
+    faint: bool = False

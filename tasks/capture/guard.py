@@ -6,7 +6,7 @@ What comes back was made by a process that a file may have taken over: hashes ar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from pydantic import ValidationError
 
 from blocks import sandbox
 from tasks.capture import errors
-from tasks.capture.facts import MAX_FILE_BYTES, MAX_PAGES, MAX_PIXELS, FileFacts
+from tasks.capture.facts import MAX_FILE_BYTES, MAX_PAGES, MAX_PIXELS, FileFacts, PageLook
 
 MEMORY = 500_000_000  # bytes of data
 CPU_SECONDS = 9  # of one file …
 CPU_SECONDS_A_MEGABYTE = 0.1  # … and more for large ones: 350 MB hold about 200 pages
-CODES_AT_ONCE, CODE_LIMIT = 5, 100  # pages of one call; letters of a separator's text
+LOOKS_AT_ONCE, CODE_LIMIT = 5, 100  # pages of one call; letters of a separator's text
 PDF_MEMORY = 800_000_000  # bytes: a page of A3 at 600 dpi, its lossless copy and its drawings
 CPU_SECONDS_A_PAGE = 1.0  # of a PDF …
 CPU_SECONDS_A_PIXEL = 0.25e-6  # … and by what its images declare: a page of A4 at 300 dpi gets 3 s, at 600 dpi 10 s
@@ -149,17 +149,37 @@ def pixels_guarded(image: Path | bytes, width: int = 0, height: int = 0) -> Pixe
         raise errors.ImageBomb() from error
 
 
-def codes_guarded(path: Path) -> list[str]:
-    """Of each page of a file the text of the separator sheet that it is, "" for any other page."""
-    found: list[str] = []
-    while len(found) <= MAX_PAGES:
-        told = _asked("codes", path, {"first": len(found) + 1, "count": CODES_AT_ONCE})
-        if not isinstance(told, list) or not all(isinstance(text, str) and len(text) <= CODE_LIMIT for text in told):
-            break
-        found += told
-        if len(told) < CODES_AT_ONCE:
-            return found
+def looks_guarded(path: Path, thumbs: Path | None = None) -> Iterator[PageLook]:
+    """What each page of a file is, in order, some at a time. thumbs: folder for a small JPEG of each, `0001.jpg` …"""
+    found = 0
+
+    def keep(name: str, data: bytes) -> None:
+        assert thumbs is not None
+        (thumbs / name).write_bytes(data)
+
+    while found <= MAX_PAGES:
+        arguments = {"first": found + 1, "count": LOOKS_AT_ONCE, "thumbs": thumbs is not None}
+        more = LOOKS_AT_ONCE * CPU_SECONDS_A_PAGE  # pages of a PDF are drawn
+        told = _asked("looks", path, arguments, keep if thumbs else None, more=more, memory=PDF_MEMORY)
+        try:
+            looks = [PageLook.model_validate(look) for look in told]
+        except (ValidationError, TypeError) as error:
+            raise errors.ImageBomb() from error
+        if len(looks) > LOOKS_AT_ONCE or any(len(look.code) > CODE_LIMIT for look in looks):
+            raise errors.ImageBomb()
+        found += len(looks)
+        yield from looks
+        if len(looks) < LOOKS_AT_ONCE:
+            return
     raise errors.ImageBomb()
+
+
+def count_guarded(path: Path) -> int:
+    """How many pages a file has."""
+    found = int(_asked("count", path, {}))
+    if not 1 <= found <= MAX_PAGES:
+        raise errors.ImageBomb()
+    return found
 
 
 def pages_guarded(path: Path, numbers: Sequence[int], target: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from blocks.sandbox.keeper import Sink
-from tasks.capture.batch import codes_from, pages_of
+from tasks.capture.batch import count_pages, look_at, pages_of
 from tasks.capture.file_checks import inspect_electronic, inspect_file, outline_of, pdf_part
 from tasks.capture.look import draw_pages
 from tasks.capture.pages import measure_image
@@ -64,9 +64,14 @@ def pixels(out: Sink, image: BinaryIO, width: int, height: int) -> list[int]:
     return list(plain.shape[:2])
 
 
-def codes(out: Sink, scan: BinaryIO, first: int, count: int) -> list[str]:
-    """Separator sheets among the pages of a scan of several papers."""
-    return codes_from(scan, first, count)
+def looks(out: Sink, scan: BinaryIO, first: int, count: int, thumbs: bool) -> list[dict[str, Any]]:
+    """What the pages of a scan of several papers are; with `thumbs` a small picture of each comes out."""
+    return [look.model_dump() for look in look_at(scan, first, count, out.put if thumbs else None)]
+
+
+def count(out: Sink, scan: BinaryIO) -> int:
+    """Pages of a scan of several papers."""
+    return count_pages(scan)
 
 
 def pages(out: Sink, scan: BinaryIO, numbers: list[int]) -> None:

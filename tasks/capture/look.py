@@ -44,7 +44,7 @@ def draw_pages(source: Source, out: Keep | Path, first: int, count: int, width: 
             keep_file(out, f"{first + drawn:04d}.jpg", picture_of_page(alone, width, QUALITY))
             drawn += 1
         return drawn
-    for image, orientation in islice(_images(source), first - 1, first - 1 + count):
+    for image, orientation in islice(images_of(source), first - 1, first - 1 + count):
         page = _upright(image, orientation, width)
         made = io.BytesIO()
         page.save(made, "JPEG", quality=QUALITY)
@@ -53,7 +53,7 @@ def draw_pages(source: Source, out: Keep | Path, first: int, count: int, width: 
     return drawn
 
 
-def _images(source: Source) -> Iterator[tuple[Image.Image, int]]:
+def images_of(source: Source) -> Iterator[tuple[Image.Image, int]]:
     """Each image of the file, not decoded yet, with its EXIF orientation."""
     media_type = media_type_of(source)
     image = open_image(source, media_type)

@@ -28,6 +28,8 @@ SKEW_RANGE, SKEW_TRUST = 12.0, 1.6  # degrees searched; how much the best angle 
 HAZE = 0.88  # brightness by background under which strongly blurred text stays …
 MAX_HAZE_SHARE = 0.06  # … over this share of a page that shows no ink,
 MAX_HAZE_BY_INK = 8.0  # or this many times the ink, where no letter has an edge (sharp pages: 2–3)
+PALE, MAX_PALE_MM2 = 0.93, 12.0  # brightness by background of marks that may be writing; so much of it is no dirt
+MAX_DIRT_MM2 = 1.5  # likewise of ink: a page's number alone is about 3
 MIN_EDGES = 400  # edge pixels a direction, below which blur is unknown
 A4_MM = (210.0, 297.0)
 
@@ -71,6 +73,23 @@ class PageQuality(BaseModel):
             return [errors.PageBlurred()]
         broken = dict.fromkeys(limit.error for limit in OF_A_PAGE if limit.broken_by(getattr(self, limit.measure)))
         return [error(degrees=self.degrees) for error in broken]
+
+
+def blankness(grey: Grey) -> tuple[bool, bool]:
+    """(blank, faint) of a page of unknown size: the shorter side is taken for A4's. Neither: there is ink to read.
+
+    faint: too little ink to be judged by, but a mark or two, or ones so pale that they may be print of the back.
+    """
+    dpi = min(grey.shape) / A4_MM[0] * MM_PER_INCH
+    ink, flat = ink_mask(grey, dpi)
+    if float(np.median(grey)) < 80:  # a dark page: what is on it isn't known
+        return False, False
+    area = _ink_area(ink, dpi)
+    if not INK.broken_by(area):
+        return False, False
+    pale = (cv2.GaussianBlur(cv2.GaussianBlur(flat, (3, 3), 0), (0, 0), 1.2) < PALE).astype(np.uint8)
+    faint = area >= MAX_DIRT_MM2 or _ink_area(pale, dpi, least_mm=1.0) >= MAX_PALE_MM2
+    return not faint, faint
 
 
 def load_grey(source: Path | BinaryIO, dpi: int) -> tuple[Grey, float]:
@@ -122,15 +141,15 @@ def ink_mask(grey: Grey, dpi: float) -> tuple[Mask, npt.NDArray[np.float32]]:
     return (cv2.GaussianBlur(flat, (3, 3), 0) < 0.68).astype(np.uint8), flat
 
 
-def _ink_area(ink: Mask, dpi: float) -> float:
-    """mm² of ink inside the border, specks below 0.35 mm left out."""
+def _ink_area(ink: Mask, dpi: float, least_mm: float = 0.35) -> float:
+    """mm² of ink inside the border, smaller specks left out."""
     edge = int(BORDER_MM / MM_PER_INCH * dpi)
     inner = ink[edge:-edge, edge:-edge]
     if inner.size == 0:
         return 0.0
     _, _, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
     boxes = stats[1:]
-    least = 0.35 / MM_PER_INCH * dpi
+    least = least_mm / MM_PER_INCH * dpi
     real = boxes[np.maximum(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]) >= least]
     return float(real[:, cv2.CC_STAT_AREA].sum()) * (MM_PER_INCH / dpi) ** 2
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from uuid import UUID
 
 from sqlmodel import Session, col, select
 
@@ -130,12 +131,8 @@ def receive_rescan(
         kept = [] if any(original.place is None for original in originals) else _before(session, document_id, attempt)
         after = max((scan.ordinal for scan in kept), default=0)
         if document.attempt < attempt:
-            document.attempt = attempt
-            document.page_count = document.file_key = document.file_sha256 = None
-            document.declared_at = document.captured_at = None  # it was of the scans before
-            document.captured_at_source = ""
-            session.add(document)
-            session.add_all(_carried_over(scan, attempt) for scan in kept)
+            document.declared_at = None  # it was of the scans before
+            begin_attempt(session, document, attempt, kept)
             changed = sorted(original.place for original in originals if original.place is not None)
             removed = sorted(original.place or 0 for original in originals if original.removed)
             audit(
@@ -153,9 +150,31 @@ def receive_rescan(
     return len(originals)
 
 
+def begin_attempt(
+    session: Session,
+    document: Document,
+    attempt: int,
+    kept: Sequence[Scan],
+    parts: Mapping[UUID, Mapping[str, list[float]]] | None = None,
+) -> None:
+    """A new capture attempt with these files of the one before. parts: see `Scan.parts`, by the id of the file."""
+    document.attempt = attempt
+    document.page_count = document.file_key = document.file_sha256 = document.captured_at = None
+    document.captured_at_source = ""
+    session.add(document)
+    for scan in kept:
+        carried = _carried_over(scan, attempt)
+        carried.parts = {**scan.parts, **(parts or {}).get(scan.id, {})}
+        session.add(carried)
+
+
 def _before(session: Session, document_id: DocumentId, attempt: int) -> list[Scan]:
-    """The files of the attempt before, without changes that had no place in it."""
-    query = select(Scan).where(Scan.document_id == document_id, Scan.attempt == attempt - 1)
+    return files_of(session, document_id, attempt - 1)
+
+
+def files_of(session: Session, document_id: DocumentId, attempt: int) -> list[Scan]:
+    """The files of an attempt, without changes that had no place in it."""
+    query = select(Scan).where(Scan.document_id == document_id, Scan.attempt == attempt)
     scans = session.exec(query.order_by(col(Scan.ordinal)))
     return [scan for scan in scans if scan.refused_code not in (PageUnknown.code, PageNotBlank.code)]
 

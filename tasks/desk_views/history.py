@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
@@ -33,6 +34,7 @@ ACTIONS = {
     "register": "Ghi nhận hồ sơ đã nộp",
     "supplement": "Ghi nhận hồ sơ bổ sung",
     "part": "Tách bản quét chung thành từng giấy tờ, giữ nguyên tệp gốc",
+    "split": "Tách hai giấy tờ trên một ảnh: ảnh giữ nguyên, mỗi giấy tờ chỉ đọc phần của mình",
     "code": "Cấp mã hồ sơ",
     "number": "Cấp số, ký hiệu văn bản kết quả",
     "issue": "Lập văn bản kết quả điện tử",
@@ -142,4 +144,31 @@ def sentence(entry: AuditEntry, ordinals: Mapping[DocumentId, int]) -> str:
     kind = KINDS.get(str(entry.details.get("code", ""))) if entry.action in INCIDENT else None
     named = f" ({kind.name[:1].lower()}{kind.name[1:]})" if kind else ""
     wording = ACTIONS.get(f"{entry.action} {entry.rule}") or ACTIONS.get(entry.action, entry.action)
-    return f"{about}{wording[:1].lower() + wording[1:] if about else wording}{named}{only}."
+    how = _parted(entry.details) if entry.action == "part" else ""
+    return f"{about}{wording[:1].lower() + wording[1:] if about else wording}{named}{only}{how}."
+
+
+PARTED_BY = {"OFFICER": "người sao chụp xem và tách", "SHEETS": "theo tờ ngăn", "NUMBERS": "theo số trang đã khai"}
+LEFT_OUT = {"BLANK": "trang trắng", "TWICE": "quét trùng", "FOREIGN": "không thuộc hồ sơ"}  # sheets need no word
+
+
+def _parted(details: Mapping[str, Any]) -> str:
+    """How a scan of several papers was parted, and what a person has left out or wants turned."""
+    told = [PARTED_BY.get(str(details.get("by")), "")]
+    several = len(details.get("files", ())) > 1
+    left = [entry.rpartition("/") for entry in details.get("left_out", ())]
+    for reason, name in LEFT_OUT.items():
+        if places := [_image(place, several) for place, _, why in left if why == reason]:
+            told.append(f"bỏ ra {', '.join(places)} ({name})")
+    if turned := [_image(entry.rpartition("/")[0], several) for entry in details.get("turned", ())]:
+        told.append(f"xoay {', '.join(turned)}")
+    gone = {place for place, _, _ in left}
+    if blank := [_image(place, several) for place in details.get("blank", ()) if place not in gone]:
+        told.append(f"{', '.join(blank)} có vẻ trắng, vẫn giữ")
+    return "; ".join(["", *filter(None, told)])
+
+
+def _image(place: str, several: bool) -> str:
+    """A page of the scan, as file/page, in words."""
+    file, _, page = place.partition("/")
+    return f"ảnh {page} của tệp {file}" if several else f"ảnh {page}"

@@ -16,12 +16,14 @@ from blocks.records import RecordsDatabase
 from blocks.records.audit import audit
 from blocks.records.machine import move_document
 from blocks.records.queries import attempt_entry, get_document, locked
+from blocks.records.regions import parts_of
 from blocks.records.states import DocumentState, FieldSource
 from blocks.records.tables import Document, FieldValue, Page
 from tasks.extraction.compose import composed
 from tasks.extraction.extract import Extraction, empty, extract
 from tasks.extraction.fields import IF_ANY, REQUIRED, SUBSTITUTES, Extracted
 from tasks.extraction.notes import Notes, notes_of
+from tasks.extraction.part import limited
 from tasks.extraction.profiles import profile_of
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 
@@ -58,10 +60,11 @@ def extract_fields(
             if _was_extracted(session, document):
                 return _report(session, document)
             raise InvalidTransition(source=document.state.value, target=DocumentState.CHO_XAC_NHAN.value)
-        texts = _texts(session, document)
+        texts, parts = _texts(session, document), parts_of(session, document.id, document.attempt)
         type_code, current = document.type_code, document.attempt
         manual = document.state is DocumentState.NHAP_TAY
     pages = [(number, _text(objects, *stored)) for number, *stored in texts]
+    pages = [(number, limited(page, parts[number]) if number in parts else page) for number, page in pages]
     found = None if manual else extract(pages, type_code)
     with records.session() as session:
         document = locked(session, Document, document_id)

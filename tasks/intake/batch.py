@@ -1,37 +1,31 @@
 """One scan of a whole dossier becomes the files of its papers (Điều 13.3b: each paper a file; CA06, CA08).
 
-Separator sheets with a code part it, in the order of the declared papers or by the type that a sheet names; without any
-sheet the declared numbers of pages do. Sheets belong to no paper. A feeder that scans one side gives the fronts first,
-then the backs: `duplex` says in which order, and the pages are put side by side. What came from the scanner is kept
-beside the papers, with the place of each page in it: the image of a page has one hash in both.
+An officer has parted it by hand (`parted`, the desk's page); or separator sheets do, with a code or a patch, in the
+order of the declared papers or by the type that a sheet names; without any sheet the declared numbers of pages do.
+Sheets belong to no paper; pages that seem blank are told, never left out but by a person. A feeder that scans one side
+gives the fronts first, then the backs: `duplex` says in which order, and the pages are put side by side. What came from
+the scanner is kept beside the papers, with the place of each page in it: the image of a page has one hash in both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Protocol
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from typing import Protocol, TypeVar
 
 from blocks.errors import Remedy, SohoaError
 from blocks.folder import Folder
 from tasks.capture.errors import FileMissing, ScanError
 from tasks.capture.facts import SEPARATOR
-from tasks.capture.guard import codes_guarded, pages_guarded
-from tasks.intake.folder_files import FolderFiles, inside
+from tasks.capture.guard import count_guarded, looks_guarded, pages_guarded
+from tasks.intake.folder_files import FolderFiles
+from tasks.intake.parted import Batch, Duplex, Parted, PartedBy, Whole
 
 PLACE = "batch"  # of the files as they came, beside the papers' c1, c2 …
+P = TypeVar("P")
 ALONE = {".jpg", ".jpeg", ".png"}  # one page a file: it stays the file that it is
-
-
-class Duplex(StrEnum):
-    """How a feeder that scans one side gives the backs, after all fronts."""
-
-    BACKS_REVERSED = "BACKS_REVERSED"  # the stack was turned over: last page first
-    BACKS_IN_ORDER = "BACKS_IN_ORDER"
 
 
 class BatchUnfit(SohoaError):
@@ -40,25 +34,6 @@ class BatchUnfit(SohoaError):
     code, rule = "BATCH_UNFIT", "CA06"
     message = "Bản quét cả hồ sơ chưa tách được: {why}."
     remedy = Remedy.OFFICER
-
-
-class Batch(BaseModel):
-    """Bản quét cả hồ sơ, as declared."""
-
-    model_config = ConfigDict(extra="forbid")
-    files: Annotated[list[Annotated[str, AfterValidator(inside)]], Field(min_length=1, max_length=2000)]
-    duplex: Duplex | None = None
-
-
-class Whole(BaseModel):
-    """What was parted, written at hand-in: the files as they came, and where each page went.
-
-    cut: ``component/file/page`` of each image in the order of the papers; component 0: a separator sheet.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-    files: list[str]
-    cut: list[Annotated[str, Field(pattern=r"^\d{1,4}/\d{1,4}/\d{1,4}$")]]
 
 
 class Paper(Protocol):
@@ -73,20 +48,28 @@ class Paper(Protocol):
 
 @dataclass(frozen=True)
 class Seen:
-    """One page of the scan: file and page, 1-based; code: the separator's text, "" for a page of a paper."""
+    """One page of the scan: file and page, 1-based; code: the separator's text, "" for a page of a paper.
+
+    turn: degrees clockwise by which a person wants it turned.
+    """
 
     file: int
     page: int
     code: str = ""
+    turn: int = 0
 
 
 @dataclass
 class Cutting:
-    """What came out. made: component → its files in order; came: names in the folder of what was parted."""
+    """What came out. made: component → its files in order; came: names in the folder of what was parted.
+
+    turned: component → wishes, by the place of the file among its files. whole: what becomes of `Whole`.
+    """
 
     came: list[str] = field(default_factory=list)
     made: dict[int, list[Path]] = field(default_factory=dict)
-    cut: list[str] = field(default_factory=list)
+    turned: dict[int, list[str]] = field(default_factory=dict)
+    whole: Whole = field(default_factory=lambda: Whole(files=[], cut=[]))
 
 
 def part_batch(
@@ -97,9 +80,14 @@ def part_batch(
     Raises BatchUnfit, also for a file that can't be opened, with its number and why.
     """
     names = there.listed(batch.files)
-    seen = _turned(_seen(folder, there, names, len(cutting.came)), batch.duplex)
-    parts = _parted(seen, papers)
-    cutting.cut += [f"0/{page.file}/{page.page}" for page in seen if page.code]
+    if batch.parted is not None:
+        parts = _by_person(cutting, folder, there, names, batch.parted, papers)
+    else:
+        seen = _interleaved(_seen(cutting, folder, there, names), batch.duplex)
+        parts = _parted(seen, papers)
+        sheets = [page for page in seen if page.code]
+        cutting.whole.by = PartedBy.SHEETS if sheets else PartedBy.NUMBERS
+        cutting.whole.cut += [f"0/{page.file}/{page.page}" for page in sheets]
     _make(cutting, folder, there, names, parts, work)
 
 
@@ -107,25 +95,78 @@ def interleave(
     cutting: Cutting, folder: Folder, there: FolderFiles, names: Sequence[str], number: int, duplex: Duplex, work: Path
 ) -> None:
     """The files of one paper, whose backs came after its fronts. Raises BatchUnfit."""
-    seen = _turned(_seen(folder, there, names, len(cutting.came)), duplex)
+    seen = _interleaved(_seen(cutting, folder, there, names), duplex)
     _make(cutting, folder, there, names, {number: seen}, work)
 
 
-def _seen(folder: Folder, there: FolderFiles, names: Sequence[str], before: int) -> list[Seen]:
+def _seen(cutting: Cutting, folder: Folder, there: FolderFiles, names: Sequence[str]) -> list[Seen]:
     pages = []
-    for number, name in enumerate(names, before + 1):
-        with folder.file(there.place_of(name)) as path:
-            try:
-                if path is None:
-                    raise FileMissing()
-                pages += [Seen(number, page, code) for page, code in enumerate(codes_guarded(path), 1)]
-            except ScanError as error:
-                raise BatchUnfit(why=f"tệp {number}: {error.text.rstrip('.')}") from error
+    for number, name in enumerate(names, len(cutting.came) + 1):
+        with _opened(folder, there, name, number) as path:
+            for page, look in enumerate(looks_guarded(path), 1):
+                pages.append(Seen(number, page, look.code))
+                if look.blank:
+                    cutting.whole.blank.append(f"{number}/{page}")
     return pages
 
 
-def _turned(pages: list[Seen], duplex: Duplex | None) -> list[Seen]:
-    """Front, back, front, back …"""
+@contextmanager
+def _opened(folder: Folder, there: FolderFiles, name: str, number: int) -> Iterator[Path]:
+    """A file of the scan. Raises BatchUnfit for what is wrong with it, with its number."""
+    with folder.file(there.place_of(name)) as path:
+        try:
+            if path is None:
+                raise FileMissing()
+            yield path
+        except ScanError as error:
+            raise BatchUnfit(why=f"tệp {number}: {error.text.rstrip('.')}") from error
+
+
+def _by_person(
+    cutting: Cutting,
+    folder: Folder,
+    there: FolderFiles,
+    names: Sequence[str],
+    parted: Parted,
+    papers: Mapping[int, Paper],
+) -> dict[int, list[Seen]]:
+    """As a person has said; each page of each file must have been dealt with. Raises BatchUnfit."""
+    there_are = set()
+    for number, name in enumerate(names, 1):
+        with _opened(folder, there, name, number) as path:
+            there_are |= {(number, page) for page in range(1, count_guarded(path) + 1)}
+    turns = {_page(entry): int(entry.rpartition("/")[2]) for entry in parted.turned}
+    found: dict[int, list[Seen]] = {number: [] for number in papers}
+    before = len(cutting.came)
+    for entry in parted.cut:
+        number, place = int(entry.partition("/")[0]), _page(entry.partition("/")[2])
+        if number not in found:
+            raise BatchUnfit(
+                why=f"ảnh {place[1]} của tệp {place[0]} được xếp vào giấy tờ {number}, mà giấy tờ này không lấy từ "
+                "bản quét chung (không khai, có tệp riêng, là giấy tờ mật, chỉ xuất trình hoặc đã có dữ liệu)"
+            )
+        found[number].append(Seen(before + place[0], place[1], turn=turns.get(place, 0)))
+    told = {_page(entry.partition("/")[2]) for entry in parted.cut} | {_page(entry) for entry in parted.left_out}
+    if told != there_are or not all(found.values()):
+        raise BatchUnfit(why="có ảnh chưa được xếp hoặc có giấy tờ chưa có ảnh; vui lòng mở lại trang tách và xếp đủ")
+    cutting.whole.by = PartedBy.OFFICER
+    cutting.whole.left_out += [f"{before + int(file)}/{rest}" for file, rest in _split(parted.left_out)]
+    cutting.whole.turned += [f"{before + int(file)}/{rest}" for file, rest in _split(parted.turned)]
+    cutting.whole.blank += [f"{before + int(file)}/{rest}" for file, rest in _split(parted.blank)]
+    return found
+
+
+def _page(entry: str) -> tuple[int, int]:
+    file, page = entry.split("/")[:2]
+    return int(file), int(page)
+
+
+def _split(entries: Sequence[str]) -> list[tuple[str, str]]:
+    """Each as (file, rest)."""
+    return [(file, rest) for file, _, rest in (entry.partition("/") for entry in entries)]
+
+
+def _interleaved(pages: list[Seen], duplex: Duplex | None) -> list[Seen]:
     if duplex is None:
         return pages
     if len(pages) % 2:
@@ -133,6 +174,11 @@ def _turned(pages: list[Seen], duplex: Duplex | None) -> list[Seen]:
             why=f"quét hai lượt mặt trước, mặt sau phải có số ảnh chẵn nhưng có {len(pages)}; "
             "vui lòng quét lại đủ hai lượt"
         )
+    return interleaved(pages, duplex)
+
+
+def interleaved(pages: list[P], duplex: Duplex) -> list[P]:
+    """Front, back, front, back … of an even number of pages."""
     half = len(pages) // 2
     backs = pages[half:] if duplex is Duplex.BACKS_IN_ORDER else pages[half:][::-1]
     return [page for pair in zip(pages[:half], backs, strict=True) for page in pair]
@@ -187,9 +233,12 @@ def _make(
     for number, pages in sorted(parts.items()):
         place = work / f"c{number}"
         place.mkdir()
-        cutting.cut += [f"{number}/{page.file}/{page.page}" for page in pages]
-        made = cutting.made[number] = []
+        cutting.whole.cut += [f"{number}/{page.file}/{page.page}" for page in pages]
+        turns = {(page.file, page.page): page.turn for page in pages if page.turn}
+        made, turned = cutting.made.setdefault(number, []), cutting.turned.setdefault(number, [])
         for file, numbers in _runs(pages, names, before):
+            wanted = [(place, turns.get((file, page))) for place, page in enumerate(numbers, 1)]
+            turned += [f"{len(made) + 1}/{place}/{turn}" for place, turn in wanted if turn]
             name = names[file - before - 1]
             target = place / f"{len(made) + 1:04d}{PurePosixPath(name).suffix.lower()}"
             with folder.file(there.place_of(name)) as path:

@@ -17,12 +17,13 @@ from blocks.folder import Folder
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.sources import SourceKind, source_of
-from tasks.intake.batch import PLACE, Cutting, Whole, interleave, part_batch
+from tasks.intake.batch import PLACE, Cutting, interleave, part_batch
 from tasks.intake.begin import ended
 from tasks.intake.folder_files import FolderFiles, composed
 from tasks.intake.manifest import MANIFEST, MANIFEST_LIMIT, Manifest, ManifestInvalid, implausible, parse_manifest
 from tasks.intake.names import inbox_key, part_of, stored_names, suffix_of
 from tasks.intake.origin import Origin
+from tasks.intake.parted import Whole
 
 
 def submission_id(path: Path) -> str:
@@ -98,6 +99,17 @@ def hand_in(
     return submission
 
 
+def whole_of(records: RecordsDatabase, objects: ObjectStore, submission: str, revision: int = 1) -> Whole | None:
+    """What became of a scan of several papers that was handed in; None: there was none. Raises IntegrityError."""
+    with records.session() as session:
+        source = source_of(session, submission, part_of(revision))
+        sha256 = source.files.get(f"{part_of(revision)}/{MANIFEST}") if source else None
+    key = inbox_key(submission, revision, MANIFEST)
+    if sha256 is None or not objects.exists(Bucket.INBOX, key):
+        return None
+    return parse_manifest(objects.read(Bucket.INBOX, key, sha256=sha256)).whole
+
+
 def _parted_before(records: RecordsDatabase, manifest: Manifest, submission: str, revision: int) -> bool:
     """The same scan of several papers was handed in: it isn't parted again, and its parts are there."""
     if manifest.batch is None and not any(component.duplex for component in manifest.components):
@@ -128,11 +140,12 @@ def _renamed(
     for number, component in enumerate(renamed.components, 1):
         made = cutting.made.get(number)
         component.files = stored_names(number, [path.name for path in made] if made else listed[number])
+        component.turned += cutting.turned.get(number, [])
         component.duplex = None
         sources |= zip(component.files, made or listed[number], strict=True)
     if cutting.came:
         names = [f"{PLACE}/{place:04d}-0{suffix_of(name)}" for place, name in enumerate(cutting.came, 1)]
-        renamed.batch, renamed.whole = None, Whole(files=names, cut=cutting.cut)
+        renamed.batch, renamed.whole = None, cutting.whole.model_copy(update={"files": names})
         sources |= zip(names, cutting.came, strict=True)
     return renamed, sources
 

@@ -14,9 +14,9 @@ from blocks.errors import Remedy, SohoaError
 from blocks.foreign import LIMIT, ForeignRefused, Place, read_yaml
 from blocks.records.states import Form, OwnerKind
 from tasks.capture.scan_time import plausible
-from tasks.intake.batch import Batch, Duplex, Whole
 from tasks.intake.folder_files import composed, inside
 from tasks.intake.manifest_faults import faults, named
+from tasks.intake.parted import Batch, Duplex, Turned, Whole
 
 MANIFEST = "dossier.yaml"
 
@@ -83,11 +83,17 @@ class Component(BaseModel):
     flags: Flags = Flags()
     captured_at: AwareTime | None = None  # when it was scanned, where the files don't say
     duplex: Duplex | None = None  # its backs came after its fronts
+    turned: list[Turned] = []  # pages that lie on their side: file/page/degrees clockwise; the file stays as it is
     files: list[str] = []
 
     @property
     def images(self) -> int:
         return self.pages + len(set(self.note_pages))
+
+    def turns_of(self, file: int) -> dict[str, int]:
+        """Wishes for a file (1-based): page → degrees clockwise."""
+        wishes = (entry.split("/") for entry in self.turned)
+        return {page: int(degrees) for at, page, degrees in wishes if int(at) == file}
 
     @property
     def in_batch(self) -> bool:

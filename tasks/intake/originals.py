@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from sqlmodel import col, select
@@ -17,9 +17,10 @@ from blocks.records.audit import audit
 from blocks.records.incidents import raise_incident
 from blocks.records.tables import AuditEntry, Dossier, Scan
 from tasks.capture.facts import REMOVED
-from tasks.intake.batch import PLACE, Whole
+from tasks.intake.batch import PLACE
 from tasks.intake.names import inbox_key, sequence_of
 from tasks.intake.origin import HandInAltered
+from tasks.intake.parted import Whole
 
 
 def whole_key(dossier_id: DossierId, name: str, sha256: str) -> str:
@@ -50,7 +51,8 @@ def keep_whole(
         same = (col(AuditEntry.dossier_id) == dossier_id, col(AuditEntry.action) == "part")
         known = session.exec(select(AuditEntry).where(*same)).all()
         if all(entry.details.get("revision") != revision for entry in known):
-            details = {"revision": revision, "files": hashes, "cut": whole.cut}
+            details = {"revision": revision, "files": hashes, "cut": whole.cut, "blank": whole.blank}
+            details |= {"by": whole.by, "left_out": whole.left_out, "turned": whole.turned} if whole.by else {}
             audit(
                 session, actor=dossier.captured_by, action="part", dossier_id=dossier_id, rule="CA08", details=details
             )
@@ -78,12 +80,13 @@ def unaltered(
 
 @dataclass(frozen=True)
 class Original:
-    """A file in INBOX. place, added: as in `Scan`; None: one of the files in order."""
+    """A file in INBOX. place, added, turned: as in `Scan`; place None: one of the files in order."""
 
     key: str
     place: int | None = None
     added: bool = False
     removed: bool = False  # no file: the blank image at `place` goes, as an officer has accepted
+    turned: Mapping[str, int] = field(default_factory=dict)
 
 
 def keep_originals(
@@ -115,6 +118,7 @@ def keep_originals(
             refused_code="FILE_MISSING",
             place=original.place,
             added=original.added,
+            turned=dict(original.turned),
             media_type=REMOVED if original.removed else "",
         )
         if objects.exists(Bucket.INBOX, original.key):

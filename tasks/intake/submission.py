@@ -87,8 +87,11 @@ def register(records: RecordsDatabase, objects: ObjectStore, submission: str, re
     if manifest.whole:
         keep_whole(records, objects, dossier_id, submission, revision, source.files, manifest.whole)
     for document_id, ordinal, attempt in declared:
-        names = manifest.components[ordinal - 1].files
-        originals = [Original(inbox_key(submission, revision, name)) for name in names]
+        component = manifest.components[ordinal - 1]
+        originals = [
+            Original(inbox_key(submission, revision, name), turned=component.turns_of(number))
+            for number, name in enumerate(component.files, 1)
+        ]
         keep_originals(records, objects, dossier_id, document_id, attempt, originals, handed_in=source.files)
     return Registered(
         dossier_id=dossier_id, documents=[document_id for document_id, _, _ in declared], counter_officer=officer

@@ -19,7 +19,7 @@ from blocks.records.sources import source_of
 from blocks.records.states import DocumentState, DossierState
 from blocks.records.tables import Dossier
 from tasks.capture.document import outcome
-from tasks.capture.rescan import lacking, requested_rescan
+from tasks.capture.rescan import blank_places, lacking, requested_rescan
 from tasks.intake.electronic_originals import original_problems
 from tasks.intake.names import part_of
 from tasks.intake.reception import check_dossier
@@ -38,6 +38,7 @@ class Phase(StrEnum):
 class RequestedPaper(BaseModel):
     """What the partner may send now. places: of the images; empty: the component as a whole.
 
+    blank: images that seem blank: proposed, nothing goes by itself; an officer at the desk, or a new scan without them.
     handed_in: it has come, an officer will confirm it; nothing more is to be sent.
     """
 
@@ -48,6 +49,7 @@ class RequestedPaper(BaseModel):
     component: int | None = None
     attempt: int | None = None
     places: list[int] = []
+    blank: list[int] = []
     handed_in: bool = False
 
 
@@ -89,7 +91,12 @@ def view_case(session: Session, catalog: Catalog, case: PartnerCase) -> CaseView
             continue  # scanned again: nothing is asked for until that is judged
         places, came = requested_rescan(session, document).places, not lacking(session, dossier.submission, document)
         wanted = RequestedPaper(
-            kind="RESCAN", component=document.ordinal, attempt=document.attempt + 1, places=places, handed_in=came
+            kind="RESCAN",
+            component=document.ordinal,
+            attempt=document.attempt + 1,
+            places=places,
+            blank=blank_places(session, document),
+            handed_in=came,
         )
         seen.waiting_for.append(wanted)
         seen.problems += (

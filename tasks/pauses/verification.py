@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from blocks.ids import DossierId
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_dossier
 from blocks.records.queries import fields as field_rows
+from blocks.records.regions import parts_of
 from blocks.records.states import DocumentState, ElectronicOriginal, FieldSource, OwnerKind
 from blocks.records.tables import Document, Dossier, FieldValue
 from tasks.extraction.fields import LABELS, REQUIRED, substitutes
@@ -34,7 +36,17 @@ class VerificationDecision(StrEnum):
     DUYET = "DUYET"
     QUET_LAI = "QUET_LAI"
     XIN_Y_KIEN = "XIN_Y_KIEN"
+    TACH_ANH = "TACH_ANH"
     TRA_LAI = "TRA_LAI"
+
+
+class Side(StrEnum):
+    """Where the declared paper lies on an image that shows two, as the page is shown."""
+
+    LEFT = "LEFT"
+    RIGHT = "RIGHT"
+    TOP = "TOP"
+    BOTTOM = "BOTTOM"
 
 
 class CorrectionReason(StrEnum):
@@ -71,6 +83,21 @@ class PageAgain(BaseModel):
     page: int = Field(title="Ảnh số, như trên trang xem hồ sơ", ge=1)
 
 
+class SplitPage(BaseModel):
+    """One image with two papers on it: the declared one at `side`, another of `type` beyond the line between them."""
+
+    model_config = ConfigDict(extra="forbid")
+    component: int = Field(title="Thành phần số", ge=1)
+    page: int = Field(title="Ảnh số, như trên trang xem hồ sơ", ge=1)
+    side: Side = Field(title="Giấy tờ đã khai nằm ở")
+    at: int = Field(50, title="Đường chia, % từ trái hoặc từ trên", ge=10, le=90)
+    type: Text = Field("", title="Loại của giấy tờ kia", max_length=64)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.component, self.page
+
+
 class Verification(Answer):
     """Viên chức giải quyết TTHC xác nhận dữ liệu bóc tách (Điều 9.3)."""
 
@@ -81,6 +108,7 @@ class Verification(Answer):
     absent: list[Absence] = Field([], title="Trường không có trên giấy tờ", max_length=2000)
     rescan: list[int] = Field([], title="Thành phần cần quét lại toàn bộ (số thứ tự)", max_length=500)
     rescan_pages: list[PageAgain] = Field([], title="Trang cần quét lại", max_length=2000)
+    split: list[SplitPage] = Field([], title="Ảnh có hai giấy tờ", max_length=50)
     result: list[Article] = Field([], title="Nội dung kết quả giải quyết, mỗi điều một đoạn", max_length=50)
 
 
@@ -98,7 +126,11 @@ def check(dossier_id: DossierId, answer: Verification) -> list[str]:
         if answer.officer == dossier.captured_by and four_eyes():
             faults.append("Người xác nhận dữ liệu phải là viên chức giải quyết TTHC, không phải người đã sao chụp.")
         places = {c.component for c in answer.corrections} | {a.component for a in answer.absent}
-        places |= {*answer.rescan, *(item.component for item in answer.rescan_pages)}
+        places |= {
+            *answer.rescan,
+            *(item.component for item in answer.rescan_pages),
+            *(i.component for i in answer.split),
+        }
         faults += [f"Thành phần {n} không có trong hồ sơ chờ xác nhận." for n in sorted(places - set(waiting))]
         for item in answer.rescan_pages:
             if item.component in waiting and item.page > (waiting[item.component].page_count or 0):
@@ -108,6 +140,7 @@ def check(dossier_id: DossierId, answer: Verification) -> list[str]:
             faults.append("Vui lòng đánh dấu trang hoặc thành phần cần quét lại.")
         if answer.decision is VerificationDecision.DUYET and again:
             faults.append("Có trang, thành phần được đánh dấu quét lại: vui lòng bỏ đánh dấu, hoặc chọn quét lại.")
+        faults += _split_points(session, dossier, waiting, answer)
         faults += _result_points(dossier, answer)
         if answer.decision is VerificationDecision.DUYET:
             if not answer.originals_seen:
@@ -115,6 +148,36 @@ def check(dossier_id: DossierId, answer: Verification) -> list[str]:
             for ordinal, document in waiting.items():
                 faults += _open_points(session, dossier, document, ordinal, answer)
         return faults
+
+
+def _split_points(
+    session: Session, dossier: Dossier, waiting: Mapping[int, Document], answer: Verification
+) -> list[str]:
+    """An image that shows two papers is parted once, between papers that are both to be digitised."""
+    if answer.decision is not VerificationDecision.TACH_ANH:
+        told = "Có ảnh được ghi là có hai giấy tờ: vui lòng chọn tách, hoặc bỏ ghi ở phần “Hai giấy tờ trên một ảnh”."
+        return [told] if answer.split else []
+    faults = []
+    if not answer.split:
+        faults.append("Vui lòng ghi ảnh nào có hai giấy tờ, giấy tờ đã khai nằm ở bên nào và giấy tờ kia là loại gì.")
+    if answer.rescan or answer.rescan_pages:
+        faults.append("Có trang được đánh dấu quét lại: vui lòng bỏ đánh dấu, hoặc chọn quét lại thay vì tách.")
+    if len({item.key for item in answer.split}) != len(answer.split):
+        faults.append("Mỗi ảnh chỉ tách một lần; ảnh có ba giấy tờ trở lên thì vui lòng đề nghị quét lại.")
+    for item in answer.split:
+        if (document := waiting.get(item.component)) is None:
+            continue
+        if item.page > (document.page_count or 0):
+            faults.append(f"Thành phần {item.component} không có trang {item.page}.")
+        elif document.note_pages:
+            faults.append(f"Thành phần {item.component} có trang dán giấy ghi chú: vui lòng đề nghị quét lại.")
+        elif item.page in parts_of(session, document.id, document.attempt):
+            faults.append(f"Ảnh {item.page} của thành phần {item.component} đã được tách; vui lòng đề nghị quét lại.")
+        if not item.type:
+            faults.append(f"Vui lòng chọn loại của giấy tờ kia trên ảnh {item.page} của thành phần {item.component}.")
+        else:
+            faults += _kind(dossier, document, item.type, other=True)[1]
+    return faults
 
 
 def _unseen_originals(session: Session, dossier_id: DossierId) -> list[str]:
@@ -192,14 +255,21 @@ def unsure(row: FieldValue) -> bool:
     return read and row.confidence < CONFIDENCE_THRESHOLD
 
 
-def _kind(dossier: Dossier, document: Document, code: str) -> tuple[DocumentType | None, list[str]]:
-    """The type of this code, and why the paper can't be of it: unknown, or not to be captured (Điều 4, 5)."""
+def _kind(
+    dossier: Dossier, document: Document, code: str, *, other: bool = False
+) -> tuple[DocumentType | None, list[str]]:
+    """The type of this code, and why the paper can't be of it: unknown, or not to be captured (Điều 4, 5).
+
+    other: of the paper beside it on the same image.
+    """
     catalog, on, ordinal = Catalog.get(), case_date(dossier), document.ordinal
     try:
         kind = catalog.document_type(code, on)
     except TypeUnknown:
         return None, [f"Thành phần {ordinal}: loại giấy tờ đã chọn không có trong danh mục; vui lòng chọn lại."]
-    if code != document.type_code and not decide(facts_of(document), kind, catalog.listed(code, on)).in_scope:
+    if (other or code != document.type_code) and not decide(
+        facts_of(document), kind, catalog.listed(code, on)
+    ).in_scope:
         why = f"Thành phần {ordinal}: “{kind.name}” không thuộc loại được số hóa trong hồ sơ này"
         return kind, [f"{why}; vui lòng chọn loại khác, hoặc trả lại hồ sơ và nêu lý do."]
     return kind, []
@@ -213,8 +283,8 @@ def describe(doubts: list[Problem], dossier_id: DossierId) -> str:
         lines = [
             f"### Thẩm định hồ sơ, xác nhận dữ liệu bóc tách · hồ sơ {dossier.code}",
             "Đối chiếu từng trường với bản giấy, sửa trường sai, xác nhận trường không có trên giấy tờ, rồi chọn "
-            "**Duyệt**, **Đề nghị quét lại** (trang, thành phần) hoặc **Không giải quyết, trả hồ sơ cho "
-            "người nộp** (nêu lý do).",
+            "**Duyệt**, **Đề nghị quét lại** (trang, thành phần), **Tách hai giấy tờ trên một ảnh** hoặc **Không giải "
+            "quyết, trả hồ sơ cho người nộp** (nêu lý do).",
             "",
             "| Số | Loại giấy tờ | Trang | Trường | Tin cậy thấp | Còn trống |",
             "|---|---|---|---|---|---|",
@@ -248,6 +318,7 @@ VERIFICATION = Pause(
     choices={
         VerificationDecision.DUYET: "duyệt",
         VerificationDecision.QUET_LAI: "đề nghị quét lại",
+        VerificationDecision.TACH_ANH: "tách hai giấy tờ trên một ảnh",
         VerificationDecision.XIN_Y_KIEN: "xin ý kiến",
         VerificationDecision.TRA_LAI: "không giải quyết, trả hồ sơ cho người nộp",
     },

@@ -21,6 +21,7 @@ from blocks.objects import ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
 from blocks.records.queries import get_dossier
+from blocks.records.regions import split_off
 from blocks.records.states import DocumentState, ElectronicOriginal, Form
 from blocks.records.tables import AuditEntry, Document, Dossier, Scan
 from tasks.scope.quarantine import SecrecyLevel, isolate, refuse_images
@@ -204,8 +205,9 @@ def decide_scope(
         dossier = get_dossier(session, dossier_id)
         on = case_date(dossier)
         query = select(Document).where(col(Document.dossier_id) == dossier_id).order_by(col(Document.ordinal))
+        later = split_off(session, dossier_id)
         for document in session.exec(query.with_for_update(key_share=True)).all():
-            if document.is_issued:  # a result of the case, none of its papers
+            if document.is_issued or document.id in later:  # none of the papers that were declared
                 continue
             try:
                 verdict = verdict_of(catalog, document, on)

@@ -27,8 +27,8 @@ def doubts(dossier: Dossier, kind: DocumentType, rows: Mapping[str, FieldValue],
         where = ", ".join(map(str, notes.several))
         found.append(
             f"Trang {where}: ảnh này có vẻ chứa hai giấy tờ, hoặc hai trang, đặt cạnh nhau nên dữ liệu máy đọc có thể "
-            "lẫn của giấy tờ khác. Vui lòng đề nghị quét lại, mỗi trang giấy một ảnh; nếu vẫn duyệt thì đối chiếu "
-            "từng trường với bản giấy."
+            "lẫn của giấy tờ khác. Vui lòng đề nghị quét lại, mỗi trang giấy một ảnh, hoặc tách ở phần “Hai giấy tờ "
+            "trên một ảnh”; nếu vẫn duyệt thì đối chiếu từng trường với bản giấy."
         )
     if unlike := unlike_declared(dossier, kind, rows):
         which = ", ".join(f"“{field_label(name)}”" for name in unlike)

@@ -30,6 +30,7 @@ from tasks.capture.scan_time import LABELS, TimeSource
 from tasks.desk_views.history import Event, history
 from tasks.extraction.compose import COMPOSED
 from tasks.extraction.fields import PROPOSAL
+from tasks.extraction.notes import notes_of
 from tasks.extraction.profiles import ROWS, field_label
 from tasks.intake.reception import require_assigned
 from tasks.intake.reuse import SHARED, values_differ
@@ -114,6 +115,7 @@ class ComponentView(BaseModel):
     hidden: bool = False  # it may be secret: only the unit's leader sees it (Điều 5.4)
     electronic: bool = False  # handed in as a signed PDF and kept as it is
     doubts: list[str] = []  # about the whole paper: they stand first
+    several: list[int] = []  # its pages that seem to show two papers
     extracted: str = ""  # when its data were extracted (Điều 9.2l)
     result: str = ""  # result code of a paper that is a result of BHXH (Điều 10.2)
     code: str = ""  # its code (Điều 10); "" : not given yet
@@ -260,6 +262,7 @@ def _component(session: Session, catalog: Catalog, dossier: Dossier, document: D
         issued=document.is_issued,
         electronic=document.electronic_original == ElectronicOriginal.VALID,
         doubts=told,
+        several=list(notes_of(row.rule).several) if told and (row := rows.get("type_code")) else [],
         extracted=vietnam_time(rows["type_code"].extracted_at) if "type_code" in rows else "",
         result=of_type.result_code or "" if of_type and (document.is_prior_result or of_type.prior_result) else "",
         code=document.code or "",

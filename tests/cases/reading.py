@@ -11,10 +11,14 @@ from pathlib import Path
 
 from blocks.ocr.engine import OcrEngine
 from tasks.extraction.extract import Extraction, extract
+from tasks.extraction.part import limited
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
+from tasks.pauses.verification import Side
 from tasks.reading.secrecy import secrecy_level
+from tasks.verification.split import parts
 from tests.cases import Case, Otherwise
 from tests.cases import sheets as draw
+from tests.samples.documents import make_document
 from tests.samples.scan import Pixels
 
 NAMES = ("NGUYỄN VĂN AN", "TRẦN THỊ MẬT", "LÊ HOÀI NAM", "PHẠM THU HÀ", "VŨ ĐỨC LONG")
@@ -141,4 +145,51 @@ SEVERAL = [
     Case("a list across the width of the sheet", "one paper", _one(EMPLOYEES, lambda: first(EMPLOYEES, 4))),
 ]
 
-CASES = SECRECY + SEVERAL
+
+# -- parted by an officer: each is read in its own part -------------------------------------------------------------
+def _parted(
+    type_code: str, paper: Callable[[], Pixels], side: Side, numbers: tuple[int, int], dpi: int = draw.DPI
+) -> Callable[[Path], str]:
+    """Both halves, each as a paper of this type. numbers: of the person at that side, and of the other."""
+
+    def play(_: Path) -> str:
+        text = engine().read(paper(), dpi)
+        truths = [make_document(5, n, type_code, dpi=draw.DPI)[0].fields for n in numbers]
+        for part, mine, other in zip(parts(side, 50, 1), truths, truths[::-1], strict=True):
+            found = extract([(1, limited(text, part))], type_code)
+            read_ones = {n: i.value.casefold() for n, i in found.fields.items() if i.value and i.box}
+            theirs = {v.casefold() for v in other.values() if v and v not in mine.values() and len(v) > 3}
+            if found.several or (wrong := [name for name, value in read_ones.items() if value in theirs]):
+                raise Otherwise(f"of the other paper: {'several' if found.several else wrong}")
+            if read_ones.get("full_name") != (mine["full_name"] or "").casefold():
+                raise Otherwise("its own name isn't read")
+        return "each paper's values are its own"
+
+    return play
+
+
+OWN = "each is read by itself, no value of the other"
+PARTED = [
+    Case(
+        "discharge papers of two people on A3, parted",
+        OWN,
+        _parted(DISCHARGE, lambda: draw.beside(first(DISCHARGE, 1), first(DISCHARGE, 2)), Side.LEFT, (1, 2)),
+    ),
+    Case(
+        "two C65-HD of A5 beside each other, parted",
+        OWN,
+        _parted(C65, lambda: draw.beside(half(1), half(2)), Side.LEFT, (1, 2), A5),
+    ),
+    Case(
+        "two C65-HD of A5 under each other, parted",
+        OWN,
+        _parted(C65, lambda: draw.above(half(1), half(2)), Side.TOP, (1, 2), A5),
+    ),
+    Case(
+        "identity cards of two people, parted",
+        OWN,
+        _parted(CARD, lambda: draw.above(first(CARD, 1), first(CARD, 2)), Side.TOP, (1, 2)),
+    ),
+]
+
+CASES = SECRECY + SEVERAL + PARTED

@@ -31,8 +31,13 @@ class CounterPages:
     def __init__(self, pages: Pages, records: RecordsDatabase, catalog: Catalog, counter: Counter) -> None:
         self.pages, self.records, self.catalog, self.counter = pages, records, catalog, counter
 
-    def show(self, session: Session, procedure: str | None) -> Response:
-        values = self.counter.blank(session.officer, procedure)
+    def show(self, session: Session, procedure: str | None, parting: str = "") -> Response:
+        draft = self.counter.parted(session.officer, {"parting": parting})
+        if draft is not None and not (draft.ready and draft.leaves):
+            return RedirectResponse(f"/nop/tach/{parting}", 303)
+        # Of the papers nothing that was typed before counts: they are now those of the scan.
+        head = {n: v for n, v in draft.typed.items() if not n.startswith("c.")} if draft else None
+        values = self.counter.blank(session.officer, procedure, head, draft)
         return self.pages.page("submit.html", session, title="Tiếp nhận hồ sơ", problems=[], **values)
 
     def submit(self, session: Session, form: dict[str, Any], files: Any) -> Response:
@@ -46,7 +51,10 @@ class CounterPages:
 
     def show_again(self, session: Session, form: Mapping[str, Any], answer: Answer) -> Response:
         """With what was typed; files must be chosen anew."""
-        values = self.counter.blank(session.officer, str(form.get("procedure", "")), form)
+        draft = self.counter.parted(session.officer, form)
+        if draft is not None:
+            draft.typed = dict(form)
+        values = self.counter.blank(session.officer, str(form.get("procedure", "")), form, draft)
         status = 403 if answer.status == "OLD_FORM" else 422
         return self.pages.page(
             "submit.html", session, status, title="Tiếp nhận hồ sơ", problems=answer.sentences, **values
@@ -80,8 +88,8 @@ class CounterPages:
         router = APIRouter(default_response_class=HTMLResponse)
 
         @router.get("/nop", summary="Tiếp nhận hồ sơ mới: chọn thủ tục, khai và chọn tệp quét")
-        async def show(request: Request, procedure: str | None = None) -> Response:
-            return await self.pages.shown_to(request, self.show, procedure)
+        async def show(request: Request, procedure: str | None = None, tach: str = "") -> Response:
+            return await self.pages.shown_to(request, self.show, procedure, tach)
 
         @router.post("/nop", summary="Nhận hồ sơ từ trang nộp; nộp lại cùng nội dung không tạo hồ sơ mới")
         async def submit(request: Request) -> Response:

@@ -19,19 +19,21 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from blocks.catalog import Catalog
 from blocks.catalog.staff import SEES_PAPERS, Role, Staff, load_staff
+from blocks.clock import vietnam_day
 from blocks.errors import Remedy, SohoaError
 from blocks.ids import DossierId
 from blocks.objects import ObjectStore
 from blocks.pins import MOST
 from blocks.records import RecordsDatabase
 from blocks.records.queries import documents, get_document, get_dossier
+from blocks.records.regions import Part, parts_of
 from blocks.records.states import DocumentState
 from blocks.records.tables import Page
 from blocks.signer import signer_for
 from deployments.desk.auth.sessions import Officer, Session
 from deployments.desk.counter import Counter
 from deployments.desk.decisions import ROLE_NAMES, Answer, Decisions, Waiting, acts_by, why_not
-from deployments.desk.forms import pause_form
+from deployments.desk.forms import SPLITS, pause_form
 from deployments.desk.images import A4_HEIGHT, LARGE, WIDTH, ImageGone, Images
 from deployments.desk.pages.rendering import Again, Pages, capital
 from deployments.desk.rescans import Rescans
@@ -131,6 +133,7 @@ class DossierPages:
             said=self._said_before(dossier_id, stage),
             doubts=self._doubts(waiting) if waiting and stage == "verification" else "",
             proven=proven,
+            splits=self._splits(review, typed or {}) if stage == "verification" else None,
             **self.results.of_page(officer, review, waiting, typed),
         )
 
@@ -197,6 +200,16 @@ class DossierPages:
         with self.records.session() as database:
             return to_sign(database, dossier_id)
 
+    def _splits(self, review: Review, typed: Mapping[str, Any]) -> dict[str, Any]:
+        """Rows for images with two papers: as typed, or those that seem to be such, and one for any other."""
+        flagged = [(c.ordinal, page) for c in review.components if not c.hidden for page in c.several][: SPLITS - 1]
+        found = [{"component": c, "page": p, "side": "", "at": 50, "type": ""} for c, p in flagged]
+        rows = [*found, {"component": "", "page": "", "side": "", "at": 50, "type": ""}]
+        for number, row in enumerate(rows):
+            row |= {item: typed[name] for item in row if (name := f"split.{number}.{item}") in typed}
+        types = sorted(self.catalog.document_types(vietnam_day()), key=lambda kind: kind.name)
+        return {"rows": rows, "types": types, "open": bool(flagged) or any(row["side"] for row in rows)}
+
     def _lists(self, dossier_id: DossierId) -> dict[str, list[int]]:
         """Ordinals for the boxes of the pause `scope`."""
         with self.records.session() as database:
@@ -221,6 +234,7 @@ class DossierPages:
                 query = select(Page).where(Page.document_id == component.id, Page.attempt == attempt)
                 seen = built and not component.hidden
                 rows = database.exec(query.order_by(Page.number)).all() if seen else []  # type: ignore[arg-type]
+                parts = parts_of(database, component.id, attempt) if seen else {}
                 pictures[component.ordinal] = (
                     self.results.pictures(officer, component)
                     if component.issued
@@ -230,8 +244,8 @@ class DossierPages:
                         {
                             "url": self.images.address(officer.id, component.id, row.number),
                             "number": row.number,
-                            "width": row.width,
-                            "height": row.height,
+                            **_as_shown(row),
+                            "part": _box_of(row, parts.get(row.number)),
                             "boxes": _boxes(component, row.number),
                             "words": self.words.address(officer.id, component.id, row.number) if row.text_key else "",
                         }
@@ -383,6 +397,26 @@ class DossierPages:
             return Response(data, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
         return router
+
+
+def _as_shown(row: Page) -> dict[str, Any]:
+    """Width and height of a page as it is shown, and how what lies on the stored image is turned with it."""
+    wide, high = row.width, row.height
+    turned = {
+        3: (wide, high, f"matrix(-1 0 0 -1 {wide} {high})"),
+        6: (high, wide, f"matrix(0 1 -1 0 {high} 0)"),
+        8: (high, wide, f"matrix(0 -1 1 0 0 {wide})"),
+    }
+    width, height, transform = turned.get(row.quality.get("orientation", 1), (wide, high, ""))
+    return {"width": width, "height": height, "transform": transform}
+
+
+def _box_of(row: Page, part: Part | None) -> list[int] | None:
+    """x, y, width, height of the part of the stored image that is read."""
+    if part is None:
+        return None
+    left, top = round(part[0] * row.width), round(part[1] * row.height)
+    return [left, top, round(part[2] * row.width) - left, round(part[3] * row.height) - top]
 
 
 def _boxes(component: ComponentView, page: int) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ STATIC = {
     "desk.css": "text/css",
     "desk.js": "text/javascript",
     "chu.js": "text/javascript",
+    "tach.js": "text/javascript",
     "van-hanh.js": "text/javascript",
 }
 OLD_FORM = (
@@ -44,7 +45,7 @@ OLD_FORM = (
     "bấm nút lần nữa (tệp đã chọn thì chọn lại)."
 )
 FORM_ROOM = 1 << 20  # bytes of a form beside its files: what was typed, and the borders between its parts
-KEEPABLE = re.compile(r"/nop|/ho-so/[0-9a-f-]{36}/(quyet-dinh|du-thao)")
+KEEPABLE = re.compile(r"/nop(/tach/[0-9a-f]{32})?|/ho-so/[0-9a-f-]{36}/(quyet-dinh|du-thao)")
 SAID_ANEW = frozenset({"flagged_checked", "originals_seen", "sign_now", "pin"})  # by whoever signs in again
 
 FIELDS, FILES = 20_000, 5_000  # of one form

@@ -66,7 +66,7 @@ async function renewWords() {
 }
 
 function drawn(figure, found) {
-  const svg = figure.querySelector("svg");
+  const svg = figure.querySelector("svg g");
   return found.map((word, index) => {
     const rect = document.createElementNS(SVG, "rect");
     for (const side of ["x", "y", "width", "height"]) rect.setAttribute(side, word[side]);

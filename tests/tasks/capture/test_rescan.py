@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 from sqlmodel import select
 
+from blocks.catalog import Catalog
 from blocks.objects import Bucket, ObjectStore
 from blocks.records import RecordsDatabase
 from blocks.records.machine import move_document
+from blocks.records.partners import PartnerCase
 from blocks.records.states import DocumentState as S
 from blocks.records.tables import AuditEntry, Document, Dossier, Page, Scan
 from tasks.capture.document import capture
@@ -28,6 +30,7 @@ from tasks.capture.rescan import (
 )
 from tasks.desk_views.history import history
 from tasks.intake.origin import by_command
+from tasks.partner_cases.status import view_case
 from tasks.pauses.rescan import Rescan, RescanDecision
 from tasks.pauses.rescan import check as check_rescan
 from tasks.pauses.rescan import describe as describe_rescan
@@ -190,6 +193,11 @@ def test_CA06_blank_backs_go_when_an_officer_says_so_and_nothing_else_does(
     counter = Counter(records, objects, tmp_path, [pdf_of([PAGES[0], blank, PAGES[1], blank])], pages=2)
     with records.session() as session:
         assert blank_places(session, session.get_one(Document, counter.document)) == [2, 4]
+        case = PartnerCase(
+            partner_id="p", reference="r", submission=counter.submission, unit_id="U", procedure_code="P"
+        )
+        (wanted,) = view_case(session, Catalog(), case).waiting_for
+        assert wanted.blank == [2, 4]  # a partner's system is told, too
     counter.hand_in(removed=[2, 3])  # 3 is no blank page
     assert "PAGE_NOT_BLANK" in counter.capture()
     counter.hand_in(removed=[3])  # one of them has gone

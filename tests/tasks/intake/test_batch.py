@@ -21,8 +21,10 @@ from blocks.records.queries import documents
 from blocks.records.states import DocumentState
 from blocks.records.tables import AuditEntry, Dossier, Scan
 from tasks.archive.reconcile import compare
+from tasks.capture import again
 from tasks.capture.document import capture
 from tasks.capture.guard import inspect_guarded
+from tasks.desk_views.history import history
 from tasks.intake.batch import BatchUnfit
 from tasks.intake.hand_in import hand_in
 from tasks.intake.manifest import ManifestInvalid
@@ -30,7 +32,7 @@ from tasks.intake.origin import by_command
 from tasks.intake.separators import separators_pdf
 from tasks.intake.submission import register
 from tasks.scope.quarantine import isolate
-from tests.tasks.capture.pages_for_tests import DPI, jpeg, paper, pdf_of, scanned
+from tests.tasks.capture.pages_for_tests import DPI, SIZE, jpeg, paper, pdf_of, scanned
 
 TYPES = ["LOCAL:GIAY-RA-VIEN", "LOCAL:01B-HSB", "LOCAL:CCCD"]
 
@@ -223,3 +225,81 @@ def test_nobody_declares_what_became_of_a_scan(tmp_path: Path, records: RecordsD
     (path / "dossier.yaml").write_text(yaml.safe_dump(declared, allow_unicode=True), encoding="utf-8")
     with pytest.raises(ManifestInvalid):
         hand_in(records, objects, path, by_command())
+
+
+BLANK = jpeg(scanned(Image.new("RGB", SIZE, (250, 250, 247)), 5))
+
+
+def test_CA08_a_scan_that_a_person_parted_is_captured_so_and_the_record_says_how(
+    tmp_path: Path, records: RecordsDatabase, objects: ObjectStore
+) -> None:
+    """Moved, turned, left out: the images are the scanner's own, only how a page is shown is new."""
+    whole = pdf_of([*pages(1, 2), BLANK, *pages(3)])
+    parted = {
+        "cut": ["1/1/4", "1/1/1", "2/1/2"],
+        "left_out": ["1/3/BLANK"],
+        "turned": ["1/1/180", "1/2/90"],
+        "blank": ["1/3"],
+    }
+    path = folder(tmp_path / "d", [2, 1], {"files": ["all.pdf"], "parted": parted}, {"all.pdf": whole})
+    wanted = hashes([*pages(3, 1), *pages(2)], tmp_path)
+    assert images_of(records, objects, path, tmp_path) == [wanted[:2], wanted[2:]]
+    with records.session() as session:
+        dossier = session.exec(select(Dossier)).one()
+        papers = [document.id for document in documents(session, dossier.id)]
+        for document in documents(session, dossier.id):
+            for state in (DocumentState.PHAN_LOAI, DocumentState.CHO_SAO_CHUP):
+                move_document(session, document, state, actor="system", rule="B3c")
+    reports = [capture(records, objects, paper) for paper in papers]
+    assert [(report.ok, report.problems) for report in reports] == [(True, []), (True, [])]
+    for report, turns in zip(reports, ([0, 180], [90]), strict=True):
+        built = objects.read(Bucket.WORKING, str(report.file_key), sha256=str(report.file_sha256))
+        with pikepdf.open(io.BytesIO(built)) as pdf:
+            assert [int(page.obj.get("/Rotate", 0)) for page in pdf.pages] == turns
+    with records.session() as session:
+        document = documents(session, dossier.id)[0]
+        scans = list(session.exec(select(Scan).where(Scan.document_id == document.id).order_by(Scan.ordinal)))  # type: ignore[arg-type]
+        again._lately.clear()  # another process looks at what is signed
+        assert again.rebuilt_sha256(objects, document, scans) == reports[0].file_sha256
+        told = [event.sentence for event in history(session, dossier.id)]
+    assert (
+        "Hồ sơ: Tách bản quét chung thành từng giấy tờ, giữ nguyên tệp gốc; người sao chụp xem và tách; "
+        "bỏ ra ảnh 3 (trang trắng); xoay ảnh 1, ảnh 2." in told
+    )
+    (kept,) = objects.list(Bucket.INTAKE, f"{dossier.id}/batch/")
+    assert objects.unproven(Bucket.INTAKE, kept)[0] == whole
+
+
+@pytest.mark.parametrize(
+    ("parted", "told"),
+    [
+        ({"cut": ["1/1/1", "1/1/2"]}, "chưa được xếp"),  # a page that nobody speaks of
+        ({"cut": ["1/1/1", "1/1/2", "3/1/3"]}, "giấy tờ 3"),  # not declared
+        ({"cut": ["1/1/1", "1/1/2"], "left_out": ["1/3/FOREIGN"]}, "giấy tờ chưa có ảnh"),
+    ],
+)
+def test_CA06_a_person_must_deal_with_each_page_and_each_paper(
+    tmp_path: Path, records: RecordsDatabase, objects: ObjectStore, parted: Any, told: str
+) -> None:
+    whole = {"all.pdf": pdf_of(pages(1, 2, 3))}
+    path = folder(tmp_path / "d", [2, 1], {"files": ["all.pdf"], "parted": parted}, whole)
+    with pytest.raises(BatchUnfit, match=told):
+        hand_in(records, objects, path, by_command())
+
+
+def test_CA06_a_page_goes_to_one_paper_only(tmp_path: Path, records: RecordsDatabase, objects: ObjectStore) -> None:
+    parted = {"cut": ["1/1/1", "2/1/1"]}
+    whole = {"all.pdf": pdf_of(pages(1))}
+    path = folder(tmp_path / "d", [1, 1], {"files": ["all.pdf"], "parted": parted}, whole)
+    with pytest.raises(ManifestInvalid):
+        hand_in(records, objects, path, by_command())
+
+
+def test_CA06_blank_pages_are_told_and_stay(tmp_path: Path, records: RecordsDatabase, objects: ObjectStore) -> None:
+    whole = pdf_of([*pages(1), BLANK, sheet(), *pages(2)])
+    path = folder(tmp_path / "d", [2, 1], {"files": ["all.pdf"]}, {"all.pdf": whole})
+    assert [len(images) for images in images_of(records, objects, path, tmp_path)] == [2, 1]
+    with records.session() as session:
+        entry = session.exec(select(AuditEntry).where(AuditEntry.action == "part")).one()
+        told = [event.sentence for event in history(session, session.exec(select(Dossier.id)).one())]
+    assert entry.details["blank"] == ["1/2"] and any("ảnh 2 có vẻ trắng, vẫn giữ" in sentence for sentence in told)
