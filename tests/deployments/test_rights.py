@@ -66,6 +66,7 @@ DONE = {
     "proposing disposal": (
         422,
     ),  # its retention has no end yet  # the dossier waits for nobody: it came as far as asking Prefect's run
+    "parting a scan": (422,),  # no file was chosen
     "operations for programs": (200, 503),  # as healthy as the parts are
 }
 Ask = Callable[[Signed, dict[str, str]], httpx.Response]
@@ -93,12 +94,13 @@ LOOKS: dict[str, tuple[Ask, set[Role]]] = {
     "operations for programs": (lambda b, p: b.get("/van-hanh.json"), {Role.OPERATE, Role.LEAD}),
     "a new dossier": (lambda b, p: b.get("/nop"), {Role.RECEIVE}),
     "separator sheets": (lambda b, p: b.get("/nop/to-ngan"), {Role.RECEIVE}),
+    "parting a scan": (lambda b, p: b.post("/nop/tach", {"procedure": "1.001667"}), {Role.RECEIVE}),
     "what became of a submission": (lambda b, p: b.get(f"/nop/{p['submission']}"), {Role.RECEIVE}),
 }  # fmt: skip
 # Of another unit these answer, with what is of that unit; what they show is looked at below.
 OF_EACH_UNIT = {
     "incidents", "disposal", "the audit trail", "the audit trail as a file", "checking the trail", "operations",
-    "operations for programs", "a new dossier", "separator sheets",
+    "operations for programs", "a new dossier", "separator sheets", "parting a scan",
 }  # fmt: skip
 
 
@@ -175,6 +177,7 @@ def test_nobody_writes_a_route_that_asks_nobody(gateway: Gateway) -> None:
         "/ho-so/{}", "/ho-so/{}/ket-qua/{}", "/ho-so/{}/phieu", "/ho-so/{}/quyet-dinh", "/ho-so/{}/du-thao", "/tim",
         "/su-co", "/su-co/{}/dong", "/su-co/khieu-nai", "/nhat-ky", "/nhat-ky.csv", "/nhat-ky/kiem-tra",
         "/van-hanh", "/van-hanh.json", "/nop", "/nop/{}", "/nop/to-ngan", "/ho-so/{}/van-ban/{}",
+        "/nop/tach", "/nop/tach/{}", "/nop/tach/{}/anh/{}",  # one's own scan alone: test_parting.py
         "/tieu-huy", "/tieu-huy/{}/de-nghi", "/tieu-huy/{}/xac-nhan", "/tieu-huy/{}/bac",
     }  # fmt: skip
     paths = {re.sub(r"\{[^}]*\}", "{}", route.path) for router in gateway.desk.routers() for route in router.routes}  # type: ignore[attr-defined]
