@@ -63,7 +63,7 @@ class PartingPages:
             if error.remedy is Remedy.RETRY:
                 raise
             values = self.counter.blank(session.officer, procedure, form)
-            return self.pages.page("submit.html", session, 422, title="Nộp hồ sơ", problems=[error.text], **values)
+            return self.pages.page("submit.html", session, 422, title="Tiếp nhận hồ sơ", problems=[error.text], **values)
         return RedirectResponse(f"/nop/tach/{draft.id}", 303)
 
     def show(self, session: Session, ident: str, problems: tuple[str, ...] = (), status: int = 200) -> Response:
@@ -77,7 +77,7 @@ class PartingPages:
         if draft.fault:
             values = self.counter.blank(session.officer, draft.procedure, draft.typed)
             told = [f"{draft.fault.rstrip('.')}. Vui lòng sửa rồi chọn lại tệp."]
-            return self.pages.page("submit.html", session, 422, title="Nộp hồ sơ", problems=told, **values)
+            return self.pages.page("submit.html", session, 422, title="Tiếp nhận hồ sơ", problems=told, **values)
         return self.pages.page("parting.html", session, status, **self._shown(draft), problems=problems)
 
     def _shown(self, draft: Draft) -> dict[str, Any]:
