@@ -18,6 +18,7 @@ from pydantic import Field
 from blocks.errors import Remedy, SohoaError
 from blocks.ocr import digits, geometry, language, runtime, shared
 from blocks.ocr.codes import read_codes
+from blocks.ocr.hand_numbers import numbers_by_hand
 from blocks.ocr.isolated_digits import read_lone_numbers
 from blocks.ocr.order import reading_order
 from blocks.ocr.orientation import Orientation
@@ -99,6 +100,7 @@ class OcrEngine(Service):
             kept = [line for line in lines if line.slots or not _is_handwriting(line)]
             hands = by_hand(loaded.digits, page, image, kept)
             kept = [replace(line, by_hand=which) for line, which in zip(kept, hands, strict=True)]
+            kept = [replace(line, written=numbers_by_hand(loaded.digits, page, line)) for line in kept]
         ordered = _in_order(page, kept, red)
         readable, reason = self._verdict(grey, lines)
         return PageText(
@@ -277,6 +279,7 @@ def _line(page: geometry.Upright, raw: RawLine, red: bool) -> Line:
         ),
         red=red,
         slots=on_line(raw),
+        written=raw.written,
     )
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from blocks.ocr import geometry, language, runtime
 from blocks.ocr.steps import Cut, Normalise, Read
-from blocks.ocr.types import Slot
+from blocks.ocr.types import Slot, Written
 
 DETECTION_SIDE = 1536  # without this limit and its type the pipeline detects at full resolution
 DETECTION_STEP = 64  # sides of what it is shown: OpenVINO prepares its kernels anew for each size
@@ -46,6 +46,7 @@ class RawLine:
     positions: tuple[float, ...] = ()
     slots: tuple[Slot, ...] = ()  # start and end in its text as it stands here
     by_hand: tuple[bool, ...] = ()  # for each word whether a hand wrote it; nothing: none
+    written: tuple[Written, ...] = ()  # its numbers by hand, on the stored image
 
 
 def model_name(folder: Path) -> str:

@@ -41,6 +41,17 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Written:
+    """A number in a form that a hand wrote, as the reader of digits has it (`hand_numbers.py`): never sure.
+
+    texts: digits only, with probabilities, the likeliest first; a slash between the digits of a date is often a 1 there.
+    """
+
+    box: Box
+    texts: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
 class Line:
     text: str  # NFC
     confidence: float  # 0..1
@@ -48,6 +59,7 @@ class Line:
     words: tuple[Word, ...] = ()
     red: bool = False  # printed or stamped in red ink (headings of certificates, seals, secrecy stamps)
     slots: tuple[Slot, ...] = ()
+    written: tuple[Written, ...] = ()
 
     @property
     def box(self) -> Box:
@@ -103,6 +115,9 @@ class PageText:
                 slots=tuple(
                     Slot(**(s | {"box": tuple(s["box"]), "others": tuple((t, p) for t, p in s.get("others", []))}))
                     for s in item.get("slots", [])
+                ),
+                written=tuple(
+                    Written(tuple(w["box"]), tuple((t, p) for t, p in w["texts"])) for w in item.get("written", [])
                 ),
             )
             for item in raw.pop("lines")

@@ -27,6 +27,7 @@ from tasks.extraction.places import PLACE, place_of
 from tasks.extraction.profiles import FieldSpec, Profile, Rule, profile_of, row_field
 from tasks.extraction.restore import company, restore, unfinished
 from tasks.extraction.rules import Paper
+from tasks.extraction.second_reading import SECOND, second_reading
 from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.extraction.several import holds_several
 from tasks.extraction.tables import Cell, read_table
@@ -97,9 +98,26 @@ def _field(paper: Paper, spec: FieldSpec, profile: Profile) -> Extracted:
 
 
 def _unread(paper: Paper, spec: FieldSpec) -> Extracted:
-    """Without a value, but with its place where the form shows it: the officer looks there, whoever wrote in it."""
+    """Without a value, but with its place where the form shows it: the officer looks there, whoever wrote in it.
+
+    A number that the reader of digits sees in the place is proposed.
+    """
     place = place_of(paper, spec)
     page, box = place if place else (None, None)
+    read = next((second_reading(p, box, spec.kind) for p in paper.pages if box and p.number == page), None)
+    if read:
+        return Extracted(
+            spec.name,
+            read.value,
+            printed=read.value,
+            confidence=min(read.probability, HIGHEST_PROPOSAL),
+            page=page,
+            box=read.box,
+            rule=f"{PLACE};{SECOND};{PROPOSAL}",
+            engine=_engine(paper.pages),
+            kind=spec.kind,
+            reading=read.probability,
+        )
     return Extracted(spec.name, None, page=page, box=box, rule=PLACE if place else "", engine=_engine(paper.pages))
 
 

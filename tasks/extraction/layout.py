@@ -15,7 +15,7 @@ from rapidfuzz import fuzz
 
 from blocks.ocr.geometry import back_matrix, to_upright
 from blocks.ocr.order import head_columns, rows
-from blocks.ocr.types import Box, Code, Line, PageText, Word
+from blocks.ocr.types import Box, Code, Line, PageText, Word, Written
 from tasks.extraction.letters import fold
 from tasks.extraction.written import Doubtful, settled
 
@@ -92,6 +92,7 @@ class Page:
     legibility: float = 1.0  # mean confidence of its letters, 0..1
     rotation: int = 0  # of the stored image, see PageText
     skew: float = 0.0
+    written: tuple[Written, ...] = ()  # numbers that a hand wrote, on the stored image
 
     def stored(self, box: Box) -> Box:
         """A box of the upright page on the stored image."""
@@ -141,8 +142,19 @@ def read_page(number: int, text: PageText) -> Page:
     letters = sum(len(line.text) for line in lines)
     legibility = sum(line.confidence * len(line.text) for line in lines) / letters if letters else 1.0
     end = head[1] if head else 0.0
+    written = tuple(item for line in text.lines for item in line.written)
     return Page(
-        number, width, height, tuple(result), end, text.engine, text.codes, legibility, text.rotation, text.skew
+        number,
+        width,
+        height,
+        tuple(result),
+        end,
+        text.engine,
+        text.codes,
+        legibility,
+        text.rotation,
+        text.skew,
+        written,
     )
 
 

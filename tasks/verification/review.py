@@ -89,6 +89,12 @@ class FieldView(BaseModel):
     def pressing(self) -> bool:
         return self.missing or self.doubtful or self.differs
 
+    @property
+    def to_compare(self) -> bool:
+        """Whether its place on the image stands beside its input: nobody has confirmed it, and it may be read wrong."""
+        placed = self.page is not None and self.box is not None and len(self.box) == 4
+        return placed and self.confirmed_by is None and (self.by_hand or self.doubtful or not self.value)
+
 
 class SignatureView(BaseModel):
     label: str

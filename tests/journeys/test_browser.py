@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import unicodedata
@@ -23,10 +24,16 @@ from blocks.records.queries import documents, fields
 from blocks.records.tables import AuditEntry, Decision, Dossier, Signature
 from blocks.records.tables import Page as Image
 from blocks.trust import Trust
+from tasks.extraction.settings import CONFIDENCE_THRESHOLD
 from tasks.signing.verify import verify_pdf
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 from tests.players.officers import Sample
+from tests.samples.documents import page_pixels
+from tests.samples.dossiers import good
+from tests.samples.forms import FORMS
+from tests.samples.look import Look
+from tests.samples.scan import jpeg_bytes
 from tests.tasks.results.test_issue import text_of
 
 SignIn = Callable[..., Page]
@@ -94,9 +101,13 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=f"{folder}/{name}.png")
 
 
-def waiting(played: Journey, name: str, sample: str, key: str = "verification-1") -> tuple[Sample, str]:
-    """A dossier of its own at a pause, and the path of its page."""
+def waiting(
+    played: Journey, name: str, sample: str, key: str = "verification-1", draw: Callable[[Path], None] | None = None
+) -> tuple[Sample, str]:
+    """A dossier of its own at a pause, and the path of its page. draw: changes its papers before they are handed in."""
     made = played.variant(name, sample, captured_by="tnhs.02")
+    if draw:
+        draw(made.folder)
     played.officers.hand_in(made)
     played.wait_pause(made, key)
     dossier = played.officers.dossier(made)
@@ -701,6 +712,60 @@ def test_no_serious_finding_of_axe_and_nothing_hides_on_small_screens(played: Jo
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, (where, viewport, wide)
         require_accessible(page)
+
+
+CROPS = """() => [...document.querySelectorAll("canvas.crop")].map((crop) => {
+  const pixels = crop.dataset.drawn ? crop.getContext("2d").getImageData(0, 0, crop.width, crop.height).data : [];
+  let dark = 0;
+  for (let at = 0; at < pixels.length; at += 4) dark += pixels[at] < 150;
+  return { field: crop.closest("li").dataset.field, drawn: Boolean(crop.dataset.drawn), dark: 4 * dark / pixels.length,
+    wide: crop.getBoundingClientRect().width, room: crop.parentElement.clientWidth };
+})"""  # each piece of the paper beside a field: whether it is drawn, how much of it is ink
+
+
+def test_EX02_what_a_hand_wrote_stands_beside_its_field(played: Journey, sign_in: SignIn) -> None:
+    """Each doubtful field has its place on the paper beside its input, cut out of the page's image: nothing is fetched
+    for it, what isn't in sight isn't drawn, and what was read of a hand is only a proposal."""
+    sample, path = waiting(played, "dien-tay", "01-om-dau", draw=filled_in_by_hand)
+    page = sign_in("gq.01", "/viec")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(page.url.replace("/viec", path))
+    name = page.locator('li[data-field="1.full_name"]')
+    expect(name).to_contain_text("đề xuất, cần đối chiếu với ảnh")
+    name.scroll_into_view_if_needed()
+    expect(name.get_by_role("img", name="Chỗ ghi Họ và tên trên ảnh, trang 1")).to_be_visible()
+    until(lambda: [crop["drawn"] for crop in page.evaluate(CROPS) if crop["field"] == "1.full_name"] == [True])
+    crops = page.evaluate(CROPS)
+    assert len(crops) >= 8
+    if any(crop["wide"] == 0 for crop in crops):  # in a closed list
+        assert not [crop for crop in crops if crop["drawn"] and crop["wide"] == 0]
+    assert all(0.01 < crop["dark"] < 0.6 and 0 < crop["wide"] <= crop["room"] for crop in crops if crop["drawn"])
+    picture(page, "by-hand")
+    require_accessible(page)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    for crop in page.locator("canvas.crop").all():
+        crop.scroll_into_view_if_needed()
+    until(lambda: all(crop["drawn"] for crop in page.evaluate(CROPS)))
+    images = [url for url in asked if "/anh/" in url]
+    assert len(images) == len(set(images)) == page.locator("figure img").count()  # the pages, each once
+    page.get_by_role("button", name="Duyệt").click()
+    expect(page.get_by_role("alert")).to_contain_text("độ tin cậy thấp")  # nothing of it is taken unseen
+    with played.officers.records.session() as session:
+        dossier = played.officers.dossier(sample)
+        assert dossier is not None
+        rows = fields(session, documents(session, dossier.id)[0].id)
+        by_hand = [row for row in rows if "!hand" in row.rule.split(";")]
+        assert by_hand and all(row.confidence < CONFIDENCE_THRESHOLD and not row.confirmed_by for row in by_hand)
+
+
+def filled_in_by_hand(folder: Path) -> None:
+    """The discharge paper of the sample, the same person, filled in with a blue pen."""
+    dossier = next(dossier for dossier in good(2026) if dossier.name == "01-om-dau")
+    look = Look(dpi=dossier.components[0].look.dpi, hand=True, fill="Arimo")
+    (file,) = (folder / "c1").glob("*.jpg")
+    (pixels,) = page_pixels(FORMS["LOCAL:GIAY-RA-VIEN"](dossier.case.but(rng=random.Random(1)), look), look)
+    file.write_bytes(jpeg_bytes(pixels, look.dpi, look.quality))
 
 
 @pytest.mark.long

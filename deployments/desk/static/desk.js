@@ -117,6 +117,49 @@ if (sheets) {
   if (Number(sessionStorage.getItem("zoom"))) setZoom(Number(sessionStorage.getItem("zoom")));
 }
 
+// A doubtful field has the piece of the page where it stands beside its input, cut out of the image that is shown of
+// the page: nothing else is fetched. It is drawn when it comes into sight; an image that is still away is asked for then.
+const CROP_HEIGHT = 64, CROP_LARGEST = 2.5;  // px that a low piece is enlarged to, and at most how much
+
+function cropped(canvas) {
+  const image = document.getElementById(canvas.dataset.figure)?.querySelector("img");
+  canvas.classList.toggle("nowhere", !image);
+  if (!image) return;
+  image.loading = "eager";
+  if (!image.complete || !image.naturalWidth) return;  // its arrival comes back here
+  const [x0, y0, x1, y1] = canvas.dataset.box.split(" ").map(Number);
+  const [width, height] = ["width", "height"].map((side) => Number(image.getAttribute(side)));
+  const [aside, above] = [0.5 * Math.min(y1 - y0, x1 - x0) + 8, 0.3 * Math.min(y1 - y0, x1 - x0) + 4];
+  const [left, top] = [Math.max(0, x0 - aside), Math.max(0, y0 - above)];
+  const [wide, high] = [Math.min(width, x1 + aside) - left, Math.min(height, y1 + above) - top];
+  if (!(wide > 0 && high > 0)) return;
+  const scale = image.naturalWidth / width;
+  const larger = Math.max(1, Math.min(CROP_LARGEST, CROP_HEIGHT / (high * scale)));
+  canvas.width = Math.max(1, Math.round(wide * scale * larger));
+  canvas.height = Math.max(1, Math.round(high * scale * larger));
+  const picture = canvas.getContext("2d");
+  picture.imageSmoothingQuality = "high";
+  picture.drawImage(image, left * scale, top * scale, wide * scale, high * scale, 0, 0, canvas.width, canvas.height);
+  canvas.dataset.drawn = image.naturalWidth;
+}
+
+const crops = [...document.querySelectorAll("canvas.crop")];
+if (crops.length) {
+  const inSight = new Set();
+  const seen = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) inSight.delete(target);
+      else if (inSight.add(target)) cropped(target);
+    }
+  }, { rootMargin: "300px" });
+  for (const canvas of crops) seen.observe(canvas);
+  // It has come, or has come again in twice the resolution.
+  sheets?.addEventListener("load", (event) => {
+    const figure = event.target.closest("figure");
+    for (const canvas of inSight) if (canvas.dataset.figure === figure?.id) cropped(canvas);
+  }, true);
+}
+
 // Alt+↓, Alt+↑: the next and the previous field that must be looked at. Alt+Enter: to the decision.
 document.addEventListener("keydown", (event) => {
   if (!event.altKey || !["ArrowDown", "ArrowUp", "Enter"].includes(event.key)) return;

@@ -1,0 +1,72 @@
+"""Numbers in forms that a hand wrote: identity numbers, dates, amounts are read a second time, digit by digit.
+
+The reader of lines takes a written 1 for a slash, a 5 for an S and leaves digits out. What the reader of digits makes of
+such a place is kept beside the line, whose own text stays as it was read. It is never sure, and extraction says what it
+is good for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from blocks.ocr import geometry
+from blocks.ocr.digits import DigitReader, together
+from blocks.ocr.readers import RawLine, words
+from blocks.ocr.types import Box, Written
+
+LIKE_DIGITS = frozenset("0123456789oOQDCIlLÌÍÎìíî|/\\[]{}()!SsZzqgGBbtTJjAaY")  # what digits are read as
+FILL = frozenset(".:,;-–_'’ ")  # between digits
+SHORTEST, LEAST = 4, 2  # characters like digits in a number, and digits among them
+SHARE = 0.75  # of its characters that are like digits or between them
+ABOVE, ASIDE, FURTHER = 0.3, 0.12, 0.3  # room round the place, of its height; at its end a digit may not have been read
+TIGHT = 0.15  # of its height: the second look is lower by this
+
+
+def numbers_by_hand(reader: DigitReader, page: geometry.Upright, line: RawLine) -> tuple[Written, ...]:
+    """What the reader of digits sees in the numbers of a line of an upright page that a hand wrote."""
+    if not any(line.by_hand):
+        return ()
+    return tuple(w for box in _places(line) if (w := _read(reader, page, box)) is not None)
+
+
+def _places(line: RawLine) -> list[Box]:
+    """Where words stand that are like numbers, those beside each other as one, with what is free round them."""
+    (x0, y0), (x1, y1) = line.polygon.min(0).tolist(), line.polygon.max(0).tolist()
+    spans, high = words(line), y1 - y0
+    numeric = [_like(span.text) for span in spans]
+    found, first = [], None
+    for n in range(len(spans) + 1):
+        if n < len(spans) and numeric[n]:
+            first = n if first is None else first
+            continue
+        if first is not None and _number("".join(s.text for s in spans[first:n])) and any(line.by_hand[first:n]):
+            before = spans[first - 1].end if first else 0.0
+            after = spans[n].start if n < len(spans) else 1.0 + FURTHER * high / max(1.0, x1 - x0)
+            left = max(x0 + before * (x1 - x0), x0 + spans[first].start * (x1 - x0) - ASIDE * high)
+            right = min(x0 + after * (x1 - x0), x0 + spans[n - 1].end * (x1 - x0) + FURTHER * high)
+            found.append((left, y0 - ABOVE * high, right, y1 + ABOVE * high))
+        first = None
+    return found
+
+
+def _like(text: str) -> bool:
+    return sum(c in LIKE_DIGITS or c in FILL for c in text) >= SHARE * len(text) and not text.isalpha()
+
+
+def _number(text: str) -> bool:
+    return sum(c in LIKE_DIGITS for c in text) >= SHORTEST and sum(c.isdigit() for c in text) >= LEAST
+
+
+def _read(reader: DigitReader, page: geometry.Upright, box: Box) -> Written | None:
+    x0, y0, x1, y1 = max(0.0, box[0]), max(0.0, box[1]), min(float(page.width), box[2]), min(float(page.height), box[3])
+    if x1 - x0 < 8 or y1 - y0 < 8:
+        return None
+    lower = TIGHT * (y1 - y0)
+    cuts = [(x0, y0, x1, y1), (x0, y0 + lower, x1, y1 - lower)]
+    looks = [look for cut in cuts if (look := reader.look(page.view(cut).pixels)) is not None]
+    read = together(looks, len(cuts))
+    if not read.text:
+        return None
+    corners = page.back(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]))
+    (left, top), (right, bottom) = corners.min(0).round(1).tolist(), corners.max(0).round(1).tolist()
+    return Written((left, top, right, bottom), ((read.text, round(read.probability, 4)), *read.others))
