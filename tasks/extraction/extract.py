@@ -152,7 +152,8 @@ def _good(paper: Paper, spec: FieldSpec, rule: Rule) -> list[tuple[Found, str]]:
     """What the rule finds that has the field's form, with the normal form."""
     kind = KINDS[rule.kind or spec.kind]
     found = [(f, f.canonical or kind(f.printed)) for f in map(partial(_restored, spec), paper.candidates(rule))]
-    return [(f, value) for f, value in found if value]
+    named = (rule.kind or spec.kind) == "name"
+    return [(f, value) for f, value in found if value and not (named and paper.profile.prints(value))]
 
 
 def _against_print(item: Extracted, paper: Paper, spec: FieldSpec, rules: Sequence[Rule]) -> Extracted:

@@ -194,7 +194,10 @@ def unlikely(kind: str, value: str) -> bool:
     if kind in ("text", "agency"):
         return value.count("(") != value.count(")")  # broken off
     torn = {*"BCDĐGHKLMNPQRSTVX"}  # one letter alone is what was left of a word
-    return kind == "name" and any(word[0].islower() or word.upper() in torn for word in value.split())
+    of_dates = {"THÁNG", "NGÀY"}  # nobody is called so: Thắng, whose marks were blurred, or the date beside the name
+    return kind == "name" and any(
+        word[0].islower() or word.upper() in torn or word.upper() in of_dates for word in value.split()
+    )
 
 
 KINDS: dict[str, Callable[[str], str | None]] = {

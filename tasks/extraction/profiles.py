@@ -7,7 +7,9 @@ value wins (see `extract.py`).
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+import unicodedata
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -123,6 +125,22 @@ class Profile(BaseModel):
         ]
         shared = [text for name, texts in _sets().items() if name != "types" for text in texts]
         return tuple(dict.fromkeys([*found, *self.stops, *shared]))
+
+    @cached_property
+    def _printed(self) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+        """The words that the form prints, and which of them stand beside each other."""
+        texts = [_words(text) for text in (*self.labels, *self.phrases, *self.title)]
+        return frozenset(w for text in texts for w in text), frozenset(p for text in texts for p in pairwise(text))
+
+    def prints(self, value: str) -> bool:
+        """Whether the form says this itself: `hàng Người bán hàng` isn't the name of a person, `Hồ Công Thành` is,
+        though each of these words stands on some form."""
+        words, (known, beside) = _words(value), self._printed
+        return known.issuperset(words) and not beside.isdisjoint(pairwise(words))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", unicodedata.normalize("NFC", text).lower())
 
 
 @lru_cache

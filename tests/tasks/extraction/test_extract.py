@@ -405,11 +405,21 @@ def test_EXc_a_letter_has_the_name_of_its_type_although_it_prints_none() -> None
     [
         ("phone", "0912345678", False), ("phone", "091234567", True), ("money", "5800000", False), ("money", "5", True),
         ("name", "Ngô Gia Việt", False), ("name", "hàng Người bán hàng", True), ("name", "N NAM", True),
-        ("name", "Y Bảo", False), ("text", "Gãy tay (S52.5)", False), ("text", "Gãy tay (S52", True),
+        ("name", "Trần Văn Tháng", True), ("name", "Trần Văn Thắng", False), ("name", "Y Bảo", False), ("text", "Gãy tay (S52.5)", False), ("text", "Gãy tay (S52", True),
     ],
 )  # fmt: skip
 def test_what_is_hardly_a_whole_value_is_doubted(kind: str, value: str, doubted: bool) -> None:
     assert unlikely(kind, value) is doubted
+
+
+def test_what_a_form_prints_itself_is_nobodys_name() -> None:
+    """Two signatures side by side: what follows the label `Người mua` is the other signature's heading."""
+    lines = (line("Người mua hàng Người bán hàng", 900), line("HÓA ĐƠN BÁN HÀNG", 200))
+    item = extract([(1, PageText(1654, 2339, 200, lines))], "LOCAL:HOA-DON").fields["full_name"]
+    assert item.value is None
+    lines = (line("[01]. Họ và tên: Hồ Công Thành", 900),)
+    item = extract([(1, PageText(1654, 2339, 200, lines))], "LOCAL:TK1-TS").fields["full_name"]
+    assert item.value == "Hồ Công Thành"
 
 
 def test_nothing_is_sure_on_a_page_read_worse_than_those_of_the_calibration() -> None:
