@@ -18,7 +18,7 @@ from pydantic import Field
 from blocks.errors import Remedy, SohoaError
 from blocks.ocr import digits, geometry, language, runtime, shared
 from blocks.ocr.codes import read_codes
-from blocks.ocr.hand_numbers import numbers_by_hand
+from blocks.ocr.hand_numbers import with_numbers
 from blocks.ocr.isolated_digits import read_lone_numbers
 from blocks.ocr.order import reading_order
 from blocks.ocr.orientation import Orientation
@@ -100,7 +100,7 @@ class OcrEngine(Service):
             kept = [line for line in lines if line.slots or not _is_handwriting(line)]
             hands = by_hand(loaded.digits, page, image, kept)
             kept = [replace(line, by_hand=which) for line, which in zip(kept, hands, strict=True)]
-            kept = [replace(line, written=numbers_by_hand(loaded.digits, page, line)) for line in kept]
+            kept = with_numbers(loaded.digits, page, kept)
         ordered = _in_order(page, kept, red)
         readable, reason = self._verdict(grey, lines)
         return PageText(

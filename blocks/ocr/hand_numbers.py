@@ -1,16 +1,21 @@
 """Numbers in forms that a hand wrote: identity numbers, dates, amounts are read a second time, digit by digit.
 
-The reader of lines takes a written 1 for a slash, a 5 for an S and leaves digits out. What the reader of digits makes of
-such a place is kept beside the line, whose own text stays as it was read. It is never sure, and extraction says what it
+The reader of lines takes a written 1 for a slash, a 5 for an S and leaves digits out. What the reader of digits makes
+of such a place is kept beside the line, whose own text stays as it was read. It is never sure; extraction says what it
 is good for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from blocks.ocr import geometry
+from blocks.ocr.boxed import boxed_numbers
 from blocks.ocr.digits import DigitReader, together
+from blocks.ocr.pens import HAND
 from blocks.ocr.readers import RawLine, words
 from blocks.ocr.types import Box, Written
 
@@ -22,11 +27,28 @@ ABOVE, ASIDE, FURTHER = 0.3, 0.12, 0.3  # room round the place, of its height; a
 TIGHT = 0.15  # of its height: the second look is lower by this
 
 
-def numbers_by_hand(reader: DigitReader, page: geometry.Upright, line: RawLine) -> tuple[Written, ...]:
-    """What the reader of digits sees in the numbers of a line of an upright page that a hand wrote."""
-    if not any(line.by_hand):
-        return ()
-    return tuple(w for box in _places(line) if (w := _read(reader, page, box)) is not None)
+def with_numbers(reader: DigitReader, page: geometry.Upright, lines: Sequence[RawLine]) -> list[RawLine]:
+    """The lines of an upright page with what the reader of digits sees in numbers by hand, and in rows of boxes.
+
+    A row of boxes is kept with the line that is nearest to it.
+    """
+    boxes = boxed_numbers(reader, page) if lines else []
+    found = [
+        [w for box in _places(line) if (w := _read(reader, page, box)) is not None and not _covered(w, boxes)]
+        if any(line.by_hand)
+        else []
+        for line in lines
+    ]
+    middles = [page.back(line.polygon).mean(0) for line in lines]
+    for box in boxes:
+        at = ((box.box[0] + box.box[2]) / 2, (box.box[1] + box.box[3]) / 2)
+        found[int(np.argmin([np.hypot(*(middle - at)) for middle in middles]))].append(box)
+    return [replace(line, written=tuple(own)) if own else line for line, own in zip(lines, found, strict=True)]
+
+
+def _covered(written: Written, boxes: Sequence[Written]) -> bool:
+    x, y = (written.box[0] + written.box[2]) / 2, (written.box[1] + written.box[3]) / 2
+    return any(b.box[0] <= x <= b.box[2] and b.box[1] <= y <= b.box[3] for b in boxes)
 
 
 def _places(line: RawLine) -> list[Box]:
@@ -65,7 +87,7 @@ def _read(reader: DigitReader, page: geometry.Upright, box: Box) -> Written | No
     cuts = [(x0, y0, x1, y1), (x0, y0 + lower, x1, y1 - lower)]
     looks = [look for cut in cuts if (look := reader.look(page.view(cut).pixels)) is not None]
     read = together(looks, len(cuts))
-    if not read.text:
+    if not read.text or read.handwritten < HAND:
         return None
     corners = page.back(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]))
     (left, top), (right, bottom) = corners.min(0).round(1).tolist(), corners.max(0).round(1).tolist()

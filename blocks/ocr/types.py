@@ -44,7 +44,7 @@ class Slot:
 class Written:
     """A number in a form that a hand wrote, as the reader of digits has it (`hand_numbers.py`): never sure.
 
-    texts: digits only, with probabilities, the likeliest first; a slash between the digits of a date is often a 1 there.
+    texts: digits only, with probabilities, the likeliest first; a slash between those of a date is often a 1 there.
     """
 
     box: Box

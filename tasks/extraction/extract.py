@@ -65,7 +65,7 @@ def extract(pages: Sequence[tuple[int, PageText]], type_code: str, today: date |
     profile = profile_of(type_code)
     likely = tuple(classify(read)) if read else ()
     paper = Paper(read, profile)
-    fields = {spec.name: _field(paper, spec, profile) for spec in profile.fields}
+    fields = {spec.name: _by_hand(_field(paper, spec, profile), paper, spec) for spec in profile.fields}
     fields = cross_check(namesakes(fields, read) | _table(paper, profile))
     poor = {page.number for page in read if not measured(page.legibility, page.engine)}
     fields = {name: _honest(item, today, poor) for name, item in fields.items()}
@@ -98,27 +98,30 @@ def _field(paper: Paper, spec: FieldSpec, profile: Profile) -> Extracted:
 
 
 def _unread(paper: Paper, spec: FieldSpec) -> Extracted:
-    """Without a value, but with its place where the form shows it: the officer looks there, whoever wrote in it.
-
-    A number that the reader of digits sees in the place is proposed.
-    """
+    """Without a value, but with its place where the form shows it: the officer looks there, whoever wrote in it."""
     place = place_of(paper, spec)
     page, box = place if place else (None, None)
-    read = next((second_reading(p, box, spec.kind) for p in paper.pages if box and p.number == page), None)
-    if read:
-        return Extracted(
-            spec.name,
-            read.value,
-            printed=read.value,
-            confidence=min(read.probability, HIGHEST_PROPOSAL),
-            page=page,
-            box=read.box,
-            rule=f"{PLACE};{SECOND};{PROPOSAL}",
-            engine=_engine(paper.pages),
-            kind=spec.kind,
-            reading=read.probability,
-        )
     return Extracted(spec.name, None, page=page, box=box, rule=PLACE if place else "", engine=_engine(paper.pages))
+
+
+def _by_hand(item: Extracted, paper: Paper, spec: FieldSpec) -> Extracted:
+    """What the reader of digits sees in the field's place, where nothing was read or only of what a hand wrote."""
+    if item.box is None or (item.value is not None and PROPOSAL not in item.rule.split(";")):
+        return item
+    page = next(page for page in paper.pages if page.number == item.page)
+    read = second_reading(page, item.box, spec.kind)
+    if read is None or read.value == item.value:
+        return item
+    return replace(
+        item,
+        value=read.value,
+        printed=read.value,
+        confidence=min(read.probability, HIGHEST_PROPOSAL),
+        box=read.box,
+        rule=f"{item.rule.split(';')[0]};{SECOND};{PROPOSAL}",
+        kind=spec.kind,
+        reading=read.probability,
+    )
 
 
 def _by_words(paper: Paper, spec: FieldSpec) -> Extracted | None:

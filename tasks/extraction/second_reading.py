@@ -21,7 +21,8 @@ PROPOSED = {  # probability of a value from which it is proposed, by kind; other
     "bhxh_or_card": 0.5,
     "tax_code": 0.5,
     "phone": 0.5,
-    "date": 0.3,
+    "money": 0.5,
+    "date": 0.3,  # of the digits read only those of a day that exists count
     "birth": 0.3,
 }
 # The slash between day, month and year is often read as a 1: 1510111998 is 15/01/1998.
@@ -61,5 +62,7 @@ def _value(text: str, kind: str) -> str | None:
 
 
 def _within(written: Written, place: Box) -> bool:
+    """Whether it stands there: a hand that wrote above or below the line included."""
     x, y = (written.box[0] + written.box[2]) / 2, (written.box[1] + written.box[3]) / 2
-    return place[0] <= x <= place[2] and place[1] <= y <= place[3]
+    room = 0.25 * (place[3] - place[1])
+    return place[0] <= x <= place[2] and place[1] - room <= y <= place[3] + room
