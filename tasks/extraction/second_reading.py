@@ -15,13 +15,13 @@ from tasks.extraction.normalise import KINDS, birth, normalise_date
 
 SECOND = "digits"  # in the rule of a value that the reader of digits proposes
 PROPOSED = {  # probability of a value from which it is proposed, by kind; other kinds aren't
-    "person_id": 0.5,
-    "identity_paper": 0.5,
-    "bhxh_number": 0.5,
-    "bhxh_or_card": 0.5,
-    "tax_code": 0.5,
-    "phone": 0.5,
-    "money": 0.5,
+    "person_id": 0.65,
+    "identity_paper": 0.65,
+    "bhxh_number": 0.65,
+    "bhxh_or_card": 0.65,
+    "tax_code": 0.65,
+    "phone": 0.65,
+    "money": 0.65,
     "date": 0.3,  # of the digits read only those of a day that exists count
     "birth": 0.3,
 }

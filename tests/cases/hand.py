@@ -92,9 +92,33 @@ def _pen(folder: Path) -> str:
     return "the place of each field is shown, nothing is read for sure"
 
 
+def _boxes(folder: Path) -> str:
+    """Identity and BHXH number, one digit a box."""
+    look = make_look(random.Random("boxes"), 200).but(fill="Arimo", hand=True)
+    sheet, numbers = Sheet(look), {"owner_id": "048068917294", "special.bhxh_number": "4179620318"}
+    national(sheet, 105, 28)
+    sheet.put(105, 48, "TỜ KHAI THAM GIA, ĐIỀU CHỈNH THÔNG TIN", 14, bold=True, align="c")
+    for n, (label, digits) in enumerate(
+        zip(("[06]. Số CCCD/ĐDCN:", "[13]. Mã số BHXH:"), numbers.values(), strict=True)
+    ):
+        x = sheet.put(24, 70 + 15 * n, label, 12) + 4
+        for digit in digits:
+            sheet.box(x, 65 + 15 * n, 6, 7)
+            sheet.put(x + 3, 70 + 15 * n, digit, 12, family="Arimo", align="c")
+            x += 6
+    found = _fields(_engine().read(scan(sheet.image, look, 1), look.dpi), "LOCAL:TK1-TS")
+    for name, wanted in numbers.items():
+        if found[name].value != wanted:
+            raise Otherwise(f"{name} is {found[name].value}, not {wanted}")
+        if found[name].confidence >= CONFIDENCE_THRESHOLD:
+            raise Otherwise(f"{name} is sure")
+    return "both numbers are proposed, neither is sure"
+
+
 CASES = [
     Case("letter whose number and day a hand wrote", "both are proposed and neither is sure", _written),
     Case("letter with the stamp of who received it", "the stamp's number and day are never the letter's", _arrived),
     Case("letter dated after its electronic signature", "no day after the signature is proposed", _signed),
     Case("form filled in with a pen", "the officer sees each field's place; nothing is sure", _pen),
+    Case("form with a box for each digit", "both numbers are proposed, neither is sure", _boxes),
 ]
