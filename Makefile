@@ -118,6 +118,7 @@ bench-extraction: dev check-system ## fields of 374 generated papers (scans, pho
 
 bench-hand: dev check-system .venv-train/.train ## forms filled in by hand, 13 hands: is each field's place found, is nothing sure
 	$(PY) -m tests.bench.hand
+	$(PY) -m tests.bench.hand --unseen
 
 bench-files: dev check-system ## kinds of files from public bug reports: what is expected of each and what became of it
 	@$(NEEDED_BY_TESTS)

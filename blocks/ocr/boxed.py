@@ -37,7 +37,8 @@ def boxed_numbers(reader: DigitReader, page: geometry.Upright) -> list[Written]:
 
 def rows_of_boxes(grey: geometry.Image) -> list[list[Box]]:
     """Rows of equal boxes that share their sides, from left to right."""
-    left, found = sorted(_rules(grey)), []
+    left = sorted(_rules(grey))
+    found: list[list[Box]] = []
     while left:
         row = max((_row(left, n) for n in range(len(left))), key=len, default=[])
         if len(row) <= FEWEST:
@@ -51,7 +52,7 @@ def rows_of_boxes(grey: geometry.Image) -> list[list[Box]]:
 
 def _rules(grey: geometry.Image) -> list[Rule]:
     """Upright rules as high as boxes are."""
-    height, width = grey.shape
+    width = grey.shape[1]
     paper = float(np.median(grey[::7, ::7]))
     ink = (grey < paper - DARK).astype(np.uint8)
     upright = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((max(3, round(LOW * width)), 1), np.uint8))

@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 
 from blocks.ocr.types import Box, Written
+from tasks.extraction.dates import normalise_date
 from tasks.extraction.layout import Page
-from tasks.extraction.normalise import KINDS, birth, normalise_date
+from tasks.extraction.normalise import KINDS, birth
 
 SECOND = "digits"  # in the rule of a value that the reader of digits proposes
 PROPOSED = {  # probability of a value from which it is proposed, by kind; other kinds aren't
