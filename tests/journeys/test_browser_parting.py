@@ -131,7 +131,7 @@ def test_CA06_parted_by_drag_and_by_keys_and_verified(played: Journey, sign_in: 
     declare(page, declared)
     require_accessible(page)
     picture(page, "parting-declared")
-    page.get_by_role("button", name="Nộp hồ sơ").click()
+    page.get_by_role("button", name="Tiếp nhận hồ sơ").click()
     page.wait_for_url("**/ho-so/*")
     sample, dossier_id = _sample(played, folder, UUID(page.url.rpartition("/")[2]))
     played.wait_pause(sample, "verification-1")
@@ -156,7 +156,7 @@ def declare(page: Page, declared: dict[str, Any]) -> None:
     owner = declared["owner"]
     page.get_by_label("Họ tên, tên tổ chức").fill(owner["name"])
     page.get_by_label("Mã định danh").fill(str(owner["id"]))
-    page.get_by_label("Ngày sinh").fill(str(owner["birth_date"]))
+    page.get_by_label("Ngày sinh").fill(f"{owner['birth_date']:%d/%m/%Y}")
     page.get_by_label("Số bản giấy nhận").fill("2")
     page.evaluate("document.querySelectorAll('.declared details').forEach(d => d.open = true)")
     for n, component in enumerate(declared["components"], 1):
