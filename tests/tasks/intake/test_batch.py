@@ -263,7 +263,7 @@ def test_CA08_a_scan_that_a_person_parted_is_captured_so_and_the_record_says_how
         assert again.rebuilt_sha256(objects, document, scans) == reports[0].file_sha256
         told = [event.sentence for event in history(session, dossier.id)]
     assert (
-        "Hồ sơ: tách bản quét chung thành từng giấy tờ, giữ nguyên tệp gốc; người sao chụp xem và tách; "
+        "Tách bản quét chung thành từng giấy tờ, giữ nguyên tệp gốc; người sao chụp xem và tách; "
         "bỏ ra ảnh 3 (trang trắng); xoay ảnh 1, ảnh 2." in told
     )
     (kept,) = objects.list(Bucket.INTAKE, f"{dossier.id}/batch/")
