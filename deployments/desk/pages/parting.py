@@ -63,7 +63,9 @@ class PartingPages:
             if error.remedy is Remedy.RETRY:
                 raise
             values = self.counter.blank(session.officer, procedure, form)
-            return self.pages.page("submit.html", session, 422, title="Tiếp nhận hồ sơ", problems=[error.text], **values)
+            return self.pages.page(
+                "submit.html", session, 422, title="Tiếp nhận hồ sơ", problems=[error.text], **values
+            )
         return RedirectResponse(f"/nop/tach/{draft.id}", 303)
 
     def show(self, session: Session, ident: str, problems: tuple[str, ...] = (), status: int = 200) -> Response:
