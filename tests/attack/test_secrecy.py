@@ -142,7 +142,7 @@ def test_nothing_that_was_read_is_left(attack: Attack, suspected: Suspected, mon
             assert dossier_facts(session, suspected.dossier) == ([], [])
         assert suspected.texts() == []
         told = describe_secrecy(suspected.dossier)
-        assert "MẬT" not in told.upper().replace("MỨC ĐỘ MẬT", "").replace("KHÔNG PHẢI MẬT", "")
+        assert "MẬT" not in told.upper().replace("ĐỘ MẬT", "").replace("GIẤY TỜ MẬT", "")  # no level that was read
         t.answered("no text, no field, no artifact, no row of figures")
 
 

@@ -568,7 +568,7 @@ def test_B3a_handed_in_and_supplemented_at_the_counter(played: Journey, sign_in:
     """A dossier from the browser: wrong declarations keep what was typed, a supplement keeps the files, the slip."""
     folder = played.samples["01-om-dau"].folder
     page = sign_in("tnhs.01", "/viec")
-    page.get_by_role("link", name="Tiếp nhận hồ sơ").click()
+    page.get_by_role("link", name="Tiếp nhận hồ sơ", exact=True).click()
     page.get_by_label("Thủ tục").select_option("1.001667")
     page.get_by_role("button", name="Chọn").click()
     declared = yaml.safe_load((folder / "dossier.yaml").read_text(encoding="utf-8"))

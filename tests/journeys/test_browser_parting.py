@@ -157,7 +157,7 @@ def declare(page: Page, declared: dict[str, Any]) -> None:
     page.get_by_label("Họ tên, tên tổ chức").fill(owner["name"])
     page.get_by_label("Mã định danh").fill(str(owner["id"]))
     page.get_by_label("Ngày sinh").fill(f"{owner['birth_date']:%d/%m/%Y}")
-    page.get_by_label("Số bản giấy nhận").fill("2")
+    page.get_by_label("Số lượng giấy tờ bản giấy đã nhận").fill("2")
     page.evaluate("document.querySelectorAll('.declared details').forEach(d => d.open = true)")
     for n, component in enumerate(declared["components"], 1):
         expect(page.locator(f'[name="c.{n}.type"]')).to_have_value(component["type"])

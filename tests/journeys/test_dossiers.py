@@ -299,4 +299,4 @@ def test_WH04_operations_see_reports_and_the_state_of_each_dossier(played: Journ
     assert all("hợp lệ" in table and "TEST" in table and "KHÔNG" not in table for table in verdicts)
     assert dossier.owner_name not in "".join(str(item["data"]) for item in made)
     told = next(item["data"] for item in made if item["key"] == f"tong-ket-{dossier.id}")
-    assert "LUU_TRU" in told and "hợp lệ" in told and dossier.owner_name not in told
+    assert "đã lưu trữ" in told and "hợp lệ" in told and dossier.owner_name not in told

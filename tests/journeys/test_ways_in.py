@@ -64,7 +64,7 @@ def test_P03_sohoa_status_shows_the_public_value(played: Journey) -> None:
 def test_the_inbox_folder_is_taken_once(played: Journey) -> None:
     sample = played.variant("hop-nhan", "d06-thieu-thanh-phan", captured_by="tnhs.02")
     inbox = Path(os.environ["SOHOA_INBOX_DIR"]) / "tnhs.02"  # bound to this officer
-    inbox.mkdir()
+    inbox.mkdir(exist_ok=True)
     shutil.copytree(sample.folder, inbox / "quay-3")
     bad = inbox / "hong"
     bad.mkdir()
