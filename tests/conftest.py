@@ -1,7 +1,8 @@
 """Real servers for the tests: PostgreSQL, SeaweedFS and the TEST PKI, started when the first test asks for them.
 
 They live in a folder of their own on free ports, die with this process however it dies, and never touch ``var/``.
-Fixtures: `postgres`, `new_database`, `database_url`, `records`, `owner`, `seaweed`, `objects`, `pki`.
+Fixtures: `postgres`, `new_database`, `database_url`, `records`, `owner`, `seaweed`, `objects`, `pki`;
+`chromium` is the browser.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 for _name in [name for name in os.environ if name.startswith(("SOHOA_", "PREFECT_"))]:
     del os.environ[_name]
@@ -223,3 +225,13 @@ def pki(home: Path) -> Iterator[TestPki]:
         yield made
     finally:
         stop(server)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path, "apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()

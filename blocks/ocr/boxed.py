@@ -95,9 +95,8 @@ def _read(reader: DigitReader, page: geometry.Upright, grey: geometry.Image, row
         for other, second in digit[1:]
         if chance / digit[0][1] * second >= OTHER
     ]
-    corners = page.back(np.array([row[0][:2], (row[-1][2], row[0][1]), row[-1][2:], (row[0][0], row[0][3])]))
-    (x0, y0), (x1, y1) = corners.min(0).round(1).tolist(), corners.max(0).round(1).tolist()
-    return Written((x0, y0, x1, y1), ((text, round(chance, 4)), *sorted(others, key=lambda o: -o[1])[:4]))
+    place = page.back_box((*row[0][:2], *row[-1][2:]))
+    return Written(place, ((text, round(chance, 4)), *sorted(others, key=lambda o: -o[1])[:4]))
 
 
 def _digit(reader: DigitReader, grey: geometry.Image, box: Box) -> list[tuple[str, float]]:

@@ -64,6 +64,13 @@ class Upright:
     def back(self, points: Points) -> Points:
         return np.asarray(points @ self.matrix[:, :2].T + self.matrix[:, 2], dtype=np.float64)
 
+    def back_box(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """What a box of the upright page covers on the stored image, sides rounded to a tenth."""
+        x0, y0, x1, y1 = box
+        corners = self.back(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]))
+        (left, top), (right, bottom) = corners.min(0).round(1).tolist(), corners.max(0).round(1).tolist()
+        return left, top, right, bottom
+
     def of(self, other: Image) -> Upright:
         """Another image of the same page, as large as the stored one."""
         return Upright(other, thumbnail(other), self.rotation, self.skew)

@@ -89,6 +89,4 @@ def _read(reader: DigitReader, page: geometry.Upright, box: Box) -> Written | No
     read = together(looks, len(cuts))
     if not read.text or read.handwritten < HAND:
         return None
-    corners = page.back(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]))
-    (left, top), (right, bottom) = corners.min(0).round(1).tolist(), corners.max(0).round(1).tolist()
-    return Written((left, top, right, bottom), ((read.text, round(read.probability, 4)), *read.others))
+    return Written(page.back_box((x0, y0, x1, y1)), ((read.text, round(read.probability, 4)), *read.others))

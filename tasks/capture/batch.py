@@ -18,7 +18,7 @@ from blocks.ocr.codes import read_codes
 from tasks.capture import errors
 from tasks.capture.facts import SEPARATOR, PageLook
 from tasks.capture.file_checks import DECODE_ERRORS, Keep, Source, check_size, media_type_of, open_image, tiff_frames
-from tasks.capture.look import UPRIGHT, images_of
+from tasks.capture.look import UPRIGHT, decoded, images_of, narrowed
 from tasks.capture.page_image import picture_of_page
 from tasks.capture.patch import parts_by_patch
 from tasks.capture.pdf_input import DAMAGE, pdf_outline, pdf_shown
@@ -38,7 +38,7 @@ def look_at(source: Source, first: int, count: int, out: Keep | None = None) -> 
     check_size(source)
     found = []
     for number, (image, orientation) in enumerate(_pages(source, first, count), first):
-        page = _decoded(image)
+        page = narrowed(decoded(image, WIDTH), WIDTH)
         found.append(_look(page))
         if out is not None:
             out(f"{number:04d}.jpg", _small(page, orientation))
@@ -60,20 +60,6 @@ def count_pages(source: Source) -> int:
     if media_type_of(source) == "application/pdf":
         return len(pdf_outline(source).pixels)
     return sum(1 for _ in images_of(source))
-
-
-def _decoded(image: Image.Image) -> Image.Image:
-    if image.format == "JPEG":
-        image.draft("RGB", (WIDTH, WIDTH))
-    try:
-        plain = image.convert("RGB")
-    except Image.DecompressionBombError as error:
-        raise errors.ImageBomb() from error
-    except DECODE_ERRORS as error:
-        raise errors.FileTruncated() from error
-    if plain.width > WIDTH:
-        plain = plain.resize((WIDTH, max(1, round(plain.height * WIDTH / plain.width))), reducing_gap=2.0)
-    return plain
 
 
 def _look(page: Image.Image) -> PageLook:

@@ -65,16 +65,24 @@ def images_of(source: Source) -> Iterator[tuple[Image.Image, int]]:
 
 
 def _upright(image: Image.Image, orientation: int, width: int) -> Image.Image:
+    plain = decoded(image, width)
+    return narrowed(plain.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else plain, width)
+
+
+def decoded(image: Image.Image, width: int) -> Image.Image:
+    """In colours; a JPEG no bigger than it is shown at this width. Raises ImageBomb, FileTruncated."""
     if image.format == "JPEG":
-        image.draft(None, (width, width))  # decoded no bigger than it is shown
+        image.draft(None, (width, width))
     try:
-        plain = image.convert("RGB")
+        return image.convert("RGB")
     except Image.DecompressionBombError as error:
         raise errors.ImageBomb() from error
     except DECODE_ERRORS as error:
         raise errors.FileTruncated() from error
-    if orientation in UPRIGHT:
-        plain = plain.transpose(UPRIGHT[orientation])
-    if plain.width > width:
-        plain = plain.resize((width, max(1, round(plain.height * width / plain.width))), reducing_gap=2.0)
-    return plain
+
+
+def narrowed(page: Image.Image, width: int) -> Image.Image:
+    """At most this wide."""
+    if page.width <= width:
+        return page
+    return page.resize((width, max(1, round(page.height * width / page.width))), reducing_gap=2.0)

@@ -26,6 +26,7 @@ from blocks.records.queries import documents, get_dossier, locked
 from blocks.records.regions import Part, places_in_files
 from blocks.records.states import DocumentState
 from blocks.records.tables import AuditEntry, Document, Page, Scan
+from tasks.capture.facts import QUARTERS
 from tasks.capture.guard import count_guarded, pages_guarded
 from tasks.capture.rescan import begin_attempt, files_of
 from tasks.decisions.proofs import proven_decision
@@ -33,7 +34,6 @@ from tasks.pauses.verification import Side, SplitPage, Verification
 from tasks.scope.decide import BY_VERDICT, case_date, verdict_of
 
 ACTION, RULE = "split", "CA06"
-QUARTERS = {1: 0, 6: 1, 3: 2, 8: 3}  # orientation → turns clockwise by which the page is shown
 
 
 class Split(BaseModel):
@@ -74,7 +74,8 @@ def parts(side: Side, at: int, orientation: int) -> tuple[Part, Part]:
     share = at / 100
     first: Part = (0.0, 0.0, share, 1.0) if side in (Side.LEFT, Side.RIGHT) else (0.0, 0.0, 1.0, share)
     second: Part = (share, 0.0, 1.0, 1.0) if side in (Side.LEFT, Side.RIGHT) else (0.0, share, 1.0, 1.0)
-    for _ in range(QUARTERS.get(orientation, 0)):  # back to how it lies in the file
+    turns = QUARTERS.index(orientation) if orientation in QUARTERS else 0
+    for _ in range(turns):  # back to how it lies in the file
         first, second = _turned_back(first), _turned_back(second)
     return (first, second) if side in (Side.LEFT, Side.TOP) else (second, first)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from uuid import UUID
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 from sqlmodel import select
 
 from blocks.objects import Bucket
@@ -41,16 +40,6 @@ BAD = ("serious", "critical")  # findings of axe
 PATIENCE = 120_000  # ms; for a machine that does other things
 expect.set_options(timeout=PATIENCE)
 DESKTOP, TABLET = {"width": 1366, "height": 768}, {"width": 820, "height": 1180}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path, "apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tasks.signing.manifest import open_statement
 from tasks.signing.verify import verify_manifest
 from tests.faults.stack import ROOT, until
 from tests.journeys.conftest import Journey
-from tests.journeys.test_browser import SignIn, chromium, require_accessible, sign_in  # noqa: F401
+from tests.journeys.test_browser import SignIn, require_accessible, sign_in  # noqa: F401
 from tests.tasks.lawcase import make_dossier, walk_dossier
 
 WHY = "Hết thời hạn lưu trữ theo Danh mục của cơ quan."

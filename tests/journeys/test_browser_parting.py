@@ -28,7 +28,6 @@ from tests.faults.stack import until
 from tests.journeys.conftest import Journey
 from tests.journeys.test_browser import (
     SignIn,
-    chromium,
     fill_in,
     picture,
     require_accessible,
@@ -39,7 +38,7 @@ from tests.players.officers import Sample
 from tests.samples.documents import make_document
 from tests.tasks.capture.pages_for_tests import SIZE, jpeg, scanned
 
-__all__ = ["chromium", "sign_in"]  # fixtures
+__all__ = ["sign_in"]  # a fixture
 
 
 def _sheet() -> bytes:

@@ -25,7 +25,7 @@ from infra.local import token
 from tasks.signing.verify import verify_pdf
 from tests.faults.stack import until
 from tests.journeys.conftest import Journey
-from tests.journeys.test_browser import SignIn, chromium, drawn, require_accessible, sign_in  # noqa: F401
+from tests.journeys.test_browser import SignIn, drawn, require_accessible, sign_in  # noqa: F401
 from tests.players.officers import Sample
 
 OFFICER = "tnhs.02"
